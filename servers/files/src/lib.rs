@@ -1,0 +1,1 @@
+//! MCP server for the files of allowed directories.

@@ -1,0 +1,1 @@
+//! What Portico's MCP servers share.

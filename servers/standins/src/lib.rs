@@ -1,0 +1,1 @@
+//! Local stand-ins for upstream APIs that cannot be had in tests.

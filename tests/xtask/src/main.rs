@@ -1,0 +1,2 @@
+//! The project's chores: tests, generated files, benches.
+fn main() {}
