@@ -42,7 +42,7 @@ var programs = map[string]func() int{
 	"kubectl":                 command(kubectl.NewDefaultKubectlCommand),
 	"kube-apiserver":          command(apiserver.NewAPIServerCommand),
 	"kube-controller-manager": command(controllers.NewControllerManagerCommand),
-	"kube-scheduler":          command(scheduler.NewSchedulerCommand),
+	"kube-scheduler":          command(func() *cobra.Command { return scheduler.NewSchedulerCommand() }),
 	"kube-proxy":              command(proxy.NewProxyCommand),
 	"kubelet":                 command(func() *cobra.Command { return kubelet.NewKubeletCommand(context.Background()) }),
 }

@@ -1,0 +1,40 @@
+//! The vocabulary of status conditions, in the meaning that `kubectl wait`, Helm, Argo CD and Flux give them
+//! (kstatus: `Reconciling` and `Stalled` are "abnormal when true").
+
+/// The condition types that Portico writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Type {
+    /// True: the observed generation is rolled out and serves (or is at zero replicas on purpose).
+    Ready,
+    /// True: the spec is valid.
+    Accepted,
+    /// True: every Secret, ConfigMap and Service that the spec names exists.
+    ResolvedRefs,
+    /// True: at least one replica serves now, of this or of an earlier generation.
+    Available,
+    /// True: the scheduler has placed every pod.
+    Scheduled,
+    /// True: work is under way. Abnormal when true.
+    Reconciling,
+    /// True: nothing further can happen until somebody changes something. Abnormal when true.
+    Stalled,
+    /// True: an annotation asks the operator not to act. Abnormal when true.
+    Paused,
+}
+
+impl Type {
+    /// The type's name as it stands in `status.conditions[].type`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::Accepted => "Accepted",
+            Self::ResolvedRefs => "ResolvedRefs",
+            Self::Available => "Available",
+            Self::Scheduled => "Scheduled",
+            Self::Reconciling => "Reconciling",
+            Self::Stalled => "Stalled",
+            Self::Paused => "Paused",
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Keys of the labels and annotations that Portico writes or reads.
+
+/// Name of the program, the same on every pod of one kind of workload.
+pub const NAME: &str = "app.kubernetes.io/name";
+/// Name of the custom resource that a child belongs to.
+pub const INSTANCE: &str = "app.kubernetes.io/instance";
+/// Role of a child within its resource.
+pub const COMPONENT: &str = "app.kubernetes.io/component";
+/// The product that a child is part of.
+pub const PART_OF: &str = "app.kubernetes.io/part-of";
+/// Who writes a child. The operator watches only children that carry [`OPERATOR`] here.
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// Value of [`MANAGED_BY`] on everything the operator writes.
+pub const OPERATOR: &str = "portico-operator";
+/// Value of [`PART_OF`].
+pub const PORTICO: &str = "portico";
+/// Label that says which `McpServer` a pod, Service or EndpointSlice serves.
+pub const MCP_SERVER: &str = "portico.dev/mcp-server";
+/// Label that a namespace's gateway pods carry; servers accept traffic from these alone.
+pub const GATEWAY: &str = "portico.dev/gateway";
+/// Annotation on a pod template: digest of the Secrets and ConfigMaps that its pods read.
+pub const INPUTS_DIGEST: &str = "portico.dev/inputs-digest";
+/// Annotation on a custom resource: `"true"` asks the operator to leave its children alone.
+pub const PAUSED: &str = "portico.dev/paused";

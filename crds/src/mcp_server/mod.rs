@@ -1,0 +1,202 @@
+//! `McpServer`: one MCP server, wherever it comes from.
+
+mod pod;
+mod source;
+mod status;
+mod tools;
+
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+
+pub use pod::{
+    Access, ConfigFile, ConfigMapKeyRef, EmptyDir, Egress, EnvFrom, EnvVar, EnvVarSource, FieldRef, Gpu, Opaque, Placement,
+    Quantity, Resources, SecretKeyRef, SecretMount, TaintEffect, Toleration, TolerationOperator, TopologySpread, Volume,
+    WhenUnsatisfiable,
+};
+pub use source::{Builtin, BuiltinName, Image, Package, PullPolicy, Registry, Remote, ServiceRef, Source};
+pub use status::{CONDITIONS, McpServerStatus};
+pub use tools::{Timeouts, ToolTimeout, Tools};
+
+/// The port a server listens on when the spec names none.
+pub const DEFAULT_PORT: i32 = 8080;
+/// The path of the MCP endpoint when the spec names none.
+pub const DEFAULT_PATH: &str = "/mcp";
+
+/// What an `McpServer` should be.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[kube(
+    group = "portico.dev",
+    version = "v1alpha1",
+    kind = "McpServer",
+    plural = "mcpservers",
+    namespaced,
+    status = "McpServerStatus",
+    derive = "PartialEq",
+    shortname = "pmcp",
+    category = "portico",
+    doc = "One MCP server: where it comes from, how it runs, and which of its tools clients see.",
+    scale(
+        spec_replicas_path = ".spec.replicas",
+        status_replicas_path = ".status.replicas",
+        label_selector_path = ".status.selector"
+    ),
+    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
+    printcolumn(name = "Instances", type_ = "string", json_path = ".status.instances"),
+    printcolumn(name = "URL", type_ = "string", json_path = ".status.url"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
+        priority = 1
+    ),
+    validation = kube::core::Rule::new("self.metadata.name.size() <= 50 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')")
+        .message("`metadata.name` must be at most 50 characters of 'a-z', '0-9' and '-', begin with a letter and end with a letter or digit"),
+    cel
+)]
+#[x_kube(
+    validation = kube::core::Rule::new("self.transport != 'Stdio' || has(self.source.image) || has(self.source.package)")
+        .message("`transport` may be 'Stdio' only with `source.image` or `source.package`").field_path(".transport"),
+    validation = kube::core::Rule::new(
+        "!(has(self.source.remote) || has(self.source.service)) || !(has(self.replicas) || has(self.env) || has(self.envFrom) || has(self.secretMounts) || has(self.configFiles) || has(self.volumes) || has(self.resources) || has(self.gpu) || has(self.placement) || has(self.podTemplate) || has(self.egress))"
+    ).message("with `source.remote` or `source.service` nothing is deployed: `replicas`, `env`, `envFrom`, `secretMounts`, `configFiles`, `volumes`, `resources`, `gpu`, `placement`, `podTemplate` and `egress` must be absent"),
+    validation = kube::core::Rule::new("self.port == 8080 || !(has(self.source.remote) || has(self.source.service))")
+        .message("`port` must be absent with `source.remote` and `source.service`, which name their own").field_path(".port")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct McpServerSpec {
+    /// Where the server comes from: exactly one of `image`, `builtin`, `package`, `remote` and `service`.
+    pub source: Source,
+
+    /// How the server's program speaks MCP: 'StreamableHttp', or 'Stdio' for a program that reads standard input
+    /// and writes standard output; a bridge then runs beside it in the same container. Absent: 'Stdio' with
+    /// `source.package`, else 'StreamableHttp'.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transport: Option<Transport>,
+
+    /// TCP port the server listens on. It is also given to the program as the environment variable `PORT`.
+    #[serde(default = "default_port")]
+    #[schemars(range(min = 1, max = 65535))]
+    pub port: i32,
+
+    /// Path of the MCP endpoint on `port`. With `source.remote` the URL says it.
+    #[serde(default = "default_path")]
+    #[schemars(length(min = 1, max = 256), regex(pattern = r"^/[A-Za-z0-9._~/-]*$"))]
+    pub path: String,
+
+    /// Which revisions of MCP the gateway speaks to the server. 'Auto' asks the server.
+    #[serde(default)]
+    pub protocol: Protocol,
+
+    /// Number of pods. Absent: whoever scales the Deployment owns its replicas (1 at first).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1000))]
+    pub replicas: Option<i32>,
+
+    /// Environment variables of the server's container.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 128))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
+    pub env: Vec<EnvVar>,
+
+    /// Secrets and ConfigMaps whose every key becomes an environment variable.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Atomic)]
+    pub env_from: Vec<EnvFrom>,
+
+    /// Secrets that the server reads as files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["mountPath".into()]))]
+    pub secret_mounts: Vec<SecretMount>,
+
+    /// Small text files, written here in full. A change rolls the pods.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["path".into()]))]
+    pub config_files: Vec<ConfigFile>,
+
+    /// Further volumes of the server's container.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
+    pub volumes: Vec<Volume>,
+
+    /// Amounts of CPU, memory and other resources that a pod asks for and may use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+
+    /// GPUs that each pod gets to itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<Gpu>,
+
+    /// On which nodes the pods may run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placement: Option<Placement>,
+
+    /// Strategic-merge patch of the pod template, for what no other field says. It is applied last and may undo
+    /// what the operator sets, the security defaults included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::schema::opaque_object")]
+    pub pod_template: Option<Opaque>,
+
+    /// Destinations the pods may open connections to, besides the cluster's DNS. Absent or empty: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
+    pub egress: Vec<Egress>,
+
+    /// Which of the server's tools clients see.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tools: Option<Tools>,
+
+    /// How long the gateway waits for the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeouts: Option<Timeouts>,
+}
+
+const fn default_port() -> i32 {
+    DEFAULT_PORT
+}
+
+fn default_path() -> String {
+    DEFAULT_PATH.to_owned()
+}
+
+impl McpServerSpec {
+    /// How the program speaks, with the default that its source implies.
+    #[must_use]
+    pub fn transport(&self) -> Transport {
+        let implied = if self.source.package.is_some() { Transport::Stdio } else { Transport::StreamableHttp };
+        self.transport.unwrap_or(implied)
+    }
+
+    /// Whether the operator deploys anything for this server.
+    #[must_use]
+    pub const fn is_deployed(&self) -> bool {
+        self.source.remote.is_none() && self.source.service.is_none()
+    }
+}
+
+/// How a server's program speaks MCP.
+#[derive(Serialize, Deserialize, schemars::JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Streamable HTTP, one endpoint.
+    StreamableHttp,
+    /// Standard input and output.
+    Stdio,
+}
+
+/// Revisions of MCP towards a server.
+#[derive(Serialize, Deserialize, schemars::JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// Ask the server, newest first, and remember the answer.
+    #[default]
+    Auto,
+    /// The session-based revisions, up to 2025-11-25.
+    Legacy,
+    /// The stateless revisions, from 2026-07-28.
+    Modern,
+}
