@@ -1,1 +1,2 @@
 //! Turns custom resources into Kubernetes objects.
+pub mod mcp_server;

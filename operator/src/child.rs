@@ -1,0 +1,187 @@
+//! Children of custom resources: read from a cache, written by server-side apply, only when something differs.
+
+use std::{
+    collections::HashMap,
+    fmt::Debug,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    api::{DeleteParams, Patch, PatchParams, Preconditions},
+    core::NamespaceResourceScope,
+    runtime::reflector::{ObjectRef, Store},
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::error::Error;
+
+/// Field manager of everything the operator writes below its own resources.
+pub const FIELD_MANAGER: &str = "portico-operator";
+/// Longest an API call may take, retries within the client included.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What a kind of child must be able to do.
+pub trait Child:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned + Send + Sync + 'static
+{
+}
+
+impl<K> Child for K where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned + Send + Sync + 'static
+{
+}
+
+/// What our last write of one child was, and what came of it.
+struct Written<K> {
+    desired: u64,
+    content: u64,
+    live: Arc<K>,
+}
+
+/// All children of one kind.
+pub struct Children<K: Child> {
+    client: Client,
+    cache: Store<K>,
+    written: Mutex<HashMap<ObjectRef<K>, Written<K>>>,
+}
+
+impl<K: Child> Children<K> {
+    /// Children of kind `K`, read from `cache`.
+    pub fn new(client: Client, cache: Store<K>) -> Self {
+        Self { client, cache, written: Mutex::default() }
+    }
+
+    /// The child as we know it: from the cache, or from our own last write where the cache has not caught up.
+    pub fn current(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
+        let key = ObjectRef::new(name).within(namespace);
+        let cached = self.cache.get(&key)?;
+        let written = self.lock();
+        match written.get(&key) {
+            Some(own) if is_newer(&*own.live, &*cached) => Some(Arc::clone(&own.live)),
+            _ => Some(cached),
+        }
+    }
+
+    /// Makes the child be `desired`; writes nothing when neither side has changed since the last write.
+    pub async fn apply(&self, desired: &K) -> Result<Arc<K>, Error> {
+        let key = ObjectRef::from_obj(desired);
+        let digest = digest(desired);
+        let current = self.current(&desired.namespace().unwrap_or_default(), &desired.name_any());
+        if let Some(live) = current.as_ref().filter(|live| self.is_settled(&key, digest, live)) {
+            return Ok(Arc::clone(live));
+        }
+        self.check_owner(desired, current).await?;
+        let live = Arc::new(self.write(desired).await?);
+        let written = Written { desired: digest, content: content(&*live), live: Arc::clone(&live) };
+        self.lock().insert(key, written);
+        Ok(live)
+    }
+
+    /// Deletes the child of that name if `owner` controls it. The uid goes along, so that an old cache can never
+    /// delete a new object.
+    pub async fn remove(&self, namespace: &str, name: &str, owner: &str) -> Result<(), Error> {
+        self.forget(namespace, name);
+        let Some(live) = self.cache.get(&ObjectRef::new(name).within(namespace)) else { return Ok(()) };
+        if controller(&*live) != Some(owner) || live.meta().deletion_timestamp.is_some() {
+            return Ok(());
+        }
+        let preconditions = Preconditions { uid: live.uid(), resource_version: None };
+        let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::background() };
+        match self.call("delete", name, self.api(namespace).delete(name, &params)).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_gone() => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Drops what is remembered of a child.
+    pub fn forget(&self, namespace: &str, name: &str) {
+        self.lock().remove(&ObjectRef::new(name).within(namespace));
+    }
+
+    fn is_settled(&self, key: &ObjectRef<K>, desired: u64, live: &K) -> bool {
+        self.lock().get(key).is_some_and(|own| own.desired == desired && own.content == content(live))
+    }
+
+    /// An object that somebody else made under our name is left alone. The cache holds only what carries our
+    /// label, so a child that seems absent is looked for once more.
+    async fn check_owner(&self, desired: &K, current: Option<Arc<K>>) -> Result<(), Error> {
+        let (namespace, name) = (desired.namespace().unwrap_or_default(), desired.name_any());
+        let found = match current {
+            Some(live) => Some(live),
+            None => self.call("get", &name, self.api(&namespace).get_opt(&name)).await?.map(Arc::new),
+        };
+        match found {
+            Some(live) if controller(&*live) != controller(desired) => {
+                Err(Error::Conflict { kind: K::kind(&()).into_owned(), name })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn write(&self, desired: &K) -> Result<K, Error> {
+        let (namespace, name) = (desired.namespace().unwrap_or_default(), desired.name_any());
+        let params = PatchParams::apply(FIELD_MANAGER).force();
+        let mut live = self.call("apply", &name, self.api(&namespace).patch(&name, &params, &Patch::Apply(desired))).await?;
+        live.managed_fields_mut().clear();
+        Ok(live)
+    }
+
+    async fn call<T>(
+        &self,
+        verb: &'static str,
+        name: &str,
+        call: impl Future<Output = Result<T, kube::Error>>,
+    ) -> Result<T, Error> {
+        let object = || format!("{} '{name}'", K::kind(&()));
+        match tokio::time::timeout(CALL_TIMEOUT, call).await {
+            Ok(answer) => answer.map_err(|source| Error::Api { verb, object: object(), source: Box::new(source) }),
+            Err(_) => Err(Error::Timeout { verb, object: object() }),
+        }
+    }
+
+    fn api(&self, namespace: &str) -> Api<K> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ObjectRef<K>, Written<K>>> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Resource versions of one cluster can be compared as numbers (KEP-5504).
+fn is_newer<K: Resource>(one: &K, other: &K) -> bool {
+    let version = |object: &K| object.meta().resource_version.as_ref().and_then(|text| text.parse::<u64>().ok());
+    one.meta().uid == other.meta().uid && version(one) > version(other)
+}
+
+fn controller<K: Resource>(object: &K) -> Option<&str> {
+    object.owner_references().iter().find(|owner| owner.controller == Some(true)).map(|owner| owner.uid.as_str())
+}
+
+fn digest<K: Serialize>(object: &K) -> u64 {
+    hash(&serde_json::to_value(object).unwrap_or_default())
+}
+
+/// Digest of what a person or program could have edited: all but the status and the server's own bookkeeping.
+fn content<K: Serialize>(object: &K) -> u64 {
+    let mut value = serde_json::to_value(object).unwrap_or_default();
+    if let Some(fields) = value.as_object_mut() {
+        fields.remove("status");
+    }
+    if let Some(meta) = value.get_mut("metadata").and_then(serde_json::Value::as_object_mut) {
+        for field in ["managedFields", "resourceVersion", "generation"] {
+            meta.remove(field);
+        }
+    }
+    hash(&value)
+}
+
+fn hash(value: &serde_json::Value) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.to_string().hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,108 @@
+//! What can go wrong in one pass, and what follows from it.
+
+use thiserror::Error;
+
+/// A pass over one resource that did not end well.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The API server refused or could not be reached.
+    #[error("cannot {verb} {object}: {source}")]
+    Api {
+        /// What was asked.
+        verb: &'static str,
+        /// Of which object.
+        object: String,
+        /// What came back.
+        source: Box<kube::Error>,
+    },
+    /// The API server did not answer in time.
+    #[error("cannot {verb} {object}: no answer in time")]
+    Timeout {
+        /// What was asked.
+        verb: &'static str,
+        /// Of which object.
+        object: String,
+    },
+    /// An object of a child's name belongs to somebody else.
+    #[error("{kind} '{name}' exists and does not belong to this resource; rename one of them or delete it")]
+    Conflict {
+        /// Kind of the object.
+        kind: String,
+        /// Its name.
+        name: String,
+    },
+    /// An object in the cluster does not fit this version's types.
+    #[error("the object cannot be read by this version of Portico: {0}")]
+    Undecodable(String),
+    /// A fault in Portico.
+    #[error("a fault in Portico: {0}")]
+    Panic(String),
+    /// The process may not go on.
+    #[error("{0}")]
+    Fatal(String),
+}
+
+/// Classes of errors, as metrics and back-off see them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Class {
+    /// Somebody else wrote first, or owns the object.
+    Conflict,
+    /// The operator lacks a right.
+    Denied,
+    /// The API server is away, slow or busy.
+    Transient,
+    /// The object was refused as invalid.
+    Invalid,
+    /// A fault in Portico.
+    Bug,
+}
+
+impl Class {
+    /// The class as a metric's label value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Conflict => "conflict",
+            Self::Denied => "denied",
+            Self::Transient => "transient",
+            Self::Invalid => "invalid",
+            Self::Bug => "bug",
+        }
+    }
+}
+
+impl Error {
+    /// The error's class.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Api { source, .. } => class_of(source),
+            Self::Timeout { .. } => Class::Transient,
+            Self::Conflict { .. } => Class::Conflict,
+            Self::Undecodable(_) => Class::Invalid,
+            Self::Panic(_) | Self::Fatal(_) => Class::Bug,
+        }
+    }
+
+    /// Whether the object that was written to is not there (any more), or is another one by now.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        matches!(self, Self::Api { source, .. } if matches!(code(source), Some(404 | 409)))
+    }
+}
+
+fn code(error: &kube::Error) -> Option<u16> {
+    match error {
+        kube::Error::Api(status) => Some(status.code),
+        _ => None,
+    }
+}
+
+fn class_of(error: &kube::Error) -> Class {
+    match code(error) {
+        Some(409) => Class::Conflict,
+        Some(401 | 403) => Class::Denied,
+        Some(400 | 422) => Class::Invalid,
+        _ => Class::Transient,
+    }
+}

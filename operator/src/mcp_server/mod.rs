@@ -1,0 +1,5 @@
+//! `McpServer`.
+pub mod reference;
+pub mod render;
+pub mod status;
+pub mod validate;
