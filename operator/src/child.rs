@@ -54,6 +54,12 @@ impl<K: Child> Children<K> {
         Self { client, cache, written: Mutex::default() }
     }
 
+    /// Waits until the cache has been filled once.
+    pub async fn filled(&self) -> Result<(), Error> {
+        let stopped = |_| Error::Fatal(format!("the watch of {}s has stopped", K::kind(&())));
+        self.cache.wait_until_ready().await.map_err(stopped)
+    }
+
     /// The child as we know it: from the cache, or from our own last write where the cache has not caught up.
     pub fn current(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
         let key = ObjectRef::new(name).within(namespace);

@@ -57,6 +57,16 @@ impl Owned {
         Ok(deployment)
     }
 
+    /// Waits until every cache has been filled once: an empty cache says nothing.
+    pub async fn filled(&self) -> Result<(), Error> {
+        self.network_policies.filled().await?;
+        self.service_accounts.filled().await?;
+        self.config_maps.filled().await?;
+        self.services.filled().await?;
+        self.disruption_budgets.filled().await?;
+        self.deployments.filled().await
+    }
+
     /// Drops what is remembered of a server that is gone.
     pub fn forget(&self, namespace: &str, server: &str) {
         let name = render::child_name(server);

@@ -9,7 +9,7 @@ use portico_crds::McpServerSpec;
 use sha2::{Digest as _, Sha256};
 
 /// Kinds of objects that a spec may name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
     /// A Secret.
     Secret,

@@ -21,7 +21,7 @@ pub enum Outcome<'a> {
         /// Its Deployment as the API server has it; `None` where nothing is deployed.
         deployment: Option<&'a Deployment>,
         /// Its pods.
-        pods: &'a [std::sync::Arc<Pod>],
+        pods: &'a [Pod],
     },
     /// The spec was not applied; what ran before runs on.
     Refused {
@@ -125,7 +125,8 @@ fn counts(deployment: &Deployment) -> Counts {
     }
 }
 
-fn rolled_out(deployment: &Deployment) -> bool {
+/// Whether every wanted pod is of the newest template and serves.
+pub fn rolled_out(deployment: &Deployment) -> bool {
     let c = counts(deployment);
     let observed = deployment.status.as_ref().and_then(|status| status.observed_generation);
     observed >= deployment.metadata.generation && c.updated == c.wanted && c.exist == c.wanted && c.available == c.wanted
@@ -149,7 +150,7 @@ fn accepted() -> Vec<Verdict> {
     ]
 }
 
-fn applied(server: &ValidatedServer, deployment: Option<&Deployment>, pods: &[std::sync::Arc<Pod>]) -> Vec<Verdict> {
+fn applied(server: &ValidatedServer, deployment: Option<&Deployment>, pods: &[Pod]) -> Vec<Verdict> {
     let mut all = accepted();
     let Some(deployment) = deployment else {
         all.push(verdict(Type::Ready, "True", "Registered", format!("Nothing to deploy; clients are sent to {}", render::url(server))));
@@ -162,7 +163,7 @@ fn applied(server: &ValidatedServer, deployment: Option<&Deployment>, pods: &[st
     all
 }
 
-fn rollout(deployment: &Deployment, pods: &[std::sync::Arc<Pod>]) -> Vec<Verdict> {
+fn rollout(deployment: &Deployment, pods: &[Pod]) -> Vec<Verdict> {
     let c = counts(deployment);
     if rolled_out(deployment) {
         let (reason, message) = match c.wanted {
@@ -171,7 +172,7 @@ fn rollout(deployment: &Deployment, pods: &[std::sync::Arc<Pod>]) -> Vec<Verdict
         };
         return vec![verdict(Type::Ready, "True", reason, message)];
     }
-    let trouble = pods.iter().find_map(|pod| trouble(pod));
+    let trouble = pods.iter().find_map(trouble);
     let message = trouble.as_ref().map_or_else(
         || format!("{} of {} pods are updated, {} serve", c.updated, c.wanted, c.available),
         |(_, message)| message.clone(),
@@ -197,8 +198,8 @@ fn deadline_exceeded(deployment: &Deployment) -> Option<String> {
         .then(|| progressing.message.clone().unwrap_or_default())
 }
 
-fn scheduled(deployment: &Deployment, pods: &[std::sync::Arc<Pod>]) -> Verdict {
-    match pods.iter().find_map(|pod| unschedulable(pod)) {
+fn scheduled(deployment: &Deployment, pods: &[Pod]) -> Verdict {
+    match pods.iter().find_map(unschedulable) {
         Some(message) => verdict(Type::Scheduled, "False", "Unschedulable", message),
         None if counts(deployment).wanted == 0 => verdict(Type::Scheduled, "True", "ScaledToZero", "No pod is wanted"),
         None if pods.is_empty() => verdict(Type::Scheduled, "Unknown", "NoPods", "No pod exists yet"),

@@ -1,0 +1,77 @@
+//! Watches, pruned before they are kept.
+
+use std::{fmt::Debug, hash::Hash};
+
+use futures::{Stream, StreamExt as _};
+use kube::{
+    Api, Resource, ResourceExt as _,
+    core::PartialObjectMeta,
+    runtime::{
+        WatchStreamExt as _, predicates,
+        reflector::{self, Store},
+        watcher,
+    },
+};
+use portico_crds::labels;
+use serde::de::DeserializeOwned;
+
+/// What every watched type can do.
+pub trait Watched: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static {}
+impl<K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static> Watched for K {}
+
+/// Objects as a watch brings them, or why it does not.
+pub type Result<K> = std::result::Result<K, watcher::Error>;
+
+/// Children that the operator made: a cache of them, and the stream that fills it and tells of changes.
+pub fn children<K: Watched>(api: Api<K>) -> (Store<K>, impl Stream<Item = Result<K>> + Send) {
+    let (reader, writer) = reflector::store();
+    let config = watcher::Config::default().labels(&format!("{}={}", labels::MANAGED_BY, labels::OPERATOR));
+    let stream = watcher(api, config)
+        .default_backoff()
+        .modify(|object| object.managed_fields_mut().clear())
+        .reflect(writer)
+        .touched_objects();
+    (reader, stream)
+}
+
+/// The resources themselves: a cache, and changes of what a person writes.
+///
+/// Status writes are ours and pass the predicate unseen; deletions change the finalizers or end the object.
+pub fn resources<K: Watched>(api: Api<K>) -> (Store<K>, impl Stream<Item = Result<K>> + Send) {
+    let (reader, writer) = reflector::store();
+    let stream = watcher(api, watcher::Config::default())
+        .default_backoff()
+        .modify(|object| object.managed_fields_mut().clear())
+        .reflect(writer)
+        .touched_objects()
+        .filter_map(|event| std::future::ready(Some(event)))
+        .predicate_filter(written_by_people, kube::runtime::PredicateConfig::default());
+    (reader, stream)
+}
+
+fn written_by_people<K: Resource>(object: &K) -> Option<u64> {
+    let mut hasher = std::hash::DefaultHasher::new();
+    let meta = object.meta();
+    (meta.generation, &meta.annotations, meta.deletion_timestamp.is_some()).hash(&mut hasher);
+    Some(std::hash::Hasher::finish(&hasher))
+}
+
+/// Changes of objects of which only the name matters; nothing is kept.
+pub fn names<K>(api: Api<PartialObjectMeta<K>>) -> impl Stream<Item = Result<PartialObjectMeta<K>>> + Send
+where
+    K: Watched,
+{
+    watcher(api, watcher::Config::default())
+        .default_backoff()
+        .modify(|object| {
+            object.managed_fields_mut().clear();
+            object.annotations_mut().clear();
+        })
+        .touched_objects()
+        .predicate_filter(predicates::resource_version, kube::runtime::PredicateConfig::default())
+}
+
+/// Changes of pods that run servers; nothing is kept.
+pub fn pods<K: Watched>(api: Api<K>) -> impl Stream<Item = Result<K>> + Send {
+    watcher(api, watcher::Config::default().labels(labels::MCP_SERVER)).default_backoff().touched_objects()
+}
