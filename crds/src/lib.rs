@@ -4,6 +4,7 @@
 //! Every type here is part of the public API: a field exists only if something reads it, every string, list
 //! and map is bounded, and `tests/schema_rules.rs` holds those rules over the generated YAML.
 
+pub mod check;
 pub mod condition;
 pub mod labels;
 pub mod mcp_server;

@@ -31,8 +31,8 @@ impl<'de> Deserialize<'de> for Quantity {
 
 /// One environment variable.
 #[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, PartialEq)]
-#[x_kube(validation = kube::core::Rule::new("!(has(self.value) && has(self.valueFrom))")
-    .message("`value` and `valueFrom` must not both be set"))]
+#[x_kube(validation = kube::core::Rule::new("has(self.value) != has(self.valueFrom)")
+    .message("a variable must have exactly one of `value` and `valueFrom`"))]
 #[serde(rename_all = "camelCase")]
 pub struct EnvVar {
     /// Name of the variable.
@@ -71,7 +71,7 @@ pub struct SecretKeyRef {
     /// Name of the Secret.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
-    /// The key.
+    /// The key whose value is read.
     #[schemars(length(min = 1, max = 253))]
     pub key: String,
 }
@@ -83,7 +83,7 @@ pub struct ConfigMapKeyRef {
     /// Name of the `ConfigMap`.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
-    /// The key.
+    /// The key whose value is read.
     #[schemars(length(min = 1, max = 253))]
     pub key: String,
 }
@@ -207,7 +207,7 @@ pub struct Resources {
 #[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Gpu {
-    /// How many.
+    /// How many GPUs a pod gets.
     #[schemars(range(min = 1, max = 64))]
     pub count: i32,
     /// Name of the extended resource that the device plugin offers.

@@ -1,0 +1,170 @@
+//! What `check` takes and what it refuses, and with which words.
+
+use portico_crds::check::check;
+use serde_json::{Value, json};
+
+fn server(spec: &Value) -> Value {
+    json!({"apiVersion": "portico.dev/v1alpha1", "kind": "McpServer", "metadata": {"name": "a"}, "spec": spec})
+}
+
+fn with(field: &str, value: &Value) -> Value {
+    let mut spec = json!({"source": {"image": {"name": "example:1", "command": ["serve"]}}});
+    spec[field] = value.clone();
+    server(&spec)
+}
+
+fn faults(manifest: &Value) -> Vec<String> {
+    check(manifest).unwrap().iter().map(ToString::to_string).collect()
+}
+
+#[track_caller]
+fn accepted(manifest: &Value) {
+    assert_eq!(faults(manifest), Vec::<String>::new(), "{manifest}");
+}
+
+#[track_caller]
+fn refused(manifest: &Value, expected: &str) {
+    let faults = faults(manifest);
+    assert!(faults.iter().any(|fault| fault.contains(expected)), "expected '{expected}' in {faults:?} for {manifest}");
+}
+
+#[test]
+fn each_kind_of_source_is_accepted() {
+    for source in [
+        json!({"image": {"name": "example:1"}}),
+        json!({"builtin": {"name": "files"}}),
+        json!({"package": {"name": "npm:@modelcontextprotocol/server-everything", "version": "2026.8.31"}}),
+        json!({"package": {"name": "pypi:mcp-server-time", "version": "1.0.0"}}),
+        json!({"remote": {"url": "https://mcp.example.com/mcp"}}),
+        json!({"service": {"name": "there", "port": 80}}),
+    ] {
+        accepted(&server(&json!({"source": source})));
+    }
+}
+
+#[test]
+fn a_source_must_be_exactly_one() {
+    refused(&server(&json!({"source": {}})), "exactly one of");
+    refused(&server(&json!({"source": {"image": {"name": "a"}, "builtin": {"name": "files"}}})), "exactly one of");
+}
+
+#[test]
+fn stdio_is_only_for_programs() {
+    accepted(&with("transport", &json!("Stdio")));
+    refused(&server(&json!({"source": {"remote": {"url": "https://a.example/mcp"}}, "transport": "Stdio"})), "may be 'Stdio' only with");
+    refused(&server(&json!({"source": {"builtin": {"name": "files"}}, "transport": "Stdio"})), "may be 'Stdio' only with");
+}
+
+#[test]
+fn nothing_of_a_deployment_goes_with_a_server_that_runs_elsewhere() {
+    let remote = |field: &str, value: Value| {
+        let mut spec = json!({"source": {"remote": {"url": "https://a.example/mcp"}}});
+        spec[field] = value;
+        server(&spec)
+    };
+    for (field, value) in [
+        ("replicas", json!(1)),
+        ("env", json!([{"name": "A", "value": "1"}])),
+        ("envFrom", json!([{"secretRef": "a"}])),
+        ("secretMounts", json!([{"secretRef": "a", "mountPath": "/a"}])),
+        ("configFiles", json!([{"path": "/a", "content": ""}])),
+        ("volumes", json!([{"name": "a", "mountPath": "/a", "emptyDir": {}}])),
+        ("resources", json!({})),
+        ("gpu", json!({"count": 1})),
+        ("placement", json!({})),
+        ("podTemplate", json!({})),
+        ("egress", json!([{"name": "a", "cidrs": ["0.0.0.0/0"]}])),
+    ] {
+        refused(&remote(field, value), "nothing is deployed");
+    }
+    refused(&remote("port", json!(9000)), "`port` must be absent");
+    accepted(&remote("tools", json!({"include": ["a*"]})));
+}
+
+#[test]
+fn a_url_must_be_one() {
+    refused(&server(&json!({"source": {"remote": {"url": "ftp://a.example/x"}}})), "scheme 'http' or 'https'");
+    refused(&server(&json!({"source": {"remote": {"url": "not a url"}}})), "absolute URL");
+}
+
+#[test]
+fn unions_inside_lists_must_have_one_member() {
+    refused(&with("env", &json!([{"name": "A"}])), "exactly one of");
+    refused(&with("env", &json!([{"name": "A", "value": "1", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}])), "exactly one of");
+    refused(&with("env", &json!([{"name": "A", "valueFrom": {}}])), "exactly one of");
+    refused(&with("envFrom", &json!([{}])), "exactly one of");
+    refused(&with("volumes", &json!([{"name": "a", "mountPath": "/a"}])), "exactly one of");
+    refused(&with("egress", &json!([{"name": "a"}])), "exactly one of");
+    accepted(&with("env", &json!([{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}])));
+}
+
+#[test]
+fn names_are_short_enough_for_what_is_made_of_them() {
+    let named = |name: &str| {
+        let mut manifest = with("port", &json!(80));
+        manifest["metadata"]["name"] = json!(name);
+        manifest
+    };
+    accepted(&named(&"a".repeat(50)));
+    refused(&named(&"a".repeat(51)), "at most 50 characters");
+    refused(&named("1a"), "begin with a letter");
+    refused(&named("Ünïcode"), "metadata.name");
+    refused(&named(""), "metadata.name");
+    let mut nameless = with("port", &json!(80));
+    nameless["metadata"] = json!({});
+    refused(&nameless, "metadata.name: is required");
+}
+
+#[test]
+fn a_typing_error_is_named_with_what_was_meant() {
+    refused(&with("replica", &json!(1)), "spec.replica: is not a field of this kind; did you mean 'replicas'?");
+    refused(&with("transport", &json!("stdio")), "spec.transport: 'stdio' must be one of 'StreamableHttp', 'Stdio'; did you mean 'Stdio'?");
+    refused(&server(&json!({"source": {"builtin": {"name": "file"}}})), "did you mean 'files'?");
+}
+
+#[test]
+fn wrong_types_are_named_in_plain_words() {
+    refused(&with("port", &json!("80")), "spec.port: must be a whole number, not the text '80'");
+    refused(&with("env", &json!([{"name": "A", "value": 1}])), "spec.env[0].value: must be text, not the number 1; text needs quotes");
+    refused(&with("env", &json!({"A": "1"})), "spec.env: must be a list, not a map of fields");
+    refused(&with("gpu", &Value::Null), "spec.gpu: must be a map of fields, not empty (null)");
+    refused(&with("path", &json!(true)), "spec.path: must be text, not the truth value true");
+    refused(&with("podTemplate", &json!("x")), "must be a map of fields");
+}
+
+#[test]
+fn bounds_are_kept() {
+    refused(&with("port", &json!(0)), "0 must be 1 or more");
+    refused(&with("port", &json!(65536)), "65536 must be 65535 or less");
+    refused(&with("replicas", &json!(-1)), "-1 must be 0 or more");
+    refused(&with("path", &json!("mcp")), "must match");
+    refused(&with("path", &json!("")), "must not be empty");
+    refused(&with("path", &json!("/".repeat(300))), "at most 256");
+    let many: Vec<Value> = (0..200).map(|i| json!({"name": format!("A{i}"), "value": ""})).collect();
+    refused(&with("env", &json!(many)), "has 200 items; at most 128 are allowed");
+    refused(&with("resources", &json!({"limits": {"cpu": "lots"}})), "spec.resources.limits.cpu: 'lots' must match");
+    accepted(&with("resources", &json!({"limits": {"cpu": 2, "memory": "1Gi"}})));
+}
+
+#[test]
+fn items_with_the_same_key_are_refused() {
+    refused(&with("env", &json!([{"name": "A", "value": "1"}, {"name": "A", "value": "2"}])), "spec.env[1]: 'A' has the same name");
+    refused(&with("tools", &json!({"include": ["a", "a"]})), "'a' is in the list twice");
+}
+
+#[test]
+fn a_manifest_nested_without_end_is_refused_and_not_followed() {
+    let mut deep = json!(1);
+    for _ in 0..500 {
+        deep = json!([deep]);
+    }
+    refused(&with("env", &deep), "spec.env[0]");
+    accepted(&with("podTemplate", &json!({"spec": {}})));
+}
+
+#[test]
+fn other_kinds_are_not_ours_to_judge() {
+    assert!(check(&json!({"apiVersion": "v1", "kind": "Secret"})).is_none());
+    assert!(check(&json!("text")).is_none());
+    assert!(check(&json!({"apiVersion": "portico.dev/v1", "kind": "McpServer"})).is_none());
+}
