@@ -56,7 +56,7 @@ pub const DEFAULT_PATH: &str = "/mcp";
     cel
 )]
 #[x_kube(
-    validation = kube::core::Rule::new("!has(self.transport) || self.transport != 'Stdio' || has(self.source.image) || has(self.source.package)")
+    validation = kube::core::Rule::new("!has(self.transport) || self.transport != 'Stdio' || has(self.source.image) || has(self.source.__package__)")
         .message("`transport` may be 'Stdio' only with `source.image` or `source.package`").field_path(".transport"),
     validation = kube::core::Rule::new(
         "!(has(self.source.remote) || has(self.source.service)) || !(has(self.replicas) || has(self.env) || has(self.envFrom) || has(self.secretMounts) || has(self.configFiles) || has(self.volumes) || has(self.resources) || has(self.gpu) || has(self.placement) || has(self.podTemplate) || has(self.egress))"

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Where a server comes from: a union of which exactly one member is set.
 #[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, Default, PartialEq)]
-#[x_kube(validation = kube::core::Rule::new("[has(self.image), has(self.builtin), has(self.package), has(self.remote), has(self.service)].exists_one(x, x)")
+#[x_kube(validation = kube::core::Rule::new("[has(self.image), has(self.builtin), has(self.__package__), has(self.remote), has(self.service)].exists_one(x, x)")
     .message("`source` must have exactly one of `image`, `builtin`, `package`, `remote` and `service`"))]
 #[serde(rename_all = "camelCase")]
 pub struct Source {
