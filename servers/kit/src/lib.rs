@@ -1,1 +1,21 @@
-//! What Portico's MCP servers share.
+//! What Portico's MCP servers share: configuration, serving, tools, metrics and the upstream HTTP client.
+//!
+//! A server is an [`rmcp::ServerHandler`]; [`serve`] puts it behind streamable HTTP or stdio with health
+//! checks, metrics and an orderly end. [`tool`] turns typed arguments and answers into MCP tools,
+//! [`upstream`] calls the API that a server stands in front of.
+
+pub mod config;
+pub mod metrics;
+pub mod secret;
+pub mod serve;
+pub mod tool;
+pub mod upstream;
+
+mod metered;
+
+pub use config::{ConfigError, Environment};
+pub use metrics::Metrics;
+/// The URL type that configuration and file addresses use.
+pub use reqwest::Url;
+pub use secret::Secret;
+pub use serve::{Error, Serving, Transport, serve, serve_on};

@@ -1,0 +1,141 @@
+//! What a server counts, in the text format that Prometheus scrapes.
+
+use std::{sync::atomic::AtomicI64, time::Duration};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, EncodeLabelValue, text},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+use tokio::sync::watch;
+
+/// How a tool call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum Outcome {
+    /// The tool answered.
+    Ok,
+    /// The tool answered with `isError`.
+    Failed,
+    /// The call got a JSON-RPC error.
+    Refused,
+    /// The client went away before the answer.
+    Cancelled,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallLabels {
+    tool: String,
+    outcome: Outcome,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ToolLabel {
+    tool: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct UpstreamLabels {
+    class: &'static str,
+}
+
+fn durations() -> Histogram {
+    Histogram::new([0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0])
+}
+
+/// The counters of one server. Tool names come from the server's own list, so label values stay few.
+pub struct Metrics {
+    registry: Registry,
+    calls: Family<CallLabels, Counter>,
+    durations: Family<ToolLabel, Histogram, fn() -> Histogram>,
+    in_flight: Gauge<i64, AtomicI64>,
+    upstream: Family<UpstreamLabels, Counter>,
+    upstream_duration: Histogram,
+    quota_used: Gauge<i64, AtomicI64>,
+    running: watch::Sender<u64>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("portico_server"),
+            calls: Family::default(),
+            durations: Family::new_with_constructor(durations),
+            in_flight: Gauge::default(),
+            upstream: Family::default(),
+            upstream_duration: durations(),
+            quota_used: Gauge::default(),
+            running: watch::Sender::new(0),
+        };
+        metrics.register();
+        metrics
+    }
+}
+
+impl Metrics {
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("tool_calls", "Tool calls by outcome", self.calls.clone());
+        registry.register_with_unit(
+            "tool_call_duration",
+            "Time a tool call took",
+            Unit::Seconds,
+            self.durations.clone(),
+        );
+        registry.register("tool_calls_in_flight", "Tool calls running now", self.in_flight.clone());
+        registry.register("upstream_requests", "Requests to the upstream API by class", self.upstream.clone());
+        registry.register_with_unit(
+            "upstream_request_duration",
+            "Time an upstream request took",
+            Unit::Seconds,
+            self.upstream_duration.clone(),
+        );
+        registry.register(
+            "upstream_quota_used",
+            "Upstream requests counted in the current quota window",
+            self.quota_used.clone(),
+        );
+    }
+
+    /// All counters in OpenMetrics text.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut out = String::new();
+        // Writing into a `String` has no failure of its own.
+        let _ = text::encode(&mut out, &self.registry);
+        out
+    }
+
+    pub(crate) fn call_started(&self) {
+        self.in_flight.inc();
+        self.running.send_modify(|running| *running += 1);
+    }
+
+    pub(crate) fn call_ended(&self, tool: &str, outcome: Outcome, took: Duration) {
+        self.in_flight.dec();
+        self.running.send_modify(|running| *running = running.saturating_sub(1));
+        self.calls.get_or_create(&CallLabels { tool: tool.to_owned(), outcome }).inc();
+        self.durations.get_or_create(&ToolLabel { tool: tool.to_owned() }).observe(took.as_secs_f64());
+    }
+
+    /// Waits until no tool call is running.
+    pub(crate) async fn idle(&self) {
+        let mut running = self.running.subscribe();
+        // The sender lives in `self`, so the wait cannot end early.
+        let _ = running.wait_for(|running| *running == 0).await;
+    }
+
+    pub(crate) fn upstream_answered(&self, class: &'static str, took: Duration) {
+        self.upstream.get_or_create(&UpstreamLabels { class }).inc();
+        self.upstream_duration.observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn quota(&self, used: u64) {
+        self.quota_used.set(i64::try_from(used).unwrap_or(i64::MAX));
+    }
+
+    /// Tool calls of `tool` that ended with `outcome`.
+    #[must_use]
+    pub fn calls(&self, tool: &str, outcome: Outcome) -> u64 {
+        self.calls.get_or_create(&CallLabels { tool: tool.to_owned(), outcome }).get()
+    }
+}

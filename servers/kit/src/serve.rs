@@ -1,0 +1,292 @@
+//! Serving a handler over streamable HTTP or stdio until it is told to stop.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{HeaderValue, Method, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::get,
+    serve::ListenerExt,
+};
+use rmcp::{
+    ServerHandler, ServiceExt,
+    transport::{
+        stdio,
+        streamable_http_server::{
+            StreamableHttpServerConfig, StreamableHttpService, session::local::LocalSessionManager,
+        },
+    },
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{metered::Metered, metrics::Metrics};
+
+/// Time that running calls get to end after the server was told to stop.
+const DRAIN: Duration = Duration::from_secs(10);
+/// Time that connections get to close after the calls have ended.
+const CLOSE: Duration = Duration::from_secs(5);
+/// A session without a message for this long is dropped. Open streams do not count as messages.
+const SESSION_IDLE: Duration = Duration::from_secs(3600);
+/// The first revision without sessions; revisions are dates, so they compare as text.
+const SESSIONLESS: &[u8] = b"2026-07-28";
+/// Sessions kept at once; a session takes some 60 KiB.
+const MAX_SESSIONS: usize = 2_000;
+
+/// How clients reach a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// Streamable HTTP at `/mcp`, beside `/healthz`, `/readyz` and `/metrics`.
+    Http(SocketAddr),
+    /// JSON-RPC lines on standard input and output; ends when the input ends.
+    Stdio,
+}
+
+/// Why a server could not start, or ended otherwise than asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address could not be listened on.
+    #[error("cannot listen on {address}: {source}; free the port or choose another address")]
+    Listen {
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The HTTP server failed.
+    #[error("the HTTP server stopped: {0}")]
+    Http(#[source] io::Error),
+    /// The client on stdio broke the handshake.
+    #[error("the MCP client on standard input did not complete its handshake: {0}")]
+    Handshake(String),
+}
+
+/// What serving needs beside the handler.
+#[derive(Clone)]
+pub struct Serving {
+    /// Where calls are counted.
+    pub metrics: Arc<Metrics>,
+    /// Largest request body, in bytes; a longer one gets 413.
+    pub max_body_bytes: usize,
+}
+
+impl Default for Serving {
+    fn default() -> Self {
+        Self { metrics: Arc::default(), max_body_bytes: 4 * 1024 * 1024 }
+    }
+}
+
+/// Serves `handler` until `stop` is cancelled, the process gets SIGINT or SIGTERM, or (stdio) the input ends.
+pub async fn serve<H: ServerHandler + Clone>(
+    handler: H,
+    transport: Transport,
+    serving: Serving,
+    stop: CancellationToken,
+) -> Result<(), Error> {
+    match transport {
+        Transport::Http(address) => {
+            let listener = TcpListener::bind(address)
+                .await
+                .map_err(|source| Error::Listen { address, source })?;
+            serve_on(listener, handler, serving, stop).await
+        }
+        Transport::Stdio => serve_stdio(handler, serving, stop).await,
+    }
+}
+
+/// As [`serve`], on a listener that is bound already.
+pub async fn serve_on<H: ServerHandler + Clone>(
+    listener: TcpListener,
+    handler: H,
+    serving: Serving,
+    stop: CancellationToken,
+) -> Result<(), Error> {
+    let address = listener.local_addr().map_err(Error::Http)?;
+    tracing::info!(%address, "serving MCP over HTTP");
+    let metrics = Arc::clone(&serving.metrics);
+    let state = Arc::new(Ops { metrics: Arc::clone(&metrics), ready: AtomicBool::new(true) });
+    let closing = CancellationToken::new();
+    let app = router(handler, &serving, address, (Arc::clone(&state), closing.clone()));
+    // An answer is one small write: waiting for more to send with it only adds latency.
+    let listener = listener.tap_io(|stream| {
+        let _ = stream.set_nodelay(true);
+    });
+    let told = async move {
+        stopped(stop).await;
+        state.ready.store(false, Ordering::Release);
+        let _ = tokio::time::timeout(DRAIN, metrics.idle()).await;
+        closing.cancel();
+    };
+    run_until(axum::serve(listener, app), told).await
+}
+
+async fn run_until<L>(
+    server: axum::serve::Serve<L, Router, Router>,
+    told: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), Error>
+where
+    L: axum::serve::Listener,
+    L::Addr: std::fmt::Debug,
+{
+    let drained = CancellationToken::new();
+    let signal = drained.clone();
+    let serve = server.with_graceful_shutdown(async move {
+        told.await;
+        signal.cancel();
+    });
+    let late = async {
+        drained.cancelled().await;
+        tokio::time::sleep(CLOSE).await;
+    };
+    tokio::select! {
+        ended = serve => ended.map_err(Error::Http),
+        () = late => Ok(()),
+    }
+}
+
+async fn serve_stdio<H: ServerHandler>(
+    handler: H,
+    serving: Serving,
+    stop: CancellationToken,
+) -> Result<(), Error> {
+    let handler = Metered::new(handler, Arc::clone(&serving.metrics));
+    let told = stopped(stop);
+    tokio::pin!(told);
+    let running = tokio::select! {
+        running = handler.serve(stdio()) => running.map_err(|error| Error::Handshake(error.to_string()))?,
+        () = &mut told => return Ok(()),
+    };
+    let end = running.cancellation_token();
+    let waiting = running.waiting();
+    tokio::pin!(waiting);
+    tokio::select! {
+        _ = &mut waiting => {}
+        () = &mut told => {
+            let _ = tokio::time::timeout(DRAIN, serving.metrics.idle()).await;
+            end.cancel();
+            let _ = tokio::time::timeout(CLOSE, waiting).await;
+        }
+    }
+    Ok(())
+}
+
+/// Ends when the token is cancelled or the process is asked to stop.
+async fn stopped(stop: CancellationToken) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = interrupted() => {}
+    }
+}
+
+#[cfg(unix)]
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        // Without signal handlers the token alone stops the server.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+#[cfg(not(unix))]
+async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending().await
+    }
+}
+
+struct Ops {
+    metrics: Arc<Metrics>,
+    ready: AtomicBool,
+}
+
+fn router<H: ServerHandler + Clone>(
+    handler: H,
+    serving: &Serving,
+    address: SocketAddr,
+    (state, closing): (Arc<Ops>, CancellationToken),
+) -> Router {
+    let mut sessions = LocalSessionManager::default();
+    sessions.session_config.keep_alive = Some(SESSION_IDLE);
+    let sessions = Arc::new(sessions);
+    let metered = Metered::new(handler, Arc::clone(&serving.metrics));
+    let service = StreamableHttpService::new(
+        move || Ok(metered.clone()),
+        Arc::clone(&sessions),
+        http_config(address, serving.max_body_bytes, closing),
+    );
+    let mcp = Router::new()
+        .nest_service("/mcp", service)
+        .layer(middleware::from_fn_with_state(sessions, bound_sessions));
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .with_state(state)
+        .merge(mcp)
+}
+
+fn http_config(
+    address: SocketAddr,
+    max_body_bytes: usize,
+    closing: CancellationToken,
+) -> StreamableHttpServerConfig {
+    // Pages of other sites must not reach a server through the reader's browser; local tools may.
+    let config = StreamableHttpServerConfig::default()
+        .with_allowed_origins(["http://localhost:*", "http://127.0.0.1:*", "http://[::1]:*"])
+        .with_json_response(true)
+        .with_max_request_body_bytes(max_body_bytes)
+        .with_cancellation_token(closing);
+    if address.ip().is_loopback() {
+        return config;
+    }
+    // A pod is reached by its address and by Service names that it cannot know.
+    config.disable_allowed_hosts()
+}
+
+/// Refuses a new session where too many are open; requests of open sessions pass.
+async fn bound_sessions(
+    State(sessions): State<Arc<LocalSessionManager>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let headers = request.headers();
+    let opens = request.method() == Method::POST
+        && !headers.contains_key("mcp-session-id")
+        && headers.get("mcp-protocol-version").is_none_or(|version| version.as_bytes() < SESSIONLESS);
+    if opens && sessions.sessions.read().await.len() >= MAX_SESSIONS {
+        let retry = [(header::RETRY_AFTER, HeaderValue::from_static("30"))];
+        return (StatusCode::SERVICE_UNAVAILABLE, retry, "too many open sessions; try again later\n")
+            .into_response();
+    }
+    next.run(request).await
+}
+
+async fn ready(State(ops): State<Arc<Ops>>) -> (StatusCode, &'static str) {
+    if ops.ready.load(Ordering::Acquire) {
+        (StatusCode::OK, "ready\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
+    }
+}
+
+async fn metrics(State(ops): State<Arc<Ops>>) -> impl IntoResponse {
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], ops.metrics.render())
+}

@@ -1,0 +1,197 @@
+//! MCP tools with typed arguments and answers, and what they answer when they cannot.
+
+use std::sync::Arc;
+
+use rmcp::{
+    ErrorData, RoleServer,
+    model::{
+        CallToolResponse, CallToolResult, ContentBlock, ErrorCode, JsonObject, MetaObject, ProtocolVersion,
+        Tool, ToolAnnotations,
+    },
+    schemars::JsonSchema,
+    service::RequestContext,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+use crate::upstream;
+
+/// Where a failed answer carries its code and class under `_meta`.
+pub const ERROR_META: &str = "portico.dev/error";
+
+/// What a tool does to the world, as hints to the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Reads what the server itself holds.
+    Reads,
+    /// Reads from an API outside.
+    ReadsOutside,
+    /// Replaces or removes data; doing it twice is the same as once.
+    Replaces,
+    /// Changes data; doing it twice changes it twice.
+    Changes,
+}
+
+impl Effect {
+    fn annotations(self, title: &str) -> ToolAnnotations {
+        let reads = matches!(self, Self::Reads | Self::ReadsOutside);
+        let hints = ToolAnnotations::with_title(title)
+            .read_only(reads)
+            .open_world(self == Self::ReadsOutside)
+            .idempotent(reads || self == Self::Replaces);
+        if reads { hints } else { hints.destructive(true) }
+    }
+}
+
+/// A tool whose input and output schemas are those of `In` and `Out`.
+#[must_use]
+pub fn define<In: JsonSchema + 'static, Out: JsonSchema + 'static>(
+    name: &'static str,
+    title: &str,
+    description: &'static str,
+    effect: Effect,
+) -> Tool {
+    Tool::new(name, description, Arc::new(JsonObject::new()))
+        .with_title(title)
+        .with_annotations(effect.annotations(title))
+        .with_input_schema::<In>()
+        .with_output_schema::<Out>()
+}
+
+/// Why a tool has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ToolError {
+    /// An argument is missing or wrong.
+    #[error("{field}: {problem}")]
+    Invalid {
+        /// Path of the argument, such as `filters.max_price`.
+        field: String,
+        /// What is wrong and what is allowed.
+        problem: String,
+    },
+    /// The arguments are well formed, and what they ask for is refused or impossible.
+    #[error("{0}")]
+    Refused(String),
+    /// The API behind the server failed.
+    #[error(transparent)]
+    Upstream(#[from] upstream::Error),
+    /// The server itself failed.
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+impl ToolError {
+    /// An error about one argument.
+    pub fn invalid(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Invalid { field: field.into(), problem: problem.into() }
+    }
+
+    /// The JSON-RPC code: -32602 for arguments, -32603 for our own failures, and -32001 (upstream),
+    /// -32002 (authentication), -32003 (rate limit) for the API behind the server.
+    #[must_use]
+    pub fn code(&self) -> i32 {
+        match self {
+            Self::Invalid { .. } => ErrorCode::INVALID_PARAMS.0,
+            Self::Refused(_) | Self::Internal(_) => ErrorCode::INTERNAL_ERROR.0,
+            Self::Upstream(error) => error.class().code(),
+        }
+    }
+
+    fn data(&self) -> Value {
+        match self {
+            Self::Invalid { field, .. } => json!({ "code": self.code(), "class": "validation", "field": field }),
+            Self::Refused(_) => json!({ "code": self.code(), "class": "refused" }),
+            Self::Internal(_) => json!({ "code": self.code(), "class": "internal" }),
+            Self::Upstream(error) => error.data(),
+        }
+    }
+
+    /// Whether this client gets the failure as a JSON-RPC error rather than as a result with `isError`.
+    ///
+    /// Revision 2025-11-25 moved wrong arguments into results, where the model reads them and mends its
+    /// call; 2026-07-28 keeps the codes -32000 to -32099 for itself, so there our codes travel in `_meta`.
+    fn is_protocol_error(&self, version: &ProtocolVersion) -> bool {
+        match self {
+            Self::Invalid { .. } => version.as_str() < ProtocolVersion::V_2025_11_25.as_str(),
+            Self::Upstream(_) => version.has_initialize(),
+            Self::Refused(_) | Self::Internal(_) => false,
+        }
+    }
+}
+
+/// What a tool answers: a short text for the model, and the data that fits its output schema.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    text: String,
+    data: Value,
+    blocks: Vec<ContentBlock>,
+}
+
+impl Answer {
+    /// An answer of `text` and `data`.
+    pub fn new<T: Serialize>(text: impl Into<String>, data: &T) -> Result<Self, ToolError> {
+        let data = serde_json::to_value(data).map_err(|error| ToolError::Internal(error.to_string()))?;
+        Ok(Self { text: text.into(), data, blocks: Vec::new() })
+    }
+
+    /// Adds a block behind the text, such as an embedded resource.
+    #[must_use]
+    pub fn with_block(mut self, block: ContentBlock) -> Self {
+        self.blocks.push(block);
+        self
+    }
+}
+
+/// Reads a tool's arguments; the error names the argument that does not fit.
+pub fn arguments<T: DeserializeOwned>(arguments: Option<JsonObject>) -> Result<T, ToolError> {
+    let value = Value::Object(arguments.unwrap_or_default());
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = error.path().to_string();
+        let problem = error.into_inner().to_string();
+        // At the top there is no path: the message itself names the missing or unknown argument.
+        let field = if path == "." { named_in(&problem).unwrap_or("arguments").to_owned() } else { path };
+        ToolError::Invalid { field, problem }
+    })
+}
+
+/// The name between the first pair of back-ticks.
+fn named_in(message: &str) -> Option<&str> {
+    message.split('`').nth(1)
+}
+
+/// Turns what a tool found into what this client understands.
+pub fn respond(
+    result: Result<Answer, ToolError>,
+    context: &RequestContext<RoleServer>,
+) -> Result<CallToolResponse, ErrorData> {
+    let error = match result {
+        Ok(answer) => return Ok(success(answer).into()),
+        Err(error) => error,
+    };
+    let version = context.protocol_version().unwrap_or(ProtocolVersion::V_2025_03_26);
+    if error.is_protocol_error(&version) {
+        return Err(ErrorData::new(ErrorCode(error.code()), error.to_string(), Some(error.data())));
+    }
+    Ok(failure(&error).into())
+}
+
+fn success(answer: Answer) -> CallToolResult {
+    let mut content = vec![ContentBlock::text(answer.text)];
+    content.extend(answer.blocks);
+    let mut result = CallToolResult::success(content);
+    result.structured_content = Some(answer.data);
+    result
+}
+
+fn failure(error: &ToolError) -> CallToolResult {
+    let mut meta = JsonObject::new();
+    meta.insert(ERROR_META.to_owned(), error.data());
+    CallToolResult::error(vec![ContentBlock::text(error.to_string())]).with_meta(Some(MetaObject(meta)))
+}
+
+/// The answer to a call of a tool that the server does not have.
+#[must_use]
+pub fn unknown(name: &str) -> ErrorData {
+    let shown: String = name.chars().take(80).collect();
+    ErrorData::invalid_params(format!("unknown tool `{shown}`; tools/list names the tools there are"), None)
+}
