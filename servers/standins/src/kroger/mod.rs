@@ -1,0 +1,146 @@
+//! A stand-in for the Kroger public API: tokens, products, locations, chains and departments.
+//!
+//! Products and prices are invented. What the public documentation and live answers disagree about
+//! follows the live answers. `/_standin/faults`, `/_standin/requests` and `/_standin/settings` steer it.
+
+mod catalogue;
+mod control;
+mod departments;
+mod locations;
+mod oauth;
+mod products;
+mod reply;
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use axum::{
+    Router, middleware,
+    routing::{get, post, put},
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use catalogue::Catalogue;
+use control::Control;
+use oauth::Tokens;
+
+/// Why the stand-in could not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address could not be listened on.
+    #[error("cannot listen on {address}: {source}; free the port or choose another address")]
+    Listen {
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The HTTP server failed.
+    #[error("the stand-in stopped: {0}")]
+    Http(#[source] io::Error),
+    /// The data built into the program cannot be read.
+    #[error("the built-in data file {file} is broken: {source}; build the program again")]
+    Data {
+        /// Which file.
+        file: &'static str,
+        /// What is wrong in it.
+        source: serde_json::Error,
+    },
+}
+
+/// The client that the token endpoint accepts.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// Client id.
+    pub id: String,
+    /// Client secret; a made-up one, so it may be printed.
+    pub secret: String,
+}
+
+impl Credentials {
+    /// `STANDIN_CLIENT_ID` and `STANDIN_CLIENT_SECRET`, or `standin-client` and `standin-secret`.
+    #[must_use]
+    pub fn from_env(lookup: &dyn Fn(&str) -> Option<String>) -> Self {
+        let read = |name: &str, default: &str| {
+            lookup(name).filter(|value| !value.is_empty()).unwrap_or_else(|| default.to_owned())
+        };
+        Self {
+            id: read("STANDIN_CLIENT_ID", "standin-client"),
+            secret: read("STANDIN_CLIENT_SECRET", "standin-secret"),
+        }
+    }
+}
+
+pub(crate) struct Standin {
+    credentials: Credentials,
+    catalogue: Catalogue,
+    tokens: Tokens,
+    control: Control,
+}
+
+pub(crate) type Shared = Arc<Standin>;
+
+/// Serves the stand-in with the credentials of the environment until `stop` is cancelled.
+pub async fn run(listen: SocketAddr, stop: CancellationToken) -> Result<(), Error> {
+    let listener = TcpListener::bind(listen)
+        .await
+        .map_err(|source| Error::Listen { address: listen, source })?;
+    let credentials = Credentials::from_env(&|name| std::env::var(name).ok());
+    run_on(listener, credentials, stop).await
+}
+
+/// As [`run`], on a listener that is bound already.
+pub async fn run_on(
+    listener: TcpListener,
+    credentials: Credentials,
+    stop: CancellationToken,
+) -> Result<(), Error> {
+    let app = router(credentials)?;
+    tracing::info!(address = ?listener.local_addr().ok(), "serving the Kroger stand-in");
+    axum::serve(listener, app)
+        .with_graceful_shutdown(stop.cancelled_owned())
+        .await
+        .map_err(Error::Http)
+}
+
+/// All routes, with state of their own.
+pub fn router(credentials: Credentials) -> Result<Router, Error> {
+    let standin = Arc::new(Standin {
+        credentials,
+        catalogue: Catalogue::load()?,
+        tokens: Tokens::default(),
+        control: Control::default(),
+    });
+    Ok(Router::new()
+        .merge(api(&standin))
+        .merge(control::routes())
+        .route("/healthz", get(|| async { "ok\n" }))
+        .layer(middleware::from_fn(reply::mark))
+        .with_state(standin))
+}
+
+fn api(standin: &Shared) -> Router<Shared> {
+    let layer = |check| middleware::from_fn_with_state((Arc::clone(standin), check), oauth::require_token);
+    let products = Router::new()
+        .route("/v1/products", get(products::search))
+        .route("/v1/products/{id}", get(products::detail))
+        .route_layer(layer(Some("product.compact")));
+    let places = Router::new()
+        .route("/v1/locations", get(locations::search))
+        .route("/v1/locations/{id}", get(locations::detail).head(locations::exists))
+        .route("/v1/chains", get(departments::chains))
+        .route("/v1/chains/{name}", get(departments::chain).head(departments::chain_exists))
+        .route("/v1/departments", get(departments::list))
+        .route("/v1/departments/{id}", get(departments::detail).head(departments::exists))
+        .route_layer(layer(None));
+    let customer = Router::new()
+        .route("/v1/cart/add", put(oauth::customer_only))
+        .route("/v1/identity/profile", get(oauth::customer_only))
+        .route_layer(layer(None));
+    Router::new()
+        .route("/v1/connect/oauth2/token", post(oauth::token))
+        .merge(products)
+        .merge(places)
+        .merge(customer)
+        .route_layer(middleware::from_fn_with_state(Arc::clone(standin), control::intervene))
+}
