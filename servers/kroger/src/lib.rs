@@ -1,1 +1,49 @@
-//! MCP server for the Kroger API.
+//! MCP server for the Kroger API: products with the prices of a store, and stores near a place.
+//!
+//! Names, descriptions and prices are passed on as Kroger gives them, and what it does not give is said to
+//! be missing. Answers are kept for minutes only, as its acceptable use policy asks.
+
+mod api;
+mod config;
+mod handler;
+mod hours;
+mod model;
+mod money;
+mod products;
+mod stores;
+mod token;
+
+use std::sync::Arc;
+
+use portico_kit::{Metrics, Serving, Transport, serve, serve_on};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+pub use config::Config;
+pub use handler::Kroger;
+pub use portico_kit::ConfigError;
+
+/// Why the server could not start or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A setting is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Serving failed.
+    #[error(transparent)]
+    Serve(#[from] portico_kit::Error),
+}
+
+/// Serves until `stop` is cancelled, a signal asks to stop, or standard input ends.
+pub async fn run(transport: Transport, config: Config, stop: CancellationToken) -> Result<(), Error> {
+    let metrics = Arc::new(Metrics::default());
+    let handler = Kroger::new(config, Arc::clone(&metrics))?;
+    Ok(serve(handler, transport, Serving { metrics, ..Serving::default() }, stop).await?)
+}
+
+/// As [`run`] over HTTP, on a listener that is bound already.
+pub async fn run_on(listener: TcpListener, config: Config, stop: CancellationToken) -> Result<(), Error> {
+    let metrics = Arc::new(Metrics::default());
+    let handler = Kroger::new(config, Arc::clone(&metrics))?;
+    Ok(serve_on(listener, handler, Serving { metrics, ..Serving::default() }, stop).await?)
+}

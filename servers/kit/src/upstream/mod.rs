@@ -6,4 +6,6 @@ mod quota;
 
 pub use client::{Answer, Body, Call, Client, Policy};
 pub use error::{Class, Error};
+/// The method of a [`Call`].
+pub use http::Method;
 pub use quota::DailyQuota;

@@ -1,0 +1,144 @@
+//! Calls to Kroger: token, quota, short caches, and one renewal of a token that was refused early.
+
+use std::{sync::Arc, time::Duration};
+
+use moka::future::Cache;
+use portico_kit::{
+    ConfigError, Metrics,
+    upstream::{Answer, Call, Class, Client, DailyQuota, Error},
+};
+use serde_json::Value;
+
+use crate::{
+    config::Config,
+    model::{Department, List, Location, Product},
+    token::Tokens,
+};
+
+/// Calls a day and application, as Kroger publishes them.
+const PRODUCTS_A_DAY: u64 = 10_000;
+const PLACES_A_DAY: u64 = 1_600;
+/// Answers kept at most, of each kind.
+const KEPT: u64 = 1_000;
+const PRODUCTS_KEPT_FOR: Duration = Duration::from_secs(300);
+const STORES_KEPT_FOR: Duration = Duration::from_secs(600);
+const DEPARTMENTS_KEPT_FOR: Duration = Duration::from_secs(24 * 3600);
+
+/// Query parameters, which are also the cache's key.
+pub(crate) type Query = Vec<(&'static str, String)>;
+
+pub(crate) struct Api {
+    client: Client,
+    tokens: Tokens,
+    products: Cache<Query, Arc<List<Product>>>,
+    stores: Cache<Query, Arc<List<Location>>>,
+    departments: Cache<(), Arc<List<Department>>>,
+    quotas: Quotas,
+}
+
+/// Kroger counts each group of paths for itself.
+struct Quotas {
+    products: Arc<DailyQuota>,
+    locations: Arc<DailyQuota>,
+    departments: Arc<DailyQuota>,
+}
+
+fn cache<K, V>(life: Duration) -> Cache<K, V>
+where
+    K: std::hash::Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    Cache::builder().max_capacity(KEPT).time_to_live(life).build()
+}
+
+impl Api {
+    pub(crate) fn new(config: &Config, metrics: Arc<Metrics>) -> Result<Self, ConfigError> {
+        let client = Client::new("Kroger", config.base.clone(), config.policy.clone(), explain, metrics)?;
+        let quota = |limit| Arc::new(DailyQuota::new(limit));
+        Ok(Self {
+            client,
+            tokens: Tokens::new(config.client_id.clone(), config.client_secret.clone()),
+            products: cache(PRODUCTS_KEPT_FOR),
+            stores: cache(STORES_KEPT_FOR),
+            departments: cache(DEPARTMENTS_KEPT_FOR),
+            quotas: Quotas {
+                products: quota(PRODUCTS_A_DAY),
+                locations: quota(PLACES_A_DAY),
+                departments: quota(PLACES_A_DAY),
+            },
+        })
+    }
+
+    pub(crate) async fn products(&self, query: Query) -> Result<Arc<List<Product>>, Error> {
+        let fetch = async {
+            let call = with_query(Call::get("/v1/products"), &query).quota(&self.quotas.products);
+            self.send(call).await?.json().map(Arc::new)
+        };
+        self.products.try_get_with(query.clone(), fetch).await.map_err(unshared)
+    }
+
+    pub(crate) async fn stores(&self, query: Query) -> Result<Arc<List<Location>>, Error> {
+        let fetch = async {
+            let call = with_query(Call::get("/v1/locations"), &query).quota(&self.quotas.locations);
+            self.send(call).await?.json().map(Arc::new)
+        };
+        self.stores.try_get_with(query.clone(), fetch).await.map_err(unshared)
+    }
+
+    pub(crate) async fn departments(&self) -> Result<Arc<List<Department>>, Error> {
+        let fetch = async {
+            let call = Call::get("/v1/departments").quota(&self.quotas.departments);
+            self.send(call).await?.json().map(Arc::new)
+        };
+        self.departments.try_get_with((), fetch).await.map_err(unshared)
+    }
+
+    /// Sends with a token; a token that Kroger refuses is replaced once.
+    async fn send(&self, call: Call) -> Result<Answer, Error> {
+        let token = self.tokens.get(&self.client).await?;
+        match self.client.send(&call.clone().bearer(token.clone())).await {
+            Err(error) if error.class() == Class::Unauthorised => {
+                self.tokens.forget(&token).await;
+                let token = self.tokens.get(&self.client).await?;
+                self.client.send(&call.bearer(token)).await
+            }
+            result => result,
+        }
+    }
+}
+
+/// Everyone who waited for the same answer gets the same error.
+fn unshared(error: Arc<Error>) -> Error {
+    Arc::unwrap_or_clone(error)
+}
+
+fn with_query(call: Call, query: &Query) -> Call {
+    query.iter().fold(call, |call, (name, value)| call.query(name, value.clone()))
+}
+
+/// The reason in any of the forms that Kroger's parts answer with.
+fn explain(body: &[u8]) -> Option<String> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let body = body.get("errors").unwrap_or(&body);
+    let text = |field: &str| body.get(field).and_then(Value::as_str).map(str::to_owned);
+    text("reason").or_else(|| text("error_description")).or_else(|| text("message"))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::explain;
+
+    #[rstest]
+    #[case::nested(r#"{"errors":{"timestamp":1,"code":"PRODUCT-2017","reason":"too short"}}"#, Some("too short"))]
+    #[case::flat(r#"{"timestamp":1,"code":"AUTH-1007","reason":"Invalid token"}"#, Some("Invalid token"))]
+    #[case::nested_oauth(r#"{"errors":{"error":"invalid_token","error_description":"expired"}}"#, Some("expired"))]
+    #[case::oauth(r#"{"error":"unauthorized","error_description":"invalid credentials"}"#, Some("invalid credentials"))]
+    #[case::gateway(r#"{"message":"Unauthorized"}"#, Some("Unauthorized"))]
+    #[case::empty("", None)]
+    #[case::html("<html></html>", None)]
+    fn every_form_of_error_gives_its_reason(#[case] body: &str, #[case] reason: Option<&str>) {
+        assert_eq!(explain(body.as_bytes()).as_deref(), reason);
+    }
+}
