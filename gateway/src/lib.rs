@@ -1,1 +1,28 @@
 //! One MCP endpoint in front of many MCP servers.
+//!
+//! A [`Gateway`] follows a list of [`source::Server`]s and serves their tools, resources and prompts under `/mcp`, to
+//! clients of the session-based revisions of the Model Context Protocol and of the stateless one alike. Messages pass
+//! through as bytes: only names, URIs, ids, progress tokens and the `_meta` keys of the revision are rewritten.
+//!
+//! [`bridge`] serves one local stdio server as streamable HTTP, so that the gateway can reach it.
+
+mod backend;
+mod catalog;
+mod core;
+mod envelope;
+mod frontend;
+mod gateway;
+mod header_text;
+mod health;
+mod meta;
+mod method;
+mod metrics;
+mod options;
+mod rpc;
+mod serve;
+pub mod source;
+mod version;
+
+pub use backend::{ServerReport, ServerState};
+pub use gateway::{Error, Gateway};
+pub use options::Options;

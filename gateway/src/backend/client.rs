@@ -1,0 +1,189 @@
+//! HTTP towards servers: one pool of connections for all of them.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::{Method as HttpMethod, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use super::fault::Fault;
+use super::session::Link;
+use super::sse::Events;
+use crate::options::Options;
+
+/// The header that names a legacy session.
+pub(crate) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+/// The header that names the revision.
+pub(crate) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+/// The header that repeats the method.
+pub(crate) const METHOD: HeaderName = HeaderName::from_static("mcp-method");
+/// The header that repeats the name or URI.
+pub(crate) const NAME: HeaderName = HeaderName::from_static("mcp-name");
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const JSON_OR_EVENTS: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
+const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
+
+/// Idle connections kept for each endpoint.
+const MAX_IDLE: usize = 256;
+/// How long they are kept; shorter than the keep-alive of common servers, so that a request seldom meets a closing one.
+const IDLE: Duration = Duration::from_secs(20);
+/// TCP keep-alive: finds servers whose host is gone while a stream is open.
+const KEEPALIVE: Duration = Duration::from_secs(20);
+/// Bytes of an error body that are read.
+const MAX_ERROR: usize = 64 * 1024;
+
+/// What a server answered to a POST.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    /// Nothing to answer: 202.
+    Accepted,
+    /// One message.
+    Whole(Bytes),
+    /// Several messages, the answer last.
+    Events(Events),
+}
+
+/// The client.
+#[derive(Debug, Clone)]
+pub(crate) struct Http {
+    client: Client<HttpConnector, Full<Bytes>>,
+    max_answer: usize,
+}
+
+impl Http {
+    /// A client with an empty pool.
+    pub(crate) fn new(options: &Options) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(options.connect_timeout));
+        connector.set_keepalive(Some(KEEPALIVE));
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(MAX_IDLE)
+            .build(connector);
+        Self { client, max_answer: options.max_answer_bytes }
+    }
+
+    /// Sends one message.
+    pub(crate) async fn post(&self, link: &Link, headers: HeaderMap, body: Bytes) -> Result<Reply, Fault> {
+        self.post_with_headers(link, headers, body).await.map(|(reply, _)| reply)
+    }
+
+    /// Sends one message and gives the headers of the answer too.
+    pub(crate) async fn post_with_headers(
+        &self,
+        link: &Link,
+        mut headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<(Reply, HeaderMap), Fault> {
+        headers.insert(CONTENT_TYPE, JSON);
+        headers.insert(ACCEPT, JSON_OR_EVENTS);
+        let mut response = self.send(HttpMethod::POST, link, headers, body).await?;
+        let headers = std::mem::take(response.headers_mut());
+        Ok((self.reply(response, &headers, link).await?, headers))
+    }
+
+    /// Opens the stream of a legacy session.
+    pub(crate) async fn stream(&self, link: &Link) -> Result<Events, Fault> {
+        let headers = HeaderMap::from_iter([(ACCEPT, EVENTS)]);
+        let response = self.send(HttpMethod::GET, link, headers, Bytes::new()).await?;
+        match response.status() {
+            StatusCode::OK if is(response.headers(), "text/event-stream") => {
+                Ok(Events::new(response.into_body(), self.max_answer))
+            }
+            status => Err(Fault::Http { status }),
+        }
+    }
+
+    /// Ends a legacy session.
+    pub(crate) async fn delete(&self, link: &Link) -> Result<(), Fault> {
+        self.send(HttpMethod::DELETE, link, HeaderMap::new(), Bytes::new()).await.map(drop)
+    }
+
+    async fn send(
+        &self,
+        method: HttpMethod,
+        link: &Link,
+        mut headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Response<Incoming>, Fault> {
+        link.identify(&mut headers);
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
+        *request.uri_mut() = link.endpoint.uri.clone();
+        *request.headers_mut() = headers;
+        self.client.request(request).await.map_err(|error| {
+            let reason = root(&error);
+            if error.is_connect() {
+                Fault::Unreachable { url: link.endpoint.url.clone(), reason }
+            } else {
+                Fault::Broken { reason }
+            }
+        })
+    }
+
+    async fn reply(
+        &self,
+        response: Response<Incoming>,
+        headers: &HeaderMap,
+        link: &Link,
+    ) -> Result<Reply, Fault> {
+        let status = response.status();
+        if status == StatusCode::ACCEPTED || status == StatusCode::NO_CONTENT {
+            return Ok(Reply::Accepted);
+        }
+        if status.is_success() && is(headers, "text/event-stream") {
+            return Ok(Reply::Events(Events::new(response.into_body(), self.max_answer)));
+        }
+        if status.is_success() {
+            return collect(response.into_body(), self.max_answer).await.map(Reply::Whole);
+        }
+        let body = collect(response.into_body(), MAX_ERROR).await.unwrap_or_default();
+        if link.has_session() && says_session_lost(status, &body) {
+            return Err(Fault::SessionLost);
+        }
+        // A modern server puts its JSON-RPC errors under 400 and 404.
+        if body.first() == Some(&b'{') { Ok(Reply::Whole(body)) } else { Err(Fault::Http { status }) }
+    }
+}
+
+/// The specification asks for 404; widely used servers answer 400 and say so in words.
+fn says_session_lost(status: StatusCode, body: &[u8]) -> bool {
+    match status {
+        StatusCode::NOT_FOUND | StatusCode::GONE => true,
+        StatusCode::BAD_REQUEST => {
+            let words = body.to_ascii_lowercase();
+            words.windows(7).any(|word| word == b"session")
+        }
+        _ => false,
+    }
+}
+
+async fn collect(body: Incoming, limit: usize) -> Result<Bytes, Fault> {
+    match Limited::new(body, limit).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Fault::TooLarge { limit }),
+        Err(error) => Err(Fault::Broken { reason: error.to_string() }),
+    }
+}
+
+fn is(headers: &HeaderMap, mime: &str) -> bool {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().is_some_and(|value| value.trim().eq_ignore_ascii_case(mime))
+}
+
+/// The innermost cause, which says what the outer ones only circumscribe.
+fn root(error: &hyper_util::client::legacy::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}

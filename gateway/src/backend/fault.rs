@@ -1,0 +1,97 @@
+//! Why a server did not answer, and what the client is told.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use serde_json::json;
+
+use crate::rpc::{RpcError, code};
+use crate::source::ServerKey;
+
+/// Why a request to a server failed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum Fault {
+    /// Nothing to send it to.
+    #[error("has no ready pod; wait until one is ready or look at the status of its McpServer")]
+    NoEndpoint,
+    /// The endpoint's URL cannot be used.
+    #[error("has an unusable endpoint `{url}`: {reason}; correct the URL")]
+    BadUrl { url: String, reason: String },
+    /// No connection came about, so the request did not reach it.
+    #[error("cannot be reached at {url} ({reason}); check that it runs and listens there")]
+    Unreachable { url: String, reason: String },
+    /// The connection broke after the request was sent; whether it was carried out is unknown.
+    #[error("closed the connection before it answered ({reason}); see its log, then try again")]
+    Broken { reason: String },
+    /// It took too long.
+    #[error("did not answer within {} ms; raise its timeout or ask for less", .after.as_millis())]
+    Timeout { after: Duration },
+    /// It does not know our session any more.
+    #[error("lost its session twice in a row; see its log")]
+    SessionLost,
+    /// An HTTP status that is no MCP answer.
+    #[error("answered HTTP {status} instead of an MCP message; see its log")]
+    Http { status: StatusCode },
+    /// Not what the protocol says.
+    #[error("gave an answer that is not MCP ({reason}); report it to the server's author")]
+    Malformed { reason: String },
+    /// Bigger than the gateway keeps.
+    #[error("gave an answer of more than {limit} bytes; ask for less or raise the gateway's limit")]
+    TooLarge { limit: usize },
+    /// An error of its own to something the gateway asked.
+    #[error("refused `{method}` with error {code}: {message}")]
+    Refused { method: String, code: i64, message: String },
+    /// It wants to ask the client something that this gateway does not pass on between eras.
+    #[error(
+        "asks for more input ({0}), which is not passed on to clients of session-based revisions; use a client that speaks 2026-07-28"
+    )]
+    InputRequired(String),
+    /// The client gave up.
+    #[error("was told that the client cancelled the request")]
+    Cancelled,
+}
+
+/// The few classes that metrics and clients tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Class {
+    NoEndpoint,
+    Unreachable,
+    Timeout,
+    Cancelled,
+    Malformed,
+    Failed,
+}
+
+impl Class {
+    /// Its name in metrics and in `error.data.reason`.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::NoEndpoint => "no_endpoint",
+            Self::Unreachable => "unreachable",
+            Self::Timeout => "timeout",
+            Self::Cancelled => "cancelled",
+            Self::Malformed => "malformed",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl Fault {
+    /// Its class.
+    pub(crate) fn class(&self) -> Class {
+        match self {
+            Self::NoEndpoint => Class::NoEndpoint,
+            Self::BadUrl { .. } | Self::Unreachable { .. } => Class::Unreachable,
+            Self::Timeout { .. } => Class::Timeout,
+            Self::Cancelled => Class::Cancelled,
+            Self::Malformed { .. } | Self::TooLarge { .. } => Class::Malformed,
+            _ => Class::Failed,
+        }
+    }
+
+    /// The answer to the client whose request went to `server`.
+    pub(crate) fn to_rpc(&self, server: &ServerKey) -> RpcError {
+        RpcError::new(code::INTERNAL, format!("server {server} {self}"))
+            .data(json!({ "server": server.to_string(), "reason": self.class().as_str() }))
+    }
+}

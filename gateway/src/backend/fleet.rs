@@ -1,0 +1,54 @@
+//! Keeps one supervisor for each server that the source names.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::Backend;
+use super::supervise::{self, ServerState};
+use crate::core::Core;
+use crate::source::{Server, ServerKey};
+
+/// The servers that are supervised.
+#[derive(Debug, Default)]
+pub(crate) struct Fleet {
+    members: HashMap<ServerKey, (Arc<Backend>, CancellationToken)>,
+}
+
+impl Fleet {
+    /// Starts, updates and stops supervisors so that they are those of `servers`.
+    pub(crate) fn apply(&mut self, core: &Arc<Core>, servers: &[Server]) {
+        self.members.retain(|key, (backend, gone)| {
+            let stays = servers.iter().any(|server| server.key == *key);
+            if !stays {
+                gone.cancel();
+                core.catalog.remove(key);
+                core.forget_report(key);
+                core.metrics.forget(key, &ServerState::NAMES);
+                core.end_sessions(core.sessions.end_backend(backend.id()));
+            }
+            stays
+        });
+        for server in servers {
+            match self.members.get(&server.key) {
+                Some((backend, _)) => {
+                    backend.update(server);
+                    core.catalog.rebuild();
+                }
+                None => self.start(core, server),
+            }
+        }
+    }
+
+    fn start(&mut self, core: &Arc<Core>, server: &Server) {
+        let backend = Arc::new(Backend::new(server));
+        let gone = core.shutdown.child_token();
+        self.members.insert(server.key.clone(), (Arc::clone(&backend), gone.clone()));
+        core.report(&backend, ServerState::Waiting);
+        let core_of_task = Arc::clone(core);
+        core.spawn(async move {
+            gone.run_until_cancelled(supervise::run(&core_of_task, &backend)).await;
+        });
+    }
+}

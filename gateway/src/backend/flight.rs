@@ -1,0 +1,53 @@
+//! One request on its way to one endpoint.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::session::{Link, Peer};
+use crate::core::Core;
+
+/// Counts the request at its endpoint; if it is dropped before the answer came, the server is told to stop. A modern
+/// server learns it from the closed connection, a legacy one from `notifications/cancelled`.
+#[derive(Debug)]
+pub(crate) struct Flight {
+    core: Arc<Core>,
+    pub(crate) link: Link,
+    id: u64,
+    open: bool,
+}
+
+impl Flight {
+    /// The request `id` starts.
+    pub(crate) fn start(core: &Arc<Core>, link: Link, id: u64) -> Self {
+        link.endpoint.in_flight.fetch_add(1, Ordering::Relaxed);
+        Self { core: Arc::clone(core), link, id, open: true }
+    }
+
+    /// It was answered, or never reached the server: there is nothing to cancel.
+    pub(crate) fn land(&mut self) {
+        self.open = false;
+    }
+
+    /// Refuses a request that the server made meanwhile, without holding up what follows.
+    pub(crate) fn refuse(&self, text: String) {
+        let (core, link) = (Arc::clone(&self.core), self.link.clone());
+        self.core.spawn(async move { core.control.refuse(&link, &text).await });
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.link.endpoint.in_flight.fetch_sub(1, Ordering::Relaxed);
+        if !self.open || !matches!(self.link.peer, Peer::Legacy(_)) {
+            return;
+        }
+        let (core, link, id) = (Arc::clone(&self.core), self.link.clone(), self.id);
+        self.core.spawn(async move {
+            let params =
+                format!(r#"{{"requestId":{id},"reason":"the client does not wait for it any more"}}"#);
+            if let Err(error) = core.control.notify(&link, "notifications/cancelled", &params).await {
+                tracing::debug!(%error, "a server could not be told of a cancelled request");
+            }
+        });
+    }
+}

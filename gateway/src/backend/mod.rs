@@ -1,0 +1,255 @@
+//! The servers behind the gateway: connections, sessions, calls.
+
+pub(crate) mod call;
+pub(crate) mod client;
+pub(crate) mod control;
+pub(crate) mod fault;
+mod fleet;
+mod flight;
+mod lists;
+pub(crate) mod relay;
+mod restore;
+pub(crate) mod session;
+mod sse;
+mod supervise;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use arc_swap::ArcSwap;
+use globset::{Glob, GlobSet, GlobSetBuilder};
+use http::Uri;
+use tokio::sync::{Notify, watch};
+
+use crate::source::{Server, ServerKey};
+use crate::version::Era;
+
+pub(crate) use fault::Fault;
+pub(crate) use fleet::Fleet;
+pub use supervise::{ServerReport, ServerState};
+
+/// One place where a server answers.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    /// Unique in this process.
+    pub(crate) id: u64,
+    pub(crate) url: String,
+    pub(crate) uri: Uri,
+    /// Calls it has not answered yet.
+    pub(crate) in_flight: AtomicUsize,
+}
+
+/// A server's settings, made ready for use.
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub(crate) server: Server,
+    pub(crate) endpoints: Vec<Arc<Endpoint>>,
+    /// The first endpoint that cannot be used, and why.
+    pub(crate) bad: Option<Fault>,
+    include: GlobSet,
+    exclude: GlobSet,
+}
+
+/// One server.
+#[derive(Debug)]
+pub(crate) struct Backend {
+    key: ServerKey,
+    id: u64,
+    live: ArcSwap<Live>,
+    /// Counts the changes of `live`.
+    changes: watch::Sender<u64>,
+    /// Asks for the lists to be fetched again.
+    stale: Notify,
+    modern: AtomicBool,
+}
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+fn next_id() -> u64 {
+    NEXT_ID.fetch_add(1, Ordering::Relaxed)
+}
+
+impl Backend {
+    /// A server that was not spoken to yet.
+    pub(crate) fn new(server: &Server) -> Self {
+        let live = Live::new(server, &[]);
+        Self {
+            key: server.key.clone(),
+            id: next_id(),
+            live: ArcSwap::from_pointee(live),
+            changes: watch::Sender::new(0),
+            stale: Notify::new(),
+            modern: AtomicBool::new(false),
+        }
+    }
+
+    /// Which server.
+    pub(crate) fn key(&self) -> &ServerKey {
+        &self.key
+    }
+
+    /// Unique in this process.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The era it was last spoken to in.
+    pub(crate) fn era(&self) -> Era {
+        if self.modern.load(Ordering::Relaxed) { Era::Modern } else { Era::Legacy }
+    }
+
+    /// Remembers the era it speaks.
+    pub(crate) fn set_era(&self, era: Era) {
+        self.modern.store(era == Era::Modern, Ordering::Relaxed);
+    }
+
+    /// Its settings now.
+    pub(crate) fn live(&self) -> Arc<Live> {
+        self.live.load_full()
+    }
+
+    /// Takes new settings; endpoints that stay keep their counts.
+    pub(crate) fn update(&self, server: &Server) {
+        let old = self.live();
+        if old.server == *server {
+            return;
+        }
+        self.live.store(Arc::new(Live::new(server, &old.endpoints)));
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Tells of new settings.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Has the lists fetched again.
+    pub(crate) fn mark_stale(&self) {
+        self.stale.notify_one();
+    }
+
+    /// Returns once the lists are to be fetched again.
+    pub(crate) async fn stale(&self) {
+        self.stale.notified().await;
+    }
+
+    /// Whether its tool `name` is shown.
+    pub(crate) fn shows(&self, name: &str) -> bool {
+        let live = self.live.load();
+        let included = live.server.tools.include.is_empty() || live.include.is_match(name);
+        included && !live.exclude.is_match(name)
+    }
+
+    /// The endpoint with the fewest calls in flight, but for those in `not`.
+    pub(crate) fn pick(&self, not: &[u64]) -> Result<Arc<Endpoint>, Fault> {
+        let live = self.live.load();
+        let usable = live.endpoints.iter().filter(|endpoint| !not.contains(&endpoint.id));
+        match usable.min_by_key(|endpoint| endpoint.in_flight.load(Ordering::Relaxed)) {
+            Some(endpoint) => Ok(Arc::clone(endpoint)),
+            None => Err(live.bad.clone().unwrap_or(Fault::NoEndpoint)),
+        }
+    }
+
+    /// Whether `endpoint` still belongs to it.
+    pub(crate) fn has(&self, endpoint: &Endpoint) -> bool {
+        self.live.load().endpoints.iter().any(|known| known.id == endpoint.id)
+    }
+}
+
+impl Live {
+    fn new(server: &Server, known: &[Arc<Endpoint>]) -> Self {
+        let mut endpoints: Vec<Arc<Endpoint>> = Vec::with_capacity(server.endpoints.len());
+        let mut bad = None;
+        for crate::source::Endpoint { url } in &server.endpoints {
+            match known.iter().find(|endpoint| endpoint.url == *url) {
+                Some(endpoint) => endpoints.push(Arc::clone(endpoint)),
+                None => match parse(url) {
+                    Ok(uri) => endpoints.push(Arc::new(Endpoint {
+                        id: next_id(),
+                        url: url.clone(),
+                        uri,
+                        in_flight: AtomicUsize::new(0),
+                    })),
+                    Err(fault) => bad = bad.or(Some(fault)),
+                },
+            }
+        }
+        let include = globs(&server.key, &server.tools.include);
+        let exclude = globs(&server.key, &server.tools.exclude);
+        Self { server: server.clone(), endpoints, bad, include, exclude }
+    }
+}
+
+fn parse(url: &str) -> Result<Uri, Fault> {
+    let bad = |reason: &str| Fault::BadUrl { url: crate::rpc::shortened(url), reason: reason.to_owned() };
+    let uri: Uri = url.parse().map_err(|error: http::uri::InvalidUri| bad(&error.to_string()))?;
+    match (uri.scheme_str(), uri.host()) {
+        (Some("http"), Some(_)) => Ok(uri),
+        _ => Err(bad("it must begin with http:// and name a host")),
+    }
+}
+
+/// A glob that cannot be read matches nothing, which for `include` hides a tool rather than shows it.
+fn globs(server: &ServerKey, patterns: &[String]) -> GlobSet {
+    let mut set = GlobSetBuilder::new();
+    for pattern in patterns {
+        match Glob::new(pattern) {
+            Ok(glob) => {
+                set.add(glob);
+            }
+            Err(error) => {
+                tracing::warn!(%server, %error, "a tool selection is not a glob and matches nothing")
+            }
+        }
+    }
+    set.build().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::{Endpoint as Place, Protocol, Timeouts, ToolSelection};
+
+    fn server(urls: &[&str], include: &[&str], exclude: &[&str]) -> Server {
+        let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        Server {
+            key: ServerKey { namespace: "shop".into(), name: "files".into() },
+            protocol: Protocol::Auto,
+            tools: ToolSelection { include: owned(include), exclude: owned(exclude) },
+            timeouts: Timeouts::default(),
+            endpoints: urls.iter().map(|url| Place { url: (*url).to_owned() }).collect(),
+        }
+    }
+
+    #[test]
+    fn the_endpoint_with_the_fewest_calls_in_flight_is_picked() {
+        let backend = Backend::new(&server(&["http://127.0.0.1:1/mcp", "http://127.0.0.1:2/mcp"], &[], &[]));
+        backend.pick(&[]).unwrap().in_flight.store(3, Ordering::Relaxed);
+        let second = backend.pick(&[]).unwrap();
+        assert_eq!(second.url, "http://127.0.0.1:2/mcp");
+        assert_eq!(backend.pick(&[second.id]).unwrap().url, "http://127.0.0.1:1/mcp");
+    }
+
+    #[test]
+    fn an_endpoint_that_stays_keeps_its_count() {
+        let backend = Backend::new(&server(&["http://127.0.0.1:1/mcp"], &[], &[]));
+        backend.pick(&[]).unwrap().in_flight.store(3, Ordering::Relaxed);
+        backend.update(&server(&["http://127.0.0.1:2/mcp", "http://127.0.0.1:1/mcp"], &[], &[]));
+        assert_eq!(backend.pick(&[]).unwrap().url, "http://127.0.0.1:2/mcp");
+    }
+
+    #[test]
+    fn without_a_usable_endpoint_the_reason_is_told() {
+        let pick = |urls: &[&str]| Backend::new(&server(urls, &[], &[])).pick(&[]).unwrap_err().to_string();
+        assert!(pick(&[]).contains("has no ready pod"));
+        assert!(pick(&["ftp://x"]).contains("must begin with http://"));
+    }
+
+    #[test]
+    fn tools_are_selected_by_globs() {
+        let backend = Backend::new(&server(&[], &["read_*", "list"], &["*_secret"]));
+        assert!(backend.shows("read_file") && backend.shows("list"));
+        assert!(!backend.shows("write_file") && !backend.shows("read_secret"));
+        assert!(!Backend::new(&server(&[], &["["], &[])).shows("x"));
+    }
+}

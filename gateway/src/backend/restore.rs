@@ -1,0 +1,288 @@
+//! Turns what a server sends back into what the client asked for: its id, its progress token, its era.
+
+use bytes::Bytes;
+
+use super::control::malformed;
+use super::fault::Fault;
+use crate::envelope::{Edits, Message, Object, quoted};
+use crate::meta;
+use crate::method::Method;
+use crate::rpc::code;
+use crate::version::Era;
+
+/// What of a request must come back in its answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Restore {
+    /// The id we gave the request.
+    pub(crate) ours: u64,
+    /// The client's id, as it wrote it.
+    pub(crate) id: String,
+    /// The client's progress token, as it wrote it.
+    pub(crate) token: Option<String>,
+    /// Whether the client wants log messages.
+    pub(crate) wants_log: bool,
+    pub(crate) client: Era,
+    pub(crate) server: Era,
+    pub(crate) method: Method,
+    /// The URI the client read and the one the server knows, where they differ.
+    pub(crate) renamed: Option<(String, String)>,
+}
+
+/// What to do with a message of a server.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// Send it to the client; more follow.
+    Pass(Bytes),
+    /// Send it to the client; it is the answer.
+    Last(Bytes),
+    /// A request of the server: refuse it.
+    Refuse,
+    /// The server's lists changed.
+    Stale,
+    /// Not for the client.
+    Drop,
+}
+
+impl Restore {
+    /// What to do with `text`.
+    pub(crate) fn step(&self, text: &str) -> Result<Step, Fault> {
+        match Message::parse(text).map_err(malformed)? {
+            Message::Request { .. } => Ok(Step::Refuse),
+            Message::Response { .. } => self.response(text).map(Step::Last),
+            Message::Notification { method, params } => Ok(self.notification(text, &method, params)),
+        }
+    }
+
+    fn notification(&self, text: &str, method: &str, params: Option<&str>) -> Step {
+        match method {
+            "notifications/progress" => self.progress(text, params).map_or(Step::Drop, Step::Pass),
+            "notifications/message" if self.client == Era::Modern && !self.wants_log => Step::Drop,
+            "notifications/tools/list_changed"
+            | "notifications/resources/list_changed"
+            | "notifications/prompts/list_changed" => Step::Stale,
+            "notifications/cancelled" | "notifications/resources/updated" => Step::Drop,
+            _ => Step::Pass(Bytes::copy_from_slice(text.as_bytes())),
+        }
+    }
+
+    fn progress(&self, text: &str, params: Option<&str>) -> Option<Bytes> {
+        let params = Object::parse(params?).ok()?;
+        let token = params.get(meta::PROGRESS_TOKEN)?;
+        if token != self.ours.to_string() {
+            return None;
+        }
+        let mut edits = Edits::of(text);
+        edits.replace(token, self.token.as_deref()?);
+        Some(edits.finish())
+    }
+
+    /// The answer `text` as the client must get it.
+    pub(crate) fn response(&self, text: &str) -> Result<Bytes, Fault> {
+        let Message::Response { id, outcome } = Message::parse(text).map_err(malformed)? else {
+            return Err(Fault::Malformed { reason: "it is not an answer".into() });
+        };
+        let mut edits = Edits::of(text);
+        match id {
+            Some(id) if id == self.ours.to_string() => edits.replace(id, self.id.as_str()),
+            // Some servers cannot tell the id of what they refuse.
+            None if outcome.is_err() => return self.refusal_without_id(outcome.err().unwrap_or_default()),
+            _ => return Err(Fault::Malformed { reason: "it answers under another id".into() }),
+        }
+        match outcome {
+            Ok(result) => self.result(&mut edits, result)?,
+            Err(error) => self.error(&mut edits, error),
+        }
+        Ok(edits.finish())
+    }
+
+    fn refusal_without_id(&self, error: &str) -> Result<Bytes, Fault> {
+        let text = format!(r#"{{"jsonrpc":"2.0","id":{},"error":{error}}}"#, self.ours);
+        self.response(&text)
+    }
+
+    fn result(&self, edits: &mut Edits<'_>, result: &str) -> Result<(), Fault> {
+        if self.client == self.server && self.renamed.is_none() {
+            return Ok(());
+        }
+        let object = Object::parse(result).map_err(malformed)?;
+        match (self.client, self.server) {
+            (Era::Modern, Era::Legacy) => self.complete(edits, &object),
+            (Era::Legacy, Era::Modern) => must_be_complete(&object)?,
+            _ => {}
+        }
+        self.rename(edits, &object);
+        Ok(())
+    }
+
+    /// Adds what the modern era requires of a result and a legacy server does not know.
+    fn complete(&self, edits: &mut Edits<'_>, result: &Object<'_>) {
+        let mut required = vec![("resultType", r#""complete""#)];
+        if self.method == Method::ResourcesRead {
+            required.extend([("ttlMs", "0"), ("cacheScope", r#""private""#)]);
+        }
+        let missing: Vec<String> = required
+            .iter()
+            .filter(|(key, _)| result.get(key).is_none())
+            .map(|(key, value)| format!(r#""{key}":{value}"#))
+            .collect();
+        if !missing.is_empty() {
+            edits.prepend(result.raw(), &missing.join(","));
+        }
+    }
+
+    /// Gives the contents of a resource the URI that the client read.
+    fn rename(&self, edits: &mut Edits<'_>, result: &Object<'_>) {
+        let Some((exposed, original)) = &self.renamed else { return };
+        let Some(contents) = result.get("contents") else { return };
+        for content in super::control::elements(contents).unwrap_or_default() {
+            let Ok(content) = Object::parse(content) else { continue };
+            if content.string("uri").as_deref() == Some(original)
+                && let Some(uri) = content.get("uri")
+            {
+                edits.replace(uri, quoted(exposed));
+            }
+        }
+    }
+
+    /// Replaces codes that the client would read as a statement about the gateway, or that its era does not know.
+    fn error(&self, edits: &mut Edits<'_>, error: &str) {
+        let Ok(object) = Object::parse(error) else { return };
+        let Some(raw) = object.get("code") else { return };
+        if let Some(new) = raw.parse().ok().and_then(|code| self.code(code)) {
+            edits.replace(raw, new.to_string());
+        }
+    }
+
+    fn code(&self, given: i64) -> Option<i64> {
+        let read = self.method == Method::ResourcesRead;
+        match (self.client, given) {
+            (_, code::HEADER_MISMATCH | code::UNSUPPORTED_VERSION) => Some(code::INTERNAL),
+            (Era::Modern, code::METHOD_NOT_FOUND | code::URL_ELICITATION) => Some(code::INTERNAL),
+            (Era::Modern, code::RESOURCE_NOT_FOUND) => Some(code::INVALID_PARAMS),
+            (Era::Legacy, code::INVALID_PARAMS) if read && self.server == Era::Modern => {
+                Some(code::RESOURCE_NOT_FOUND)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A legacy client cannot answer `input_required` and would take it for a result.
+fn must_be_complete(result: &Object<'_>) -> Result<(), Fault> {
+    match result.string("resultType").as_deref() {
+        None | Some("complete") => Ok(()),
+        Some("input_required") => {
+            let requests = result.object("inputRequests");
+            let methods: Vec<String> = requests
+                .iter()
+                .flat_map(|requests| requests.members())
+                .filter_map(|(_, request)| Object::parse(request).ok()?.string("method").map(Into::into))
+                .collect();
+            Err(Fault::InputRequired(methods.join(", ")))
+        }
+        Some(other) => {
+            Err(Fault::Malformed { reason: format!("resultType `{}`", crate::rpc::shortened(other)) })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn restore(client: Era, server: Era) -> Restore {
+        Restore {
+            ours: 7,
+            id: "\"mine\"".into(),
+            token: Some("\"tok\"".into()),
+            wants_log: false,
+            client,
+            server,
+            method: Method::ToolsCall,
+            renamed: None,
+        }
+    }
+
+    fn response(restore: &Restore, text: &str) -> String {
+        String::from_utf8(restore.response(text).unwrap().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn an_answer_within_one_era_differs_in_its_id_only() {
+        let text =
+            r#" {"result" : {"x":1e400, "structuredContent": 1.0 }, "id": 7 ,"jsonrpc":"2.0", "extra":[ ]} "#;
+        for era in [Era::Legacy, Era::Modern] {
+            assert_eq!(response(&restore(era, era), text), text.replace("\"id\": 7", "\"id\": \"mine\""));
+        }
+    }
+
+    #[test]
+    fn a_legacy_result_is_completed_for_a_modern_client() {
+        let restore = Restore { method: Method::ResourcesRead, ..restore(Era::Modern, Era::Legacy) };
+        let out = response(&restore, r#"{"jsonrpc":"2.0","id":7,"result":{"ttlMs":5}}"#);
+        let expected = r#"{"jsonrpc":"2.0","id":"mine","result":{"resultType":"complete","cacheScope":"private","ttlMs":5}}"#;
+        assert_eq!(out, expected);
+    }
+
+    #[test]
+    fn a_legacy_client_is_told_that_it_cannot_be_asked_for_input() {
+        let text = r#"{"jsonrpc":"2.0","id":7,"result":{"resultType":"input_required","inputRequests":{"a":{"method":"elicitation/create","params":{}}}}}"#;
+        let fault = restore(Era::Legacy, Era::Modern).response(text).unwrap_err();
+        assert!(fault.to_string().contains("elicitation/create"), "{fault}");
+        assert!(restore(Era::Modern, Era::Modern).response(text).is_ok());
+    }
+
+    #[test]
+    fn codes_that_speak_of_our_own_transport_are_replaced() {
+        let code = |restore: &Restore, code: i64| {
+            let out = response(
+                restore,
+                &format!(r#"{{"jsonrpc":"2.0","id":7,"error":{{"code":{code},"message":"m"}}}}"#),
+            );
+            serde_json::from_str::<serde_json::Value>(&out).unwrap()["error"]["code"].as_i64().unwrap()
+        };
+        let modern = restore(Era::Modern, Era::Legacy);
+        assert_eq!(code(&modern, -32020), -32603);
+        assert_eq!(code(&modern, -32601), -32603);
+        assert_eq!(code(&modern, -32002), -32602);
+        assert_eq!(code(&modern, -32099), -32099);
+        let legacy = Restore { method: Method::ResourcesRead, ..restore(Era::Legacy, Era::Modern) };
+        assert_eq!(code(&legacy, -32602), -32002);
+        assert_eq!(code(&restore(Era::Legacy, Era::Legacy), -32602), -32602);
+    }
+
+    #[test]
+    fn progress_goes_to_the_clients_token_and_foreign_progress_nowhere() {
+        let restore = restore(Era::Legacy, Era::Legacy);
+        let progress = |token: &str| {
+            restore.step(&format!(
+                r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":{token},"progress":1.0}}}}"#
+            ))
+        };
+        let Ok(Step::Pass(out)) = progress("7") else { panic!() };
+        assert!(out.ends_with(br#""params":{"progressToken":"tok","progress":1.0}}"#));
+        assert!(matches!(progress("8"), Ok(Step::Drop)));
+    }
+
+    #[test]
+    fn an_answer_under_another_id_is_refused() {
+        let restore = restore(Era::Legacy, Era::Legacy);
+        assert!(restore.response(r#"{"jsonrpc":"2.0","id":8,"result":{}}"#).is_err());
+        assert!(restore.response(r#"{"jsonrpc":"2.0","id":null,"error":{"code":1,"message":""}}"#).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn any_result_comes_back_byte_for_byte(result in "\\{\"a\":(1\\.0|1e999|\"[^\"\\\\\u{0}-\u{1f}]*\"|\\[ *\\])\\}", before: bool) {
+            let text = if before {
+                format!(r#"{{"jsonrpc":"2.0","id":7,"result":{result}}}"#)
+            } else {
+                format!(r#"{{"jsonrpc":"2.0","result":{result},"id":7}}"#)
+            };
+            let out = response(&restore(Era::Legacy, Era::Modern), &text);
+            prop_assert_eq!(out, text.replace("\"id\":7", "\"id\":\"mine\""));
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Sessions of ours with legacy servers: a bounded map of those that are open.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use http::HeaderMap;
+use http::header::HeaderValue;
+use tokio::sync::OnceCell;
+
+use super::Endpoint;
+use super::client::{PROTOCOL_VERSION, SESSION_ID};
+use crate::version::MODERN;
+
+const MODERN_HEADER: HeaderValue = HeaderValue::from_static(MODERN);
+
+/// One legacy session with one endpoint.
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// The id the server gave; simple servers give none.
+    pub(crate) id: Option<HeaderValue>,
+    /// The revision it answered.
+    pub(crate) version: HeaderValue,
+}
+
+/// How an endpoint is spoken to.
+#[derive(Debug, Clone)]
+pub(crate) enum Peer {
+    /// Without state.
+    Modern,
+    /// `initialize` itself, which comes before any session.
+    Opening,
+    /// In a session.
+    Legacy(Arc<Session>),
+}
+
+/// A way to one endpoint.
+#[derive(Debug, Clone)]
+pub(crate) struct Link {
+    pub(crate) endpoint: Arc<Endpoint>,
+    pub(crate) peer: Peer,
+}
+
+impl Link {
+    /// Adds the headers that say in which revision and session a request is made.
+    pub(crate) fn identify(&self, headers: &mut HeaderMap) {
+        match &self.peer {
+            Peer::Opening => {}
+            Peer::Modern => {
+                headers.insert(PROTOCOL_VERSION, MODERN_HEADER);
+            }
+            Peer::Legacy(session) => {
+                headers.insert(PROTOCOL_VERSION, session.version.clone());
+                if let Some(id) = &session.id {
+                    headers.insert(SESSION_ID, id.clone());
+                }
+            }
+        }
+    }
+
+    /// Whether the server keeps a session for this link.
+    pub(crate) fn has_session(&self) -> bool {
+        matches!(&self.peer, Peer::Legacy(session) if session.id.is_some())
+    }
+}
+
+/// Whose session with which server it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct SessionKey {
+    /// The client's session, or 0 for the one that all modern clients share.
+    pub(crate) client: u128,
+    /// The server.
+    pub(crate) backend: u64,
+    /// The endpoint for a shared session, so that every pod gets calls; else 0: a client stays with one pod.
+    pub(crate) endpoint: u64,
+}
+
+/// A session that is open or being opened; whoever needs it first makes the handshake, the others wait for it.
+pub(crate) type Slot = Arc<OnceCell<Link>>;
+
+#[derive(Debug)]
+struct Entry {
+    slot: Slot,
+    used: Instant,
+}
+
+/// The open sessions.
+#[derive(Debug)]
+pub(crate) struct Sessions {
+    entries: Mutex<HashMap<SessionKey, Entry>>,
+    capacity: usize,
+    idle: Duration,
+}
+
+impl Sessions {
+    /// Room for `capacity` sessions, each kept `idle` after its last use.
+    pub(crate) fn new(capacity: usize, idle: Duration) -> Self {
+        Self { entries: Mutex::default(), capacity: capacity.max(1), idle }
+    }
+
+    /// The slot of `key`, and the sessions that gave way for it.
+    pub(crate) fn slot(&self, key: SessionKey) -> (Slot, Vec<Link>) {
+        let mut entries = self.lock();
+        if let Some(entry) = entries.get_mut(&key) {
+            entry.used = Instant::now();
+            return (Arc::clone(&entry.slot), Vec::new());
+        }
+        let gone = if entries.len() < self.capacity { Vec::new() } else { self.make_room(&mut entries) };
+        let slot = Slot::default();
+        entries.insert(key, Entry { slot: Arc::clone(&slot), used: Instant::now() });
+        (slot, gone)
+    }
+
+    /// Takes the oldest sixteenth out, so that a full map is not searched at every new session.
+    fn make_room(&self, entries: &mut HashMap<SessionKey, Entry>) -> Vec<Link> {
+        let mut ages: Vec<(Instant, SessionKey)> =
+            entries.iter().map(|(key, entry)| (entry.used, *key)).collect();
+        ages.sort_unstable_by_key(|(used, _)| *used);
+        ages.truncate((self.capacity / 16).max(1));
+        ages.iter().filter_map(|(_, key)| entries.remove(key)).filter_map(|entry| opened(&entry)).collect()
+    }
+
+    /// Forgets a session that the server lost, unless it was re-made already.
+    pub(crate) fn forget(&self, key: SessionKey, slot: &Slot) {
+        let mut entries = self.lock();
+        if entries.get(&key).is_some_and(|entry| Arc::ptr_eq(&entry.slot, slot)) {
+            entries.remove(&key);
+        }
+    }
+
+    /// Takes out the sessions of a client that ended its own.
+    pub(crate) fn end_client(&self, client: u128) -> Vec<Link> {
+        self.take(|key, _| key.client == client)
+    }
+
+    /// Takes out the sessions with a server that is gone.
+    pub(crate) fn end_backend(&self, backend: u64) -> Vec<Link> {
+        self.take(|key, _| key.backend == backend)
+    }
+
+    /// Takes out the sessions that were not used for long.
+    pub(crate) fn end_idle(&self) -> Vec<Link> {
+        self.take(|_, entry| entry.used.elapsed() > self.idle)
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    fn take(&self, which: impl Fn(&SessionKey, &Entry) -> bool) -> Vec<Link> {
+        let mut entries = self.lock();
+        let taken = entries.extract_if(|key, entry| which(key, entry));
+        taken.filter_map(|(_, entry)| opened(&entry)).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<SessionKey, Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn opened(entry: &Entry) -> Option<Link> {
+    entry.slot.get().filter(|link| link.has_session()).cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(client: u128) -> SessionKey {
+        SessionKey { client, backend: 1, endpoint: 0 }
+    }
+
+    #[test]
+    fn a_full_map_lets_the_least_recently_used_session_go() {
+        let sessions = Sessions::new(2, Duration::from_secs(60));
+        let (first, _) = sessions.slot(key(1));
+        sessions.slot(key(2));
+        assert!(Arc::ptr_eq(&first, &sessions.slot(key(1)).0));
+        sessions.slot(key(3));
+        assert_eq!(sessions.len(), 2);
+        assert!(Arc::ptr_eq(&first, &sessions.slot(key(1)).0));
+    }
+
+    #[test]
+    fn a_session_re_made_in_the_meantime_is_not_forgotten() {
+        let sessions = Sessions::new(2, Duration::from_secs(60));
+        let (old, _) = sessions.slot(key(1));
+        sessions.forget(key(1), &old);
+        let (new, _) = sessions.slot(key(1));
+        sessions.forget(key(1), &old);
+        assert!(Arc::ptr_eq(&new, &sessions.slot(key(1)).0));
+    }
+
+    #[test]
+    fn idle_sessions_and_those_of_an_ended_client_are_taken_out() {
+        let sessions = Sessions::new(8, Duration::ZERO);
+        sessions.slot(key(1));
+        sessions.slot(key(2));
+        sessions.end_client(1);
+        assert_eq!(sessions.len(), 1);
+        std::thread::yield_now();
+        sessions.end_idle();
+        assert_eq!(sessions.len(), 0);
+    }
+}

@@ -1,0 +1,246 @@
+//! Keeps one server's lists fresh: connects, fetches, listens for changes, and starts over when something breaks.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::HeaderMap;
+use http::header::HeaderValue;
+use tokio::time::{sleep, timeout};
+
+use super::Backend;
+use super::client::{METHOD, Reply};
+use super::control::{Control, Hello};
+use super::fault::Fault;
+use super::lists;
+use super::session::Peer;
+use super::sse::Events;
+use crate::core::Core;
+use crate::envelope::Message;
+use crate::meta;
+use crate::source::{Protocol, ServerKey};
+use crate::version::Era;
+
+/// First wait after a failure; doubled each time.
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+/// Longest wait after a failure.
+const LAST_WAIT: Duration = Duration::from_secs(30);
+/// A connection that lasted this long was good: the next failure waits shortly again.
+const GOOD: Duration = Duration::from_secs(10);
+
+/// How a server does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServerState {
+    /// It has no endpoint.
+    Waiting,
+    /// It is being connected to.
+    Connecting,
+    /// Its lists are known and fresh.
+    Connected,
+    /// It cannot be used now; its last known lists stay.
+    Failing {
+        /// Why, and what to do.
+        reason: String,
+    },
+}
+
+impl ServerState {
+    /// The names of all states in metrics.
+    pub(crate) const NAMES: [&'static str; 4] = ["waiting", "connecting", "connected", "failing"];
+
+    /// Its name in metrics.
+    pub(crate) fn as_str(&self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Connecting => "connecting",
+            Self::Connected => "connected",
+            Self::Failing { .. } => "failing",
+        }
+    }
+}
+
+/// What is known of a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerReport {
+    /// Which server.
+    pub key: ServerKey,
+    /// How it does.
+    pub state: ServerState,
+    /// Tools in its last known list, before selection.
+    pub tools: usize,
+    /// Resources in its last known list.
+    pub resources: usize,
+    /// Prompts in its last known list.
+    pub prompts: usize,
+    /// The name it gives itself.
+    pub server_name: Option<String>,
+    /// The revision of MCP spoken with it.
+    pub protocol_version: Option<String>,
+}
+
+/// How a connection ended.
+enum End {
+    /// Settings changed so that another link is needed.
+    Changed,
+    /// There was nothing to connect to.
+    Nowhere,
+    /// It did not come about.
+    Refused(Fault),
+    /// It broke after the lists were fetched; many servers close their notification stream now and then, so only a
+    /// failure to connect again says that the server fails.
+    Lost(Fault),
+}
+
+/// Keeps `backend` connected, for ever.
+pub(crate) async fn run(core: &Arc<Core>, backend: &Arc<Backend>) {
+    let mut changes = backend.changes();
+    let mut wait = FIRST_WAIT;
+    loop {
+        changes.borrow_and_update();
+        let started = Instant::now();
+        let end = connected(core, backend).await;
+        if started.elapsed() > GOOD {
+            wait = FIRST_WAIT;
+        }
+        let pause = wait.mul_f64(rand::random_range(0.75..1.25));
+        let pause = match end {
+            End::Changed => continue,
+            End::Nowhere => {
+                core.report(backend, ServerState::Waiting);
+                Duration::MAX
+            }
+            End::Refused(fault) => {
+                report_failure(core, backend, &fault);
+                pause
+            }
+            End::Lost(fault) => {
+                tracing::debug!(server = %backend.key(), %fault, "connecting again");
+                pause
+            }
+        };
+        core.attempted(backend.key());
+        match timeout(pause, changes.changed()).await {
+            Ok(Err(_)) => return,
+            // New settings are tried at once.
+            Ok(Ok(())) => wait = FIRST_WAIT,
+            Err(_) => wait = (wait * 2).min(LAST_WAIT),
+        }
+    }
+}
+
+fn report_failure(core: &Core, backend: &Backend, fault: &Fault) {
+    let reason = fault.to_string();
+    tracing::warn!(server = %backend.key(), %reason, "a server cannot be used; its last known lists stay");
+    core.report(backend, ServerState::Failing { reason });
+}
+
+/// Connects and stays connected; gives how that ended.
+async fn connected(core: &Arc<Core>, backend: &Arc<Backend>) -> End {
+    let endpoint = match backend.pick(&[]) {
+        Ok(endpoint) => endpoint,
+        Err(Fault::NoEndpoint) => return End::Nowhere,
+        Err(fault) => return End::Refused(fault),
+    };
+    core.report_connecting(backend);
+    let protocol = backend.live().server.protocol;
+    let hello = match core.control.open(&endpoint, protocol).await {
+        Ok(hello) => hello,
+        Err(fault) => return End::Refused(fault),
+    };
+    backend.set_era(hello.era);
+    let mut news = listen(&core.control, &hello).await;
+    let end = match fetch(core, backend, &hello).await {
+        Err(fault) => End::Refused(fault),
+        Ok(()) => match follow(core, backend, (&hello, protocol), &mut news).await {
+            Ok(()) => End::Changed,
+            Err(fault) => End::Lost(fault),
+        },
+    };
+    if hello.link.has_session() {
+        core.end_sessions(vec![hello.link]);
+    }
+    end
+}
+
+/// Fetches again whenever something may have changed; returns when settings ask for another link.
+async fn follow(
+    core: &Arc<Core>,
+    backend: &Arc<Backend>,
+    (hello, protocol): (&Hello, Protocol),
+    news: &mut Option<Events>,
+) -> Result<(), Fault> {
+    let mut changes = backend.changes();
+    loop {
+        let due = sleep(core.options.refresh);
+        tokio::select! {
+            event = next(news) => {
+                let text = event?.ok_or_else(|| Fault::Broken { reason: "its notification stream ended".into() })?;
+                if is_list_changed(&text) {
+                    fetch(core, backend, hello).await?;
+                } else {
+                    core.control.refuse(&hello.link, &text).await;
+                }
+            }
+            () = backend.stale() => fetch(core, backend, hello).await?,
+            changed = changes.changed() => {
+                let live = backend.live();
+                if changed.is_err() || live.server.protocol != protocol || !backend.has(&hello.link.endpoint) {
+                    return Ok(());
+                }
+            }
+            () = due => {
+                if news.is_some() { ping(core, hello).await? } else { fetch(core, backend, hello).await? }
+            }
+        }
+    }
+}
+
+async fn fetch(core: &Arc<Core>, backend: &Arc<Backend>, hello: &Hello) -> Result<(), Fault> {
+    let listing = Arc::new(lists::fetch(&core.control, hello, backend.key()).await?);
+    core.metrics.tools(backend.key(), listing.tools.len());
+    if core.catalog.listing(backend.key()).as_ref() != Some(&listing) {
+        core.catalog.put(Arc::clone(backend), listing);
+    }
+    core.report(backend, ServerState::Connected);
+    core.attempted(backend.key());
+    Ok(())
+}
+
+/// Whether the server lives, and still speaks as it did.
+async fn ping(core: &Core, hello: &Hello) -> Result<(), Fault> {
+    let method = if hello.era == Era::Modern { "server/discover" } else { "ping" };
+    core.control.ask(&hello.link, method, "").await.map(drop)
+}
+
+/// Opens the stream on which the server tells of changes, if it has one.
+async fn listen(control: &Control, hello: &Hello) -> Option<Events> {
+    let opened = match &hello.link.peer {
+        Peer::Legacy(_) => timeout(control.patience, control.http.stream(&hello.link)).await.ok()?,
+        _ => timeout(control.patience, subscribe(control, hello)).await.ok()?,
+    };
+    opened.ok()
+}
+
+async fn subscribe(control: &Control, hello: &Hello) -> Result<Events, Fault> {
+    const METHOD_NAME: &str = "subscriptions/listen";
+    let body = format!(
+        r#"{{"jsonrpc":"2.0","id":{},"method":"{METHOD_NAME}","params":{{"_meta":{{{}}},"notifications":{{"toolsListChanged":true,"promptsListChanged":true,"resourcesListChanged":true}}}}}}"#,
+        control.ids.next(),
+        meta::own()
+    );
+    let headers = HeaderMap::from_iter([(METHOD, HeaderValue::from_static(METHOD_NAME))]);
+    match control.http.post(&hello.link, headers, body.into()).await? {
+        Reply::Events(events) => Ok(events),
+        _ => Err(Fault::Malformed { reason: "it does not answer subscriptions/listen with a stream".into() }),
+    }
+}
+
+async fn next(news: &mut Option<Events>) -> Result<Option<String>, Fault> {
+    match news {
+        Some(events) => events.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn is_list_changed(text: &str) -> bool {
+    matches!(Message::parse(text), Ok(Message::Notification { method, .. }) if method.ends_with("/list_changed"))
+}

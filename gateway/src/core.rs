@@ -1,0 +1,200 @@
+//! What all parts of one gateway share.
+
+use std::collections::{BTreeMap, HashSet};
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::backend::client::Http;
+use crate::backend::control::{Control, Ids};
+use crate::backend::session::{Link, Sessions};
+use crate::backend::{Backend, Fleet, ServerReport, ServerState};
+use crate::catalog::Catalog;
+use crate::frontend::cancel::Calls;
+use crate::frontend::session::{Ended, Keyring};
+use crate::metrics::Metrics;
+use crate::options::Options;
+use crate::source::{ServerKey, Servers};
+
+/// How long the gateway waits for its servers' lists before it calls itself ready: one that hangs must not hold up a roll-out.
+const READY_WITHIN: Duration = Duration::from_secs(5);
+/// How often idle sessions with servers are looked for.
+const SWEEP: Duration = Duration::from_secs(30);
+
+/// What all parts share.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) options: Options,
+    pub(crate) catalog: Catalog,
+    pub(crate) control: Control,
+    pub(crate) sessions: Sessions,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) keyring: Keyring,
+    pub(crate) ended: Ended,
+    pub(crate) calls: Arc<Calls>,
+    pub(crate) streams: Arc<Semaphore>,
+    pub(crate) requests: Arc<Semaphore>,
+    pub(crate) shutdown: CancellationToken,
+    reports: Mutex<BTreeMap<ServerKey, ServerReport>>,
+    published: watch::Sender<Arc<Vec<ServerReport>>>,
+    attempted: watch::Sender<HashSet<ServerKey>>,
+    ready: AtomicBool,
+    runtime: Handle,
+}
+
+impl Core {
+    /// The parts of a gateway with these settings, on this runtime.
+    pub(crate) fn new(options: Options, runtime: Handle) -> Self {
+        Self {
+            catalog: Catalog::new(),
+            control: Control { http: Http::new(&options), ids: Ids::new(), patience: options.list_timeout },
+            sessions: Sessions::new(options.max_backend_sessions, options.backend_session_idle),
+            metrics: Arc::new(Metrics::new()),
+            keyring: Keyring::new(&options.session_keys, options.session_lifetime),
+            ended: Ended::default(),
+            calls: Arc::default(),
+            streams: Arc::new(Semaphore::new(options.max_streams)),
+            requests: Arc::new(Semaphore::new(options.max_requests)),
+            shutdown: CancellationToken::new(),
+            reports: Mutex::default(),
+            published: watch::Sender::new(Arc::default()),
+            attempted: watch::Sender::new(HashSet::new()),
+            ready: AtomicBool::new(false),
+            runtime,
+            options,
+        }
+    }
+
+    /// Runs `task` beside everything else; also from a destructor.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.runtime.spawn(task);
+    }
+
+    /// Starts what runs in the background until shutdown.
+    pub(crate) fn start(self: &Arc<Self>, servers: watch::Receiver<Servers>) {
+        let initial = servers.borrow().iter().map(|server| server.key.clone()).collect();
+        self.background(|core| async move { core.catalog.run().await });
+        self.background(|core| async move { follow(&core, servers).await });
+        self.background(|core| async move { become_ready(&core, initial).await });
+        self.background(|core| async move { sweep(&core).await });
+    }
+
+    fn background<F: Future<Output = ()> + Send + 'static>(
+        self: &Arc<Self>,
+        task: impl FnOnce(Arc<Self>) -> F,
+    ) {
+        let (stop, task) = (self.shutdown.clone(), task(Arc::clone(self)));
+        self.spawn(async move {
+            stop.run_until_cancelled(task).await;
+        });
+    }
+
+    /// Whether lists are worth asking for.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Relaxed)
+    }
+
+    /// A server was spoken to once, or that failed.
+    pub(crate) fn attempted(&self, server: &ServerKey) {
+        if !self.is_ready() {
+            self.attempted.send_if_modified(|attempted| attempted.insert(server.clone()));
+        }
+    }
+
+    /// Ends sessions with servers in the background.
+    pub(crate) fn end_sessions(self: &Arc<Self>, links: Vec<Link>) {
+        for link in links {
+            let core = Arc::clone(self);
+            self.spawn(async move {
+                let ended =
+                    tokio::time::timeout(core.control.patience, core.control.http.delete(&link)).await;
+                if let Ok(Err(error)) = ended {
+                    tracing::debug!(%error, "a session with a server could not be ended");
+                }
+            });
+        }
+    }
+
+    /// Tells of all servers.
+    pub(crate) fn reports(&self) -> watch::Receiver<Arc<Vec<ServerReport>>> {
+        self.published.subscribe()
+    }
+
+    /// `backend` is in `state`, with the lists that the catalogue knows.
+    pub(crate) fn report(&self, backend: &Backend, state: ServerState) {
+        let key = backend.key();
+        self.metrics.state(key, state.as_str(), &ServerState::NAMES);
+        let listing = self.catalog.listing(key);
+        let listing = listing.as_deref();
+        let report = ServerReport {
+            key: key.clone(),
+            state,
+            tools: listing.map_or(0, |listing| listing.tools.len()),
+            resources: listing.map_or(0, |listing| listing.resources.len()),
+            prompts: listing.map_or(0, |listing| listing.prompts.len()),
+            server_name: listing.and_then(|listing| listing.server_name.clone()),
+            protocol_version: listing.map(|listing| listing.version.clone()),
+        };
+        self.publish(|reports| reports.insert(key.clone(), report.clone()).as_ref() != Some(&report));
+    }
+
+    /// `backend` is being connected to, which is news only if it was not used before: a server that is tried again after a
+    /// failure keeps the reason of the failure.
+    pub(crate) fn report_connecting(&self, backend: &Backend) {
+        let state = self.lock().get(backend.key()).map(|report| report.state.clone());
+        if matches!(state, None | Some(ServerState::Waiting)) {
+            self.report(backend, ServerState::Connecting);
+        }
+    }
+
+    /// `server` is gone from the source.
+    pub(crate) fn forget_report(&self, server: &ServerKey) {
+        self.publish(|reports| reports.remove(server).is_some());
+    }
+
+    fn publish(&self, change: impl FnOnce(&mut BTreeMap<ServerKey, ServerReport>) -> bool) {
+        let mut reports = self.lock();
+        if change(&mut reports) {
+            self.published.send_replace(Arc::new(reports.values().cloned().collect()));
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<ServerKey, ServerReport>> {
+        self.reports.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Keeps the fleet as the source says; when the source is gone, the last word stands.
+async fn follow(core: &Arc<Core>, mut servers: watch::Receiver<Servers>) {
+    let mut fleet = Fleet::default();
+    loop {
+        let now = Arc::clone(&servers.borrow_and_update());
+        fleet.apply(core, &now);
+        if servers.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+async fn become_ready(core: &Arc<Core>, initial: HashSet<ServerKey>) {
+    let mut attempted = core.attempted.subscribe();
+    let all = attempted.wait_for(|attempted| initial.is_subset(attempted));
+    if tokio::time::timeout(READY_WITHIN, all).await.is_err() {
+        tracing::warn!("ready before every server gave its lists; the others come as they answer");
+    }
+    core.catalog.build();
+    core.ready.store(true, Ordering::Relaxed);
+}
+
+async fn sweep(core: &Arc<Core>) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        core.end_sessions(core.sessions.end_idle());
+        core.metrics.sessions(core.sessions.len());
+    }
+}

@@ -1,0 +1,129 @@
+//! Clients of the session-based revisions 2025-03-26, 2025-06-18 and 2025-11-25.
+
+use std::sync::Arc;
+
+use axum::response::Response;
+use http::StatusCode;
+use http::header::{HeaderMap, HeaderValue};
+
+use super::calls::{Asked, forward};
+use super::http::{accepts, header};
+use super::session::Session;
+use super::{Client, answer, lists, stream};
+use crate::backend::client::{PROTOCOL_VERSION, SESSION_ID};
+use crate::core::Core;
+use crate::envelope::{Message, Object};
+use crate::method::Method;
+use crate::rpc::{RpcError, code};
+use crate::version::{Era, LEGACY, MODERN, negotiated};
+
+/// Answers one message.
+pub(crate) async fn post(
+    core: &Arc<Core>,
+    headers: &HeaderMap,
+    (text, message): (&str, Message<'_>),
+) -> Result<Response, RpcError> {
+    match message {
+        Message::Request { id, method, params } => {
+            let method_name = method;
+            let method = Method::named(&method_name);
+            let params = params.map(Object::parse).transpose();
+            let params = params.map_err(|error| RpcError::invalid_params(error.to_string()))?;
+            if method == Method::Initialize {
+                return initialize(core, id, params.as_ref());
+            }
+            let session = session(core, headers)?;
+            let takes_events = accepts(headers, "text/event-stream");
+            let client = Client { era: Era::Legacy, session: session.id, takes_events };
+            request(core, &client, (Asked { text, id, method, params }, &method_name)).await
+        }
+        Message::Notification { method, params } => {
+            let session = session(core, headers)?;
+            if method == "notifications/cancelled" {
+                cancel(core, session, params);
+            }
+            Ok(answer::empty(StatusCode::ACCEPTED))
+        }
+        // The gateway asks clients nothing, so there is nothing to be answered.
+        Message::Response { .. } => {
+            session(core, headers)?;
+            Ok(answer::empty(StatusCode::ACCEPTED))
+        }
+    }
+}
+
+async fn request(
+    core: &Arc<Core>,
+    client: &Client,
+    (asked, method_name): (Asked<'_>, &str),
+) -> Result<Response, RpcError> {
+    match asked.method {
+        Method::Ping => Ok(answer::result(asked.id, "{}")),
+        Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead | Method::Complete => {
+            forward(core, client, asked).await
+        }
+        method => match lists::family(method) {
+            Some(family) => lists::page(core, Era::Legacy, family, (asked.id, asked.params.as_ref())),
+            None => Err(RpcError::method_not_found(method_name)),
+        },
+    }
+}
+
+fn initialize(core: &Core, id: &str, params: Option<&Object<'_>>) -> Result<Response, RpcError> {
+    let requested = params.and_then(|params| params.string("protocolVersion"));
+    let requested =
+        requested.ok_or_else(|| RpcError::invalid_params("`initialize` needs `params.protocolVersion`"))?;
+    let version = negotiated(&requested);
+    let failed = || RpcError::new(code::INTERNAL, "no session can be opened; try again");
+    let (_, sealed) = core.keyring.open_session(version).ok_or_else(failed)?;
+    let mut response = answer::result(id, &lists::initialized(core, version));
+    let value = HeaderValue::try_from(sealed).map_err(|_| failed())?;
+    response.headers_mut().insert(SESSION_ID, value);
+    Ok(response)
+}
+
+/// The session that a request names, in a revision that is served.
+fn session(core: &Core, headers: &HeaderMap) -> Result<Session, RpcError> {
+    let id = header(headers, &SESSION_ID);
+    let id = id.ok_or_else(|| {
+        RpcError::invalid_request("the Mcp-Session-Id header is missing; send `initialize` first")
+    })?;
+    let session = core.keyring.read(id).filter(|session| !core.ended.has(session.id));
+    let session = session.ok_or_else(|| {
+        RpcError::invalid_request("the session is not known or has ended; send `initialize` again")
+            .status(StatusCode::NOT_FOUND)
+    })?;
+    match header(headers, &PROTOCOL_VERSION) {
+        Some(version) if !LEGACY.contains(&version) => Err(RpcError::unsupported_version(version)),
+        _ => Ok(session),
+    }
+}
+
+fn cancel(core: &Core, session: Session, params: Option<&str>) {
+    let params = params.and_then(|params| Object::parse(params).ok());
+    if let Some(id) = params.as_ref().and_then(|params| params.get("requestId")) {
+        core.calls.stop(session.id, id);
+    }
+}
+
+/// Opens the session's stream.
+pub(crate) fn get(core: &Arc<Core>, headers: &HeaderMap) -> Result<Response, RpcError> {
+    if header(headers, &PROTOCOL_VERSION) == Some(MODERN) {
+        let error = RpcError::invalid_request("revision 2026-07-28 has no GET; use subscriptions/listen");
+        return Err(error.status(StatusCode::METHOD_NOT_ALLOWED));
+    }
+    if !accepts(headers, "text/event-stream") {
+        let error = RpcError::invalid_request("the Accept header must name text/event-stream");
+        return Err(error.status(StatusCode::NOT_ACCEPTABLE));
+    }
+    session(core, headers)?;
+    stream::session(core)
+}
+
+/// Ends the session, and those with servers that were opened for it.
+pub(crate) fn delete(core: &Arc<Core>, headers: &HeaderMap) -> Result<Response, RpcError> {
+    let session = session(core, headers)?;
+    core.ended.add(session.id);
+    core.end_sessions(core.sessions.end_client(session.id));
+    Ok(answer::empty(StatusCode::NO_CONTENT))
+}

@@ -1,0 +1,115 @@
+//! Towards clients: one endpoint for both eras.
+
+mod answer;
+mod calls;
+pub(crate) mod cancel;
+mod http;
+mod legacy;
+mod lists;
+mod modern;
+pub(crate) mod session;
+mod stream;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ::http::{HeaderMap, Request, StatusCode};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::any;
+
+use crate::core::Core;
+use crate::envelope::{self, Message, check_depth};
+use crate::rpc::{RpcError, code};
+use crate::version::Era;
+
+use self::http::Hosts;
+
+/// Who asks.
+#[derive(Debug)]
+pub(crate) struct Client {
+    era: Era,
+    /// The session of a legacy client; 0 for a modern one.
+    session: u128,
+    takes_events: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Front {
+    core: Arc<Core>,
+    hosts: Arc<Hosts>,
+}
+
+/// The MCP endpoint. `address` is the listener's; without one the rules for loopback hold.
+pub(crate) fn router(core: &Arc<Core>, address: Option<IpAddr>) -> Router {
+    let public = &core.options.public_hosts;
+    let hosts = match address {
+        Some(address) => Hosts::at(address, public),
+        None => Hosts::loopback_and(public),
+    };
+    let front = Front { core: Arc::clone(core), hosts: Arc::new(hosts) };
+    Router::new().route("/mcp", any(serve)).with_state(front)
+}
+
+async fn serve(State(front): State<Front>, request: Request<Body>) -> Response {
+    let core = &front.core;
+    let Ok(_permit) = core.requests.try_acquire() else {
+        return answer::error(&answer::busy("too many requests are being answered; try again later"), None);
+    };
+    if let Err(error) = front.hosts.check(&request) {
+        return answer::error(&error, None);
+    }
+    let (parts, body) = request.into_parts();
+    let answered = match parts.method.as_str() {
+        "POST" => return post(core, &parts.headers, body).await,
+        "GET" => legacy::get(core, &parts.headers),
+        "DELETE" => legacy::delete(core, &parts.headers),
+        method => {
+            let error = RpcError::invalid_request(format!("HTTP method {method} is not served; use POST"));
+            Err(error.status(StatusCode::METHOD_NOT_ALLOWED))
+        }
+    };
+    answered.unwrap_or_else(|error| answer::error(&error, None))
+}
+
+async fn post(core: &Arc<Core>, headers: &HeaderMap, body: Body) -> Response {
+    let body = match read(core, headers, body).await {
+        Ok(body) => body,
+        Err(error) => return answer::error(&error, None),
+    };
+    let (text, message) = match parse(core, &body) {
+        Ok(parsed) => parsed,
+        Err(error) => return answer::error(&error, None),
+    };
+    let id = match message {
+        Message::Request { id, .. } => Some(id),
+        _ => None,
+    };
+    let answered = if modern::is_modern(headers, &message) {
+        modern::post(core, headers, (text, message)).await
+    } else {
+        legacy::post(core, headers, (text, message)).await
+    };
+    answered.unwrap_or_else(|error| answer::error(&error, id))
+}
+
+async fn read(core: &Core, headers: &HeaderMap, body: Body) -> Result<bytes::Bytes, RpcError> {
+    http::check_types(headers)?;
+    http::read(body, core.options.max_body_bytes).await
+}
+
+fn parse<'a>(core: &Core, body: &'a [u8]) -> Result<(&'a str, Message<'a>), RpcError> {
+    let refused = |error: envelope::Error| {
+        let code =
+            if matches!(error, envelope::Error::Json(_)) { code::PARSE } else { code::INVALID_REQUEST };
+        RpcError::new(code, error.to_string()).status(StatusCode::BAD_REQUEST)
+    };
+    let text = std::str::from_utf8(body);
+    let text = text
+        .map_err(|_| RpcError::new(code::PARSE, "the body is not UTF-8").status(StatusCode::BAD_REQUEST))?;
+    check_depth(text, core.options.max_depth).map_err(refused)?;
+    let message = Message::parse(text).map_err(refused)?;
+    Ok((text, message))
+}

@@ -1,0 +1,135 @@
+//! Clients of revision 2026-07-28: each request stands alone.
+
+use std::sync::Arc;
+
+use axum::response::Response;
+use http::StatusCode;
+use http::header::{HeaderMap, HeaderName};
+
+use super::calls::{Asked, forward};
+use super::http::accepts;
+use super::{Client, answer, lists, stream};
+use crate::backend::call::mirrored;
+use crate::backend::client::{METHOD, NAME, PROTOCOL_VERSION};
+use crate::core::Core;
+use crate::envelope::{Message, Object};
+use crate::header_text;
+use crate::meta;
+use crate::method::Method;
+use crate::rpc::{RpcError, code, shortened};
+use crate::version::{Era, MODERN};
+
+/// Whether a message is of this era: its `_meta` names a revision, its method exists here only, or its header says so and
+/// nothing in it says otherwise.
+pub(crate) fn is_modern(headers: &HeaderMap, message: &Message<'_>) -> bool {
+    let (method, params) = match message {
+        Message::Request { method, params, .. } => (Method::named(method), *params),
+        Message::Notification { params, .. } => (Method::Other, *params),
+        Message::Response { .. } => return says_modern(headers),
+    };
+    let meta = params.and_then(|params| Object::parse(params).ok()).and_then(|params| meta::of(&params));
+    let named = meta.is_some_and(|meta| meta.get(meta::PROTOCOL_VERSION).is_some());
+    match method {
+        Method::Discover | Method::Listen => true,
+        Method::Initialize => named,
+        _ => named || says_modern(headers),
+    }
+}
+
+fn says_modern(headers: &HeaderMap) -> bool {
+    super::http::header(headers, &PROTOCOL_VERSION) == Some(MODERN)
+}
+
+/// Answers one message.
+pub(crate) async fn post(
+    core: &Arc<Core>,
+    headers: &HeaderMap,
+    (text, message): (&str, Message<'_>),
+) -> Result<Response, RpcError> {
+    let Message::Request { id, method: name, params } = message else {
+        // Over HTTP a call is cancelled by closing its stream; nothing else is sent without asking for an answer.
+        return Ok(answer::empty(StatusCode::ACCEPTED));
+    };
+    let params = params.map(Object::parse).transpose();
+    let params = params.map_err(|error| invalid(error.to_string()))?;
+    let method = Method::named(&name);
+    check(core, headers, (&name, method, params.as_ref()))?;
+    let client = Client { era: Era::Modern, session: 0, takes_events: accepts(headers, "text/event-stream") };
+    match method {
+        Method::Discover => Ok(answer::result(id, &lists::discovered(core))),
+        Method::Listen => stream::subscription(core, id, params.as_ref()),
+        Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead | Method::Complete => {
+            forward(core, &client, Asked { text, id, method, params }).await
+        }
+        _ => match lists::family(method) {
+            Some(family) => lists::page(core, Era::Modern, family, (id, params.as_ref())),
+            None => Err(RpcError::method_not_found(&name).status(StatusCode::NOT_FOUND)),
+        },
+    }
+}
+
+fn invalid(message: String) -> RpcError {
+    RpcError::invalid_params(message).status(StatusCode::BAD_REQUEST)
+}
+
+/// Checks what every request must carry, and its headers against its body: a router in front of the gateway acts on the
+/// headers alone.
+fn check(
+    core: &Core,
+    headers: &HeaderMap,
+    (name, method, params): (&str, Method, Option<&Object<'_>>),
+) -> Result<(), RpcError> {
+    let required = |key: &str| invalid(format!("`params._meta` must hold `{key}`"));
+    let meta = params.and_then(meta::of).ok_or_else(|| required(meta::PROTOCOL_VERSION))?;
+    let version = meta.string(meta::PROTOCOL_VERSION).ok_or_else(|| required(meta::PROTOCOL_VERSION))?;
+    same(headers, &PROTOCOL_VERSION, &version)?;
+    if version != MODERN {
+        return Err(RpcError::unsupported_version(&version));
+    }
+    if meta.object(meta::CLIENT_CAPABILITIES).is_none() {
+        return Err(required(meta::CLIENT_CAPABILITIES));
+    }
+    same(headers, &METHOD, name)?;
+    let Some(member) = method.name_member() else { return Ok(()) };
+    // Without the member the method itself refuses the request.
+    let Some(called) = params.and_then(|params| params.string(member)) else { return Ok(()) };
+    same(headers, &NAME, &called)?;
+    if method == Method::ToolsCall { check_arguments(core, headers, (&called, params)) } else { Ok(()) }
+}
+
+fn same(headers: &HeaderMap, name: &HeaderName, body: &str) -> Result<(), RpcError> {
+    let mut values = headers.get_all(name).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return Err(RpcError::header_mismatch(format!("the header {name} must stand in the request once")));
+    };
+    match header_text::decode(value) {
+        Some(value) if value == body => Ok(()),
+        _ => Err(RpcError::header_mismatch(format!(
+            "the header {name} differs from `{}` in the body",
+            shortened(body)
+        ))),
+    }
+}
+
+/// Arguments that a tool wants repeated in headers must be the same there.
+fn check_arguments(
+    core: &Core,
+    headers: &HeaderMap,
+    (tool, params): (&str, Option<&Object<'_>>),
+) -> Result<(), RpcError> {
+    let snapshot = core.catalog.load();
+    let (Some(route), Some(params)) = (snapshot.tools.route(tool), params) else { return Ok(()) };
+    for mirror in &route.mirrored {
+        let expected = mirrored(params, &mirror.path);
+        let given = headers.get(&mirror.header);
+        let decode = |value: Option<&http::HeaderValue>| value.and_then(header_text::decode);
+        if decode(given) != decode(expected.as_ref()) {
+            return Err(RpcError::new(
+                code::HEADER_MISMATCH,
+                format!("the header {} differs from the argument `{}`", mirror.header, mirror.path.join(".")),
+            )
+            .status(StatusCode::BAD_REQUEST));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,170 @@
+//! Session ids of legacy clients. All a session is stands sealed inside its id, so any replica with the key serves it and
+//! none needs to remember it.
+
+use std::collections::{HashSet, VecDeque};
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+
+use crate::version::LEGACY;
+
+/// Binds a sealed text to its use, so that no other sealed text of ours passes for a session.
+const PURPOSE: &[u8] = b"portico legacy session v1";
+const NONCE: usize = 24;
+const PLAIN: usize = 16 + 8 + 1;
+/// Bytes of a session id; longer ones are not looked at.
+const MAX_ID: usize = 128;
+/// Ended sessions remembered by this replica until their ids expire.
+const MAX_ENDED: usize = 16_384;
+
+/// A legacy client's session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Session {
+    /// Random, never 0.
+    pub(crate) id: u128,
+    /// The revision agreed on.
+    pub(crate) version: &'static str,
+}
+
+/// Seals and opens session ids.
+pub(crate) struct Keyring {
+    keys: Vec<XChaCha20Poly1305>,
+    lifetime: Duration,
+}
+
+impl fmt::Debug for Keyring {
+    /// Leaves out the keys.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keyring").field("keys", &self.keys.len()).finish_non_exhaustive()
+    }
+}
+
+impl Keyring {
+    /// Seals with the first key and opens with all; without any, makes a random one.
+    pub(crate) fn new(keys: &[[u8; 32]], lifetime: Duration) -> Self {
+        let random = [rand::random::<[u8; 32]>()];
+        let keys = if keys.is_empty() { &random } else { keys };
+        Self { keys: keys.iter().map(|key| XChaCha20Poly1305::new(key.into())).collect(), lifetime }
+    }
+
+    /// A new session in revision `version`, and its id.
+    pub(crate) fn open_session(&self, version: &'static str) -> Option<(Session, String)> {
+        let session = Session { id: rand::random::<u128>() | 1, version };
+        self.seal(session, now()).map(|id| (session, id))
+    }
+
+    fn seal(&self, session: Session, created: u64) -> Option<String> {
+        let mut plain = Vec::with_capacity(PLAIN);
+        plain.extend_from_slice(&session.id.to_be_bytes());
+        plain.extend_from_slice(&created.to_be_bytes());
+        plain.push(u8::try_from(LEGACY.iter().position(|version| *version == session.version)?).ok()?);
+        let nonce: [u8; NONCE] = rand::random();
+        let payload = Payload { msg: &plain, aad: PURPOSE };
+        let sealed = self.keys.first()?.encrypt(XNonce::from_slice(&nonce), payload).ok()?;
+        Some(URL_SAFE_NO_PAD.encode([&nonce, sealed.as_slice()].concat()))
+    }
+
+    /// The session with the id `text`, unless it is not ours or too old.
+    pub(crate) fn read(&self, text: &str) -> Option<Session> {
+        self.read_at(text, now())
+    }
+
+    fn read_at(&self, text: &str, now: u64) -> Option<Session> {
+        if text.len() > MAX_ID {
+            return None;
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let (nonce, sealed) = bytes.split_at_checked(NONCE)?;
+        let open = |key: &XChaCha20Poly1305| {
+            key.decrypt(XNonce::from_slice(nonce), Payload { msg: sealed, aad: PURPOSE }).ok()
+        };
+        let plain = self.keys.iter().find_map(open)?;
+        let (id, rest) = plain.split_first_chunk::<16>()?;
+        let (created, rest) = rest.split_first_chunk::<8>()?;
+        let version = LEGACY.get(usize::from(*rest.first()?)).copied()?;
+        let age = now.saturating_sub(u64::from_be_bytes(*created));
+        (age <= self.lifetime.as_secs()).then(|| Session { id: u128::from_be_bytes(*id), version })
+    }
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// Sessions that their clients ended. Another replica does not know of the end; there the id is good until it expires, which
+/// harms nobody: whoever holds it is the client itself.
+#[derive(Debug, Default)]
+pub(crate) struct Ended(Mutex<(HashSet<u128>, VecDeque<u128>)>);
+
+impl Ended {
+    /// Remembers the end of `session`.
+    pub(crate) fn add(&self, session: u128) {
+        let mut ended = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (known, order) = &mut *ended;
+        if known.insert(session) {
+            order.push_back(session);
+        }
+        if order.len() > MAX_ENDED
+            && let Some(oldest) = order.pop_front()
+        {
+            known.remove(&oldest);
+        }
+    }
+
+    /// Whether `session` ended.
+    pub(crate) fn has(&self, session: u128) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0.contains(&session)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    #[test]
+    fn a_session_is_read_from_its_id_by_every_replica_with_the_key() {
+        let (session, id) = Keyring::new(&[[1; 32]], DAY).open_session("2025-06-18").unwrap();
+        let other = Keyring::new(&[[2; 32], [1; 32]], DAY);
+        assert_eq!(other.read(&id), Some(session));
+        assert_eq!(session.version, "2025-06-18");
+        assert_eq!(Keyring::new(&[[2; 32]], DAY).read(&id), None);
+        assert_eq!(Keyring::new(&[], DAY).read(&id), None);
+    }
+
+    #[test]
+    fn an_id_that_was_changed_anywhere_is_refused() {
+        let keys = Keyring::new(&[], DAY);
+        let (_, id) = keys.open_session(LEGACY[0]).unwrap();
+        for index in 0..id.len() {
+            let mut changed = id.clone().into_bytes();
+            changed[index] = if changed[index] == b'A' { b'B' } else { b'A' };
+            assert_eq!(keys.read(std::str::from_utf8(&changed).unwrap()), None, "byte {index}");
+        }
+        for bad in ["", "A", "é", &"A".repeat(500)] {
+            assert_eq!(keys.read(bad), None);
+        }
+    }
+
+    #[test]
+    fn an_id_is_refused_when_its_time_is_over() {
+        let keys = Keyring::new(&[], DAY);
+        let session = Session { id: 1, version: LEGACY[0] };
+        let id = keys.seal(session, 1_000).unwrap();
+        assert_eq!(keys.read_at(&id, 1_000 + 86_400), Some(session));
+        assert_eq!(keys.read_at(&id, 1_001 + 86_400), None);
+    }
+
+    #[test]
+    fn the_memory_of_ended_sessions_is_bounded() {
+        let ended = Ended::default();
+        (0..=MAX_ENDED as u128).for_each(|id| ended.add(id));
+        assert!(!ended.has(0) && ended.has(1) && ended.has(MAX_ENDED as u128));
+    }
+}

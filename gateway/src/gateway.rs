@@ -1,0 +1,87 @@
+//! The gateway as a whole.
+
+use std::sync::Arc;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::backend::ServerReport;
+use crate::core::Core;
+use crate::options::Options;
+use crate::source::Servers;
+use crate::{frontend, health, serve};
+
+/// Why a gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Not called on a tokio runtime.
+    #[error("a gateway must be made on a tokio runtime: call it from an async function")]
+    NoRuntime,
+    /// A limit of zero.
+    #[error("option `{0}` is zero, which lets nothing through; set at least 1")]
+    ZeroLimit(&'static str),
+    /// The listener is unusable.
+    #[error("the listener's address cannot be read: {0}")]
+    Listener(#[from] std::io::Error),
+}
+
+/// One MCP endpoint in front of many servers. It works in the background from `new` until it is dropped.
+#[derive(Debug)]
+pub struct Gateway {
+    core: Arc<Core>,
+    _stop: DropGuard,
+}
+
+impl Gateway {
+    /// A gateway for the servers that `servers` names; it follows every change.
+    pub fn new(options: Options, servers: watch::Receiver<Servers>) -> Result<Self, Error> {
+        let runtime = Handle::try_current().map_err(|_| Error::NoRuntime)?;
+        let limits = [
+            ("max_body_bytes", options.max_body_bytes),
+            ("max_answer_bytes", options.max_answer_bytes),
+            ("max_depth", options.max_depth),
+            ("page_size", options.page_size),
+            ("max_streams", options.max_streams),
+            ("max_requests", options.max_requests),
+        ];
+        if let Some((name, _)) = limits.iter().find(|(_, limit)| *limit == 0) {
+            return Err(Error::ZeroLimit(name));
+        }
+        let core = Arc::new(Core::new(options, runtime));
+        core.start(servers);
+        let stop = core.shutdown.clone().drop_guard();
+        Ok(Self { core, _stop: stop })
+    }
+
+    /// `/mcp`, `/healthz`, `/readyz` and `/metrics`. Requests to `/mcp` must name a loopback or public host.
+    #[must_use]
+    pub fn router(&self) -> Router {
+        frontend::router(&self.core, None).merge(health::router(&self.core))
+    }
+
+    /// Serves the router on `listener` until `stop`, then ends streams and lets calls in flight finish. On a listener that
+    /// is not on loopback any `Host` is accepted unless public hosts are set.
+    pub async fn serve(&self, listener: TcpListener, stop: CancellationToken) -> Result<(), Error> {
+        let address = listener.local_addr()?.ip();
+        let router = frontend::router(&self.core, Some(address)).merge(health::router(&self.core));
+        let core = Arc::clone(&self.core);
+        let stopping = stop.clone();
+        let streams = tokio::spawn(async move {
+            stopping.cancelled().await;
+            core.shutdown.cancel();
+        });
+        serve::run(listener, router, stop).await;
+        streams.abort();
+        self.core.shutdown.cancel();
+        Ok(())
+    }
+
+    /// How each server does; a new value whenever that changes.
+    #[must_use]
+    pub fn reports(&self) -> watch::Receiver<Arc<Vec<ServerReport>>> {
+        self.core.reports()
+    }
+}

@@ -1,0 +1,38 @@
+//! What orchestrators and Prometheus ask.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+
+use crate::core::Core;
+
+/// The content type of the OpenMetrics text format.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// `/healthz` (the process answers), `/readyz` (the first snapshot is built) and `/metrics`.
+pub(crate) fn router(core: &Arc<Core>) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { "ok" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .with_state(Arc::clone(core))
+}
+
+async fn ready(State(core): State<Arc<Core>>) -> (StatusCode, &'static str) {
+    if core.shutdown.is_cancelled() {
+        (StatusCode::SERVICE_UNAVAILABLE, "stopping")
+    } else if core.is_ready() {
+        (StatusCode::OK, "ok")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "waiting for the servers' lists")
+    }
+}
+
+async fn metrics(State(core): State<Arc<Core>>) -> ([(http::HeaderName, &'static str); 1], String) {
+    core.metrics.sessions(core.sessions.len());
+    ([(CONTENT_TYPE, OPEN_METRICS)], core.metrics.text())
+}

@@ -1,0 +1,111 @@
+//! `_meta` of requests: what is read from it and how it is re-written between the eras.
+
+use crate::envelope::{Edits, Object};
+use crate::version::{Era, MODERN};
+
+/// Required of a modern request: the revision it is written in.
+pub(crate) const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+/// Required of a modern request: what the client can do.
+pub(crate) const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+/// Who the client is.
+pub(crate) const CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
+/// Opts one request in to log messages.
+pub(crate) const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
+/// Names a subscription in what is sent on its stream.
+pub(crate) const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
+/// Names the server in a result.
+pub(crate) const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
+
+/// The token that progress of a request is reported under.
+pub(crate) const PROGRESS_TOKEN: &str = "progressToken";
+
+/// The keys that a modern request carries and a legacy server does not know.
+const PER_REQUEST: [&str; 4] = [PROTOCOL_VERSION, CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL];
+
+/// The gateway's name and version as the JSON object `Implementation`.
+pub(crate) fn implementation() -> String {
+    format!(r#"{{"name":"portico","title":"Portico","version":"{}"}}"#, env!("CARGO_PKG_VERSION"))
+}
+
+/// The members `_meta` must have in what the gateway itself asks a modern server.
+pub(crate) fn own() -> String {
+    format!(
+        r#""{PROTOCOL_VERSION}":"{MODERN}","{CLIENT_INFO}":{},"{CLIENT_CAPABILITIES}":{{}}"#,
+        implementation()
+    )
+}
+
+/// The `_meta` of `params`.
+pub(crate) fn of<'a>(params: &Object<'a>) -> Option<Object<'a>> {
+    params.object("_meta")
+}
+
+/// Rewrites `_meta` of `params` for a server: the progress token becomes `token` where there is one, and the keys that one
+/// era has and the other has not are added or taken out. Everything else stays as it was written.
+pub(crate) fn rewrite(edits: &mut Edits<'_>, params: &Object<'_>, eras: (Era, Era), token: u64) {
+    let meta = of(params);
+    match (meta, eras) {
+        (None, (Era::Legacy, Era::Modern)) => {
+            edits.prepend(params.raw(), &format!(r#""_meta":{{{}}}"#, own()));
+        }
+        (None, _) => {}
+        (Some(meta), (Era::Legacy, Era::Legacy) | (Era::Modern, Era::Modern)) => {
+            if let Some(old) = meta.get(PROGRESS_TOKEN) {
+                edits.replace(old, token.to_string());
+            }
+        }
+        (Some(meta), (_, server)) => {
+            let members = rebuilt(&meta, server, token);
+            edits.replace(meta.raw(), format!("{{{members}}}"));
+        }
+    }
+}
+
+fn rebuilt(meta: &Object<'_>, server: Era, token: u64) -> String {
+    let mut members = Vec::with_capacity(meta.members().len() + 1);
+    if server == Era::Modern {
+        members.push(own());
+    }
+    for (key, value) in meta.members() {
+        if key == PROGRESS_TOKEN {
+            members.push(format!(r#""{PROGRESS_TOKEN}":{token}"#));
+        } else if !PER_REQUEST.contains(&key.as_ref()) {
+            members.push(format!("{}:{value}", crate::envelope::quoted(key)));
+        }
+    }
+    members.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rewritten(raw: &str, client: Era, server: Era) -> String {
+        let mut edits = Edits::of(raw);
+        rewrite(&mut edits, &Object::parse(raw).unwrap(), (client, server), 7);
+        String::from_utf8(edits.finish().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn within_one_era_only_the_progress_token_changes() {
+        let raw = r#"{ "_meta" : { "x/y":1.0 , "progressToken":"t", "io.modelcontextprotocol/related-task": {} } }"#;
+        let expected = raw.replace("\"t\"", "7");
+        assert_eq!(rewritten(raw, Era::Legacy, Era::Legacy), expected);
+        assert_eq!(rewritten(raw, Era::Modern, Era::Modern), expected);
+    }
+
+    #[test]
+    fn a_legacy_server_gets_no_per_request_keys() {
+        let raw = format!(r#"{{"_meta":{{{},"traceparent":"00-1","progressToken":1}}}}"#, own());
+        let out = rewritten(&raw, Era::Modern, Era::Legacy);
+        assert_eq!(out, r#"{"_meta":{"traceparent":"00-1","progressToken":7}}"#);
+    }
+
+    #[test]
+    fn a_modern_server_gets_the_required_keys() {
+        let out = rewritten(r#"{"name":"x"}"#, Era::Legacy, Era::Modern);
+        assert_eq!(out, format!(r#"{{"_meta":{{{}}},"name":"x"}}"#, own()));
+        let out = rewritten(r#"{"_meta":{"a/b":1e9},"name":"x"}"#, Era::Legacy, Era::Modern);
+        assert_eq!(out, format!(r#"{{"_meta":{{{},"a/b":1e9}},"name":"x"}}"#, own()));
+    }
+}

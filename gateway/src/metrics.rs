@@ -1,0 +1,198 @@
+//! Prometheus metrics. Every label is bounded: servers come from the source, the rest are closed sets.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::method::Method;
+use crate::source::ServerKey;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ServerLabels {
+    namespace: String,
+    server: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallLabels {
+    namespace: String,
+    server: String,
+    method: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DurationLabels {
+    namespace: String,
+    server: String,
+    method: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabels {
+    namespace: String,
+    server: String,
+    state: &'static str,
+}
+
+impl From<&ServerKey> for ServerLabels {
+    fn from(key: &ServerKey) -> Self {
+        Self { namespace: key.namespace.clone(), server: key.name.clone() }
+    }
+}
+
+/// Bounds of the duration's buckets, in seconds.
+const BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0, 30.0, 120.0];
+
+/// What became of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The server answered, be it with an error of its own.
+    Answered,
+    /// It did not; the class of the fault.
+    Fault(&'static str),
+    /// The client went away.
+    Cancelled,
+}
+
+impl Outcome {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Fault(class) => class,
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// All metrics of one gateway.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    calls: Family<CallLabels, Counter>,
+    duration: Family<DurationLabels, Histogram, fn() -> Histogram>,
+    in_flight: Family<ServerLabels, Gauge>,
+    tools: Family<ServerLabels, Gauge>,
+    state: Family<StateLabels, Gauge>,
+    sessions: Gauge,
+    streams: Gauge,
+}
+
+impl Metrics {
+    /// All metrics at zero.
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::with_prefix("portico_gateway");
+        let calls = Family::default();
+        let histogram: fn() -> Histogram = || Histogram::new(BUCKETS);
+        let duration = Family::new_with_constructor(histogram);
+        let (in_flight, tools, state) = (Family::default(), Family::default(), Family::default());
+        let (sessions, streams) = (Gauge::default(), Gauge::default());
+        registry.register("calls", "Calls passed to servers", calls.clone());
+        let seconds = Unit::Seconds;
+        registry.register_with_unit(
+            "call_duration",
+            "Time from a call to its answer",
+            seconds,
+            duration.clone(),
+        );
+        registry.register("calls_in_flight", "Calls that servers have not answered yet", in_flight.clone());
+        registry.register("catalog_tools", "Tools that servers list", tools.clone());
+        registry.register("backend_state", "1 for the state a server is in", state.clone());
+        registry.register("backend_sessions", "Sessions kept with legacy servers", sessions.clone());
+        registry.register("client_streams", "Streams that clients hold open", streams.clone());
+        Self { registry, calls, duration, in_flight, tools, state, sessions, streams }
+    }
+
+    /// The text that Prometheus scrapes.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        match prometheus_client::encoding::text::encode(&mut text, &self.registry) {
+            Ok(()) => text,
+            Err(error) => {
+                tracing::warn!(%error, "metrics cannot be written");
+                String::new()
+            }
+        }
+    }
+
+    /// A call to `server` begins.
+    pub(crate) fn begin(self: &Arc<Self>, server: &ServerKey, method: Method) -> Timing {
+        self.in_flight.get_or_create(&server.into()).inc();
+        let outcome = Outcome::Cancelled;
+        Timing { metrics: Arc::clone(self), server: server.clone(), method, started: Instant::now(), outcome }
+    }
+
+    /// The state of `server` is `now`, one of `all`.
+    pub(crate) fn state(&self, server: &ServerKey, now: &'static str, all: &[&'static str]) {
+        for state in all {
+            self.state.get_or_create(&state_labels(server, state)).set(i64::from(*state == now));
+        }
+    }
+
+    /// How many tools `server` lists.
+    pub(crate) fn tools(&self, server: &ServerKey, count: usize) {
+        self.tools.get_or_create(&server.into()).set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// `server` is gone from the source.
+    pub(crate) fn forget(&self, server: &ServerKey, states: &[&'static str]) {
+        self.tools.remove(&server.into());
+        for state in states {
+            self.state.remove(&state_labels(server, state));
+        }
+    }
+
+    /// How many sessions with servers are kept.
+    pub(crate) fn sessions(&self, count: usize) {
+        self.sessions.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// The streams that clients hold open.
+    pub(crate) fn streams(&self) -> &Gauge {
+        &self.streams
+    }
+}
+
+fn state_labels(server: &ServerKey, state: &'static str) -> StateLabels {
+    StateLabels { namespace: server.namespace.clone(), server: server.name.clone(), state }
+}
+
+/// One call's time; counted when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Timing {
+    metrics: Arc<Metrics>,
+    server: ServerKey,
+    method: Method,
+    started: Instant,
+    outcome: Outcome,
+}
+
+impl Timing {
+    /// What became of the call; without this it counts as cancelled.
+    pub(crate) fn set(&mut self, outcome: Outcome) {
+        self.outcome = outcome;
+    }
+}
+
+impl Drop for Timing {
+    fn drop(&mut self) {
+        let ServerKey { namespace, name } = &self.server;
+        let (namespace, server, method) = (namespace.clone(), name.clone(), self.method.as_str());
+        let labels = CallLabels {
+            namespace: namespace.clone(),
+            server: server.clone(),
+            method,
+            outcome: self.outcome.as_str(),
+        };
+        self.metrics.calls.get_or_create(&labels).inc();
+        let labels = DurationLabels { namespace, server, method };
+        self.metrics.duration.get_or_create(&labels).observe(self.started.elapsed().as_secs_f64());
+        self.metrics.in_flight.get_or_create(&(&self.server).into()).dec();
+    }
+}

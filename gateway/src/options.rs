@@ -1,0 +1,70 @@
+//! What can be set about a gateway.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Settings of a gateway; `Options::default()` fits a laptop and a cluster alike.
+#[derive(Clone)]
+pub struct Options {
+    /// Host names (with or without a port) under which clients reach the gateway, besides loopback ones. They are
+    /// accepted in `Host` and as the host of `Origin`.
+    pub public_hosts: Vec<String>,
+    /// Bytes in a request's body.
+    pub max_body_bytes: usize,
+    /// Bytes in a server's answer, or in one event of it.
+    pub max_answer_bytes: usize,
+    /// Levels of objects and arrays in a request.
+    pub max_depth: usize,
+    /// Definitions in one page of a list.
+    pub page_size: usize,
+    /// Keys that seal session ids: the first seals, all open, so that keys can be rotated and replicas can share them.
+    /// None means one random key, good for one process.
+    pub session_keys: Vec<[u8; 32]>,
+    /// How long a client's session id is accepted.
+    pub session_lifetime: Duration,
+    /// Streams that clients may hold open together.
+    pub max_streams: usize,
+    /// Requests answered at the same time.
+    pub max_requests: usize,
+    /// Sessions with servers kept at the same time, over all clients; the least recently used one gives way.
+    pub max_backend_sessions: usize,
+    /// How long an unused session with a server is kept.
+    pub backend_session_idle: Duration,
+    /// Time for a TCP connection to a server.
+    pub connect_timeout: Duration,
+    /// Time for a handshake, or for one page of a list, with a server.
+    pub list_timeout: Duration,
+    /// How often a server that sends no notifications is asked for its lists, and any server whether it lives.
+    pub refresh: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            public_hosts: Vec::new(),
+            max_body_bytes: 4 * 1024 * 1024,
+            max_answer_bytes: 32 * 1024 * 1024,
+            max_depth: 128,
+            page_size: 1000,
+            session_keys: Vec::new(),
+            session_lifetime: Duration::from_secs(24 * 60 * 60),
+            max_streams: 4096,
+            max_requests: 8192,
+            max_backend_sessions: 8192,
+            backend_session_idle: Duration::from_secs(30 * 60),
+            connect_timeout: Duration::from_secs(5),
+            list_timeout: Duration::from_secs(15),
+            refresh: Duration::from_secs(60),
+        }
+    }
+}
+
+impl fmt::Debug for Options {
+    /// Leaves out the keys.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("public_hosts", &self.public_hosts)
+            .field("session_keys", &self.session_keys.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,91 @@
+//! What the gateway is told about the servers behind it. Whoever finds them (Kubernetes watches, a folder of
+//! manifests, a test) fills these types and sends them through a `tokio::sync::watch` channel.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Identifies one server: a namespace and a name unique in it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServerKey {
+    /// The namespace; servers of one name may live in several.
+    pub namespace: String,
+    /// The name; it is the prefix of a tool's name when two servers clash.
+    pub name: String,
+}
+
+impl fmt::Display for ServerKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// Which revisions of MCP a server is spoken to in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// Ask with `server/discover`; fall back to `initialize`.
+    #[default]
+    Auto,
+    /// The session-based revisions, up to 2025-11-25.
+    Legacy,
+    /// The stateless revision 2026-07-28.
+    Modern,
+}
+
+/// Which of a server's tools are shown, by globs over the names the server itself gives them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ToolSelection {
+    /// Tools to show; none means all.
+    pub include: Vec<String>,
+    /// Tools to hide, also when included.
+    pub exclude: Vec<String>,
+}
+
+/// How long a server may take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For each call, counted from the last sign of progress.
+    pub call: Duration,
+    /// The same for single tools, by the name the server gives them.
+    pub tools: BTreeMap<String, Duration>,
+}
+
+impl Timeouts {
+    /// The time `tool` may take.
+    #[must_use]
+    pub fn of(&self, tool: &str) -> Duration {
+        self.tools.get(tool).copied().unwrap_or(self.call)
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { call: Duration::from_secs(60), tools: BTreeMap::new() }
+    }
+}
+
+/// One place where a server answers: one ready pod, process or remote host.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Endpoint {
+    /// The URL of its MCP endpoint, such as `http://127.0.0.1:40001/mcp`.
+    pub url: String,
+}
+
+/// One MCP server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Which server.
+    pub key: ServerKey,
+    /// The revisions to speak with it.
+    pub protocol: Protocol,
+    /// Which of its tools to show.
+    pub tools: ToolSelection,
+    /// How long it may take.
+    pub timeouts: Timeouts,
+    /// Where it is ready. With none it stays listed with its last known list, and calls answer that it has no ready pod.
+    pub endpoints: Vec<Endpoint>,
+}
+
+/// All servers at one moment.
+pub type Servers = Arc<Vec<Server>>;
