@@ -1,0 +1,14 @@
+//! The gateway in front of real servers, driven by real clients and by hand-written requests.
+
+mod bad_input;
+mod catalogue;
+mod faults;
+mod lossless;
+mod pairings;
+mod raw_server;
+mod real_client;
+mod real_server;
+mod schemas;
+mod sessions;
+mod streams;
+mod support;

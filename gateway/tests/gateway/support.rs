@@ -1,0 +1,224 @@
+//! A gateway on a free port, and a client that writes its requests by hand.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use portico_gateway::source::{Endpoint, Protocol, Server, ServerKey, Servers, Timeouts, ToolSelection};
+use portico_gateway::{Gateway, Options, ServerReport, ServerState};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// No test waits longer for something that must happen.
+pub const PATIENCE: Duration = Duration::from_secs(15);
+
+pub struct TestGateway {
+    pub address: SocketAddr,
+    pub servers: watch::Sender<Servers>,
+    pub gateway: Arc<Gateway>,
+    pub http: reqwest::Client,
+    stop: Option<DropGuard>,
+}
+
+pub fn server(name: &str, urls: &[&str]) -> Server {
+    Server {
+        key: ServerKey { namespace: "shop".into(), name: name.into() },
+        protocol: Protocol::Auto,
+        tools: ToolSelection::default(),
+        timeouts: Timeouts::default(),
+        endpoints: urls.iter().map(|url| Endpoint { url: (*url).to_owned() }).collect(),
+    }
+}
+
+pub fn http_client() -> reqwest::Client {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
+impl TestGateway {
+    pub async fn start(servers: Vec<Server>) -> Self {
+        Self::with(Options::default(), servers).await
+    }
+
+    /// A gateway that is ready.
+    pub async fn with(options: Options, servers: Vec<Server>) -> Self {
+        let (servers, receiver) = watch::channel(Servers::from(Arc::new(servers)));
+        let gateway = Arc::new(Gateway::new(options, receiver).unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let (serving, token) = (Arc::clone(&gateway), stop.clone());
+        tokio::spawn(async move { serving.serve(listener, token).await });
+        let http = http_client();
+        let this = Self { address, servers, gateway, http, stop: Some(stop.drop_guard()) };
+        this.until_ready().await;
+        this
+    }
+
+    /// Begins the orderly end.
+    pub fn stop(&mut self) {
+        self.stop = None;
+    }
+
+    async fn until_ready(&self) {
+        let ready = async || self.get("/readyz").await.0 == 200;
+        eventually("the gateway is ready", ready).await;
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}/mcp", self.address)
+    }
+
+    pub async fn get(&self, path: &str) -> (u16, String) {
+        let response = self.http.get(format!("http://{}{path}", self.address)).send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    }
+
+    /// Waits until the report of `name` is as `wanted` says.
+    pub async fn until_report(&self, name: &str, wanted: impl Fn(&ServerReport) -> bool) -> ServerReport {
+        let mut reports = self.gateway.reports();
+        let found = |reports: &Arc<Vec<ServerReport>>| {
+            reports.iter().find(|report| report.key.name == name && wanted(report)).cloned()
+        };
+        let waiting = reports.wait_for(|reports| found(reports).is_some());
+        let reports =
+            tokio::time::timeout(PATIENCE, waiting).await.expect("the report comes in time").unwrap();
+        found(&reports).unwrap()
+    }
+
+    pub async fn until_connected(&self, name: &str) -> ServerReport {
+        self.until_report(name, |report| report.state == ServerState::Connected).await
+    }
+
+    /// Waits until the catalogue shows exactly these tools.
+    pub async fn until_tools(&self, wanted: &[&str]) {
+        eventually(&format!("the tools are {wanted:?}"), async || self.tools().await == wanted).await;
+    }
+
+    pub async fn tools(&self) -> Vec<String> {
+        let (_, answer) = self.modern("tools/list", json!({})).await;
+        let tools = answer["result"]["tools"].as_array().unwrap();
+        tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// A request of a modern client with everything it needs.
+    pub fn modern_request(&self, method: &str, mut params: Value) -> reqwest::RequestBuilder {
+        params["_meta"]["io.modelcontextprotocol/protocolVersion"] = "2026-07-28".into();
+        params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({});
+        let mut request = self.http.post(self.url()).header("mcp-method", method);
+        if let Some(name) = params["name"].as_str().or(params["uri"].as_str()) {
+            request = request.header("mcp-name", name);
+        }
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        request
+            .header("accept", "application/json, text/event-stream")
+            .header("content-type", "application/json")
+            .header("mcp-protocol-version", "2026-07-28")
+            .body(body.to_string())
+    }
+
+    pub async fn modern(&self, method: &str, params: Value) -> (u16, Value) {
+        answer(self.modern_request(method, params).send().await.unwrap()).await
+    }
+
+    /// A legacy session opened by hand.
+    pub async fn legacy(&self, version: &str) -> LegacyClient<'_> {
+        let params = json!({ "protocolVersion": version, "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } });
+        let body = json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params });
+        let response = post(&self.http, &self.url(), &body.to_string()).send().await.unwrap();
+        let session = response.headers()["mcp-session-id"].to_str().unwrap().to_owned();
+        let (status, hello) = answer(response).await;
+        assert_eq!(status, 200);
+        LegacyClient { gateway: self, session, hello }
+    }
+}
+
+pub struct LegacyClient<'a> {
+    pub gateway: &'a TestGateway,
+    pub session: String,
+    pub hello: Value,
+}
+
+impl LegacyClient<'_> {
+    pub fn request(&self, body: &str) -> reqwest::RequestBuilder {
+        post(&self.gateway.http, &self.gateway.url(), body).header("mcp-session-id", &self.session)
+    }
+
+    pub async fn call(&self, method: &str, params: Value) -> (u16, Value) {
+        let body = json!({ "jsonrpc": "2.0", "id": "a-1", "method": method, "params": params });
+        answer(self.request(&body.to_string()).send().await.unwrap()).await
+    }
+
+    pub async fn stream(&self) -> Events {
+        let request = self.gateway.http.get(self.gateway.url()).header("accept", "text/event-stream");
+        let response = request.header("mcp-session-id", &self.session).send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        Events::of(response)
+    }
+}
+
+pub fn post(http: &reqwest::Client, url: &str, body: &str) -> reqwest::RequestBuilder {
+    http.post(url)
+        .header("accept", "application/json, text/event-stream")
+        .header("content-type", "application/json")
+        .body(body.to_owned())
+}
+
+/// The answer in a response: its only message, or the last one of its stream.
+pub async fn answer(response: reqwest::Response) -> (u16, Value) {
+    let status = response.status().as_u16();
+    if response.headers().get("content-type").is_some_and(|kind| kind == "text/event-stream") {
+        let mut events = Events::of(response);
+        let mut last = Value::Null;
+        while let Some(event) = events.next().await {
+            last = event;
+        }
+        return (status, last);
+    }
+    let text = response.text().await.unwrap();
+    (status, serde_json::from_str(&text).unwrap_or(Value::Null))
+}
+
+/// The messages of an event stream.
+pub struct Events {
+    response: reqwest::Response,
+    text: String,
+}
+
+impl Events {
+    pub fn of(response: reqwest::Response) -> Self {
+        Self { response, text: String::new() }
+    }
+
+    pub async fn next(&mut self) -> Option<Value> {
+        tokio::time::timeout(PATIENCE, self.read()).await.expect("an event comes in time")
+    }
+
+    async fn read(&mut self) -> Option<Value> {
+        loop {
+            while let Some((event, rest)) = self.text.split_once("\n\n") {
+                let data: Vec<&str> = event.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
+                let message = data.join("\n");
+                self.text = rest.to_owned();
+                if !message.is_empty() {
+                    return Some(serde_json::from_str(&message).unwrap());
+                }
+            }
+            let chunk = self.response.chunk().await.ok()??;
+            self.text.push_str(std::str::from_utf8(&chunk).unwrap());
+        }
+    }
+}
+
+/// Waits until `condition` holds.
+pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let holds = async {
+        let mut pause = tokio::time::interval(Duration::from_millis(10));
+        while !condition().await {
+            pause.tick().await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, holds).await.is_ok(), "in time: {what}");
+}
