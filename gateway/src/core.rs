@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::backend::client::Http;
 use crate::backend::control::{Control, Ids};
 use crate::backend::session::{Link, Sessions};
-use crate::backend::{Backend, Fleet, ServerReport, ServerState};
+use crate::backend::{Backend, Fleet, ServerReport, ServerState, TlsError};
 use crate::catalog::Catalog;
 use crate::frontend::cancel::Calls;
 use crate::frontend::session::{Ended, Keyring};
@@ -49,10 +49,10 @@ pub(crate) struct Core {
 
 impl Core {
     /// The parts of a gateway with these settings, on this runtime.
-    pub(crate) fn new(options: Options, runtime: Handle) -> Self {
-        Self {
+    pub(crate) fn new(options: Options, runtime: Handle) -> Result<Self, TlsError> {
+        Ok(Self {
             catalog: Catalog::new(),
-            control: Control { http: Http::new(&options), ids: Ids::new(), patience: options.list_timeout },
+            control: Control { http: Http::new(&options)?, ids: Ids::new(), patience: options.list_timeout },
             sessions: Sessions::new(options.max_backend_sessions, options.backend_session_idle),
             metrics: Arc::new(Metrics::new()),
             keyring: Keyring::new(&options.session_keys, options.session_lifetime),
@@ -67,7 +67,7 @@ impl Core {
             ready: AtomicBool::new(false),
             runtime,
             options,
-        }
+        })
     }
 
     /// Runs `task` beside everything else; also from a destructor.

@@ -1,6 +1,7 @@
 //! The gateway as a whole.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use tokio::net::TcpListener;
@@ -8,11 +9,14 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::backend::ServerReport;
+use crate::backend::{ServerReport, TlsError};
 use crate::core::Core;
 use crate::options::Options;
 use crate::source::Servers;
 use crate::{frontend, health, serve};
+
+/// How long calls in flight may go on after the stop.
+const DRAIN: Duration = Duration::from_secs(25);
 
 /// Why a gateway cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +27,9 @@ pub enum Error {
     /// A limit of zero.
     #[error("option `{0}` is zero, which lets nothing through; set at least 1")]
     ZeroLimit(&'static str),
+    /// No connections to remote servers can be made.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The listener is unusable.
     #[error("the listener's address cannot be read: {0}")]
     Listener(#[from] std::io::Error),
@@ -50,7 +57,7 @@ impl Gateway {
         if let Some((name, _)) = limits.iter().find(|(_, limit)| *limit == 0) {
             return Err(Error::ZeroLimit(name));
         }
-        let core = Arc::new(Core::new(options, runtime));
+        let core = Arc::new(Core::new(options, runtime)?);
         core.start(servers);
         let stop = core.shutdown.clone().drop_guard();
         Ok(Self { core, _stop: stop })
@@ -73,7 +80,7 @@ impl Gateway {
             stopping.cancelled().await;
             core.shutdown.cancel();
         });
-        serve::run(listener, router, stop).await;
+        serve::run(listener, router, stop, DRAIN).await;
         streams.abort();
         self.core.shutdown.cancel();
         Ok(())

@@ -7,6 +7,7 @@
 //! [`bridge`] serves one local stdio server as streamable HTTP, so that the gateway can reach it.
 
 mod backend;
+pub mod bridge;
 mod catalog;
 mod core;
 mod envelope;
@@ -14,6 +15,7 @@ mod frontend;
 mod gateway;
 mod header_text;
 mod health;
+pub mod kubernetes;
 mod meta;
 mod method;
 mod metrics;
@@ -23,6 +25,6 @@ mod serve;
 pub mod source;
 mod version;
 
-pub use backend::{ServerReport, ServerState};
+pub use backend::{ServerReport, ServerState, TlsError};
 pub use gateway::{Error, Gateway};
 pub use options::Options;

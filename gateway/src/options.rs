@@ -30,6 +30,8 @@ pub struct Options {
     pub max_backend_sessions: usize,
     /// How long an unused session with a server is kept.
     pub backend_session_idle: Duration,
+    /// PEM certificates of authorities that may vouch for remote servers, besides those the system trusts.
+    pub extra_authorities: Vec<u8>,
     /// Time for a TCP connection to a server.
     pub connect_timeout: Duration,
     /// Time for a handshake, or for one page of a list, with a server.
@@ -52,6 +54,7 @@ impl Default for Options {
             max_requests: 8192,
             max_backend_sessions: 8192,
             backend_session_idle: Duration::from_secs(30 * 60),
+            extra_authorities: Vec::new(),
             connect_timeout: Duration::from_secs(5),
             list_timeout: Duration::from_secs(15),
             refresh: Duration::from_secs(60),

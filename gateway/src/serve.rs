@@ -14,13 +14,11 @@ use tower::ServiceExt as _;
 
 /// Time for a request's head to arrive.
 const HEAD_WITHIN: Duration = Duration::from_secs(15);
-/// How long calls in flight may go on after the stop.
-const DRAIN: Duration = Duration::from_secs(25);
 /// Wait after `accept` failed for want of file descriptors.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves `router` on `listener` until `stop`; then lets calls in flight end.
-pub(crate) async fn run(listener: TcpListener, router: Router, stop: CancellationToken) {
+/// Serves `router` on `listener` until `stop`; then lets calls in flight end within `drain`.
+pub(crate) async fn run(listener: TcpListener, router: Router, stop: CancellationToken, drain: Duration) {
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(HEAD_WITHIN).max_concurrent_streams(256);
@@ -43,7 +41,7 @@ pub(crate) async fn run(listener: TcpListener, router: Router, stop: Cancellatio
         });
     }
     drop(listener);
-    if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
+    if tokio::time::timeout(drain, graceful.shutdown()).await.is_err() {
         tracing::warn!("some calls did not end in time and are cut off");
     }
 }

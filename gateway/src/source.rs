@@ -6,6 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use portico_crds::{McpServerSpec, mcp_server};
+
 /// Identifies one server: a namespace and a name unique in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ServerKey {
@@ -85,6 +87,33 @@ pub struct Server {
     pub timeouts: Timeouts,
     /// Where it is ready. With none it stays listed with its last known list, and calls answer that it has no ready pod.
     pub endpoints: Vec<Endpoint>,
+}
+
+impl Server {
+    /// The server that an `McpServer` describes, ready at `endpoints`.
+    #[must_use]
+    pub fn from_spec(key: ServerKey, spec: &McpServerSpec, endpoints: Vec<Endpoint>) -> Self {
+        let tools = spec.tools.clone().unwrap_or_default();
+        let timeouts = spec.timeouts.clone().unwrap_or_default();
+        let per_tool = timeouts.tools.into_iter().map(|tool| (tool.name, seconds(tool.call_seconds)));
+        Self {
+            key,
+            protocol: match spec.protocol {
+                mcp_server::Protocol::Auto => Protocol::Auto,
+                mcp_server::Protocol::Legacy => Protocol::Legacy,
+                mcp_server::Protocol::Modern => Protocol::Modern,
+            },
+            tools: ToolSelection { include: tools.include, exclude: tools.exclude },
+            timeouts: Timeouts { call: seconds(timeouts.call_seconds), tools: per_tool.collect() },
+            endpoints,
+        }
+    }
+}
+
+/// The schema lets no negative number through; one that slips in means the default.
+fn seconds(number: i32) -> Duration {
+    let number = u64::try_from(number).unwrap_or(mcp_server::DEFAULT_CALL_SECONDS.unsigned_abs().into());
+    Duration::from_secs(number)
 }
 
 /// All servers at one moment.

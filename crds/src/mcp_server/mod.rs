@@ -15,7 +15,7 @@ pub use pod::{
 };
 pub use source::{Builtin, BuiltinName, Image, Package, PullPolicy, Registry, Remote, ServiceRef, Source};
 pub use status::{CONDITIONS, McpServerStatus};
-pub use tools::{Timeouts, ToolTimeout, Tools};
+pub use tools::{DEFAULT_CALL_SECONDS, Timeouts, ToolTimeout, Tools};
 
 /// The port a server listens on when the spec names none.
 pub const DEFAULT_PORT: i32 = 8080;

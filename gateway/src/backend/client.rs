@@ -8,12 +8,12 @@ use http::{Method as HttpMethod, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::fault::Fault;
 use super::session::Link;
 use super::sse::Events;
+use super::tls::{self, Connector};
 use crate::options::Options;
 
 /// The header that names a legacy session.
@@ -33,8 +33,6 @@ const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
 const MAX_IDLE: usize = 256;
 /// How long they are kept; shorter than the keep-alive of common servers, so that a request seldom meets a closing one.
 const IDLE: Duration = Duration::from_secs(20);
-/// TCP keep-alive: finds servers whose host is gone while a stream is open.
-const KEEPALIVE: Duration = Duration::from_secs(20);
 /// Bytes of an error body that are read.
 const MAX_ERROR: usize = 64 * 1024;
 
@@ -52,23 +50,20 @@ pub(crate) enum Reply {
 /// The client.
 #[derive(Debug, Clone)]
 pub(crate) struct Http {
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Client<Connector, Full<Bytes>>,
     max_answer: usize,
 }
 
 impl Http {
     /// A client with an empty pool.
-    pub(crate) fn new(options: &Options) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(options.connect_timeout));
-        connector.set_keepalive(Some(KEEPALIVE));
+    pub(crate) fn new(options: &Options) -> Result<Self, tls::Error> {
+        let connector = tls::connector(options)?;
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(MAX_IDLE)
             .build(connector);
-        Self { client, max_answer: options.max_answer_bytes }
+        Ok(Self { client, max_answer: options.max_answer_bytes })
     }
 
     /// Sends one message.

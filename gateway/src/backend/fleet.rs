@@ -1,6 +1,6 @@
 //! Keeps one supervisor for each server that the source names.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -19,8 +19,9 @@ pub(crate) struct Fleet {
 impl Fleet {
     /// Starts, updates and stops supervisors so that they are those of `servers`.
     pub(crate) fn apply(&mut self, core: &Arc<Core>, servers: &[Server]) {
+        let named: HashSet<&ServerKey> = servers.iter().map(|server| &server.key).collect();
         self.members.retain(|key, (backend, gone)| {
-            let stays = servers.iter().any(|server| server.key == *key);
+            let stays = named.contains(key);
             if !stays {
                 gone.cancel();
                 core.catalog.remove(key);

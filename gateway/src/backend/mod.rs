@@ -12,6 +12,7 @@ mod restore;
 pub(crate) mod session;
 mod sse;
 mod supervise;
+mod tls;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -27,6 +28,7 @@ use crate::version::Era;
 pub(crate) use fault::Fault;
 pub(crate) use fleet::Fleet;
 pub use supervise::{ServerReport, ServerState};
+pub use tls::Error as TlsError;
 
 /// One place where a server answers.
 #[derive(Debug)]
@@ -184,8 +186,8 @@ fn parse(url: &str) -> Result<Uri, Fault> {
     let bad = |reason: &str| Fault::BadUrl { url: crate::rpc::shortened(url), reason: reason.to_owned() };
     let uri: Uri = url.parse().map_err(|error: http::uri::InvalidUri| bad(&error.to_string()))?;
     match (uri.scheme_str(), uri.host()) {
-        (Some("http"), Some(_)) => Ok(uri),
-        _ => Err(bad("it must begin with http:// and name a host")),
+        (Some("http" | "https"), Some(_)) => Ok(uri),
+        _ => Err(bad("it must begin with http:// or https:// and name a host")),
     }
 }
 
@@ -242,7 +244,7 @@ mod tests {
     fn without_a_usable_endpoint_the_reason_is_told() {
         let pick = |urls: &[&str]| Backend::new(&server(urls, &[], &[])).pick(&[]).unwrap_err().to_string();
         assert!(pick(&[]).contains("has no ready pod"));
-        assert!(pick(&["ftp://x"]).contains("must begin with http://"));
+        assert!(pick(&["ftp://x"]).contains("must begin with http:// or https://"));
     }
 
     #[test]

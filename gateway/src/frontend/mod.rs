@@ -1,12 +1,12 @@
 //! Towards clients: one endpoint for both eras.
 
-mod answer;
+pub(crate) mod answer;
 mod calls;
 pub(crate) mod cancel;
-mod http;
+pub(crate) mod http;
 mod legacy;
 mod lists;
-mod modern;
+pub(crate) mod modern;
 pub(crate) mod session;
 mod stream;
 

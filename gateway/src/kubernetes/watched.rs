@@ -1,0 +1,45 @@
+//! One kind as a cache that the API server keeps up to date.
+
+use futures::stream::{BoxStream, StreamExt as _};
+use kube::core::NamespaceResourceScope;
+use kube::runtime::reflector::{self, Store};
+use kube::runtime::{WatchStreamExt as _, watcher};
+use kube::{Api, Resource, ResourceExt as _};
+use serde::de::DeserializeOwned;
+
+/// A change of one kind; the caches say which.
+pub(super) type Change = BoxStream<'static, ()>;
+
+/// A cache of all objects of one kind, and the stream that fills it and must be polled.
+///
+/// A watch that breaks is begun again, with a growing pause; the cache keeps what it had.
+pub(super) fn watched<K>(api: Api<K>) -> (Store<K>, Change)
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static,
+{
+    let (store, writer) = reflector::store();
+    let stream = watcher(api, watcher::Config::default())
+        .default_backoff()
+        .modify(|object| {
+            object.managed_fields_mut().clear();
+            object.annotations_mut().clear();
+        })
+        .reflect(writer)
+        .filter_map(|event| async move {
+            match event {
+                Ok(_) => Some(()),
+                Err(error) => {
+                    let kind = K::plural(&());
+                    tracing::warn!(%error, %kind, "a watch has broken and is begun again; what was seen last stays in force");
+                    None
+                }
+            }
+        });
+    (store, stream.boxed())
+}
