@@ -1,2 +1,53 @@
-//! The project's chores: tests, generated files, benches.
-fn main() {}
+//! The project's chores, run as `cargo xtask COMMAND`.
+//!
+//! It has no dependencies of its own: it starts cargo and the project's programs, so that it is there within seconds.
+
+mod bench;
+mod clusters;
+mod generate;
+mod lint;
+mod steps;
+mod test;
+mod tools;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+The project's chores.
+
+Usage: cargo xtask COMMAND
+
+  test [FILTER …]     every test, on a real control plane started for the run; FILTER picks tests by name
+  test --no-cluster   what needs no cluster
+  lint                what CI checks besides tests: format, clippy, documentation, licences, generated files, examples
+  generate            write the files that are made from code: crds/yaml
+  generate --check    say whether they are up to date
+  bench [--quick]     the gateway beside direct calls and a byte-forwarding proxy
+  coverage            lines that the tests without a cluster run
+  ci                  lint and test, as CI runs them, and the quickstart of the release build
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let rest = arguments.get(1..).unwrap_or_default();
+    let done = match arguments.first().map(String::as_str) {
+        Some("test") => test::run(rest),
+        Some("lint") => lint::run(),
+        Some("generate") => generate::run(rest.iter().any(|argument| argument == "--check")),
+        Some("bench") => bench::run(rest),
+        Some("coverage") => test::coverage(),
+        Some("ci") => lint::run().and_then(|()| test::run(&[])).and_then(|()| test::quickstart()),
+        Some("help" | "--help" | "-h") => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        _ => Err(USAGE.to_owned()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The client: one keep-alive connection a session, the next call when the last one is answered, every answer checked.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, header};
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use crate::Failed;
+use crate::roles::authority;
+
+/// The longest wait for a gateway to know its servers.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where to send.
+pub struct Target {
+    authority: String,
+}
+
+impl Target {
+    pub fn new(url: &str) -> Self {
+        Self { authority: authority(url).to_owned() }
+    }
+}
+
+/// What a load came to.
+#[derive(Default)]
+pub struct Figures {
+    /// Time of each call, sorted, in nanoseconds.
+    pub times: Vec<u64>,
+    /// How long it took in all.
+    pub lasted: Duration,
+    /// Processor time of what was measured, in nanoseconds.
+    pub cpu: Option<u64>,
+    /// Bytes of one answer.
+    pub bytes: usize,
+}
+
+impl Figures {
+    pub fn joined_with(mut self, other: Self) -> Self {
+        self.times.extend(other.times);
+        self.times.sort_unstable();
+        self.lasted += other.lasted;
+        self
+    }
+
+    /// Calls a second.
+    pub fn rate(&self) -> f64 {
+        self.times.len() as f64 / self.lasted.as_secs_f64()
+    }
+
+    /// The time within which this share of the calls was answered, in microseconds.
+    pub fn within(&self, share: f64) -> f64 {
+        let at = ((self.times.len() as f64 * share) as usize).min(self.times.len().saturating_sub(1));
+        self.times.get(at).copied().unwrap_or_default() as f64 / 1000.0
+    }
+
+    /// Processor time of each call in microseconds.
+    pub fn cpu_per_call(&self) -> Option<f64> {
+        Some(self.cpu? as f64 / 1000.0 / self.times.len() as f64)
+    }
+}
+
+struct Session {
+    sender: SendRequest<Full<Bytes>>,
+    authority: String,
+    id: Option<HeaderValue>,
+}
+
+impl Session {
+    async fn open(target: &Target) -> Result<Self, Failed> {
+        let stream = TcpStream::connect(&target.authority).await?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        let mut session = Self { sender, authority: target.authority.clone(), id: None };
+        let hello = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"load","version":"1"}}}"#;
+        session.send(hello.into()).await?;
+        session.send(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#.into()).await?;
+        Ok(session)
+    }
+
+    async fn send(&mut self, body: String) -> Result<Bytes, Failed> {
+        let mut request = Request::post("/mcp")
+            .header(header::HOST, &self.authority)
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::ACCEPT, "application/json, text/event-stream")
+            .header("mcp-protocol-version", "2025-11-25");
+        if let Some(id) = &self.id {
+            request = request.header("mcp-session-id", id);
+        }
+        let response = self.sender.send_request(request.body(Full::from(body))?).await?;
+        if !response.status().is_success() {
+            return Err(format!("the answer has status {}", response.status()).into());
+        }
+        if let Some(id) = response.headers().get("mcp-session-id") {
+            self.id = Some(id.clone());
+        }
+        Ok(response.into_body().collect().await?.to_bytes())
+    }
+
+    async fn call(&mut self, number: u64) -> Result<usize, Failed> {
+        let text = "y".repeat(100);
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","id":{number},"method":"tools/call","params":{{"name":"s0_t3","arguments":{{"a":"{text}"}}}}}}"#
+        );
+        let answer = self.send(body).await?;
+        let answered: serde_json::Value = serde_json::from_slice(&answer)?;
+        let right = answered["id"] == number
+            && answered["result"]["content"][0]["text"].as_str().map(str::len) == Some(100);
+        if right { Ok(answer.len()) } else { Err(format!("a wrong answer: {answered}").into()) }
+    }
+
+    /// Bytes of the whole list, and the tools in it.
+    async fn list(&mut self) -> Result<(usize, usize), Failed> {
+        let answer =
+            self.send(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{}}"#.into()).await?;
+        let tools = answer.windows(13).filter(|window| window == b"\"inputSchema\"").count();
+        Ok((answer.len(), tools))
+    }
+}
+
+/// Calls in `sessions` sessions for a time.
+pub async fn calls(target: &Target, sessions: usize, lasting: Duration) -> Result<Figures, Failed> {
+    let mut open = Vec::new();
+    for _ in 0..sessions {
+        open.push(Session::open(target).await?);
+    }
+    let begin = Instant::now();
+    let loops = open.into_iter().map(|mut session| async move {
+        let (mut times, mut bytes) = (Vec::new(), 0);
+        while begin.elapsed() < lasting {
+            let sent = Instant::now();
+            bytes = session.call(times.len() as u64 + 1).await?;
+            times.push(nanoseconds(sent));
+        }
+        Ok::<_, Failed>((times, bytes))
+    });
+    let done = futures::future::try_join_all(loops).await?;
+    let mut figures = Figures { lasted: begin.elapsed(), ..Figures::default() };
+    for (times, bytes) in done {
+        figures.times.extend(times);
+        figures.bytes = bytes;
+    }
+    figures.times.sort_unstable();
+    Ok(figures)
+}
+
+/// Lists in one session for a time; each must hold `wanted` tools.
+pub async fn lists(target: &Target, wanted: usize, lasting: Duration) -> Result<Figures, Failed> {
+    let mut session = Session::open(target).await?;
+    let (begin, mut figures) = (Instant::now(), Figures::default());
+    while begin.elapsed() < lasting {
+        let sent = Instant::now();
+        let (bytes, tools) = session.list().await?;
+        figures.times.push(nanoseconds(sent));
+        figures.bytes = bytes;
+        if tools != wanted {
+            return Err(format!("a list of {tools} tools instead of {wanted}").into());
+        }
+    }
+    figures.lasted = begin.elapsed();
+    figures.times.sort_unstable();
+    Ok(figures)
+}
+
+/// How long it takes until the list holds `wanted` tools.
+pub async fn until_listed(target: &Target, wanted: usize) -> Result<Duration, Failed> {
+    let begin = Instant::now();
+    while begin.elapsed() < PATIENCE {
+        let mut session = Session::open(target).await?;
+        if session.list().await?.1 == wanted {
+            return Ok(begin.elapsed());
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    Err(format!("no list of {wanted} tools within {PATIENCE:?}").into())
+}
+
+fn nanoseconds(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,52 @@
+//! `cargo xtask test`, `coverage` and the quickstart of the release build.
+
+use std::process::Command;
+
+use crate::clusters::Clusters;
+use crate::steps::{build_all, built, cargo, step, target};
+use crate::tools;
+
+/// Tests that need a cluster fail without one when this is set, and say that they were left out otherwise.
+const CLUSTER_TESTS: &str = "PORTICO_CLUSTER_TESTS";
+/// The folders of running clusters.
+const JOIN: &str = "PORTICO_TEST_CLUSTER";
+/// The program under test, for tests of other crates.
+const PROGRAM: &str = "PORTICO_BIN";
+
+/// Runs the tests whose names contain one of `arguments`; all if there is none.
+pub fn run(arguments: &[String]) -> Result<(), String> {
+    let (options, filters): (Vec<&String>, Vec<&String>) = arguments.iter().partition(|text| text.starts_with("--"));
+    let without = match options.as_slice() {
+        [] => false,
+        [only] if *only == "--no-cluster" => true,
+        _ => return Err("cargo xtask test knows the option --no-cluster alone".to_owned()),
+    };
+    build_all()?;
+    let clusters = if without { None } else { Some(Clusters::start()?) };
+    let mut tests = cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
+    tests.env(PROGRAM, built("portico"));
+    if let Some(clusters) = &clusters {
+        tests.env(CLUSTER_TESTS, "1").env(JOIN, clusters.folders());
+    }
+    if !filters.is_empty() {
+        tests.arg("--").args(filters);
+    }
+    step("tests", &mut tests)
+}
+
+/// What a newcomer runs first: the release build, and the quickstart until every server is there.
+pub fn quickstart() -> Result<(), String> {
+    step("release build", &mut cargo(&["build", "--release", "--locked", "--package", "portico"]))?;
+    let mut test = cargo(&["test", "--workspace", "--locked", "--test", "up", "--", "quickstart"]);
+    test.env(PROGRAM, target().join("release/portico"));
+    step("the quickstart of the release build", &mut test)
+}
+
+/// Prints the share of lines that the tests without a cluster run.
+pub fn coverage() -> Result<(), String> {
+    let tool = tools::install(&tools::LLVM_COV)?;
+    let mut command = Command::new(tool);
+    command.args(["llvm-cov", "--workspace", "--locked", "--summary-only", "--exclude", "xtask"]);
+    command.env(PROGRAM, built("portico"));
+    step("coverage", &mut command)
+}
