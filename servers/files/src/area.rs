@@ -70,7 +70,11 @@ impl Target {
     }
 
     fn path(&self) -> PathBuf {
-        if self.relative == Path::new(".") { self.place.real.clone() } else { self.place.real.join(&self.relative) }
+        if self.relative == Path::new(".") {
+            self.place.real.clone()
+        } else {
+            self.place.real.join(&self.relative)
+        }
     }
 
     /// The `file://` address.
@@ -129,7 +133,8 @@ impl Area {
 
     fn names(&self) -> String {
         if self.places.is_empty() {
-            return "none, since the client's roots and the server's directories have nothing in common".to_owned();
+            return "none, since the client's roots and the server's directories have nothing in common"
+                .to_owned();
         }
         let names: Vec<String> = self.places.iter().map(|place| place.real.display().to_string()).collect();
         names.join(", ")

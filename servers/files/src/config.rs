@@ -32,7 +32,11 @@ impl Config {
             return Err(ConfigError::new(DIRS, "names no directory", mend));
         }
         if places.len() > MAX_DIRS {
-            return Err(ConfigError::new(DIRS, "names too many directories", format!("list at most {MAX_DIRS}")));
+            return Err(ConfigError::new(
+                DIRS,
+                "names too many directories",
+                format!("list at most {MAX_DIRS}"),
+            ));
         }
         Ok(Self {
             places,

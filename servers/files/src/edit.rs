@@ -90,7 +90,8 @@ fn apply(old: &str, edits: &[Edit]) -> Result<(String, usize), ToolError> {
             1 => {}
             _ if edit.replace_all => {}
             _ => {
-                let problem = format!("occurs {count} times; give more of the text around it, or set replace_all");
+                let problem =
+                    format!("occurs {count} times; give more of the text around it, or set replace_all");
                 return Err(ToolError::invalid(field, problem));
             }
         }

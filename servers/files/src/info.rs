@@ -94,7 +94,9 @@ pub(crate) fn allowed(area: &Area, _: &NoArguments) -> Result<Answer, ToolError>
         max_bytes: area.max_bytes,
     };
     let text = match allowed.directories.as_slice() {
-        [] => "No directory: the client's roots and the server's directories have nothing in common.".to_owned(),
+        [] => {
+            "No directory: the client's roots and the server's directories have nothing in common.".to_owned()
+        }
         directories => directories.join("\n"),
     };
     Answer::new(text, &allowed)

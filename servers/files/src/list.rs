@@ -72,8 +72,7 @@ pub(crate) fn list_directory(area: &Area, request: &ListRequest) -> Result<Answe
     let entries: Vec<Entry> =
         found.iter().skip(request.offset).take(request.limit).filter_map(entry).collect();
     let end = request.offset.saturating_add(request.limit);
-    let listing =
-        Listing { path: target.shown(), entries, total, next_offset: (end < total).then_some(end) };
+    let listing = Listing { path: target.shown(), entries, total, next_offset: (end < total).then_some(end) };
     Answer::new(describe(&listing), &listing)
 }
 

@@ -6,7 +6,9 @@ use std::{path::PathBuf, time::Duration};
 use portico_kit::Url;
 use rmcp::{
     RoleServer,
-    model::{InputRequest, InputRequests, InputRequiredResult, InputResponses, ListRootsRequest, ListRootsResult},
+    model::{
+        InputRequest, InputRequests, InputRequiredResult, InputResponses, ListRootsRequest, ListRootsResult,
+    },
     service::RequestContext,
 };
 
@@ -61,7 +63,10 @@ pub(crate) fn is_modern(context: &RequestContext<RoleServer>) -> bool {
 fn answered(responses: Option<&InputResponses>) -> Roots {
     let Some(answer) = responses.and_then(|responses| responses.get(KEY)) else {
         let question = InputRequest::ListRoots(ListRootsRequest::default());
-        return Roots::Ask(InputRequiredResult::from_input_requests(InputRequests::from([(KEY.to_owned(), question)])));
+        return Roots::Ask(InputRequiredResult::from_input_requests(InputRequests::from([(
+            KEY.to_owned(),
+            question,
+        )])));
     };
     match serde_json::from_value::<ListRootsResult>(answer.clone()) {
         Ok(list) => only(&list),

@@ -145,11 +145,7 @@ impl Search {
     }
 
     fn walk(&mut self, start: &Target) -> Result<(), ToolError> {
-        start
-            .place
-            .dir
-            .open_dir(&start.relative)
-            .map_err(|error| start.failed("search", &error))?;
+        start.place.dir.open_dir(&start.relative).map_err(|error| start.failed("search", &error))?;
         let mut open = vec![(start.clone(), 0)];
         while let Some((directory, depth)) = open.pop() {
             let mut below = self.visit(start, &directory);

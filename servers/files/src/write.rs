@@ -75,7 +75,11 @@ pub(crate) fn write_file(area: &Area, request: &WriteRequest) -> Result<Answer, 
     if request.create_directories
         && let Some(parent) = target.relative.parent().filter(|parent| !parent.as_os_str().is_empty())
     {
-        target.place.dir.create_dir_all(parent).map_err(|error| target.failed("make the directories of", &error))?;
+        target
+            .place
+            .dir
+            .create_dir_all(parent)
+            .map_err(|error| target.failed("make the directories of", &error))?;
     }
     let existed = existing(&target)?.is_some();
     if existed && !request.overwrite {
@@ -102,10 +106,7 @@ fn existing(target: &Target) -> Result<Option<Permissions>, ToolError> {
         Ok(metadata) if metadata.is_file() => Ok(Some(metadata.permissions())),
         Ok(metadata) => {
             let kind = kind_name(metadata.file_type());
-            Err(ToolError::Refused(format!(
-                "{} is a {kind}; only regular files are written",
-                target.shown()
-            )))
+            Err(ToolError::Refused(format!("{} is a {kind}; only regular files are written", target.shown())))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(target.failed("write", &error)),
@@ -119,7 +120,8 @@ pub(crate) fn replace(target: &Target, bytes: &[u8]) -> Result<(), ToolError> {
     let (parent, name) = split(target)?;
     let dir = target.place.dir.open_dir(&parent).map_err(failed)?;
     let temporary = PathBuf::from(format!(".portico-{:032x}.tmp", rand::random::<u128>()));
-    let written = fill(&dir, &temporary, bytes, permissions).and_then(|()| dir.rename(&temporary, &dir, &name));
+    let written =
+        fill(&dir, &temporary, bytes, permissions).and_then(|()| dir.rename(&temporary, &dir, &name));
     written.map_err(|error| {
         // The half-made file must not stay; that it could not be removed says less than why writing failed.
         let _ = dir.remove_file(&temporary);

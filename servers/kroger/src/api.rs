@@ -131,10 +131,19 @@ mod tests {
     use super::explain;
 
     #[rstest]
-    #[case::nested(r#"{"errors":{"timestamp":1,"code":"PRODUCT-2017","reason":"too short"}}"#, Some("too short"))]
+    #[case::nested(
+        r#"{"errors":{"timestamp":1,"code":"PRODUCT-2017","reason":"too short"}}"#,
+        Some("too short")
+    )]
     #[case::flat(r#"{"timestamp":1,"code":"AUTH-1007","reason":"Invalid token"}"#, Some("Invalid token"))]
-    #[case::nested_oauth(r#"{"errors":{"error":"invalid_token","error_description":"expired"}}"#, Some("expired"))]
-    #[case::oauth(r#"{"error":"unauthorized","error_description":"invalid credentials"}"#, Some("invalid credentials"))]
+    #[case::nested_oauth(
+        r#"{"errors":{"error":"invalid_token","error_description":"expired"}}"#,
+        Some("expired")
+    )]
+    #[case::oauth(
+        r#"{"error":"unauthorized","error_description":"invalid credentials"}"#,
+        Some("invalid credentials")
+    )]
     #[case::gateway(r#"{"message":"Unauthorized"}"#, Some("Unauthorized"))]
     #[case::empty("", None)]
     #[case::html("<html></html>", None)]

@@ -71,7 +71,9 @@ impl ServerHandler for Kroger {
     fn get_info(&self) -> ServerConfig {
         ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
             .with_server_info(Implementation::new("portico-kroger", env!("CARGO_PKG_VERSION")))
-            .with_instructions("Products and stores of Kroger and its chains. Find a store first: prices belong to one.")
+            .with_instructions(
+                "Products and stores of Kroger and its chains. Find a store first: prices belong to one.",
+            )
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {

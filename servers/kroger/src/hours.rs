@@ -27,7 +27,11 @@ pub(crate) fn today(hours: &Value, now: Timestamp) -> Option<String> {
     let zone = TimeZone::get(hours["timezone"].as_str()?).ok()?;
     let (open, close) = span(hours, now.to_zoned(zone).weekday())?;
     let clock = |minute: i64| format!("{:02}:{:02}", minute / 60 % 24, minute % 60);
-    Some(if close - open == DAY { "open 24 hours".to_owned() } else { format!("{}-{}", clock(open), clock(close)) })
+    Some(if close - open == DAY {
+        "open 24 hours".to_owned()
+    } else {
+        format!("{}-{}", clock(open), clock(close))
+    })
 }
 
 /// First and last minute of a day's shift; the last is beyond the day for a store open past midnight.

@@ -17,7 +17,8 @@ impl Money {
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (whole, part) = text.split_once('.').unwrap_or((text, ""));
         let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-        if whole.is_empty() || whole.len() > 9 || part.len() > DIGITS || !is_digits(whole) || !is_digits(part) {
+        if whole.is_empty() || whole.len() > 9 || part.len() > DIGITS || !is_digits(whole) || !is_digits(part)
+        {
             return None;
         }
         let whole: i64 = whole.parse().ok()?;
@@ -79,7 +80,9 @@ mod tests {
 
     #[test]
     fn prices_keep_their_digits() {
-        for (text, shown) in [("1.99", "1.99"), ("0", "0.00"), ("12", "12.00"), ("0.0625", "0.0625"), ("3.5", "3.50")] {
+        for (text, shown) in
+            [("1.99", "1.99"), ("0", "0.00"), ("12", "12.00"), ("0.0625", "0.0625"), ("3.5", "3.50")]
+        {
             assert_eq!(Money::parse(text).unwrap().to_string(), shown);
         }
         assert_eq!(serde_json::to_string(&Money::parse("1.59").unwrap()).unwrap(), "1.59");

@@ -325,7 +325,9 @@ fn notes(plan: &Plan, considered: usize, total: usize) -> Vec<String> {
         notes.push("No store was given, so Kroger tells no price, stock or aisle.".to_owned());
     }
     if !plan.is_plain() && considered < total {
-        notes.push(format!("Only {considered} of {total} products were looked at; narrower words reach the rest."));
+        notes.push(format!(
+            "Only {considered} of {total} products were looked at; narrower words reach the rest."
+        ));
     }
     notes
 }

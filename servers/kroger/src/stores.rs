@@ -86,7 +86,8 @@ pub(crate) async fn locate(api: &Api, request: Request, now: Timestamp) -> Resul
     check(&request)?;
     let departments = departments(api, &request.services).await?;
     let stores = api.stores(query(&request, &departments)).await?;
-    let origin = request.lat.zip(request.lon).map(|(latitude, longitude)| Geolocation { latitude, longitude });
+    let origin =
+        request.lat.zip(request.lon).map(|(latitude, longitude)| Geolocation { latitude, longitude });
     let mut shown: Vec<Store> = stores.data.iter().map(|store| show(store, origin, now)).collect();
     let unknown = shown.iter().filter(|store| store.open_now.is_none()).count();
     if request.open_now {
@@ -145,22 +146,24 @@ async fn departments(api: &Api, services: &[String]) -> Result<Vec<String>, Tool
 fn department(known: &[Department], index: usize, service: &str) -> Result<String, ToolError> {
     let wanted = service.trim().to_lowercase();
     let named = |test: fn(&str, &str) -> bool| {
-        known
-            .iter()
-            .find(|department| department.name.as_deref().is_some_and(|name| test(&name.to_lowercase(), &wanted)))
+        known.iter().find(|department| {
+            department.name.as_deref().is_some_and(|name| test(&name.to_lowercase(), &wanted))
+        })
     };
     // The whole name goes before a part of one: `pickup` is not `Pickup Available`.
     let found = named(|name, wanted| name == wanted)
         .or_else(|| if wanted.len() < 3 { None } else { named(|name, wanted| name.contains(wanted)) });
     found.map(|department| department.department_id.clone()).ok_or_else(|| {
-        let names: Vec<&str> = known.iter().filter_map(|department| department.name.as_deref()).take(60).collect();
+        let names: Vec<&str> =
+            known.iter().filter_map(|department| department.name.as_deref()).take(60).collect();
         ToolError::invalid(format!("services[{index}]"), format!("is not one of: {}", names.join(", ")))
     })
 }
 
 fn query(request: &Request, departments: &[String]) -> Query {
     let limit = if request.open_now { WIDE } else { request.limit };
-    let mut query = vec![("filter.radiusInMiles", request.radius.to_string()), ("filter.limit", limit.to_string())];
+    let mut query =
+        vec![("filter.radiusInMiles", request.radius.to_string()), ("filter.limit", limit.to_string())];
     if let Some(zip) = &request.zip {
         query.push(("filter.zipCode.near", zip.clone()));
     }
@@ -195,7 +198,8 @@ fn show(store: &Location, origin: Option<Geolocation>, now: Timestamp) -> Store 
 fn address(store: &Location) -> Option<String> {
     let address = store.address.as_ref()?;
     let parts = [&address.address_line1, &address.city, &address.state, &address.zip_code];
-    let parts: Vec<&str> = parts.into_iter().flatten().map(String::as_str).filter(|part| !part.is_empty()).collect();
+    let parts: Vec<&str> =
+        parts.into_iter().flatten().map(String::as_str).filter(|part| !part.is_empty()).collect();
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
@@ -226,5 +230,9 @@ fn line(store: &Store) -> String {
         (Some(false), None) => "closed now".to_owned(),
         (None, _) => "hours not given".to_owned(),
     };
-    format!("- {name}, {}{miles}: {open} [{}]", store.address.as_deref().unwrap_or("no address"), store.location_id)
+    format!(
+        "- {name}, {}{miles}: {open} [{}]",
+        store.address.as_deref().unwrap_or("no address"),
+        store.location_id
+    )
 }

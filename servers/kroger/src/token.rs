@@ -74,10 +74,8 @@ impl Tokens {
     }
 
     async fn fetch(&self, client: &Client) -> Result<(Secret, Instant), Error> {
-        let form = vec![
-            ("grant_type", "client_credentials".to_owned()),
-            ("scope", "product.compact".to_owned()),
-        ];
+        let form =
+            vec![("grant_type", "client_credentials".to_owned()), ("scope", "product.compact".to_owned())];
         // A token that nobody uses does no harm, so this may be sent again.
         let call = Call::new(Method::POST, "/v1/connect/oauth2/token")
             .basic(&self.id, self.secret.clone())
