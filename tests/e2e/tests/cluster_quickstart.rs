@@ -6,9 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use portico_cluster::{Cluster, Level, Namespace, NodeOptions, wait_for};
-use rmcp::ServiceExt as _;
-use rmcp::model::CallToolRequestParams;
-use rmcp::service::{ClientLifecycleMode, RoleClient, RunningService};
+use rmcp::model::{CallToolRequestParams, ProtocolVersion};
+use rmcp::service::{ClientLifecycleMode, ClientServiceExt as _, RoleClient, RunningService};
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 use serde_json::{Value, json};
@@ -136,7 +135,8 @@ async fn the_quickstart_applied_with_kubectl_serves_its_tools_through_the_gatewa
         world.until_ready(server).await;
     }
     let url = format!("http://127.0.0.1:{mcp}/mcp");
-    for mode in [ClientLifecycleMode::Initialize, ClientLifecycleMode::default()] {
+    let modern = ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::V_2026_07_28] };
+    for mode in [ClientLifecycleMode::Initialize, modern] {
         let client = until_listed(&url, &mode).await;
         let found = call(&client, "search_products_advanced", json!({ "query": "milk" })).await;
         assert!(found["structuredContent"]["products"].as_array().is_some_and(|all| !all.is_empty()), "{found}");

@@ -6,8 +6,9 @@ use std::process::{Child, Command, Stdio};
 
 use crate::steps::{built, step};
 
-/// What a run's tests need: simulated nodes, and a node whose pods are processes.
-const LEVELS: [&str; 2] = ["kwok", "processes"];
+/// What tests of several programs share: a control plane with simulated nodes. Tests whose pods are processes start
+/// theirs in a network of their own, which nobody can join from outside.
+const LEVELS: [&str; 1] = ["kwok"];
 
 /// Running clusters; they end when this is dropped, or when this process ends in any way.
 pub struct Clusters {
