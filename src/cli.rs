@@ -1,0 +1,247 @@
+//! The arguments of every command.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Runs MCP servers on Kubernetes, and on a laptop, behind one endpoint.
+#[derive(Debug, Parser)]
+#[command(name = "portico", version, propagate_version = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Form of the log on standard error; `text` on a terminal, else `json`. LOG_LEVEL says how much is logged.
+    #[arg(long, value_enum, global = true)]
+    pub log_format: Option<LogFormat>,
+}
+
+/// Form of the log.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a folder of manifests here: servers as local processes, and one endpoint for all of them.
+    Up(Up),
+    /// Check manifests by schema, rule and reference, as a cluster would.
+    Check(Check),
+    /// Print the custom resource definitions, ready for `kubectl apply -f -`.
+    Crds(Crds),
+    /// Turn McpServers of a cluster into running workloads.
+    Operator(Operator),
+    /// Serve one MCP endpoint in front of a cluster's McpServers.
+    Gateway(Gateway),
+    /// Run one of the MCP servers that Portico ships.
+    Serve(Serve),
+    /// Serve a local stdio MCP server over streamable HTTP.
+    Bridge(Bridge),
+    /// Run a local imitation of an upstream API, for trials and tests.
+    Standin(Standin),
+    /// Print the completion script of a shell.
+    Completions(Completions),
+    /// Run a command that ends when standard input, a socket, closes: how `up` runs everything.
+    #[command(hide = true)]
+    Keep(Keep),
+}
+
+/// Arguments of `up`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  portico up examples/quickstart
+  portico up --listen 127.0.0.1:0 --json manifests/ | jq -c 'select(.state == \"failed\")'
+
+Edits to the files take effect while it runs. Ctrl-C ends everything that was started.")]
+pub struct Up {
+    /// A manifest, or a folder of them.
+    pub path: PathBuf,
+    /// Address of the MCP endpoint, which is at `/mcp`; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:7300", env = "PORTICO_LISTEN")]
+    pub listen: SocketAddr,
+    /// Print one JSON object a line for each change of state.
+    #[arg(long)]
+    pub json: bool,
+    /// Show what the servers themselves print.
+    #[arg(long, short)]
+    pub verbose: bool,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  portico check examples/quickstart
+  portico check --json server.yaml
+
+Exit codes: 0 all valid, 1 something is wrong, 2 wrong usage.")]
+pub struct Check {
+    /// Manifests, or folders of them.
+    #[arg(required = true)]
+    pub paths: Vec<PathBuf>,
+    /// Print one JSON object a line for each finding.
+    #[arg(long)]
+    pub json: bool,
+    /// Count references that lead out of what is checked as wrong.
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// Arguments of `crds`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  portico crds | kubectl apply --server-side -f -")]
+pub struct Crds {
+    /// Write one file a definition into this folder instead of printing them.
+    #[arg(long, value_name = "FOLDER")]
+    pub write: Option<PathBuf>,
+}
+
+/// Arguments of `operator`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  portico operator --namespace shop
+  portico operator --no-leader-election
+
+It talks to the cluster of KUBECONFIG or ~/.kube/config, or of the pod it runs in.")]
+pub struct Operator {
+    /// Look at this namespace alone; absent: at all.
+    #[arg(long, env = "PORTICO_NAMESPACE")]
+    pub namespace: Option<String>,
+    /// Address of /healthz, /readyz and /metrics.
+    #[arg(long, default_value = "0.0.0.0:8081", env = "PORTICO_OPERATOR_LISTEN")]
+    pub listen: SocketAddr,
+    /// Portico's own image, for the shipped servers and the stdio bridge.
+    #[arg(long, env = "PORTICO_IMAGE", value_name = "IMAGE")]
+    pub portico_image: Option<String>,
+    /// Image in which npm packages run.
+    #[arg(long, env = "PORTICO_NPM_IMAGE", value_name = "IMAGE")]
+    pub npm_image: Option<String>,
+    /// Image in which PyPI packages run.
+    #[arg(long, env = "PORTICO_PYPI_IMAGE", value_name = "IMAGE")]
+    pub pypi_image: Option<String>,
+    /// Namespace of the Lease by which several operators agree who acts.
+    #[arg(long, default_value = "portico-system", env = "POD_NAMESPACE")]
+    pub lease_namespace: String,
+    /// Act without a Lease: only where no other operator can run.
+    #[arg(long)]
+    pub no_leader_election: bool,
+}
+
+/// Arguments of `gateway`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  portico gateway --namespace shop --public-host mcp.example.com
+  portico gateway --listen 127.0.0.1:7300
+
+It talks to the cluster of KUBECONFIG or ~/.kube/config, or of the pod it runs in.")]
+pub struct Gateway {
+    /// Look at this namespace alone; absent: at all.
+    #[arg(long, env = "PORTICO_NAMESPACE")]
+    pub namespace: Option<String>,
+    /// Address of the MCP endpoint /mcp, and of /healthz, /readyz and /metrics.
+    #[arg(long, default_value = "0.0.0.0:7300", env = "PORTICO_LISTEN")]
+    pub listen: SocketAddr,
+    /// Host name under which clients reach the gateway; may be repeated. Absent: on an address other than loopback
+    /// any host is accepted.
+    #[arg(long, value_name = "HOST")]
+    pub public_host: Vec<String>,
+    /// File of keys that seal session ids, one a line, 64 hexadecimal digits each; the first seals, all open. All
+    /// replicas need the same. Absent: a key of this process alone.
+    #[arg(long, env = "PORTICO_SESSION_KEYS_FILE", value_name = "FILE")]
+    pub session_keys_file: Option<PathBuf>,
+    /// PEM file of certificate authorities that may vouch for remote servers, besides the system's.
+    #[arg(long, env = "PORTICO_CA_FILE", value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Arguments of `serve`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  FILES_ALLOWED_DIRS=/srv/docs portico serve files
+  KROGER_CLIENT_ID=… KROGER_CLIENT_SECRET_FILE=/run/secret portico serve kroger --listen 127.0.0.1:9011
+  FILES_ALLOWED_DIRS=\"$PWD\" portico serve files --stdio")]
+pub struct Serve {
+    /// Which server; its settings are environment variables.
+    #[arg(value_enum)]
+    pub name: ServerName,
+    /// Address to listen on; the endpoint is at `/mcp`.
+    #[arg(long, default_value = "127.0.0.1:8080", env = "PORTICO_LISTEN")]
+    pub listen: SocketAddr,
+    /// Speak on standard input and output instead.
+    #[arg(long, conflicts_with = "listen")]
+    pub stdio: bool,
+}
+
+/// The servers that Portico ships.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum ServerName {
+    /// Files of allowed directories (FILES_ALLOWED_DIRS, FILES_WRITABLE, FILES_MAX_BYTES).
+    Files,
+    /// Products and stores of Kroger (KROGER_CLIENT_ID, KROGER_CLIENT_SECRET, KROGER_BASE_URL, …).
+    Kroger,
+}
+
+/// Arguments of `bridge`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  portico bridge --listen 127.0.0.1:9000 -- npx -y @modelcontextprotocol/server-everything")]
+pub struct Bridge {
+    /// Address to listen on.
+    #[arg(long, default_value = "127.0.0.1:8080", env = "PORTICO_LISTEN")]
+    pub listen: SocketAddr,
+    /// Path of the MCP endpoint.
+    #[arg(long, default_value = "/mcp")]
+    pub path: String,
+    /// Processes of the server at the same time, one a session; a further session is refused.
+    #[arg(long, default_value_t = 32)]
+    pub max_children: usize,
+    /// Copy this program into a folder and end: how a pod brings the bridge into another image.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "command")]
+    pub install: Option<PathBuf>,
+    /// The stdio server and its arguments, after `--`.
+    #[arg(last = true, required_unless_present = "install")]
+    pub command: Vec<String>,
+}
+
+/// Arguments of `standin`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  portico standin kroger --listen 127.0.0.1:9500")]
+pub struct Standin {
+    /// Which API.
+    #[arg(value_enum)]
+    pub name: StandinName,
+    /// Address to listen on.
+    #[arg(long, default_value = "127.0.0.1:8080", env = "PORTICO_LISTEN")]
+    pub listen: SocketAddr,
+}
+
+/// The upstream APIs that are imitated.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum StandinName {
+    /// The Kroger public API (STANDIN_CLIENT_ID, STANDIN_CLIENT_SECRET), over invented products.
+    Kroger,
+}
+
+/// Arguments of `completions`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  portico completions bash > ~/.local/share/bash-completion/completions/portico")]
+pub struct Completions {
+    /// The shell.
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// Arguments of `keep`.
+#[derive(Debug, Args)]
+pub struct Keep {
+    /// Milliseconds between asking the command to end and killing it.
+    #[arg(long, default_value_t = 10_000)]
+    pub grace: u64,
+    /// The command and its arguments, after `--`.
+    #[arg(last = true, required = true)]
+    pub command: Vec<String>,
+}

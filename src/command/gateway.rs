@@ -1,0 +1,82 @@
+//! `portico gateway`.
+
+use std::path::Path;
+
+use kube::{Client, Config};
+use portico_gateway::{Gateway, Options, kubernetes};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli;
+use crate::failure::Failure;
+
+pub async fn run(arguments: cli::Gateway, stop: CancellationToken) -> Result<(), Failure> {
+    let listener = listen(arguments.listen).await?;
+    let options = options(&arguments)?;
+    let scope = kubernetes::Scope { client: client().await?, namespace: arguments.namespace };
+    tracing::info!(address = %arguments.listen, "waiting for the cluster's McpServers");
+    let Some(servers) = kubernetes::follow(&scope, stop.child_token()).await else { return Ok(()) };
+    tracing::info!(servers = servers.borrow().len(), "serving MCP at /mcp");
+    let gateway = Gateway::new(options, servers).map_err(|error| Failure::part(&error))?;
+    gateway.serve(listener, stop).await.map_err(|error| Failure::part(&error))
+}
+
+async fn listen(address: std::net::SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|source| Failure::Listen {
+        address,
+        source,
+        mend: "choose another address with --listen",
+    })
+}
+
+/// A client for the cluster of the environment.
+pub async fn client() -> Result<Client, Failure> {
+    let config = Config::infer().await.map_err(|error| Failure::Cluster(error.to_string()))?;
+    Client::try_from(config).map_err(|error| Failure::Cluster(error.to_string()))
+}
+
+fn options(arguments: &cli::Gateway) -> Result<Options, Failure> {
+    let read = |path: &Path| std::fs::read(path).map_err(Failure::file(path));
+    let keys = arguments.session_keys_file.as_deref();
+    Ok(Options {
+        public_hosts: arguments.public_host.clone(),
+        session_keys: keys.map_or(Ok(Vec::new()), |path| session_keys(path, &read(path)?))?,
+        extra_authorities: arguments.ca_file.as_deref().map_or(Ok(Vec::new()), read)?,
+        ..Options::default()
+    })
+}
+
+/// The message names the file, never what stands in it.
+fn session_keys(path: &Path, content: &[u8]) -> Result<Vec<[u8; 32]>, Failure> {
+    let text = std::str::from_utf8(content).map_err(|_| Failure::SessionKey(path.to_owned()))?;
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let keys: Option<Vec<_>> = lines.map(key).collect();
+    keys.filter(|keys| !keys.is_empty()).ok_or_else(|| Failure::SessionKey(path.to_owned()))
+}
+
+fn key(line: &str) -> Option<[u8; 32]> {
+    if line.len() != 64 || !line.is_ascii() {
+        return None;
+    }
+    let mut key = [0; 32];
+    for (place, byte) in key.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&line[2 * place..2 * place + 2], 16).ok()?;
+    }
+    Some(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn session_keys_are_read_one_a_line_and_a_wrong_one_is_refused_without_being_shown() {
+        let path = Path::new("/keys");
+        let good = format!("{}\n\n{}\n", "0a".repeat(32), "ff".repeat(32));
+        assert_eq!(session_keys(path, good.as_bytes()).unwrap(), [[10; 32], [255; 32]]);
+        for bad in ["", "0a", &"zz".repeat(32), &"+1".repeat(32)] {
+            let error = session_keys(path, bad.as_bytes()).unwrap_err().to_string();
+            assert!(error.contains("/keys") && (bad.is_empty() || !error.contains(bad) || bad == "0a"), "{error}");
+        }
+    }
+}

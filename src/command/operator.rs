@@ -1,0 +1,43 @@
+//! `portico operator`.
+
+use portico_operator::lease::Claim;
+use portico_operator::mcp_server::validate::Settings;
+use portico_operator::{Options, run as operate};
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::Operator;
+use crate::failure::Failure;
+
+/// Name of the Lease.
+const LEASE: &str = "portico-operator";
+
+pub async fn run(arguments: Operator, stop: CancellationToken) -> Result<(), Failure> {
+    let client = super::gateway::client().await?;
+    let claim = (!arguments.no_leader_election).then(|| Claim {
+        namespace: arguments.lease_namespace.clone(),
+        name: LEASE.to_owned(),
+        identity: identity(),
+    });
+    let options = Options {
+        namespace: arguments.namespace.clone(),
+        settings: settings(&arguments),
+        listen: arguments.listen,
+        claim,
+    };
+    operate(client, options, stop).await.map_err(|error| Failure::part(&error))
+}
+
+fn settings(arguments: &Operator) -> Settings {
+    let default = Settings::default();
+    Settings {
+        portico_image: arguments.portico_image.clone().unwrap_or(default.portico_image),
+        npm_image: arguments.npm_image.clone().unwrap_or(default.npm_image),
+        pypi_image: arguments.pypi_image.clone().unwrap_or(default.pypi_image),
+    }
+}
+
+/// The pod's name where there is one, and a part that no restart repeats.
+fn identity() -> String {
+    let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "local".to_owned());
+    format!("{host}-{}", uuid::Uuid::new_v4().simple())
+}
