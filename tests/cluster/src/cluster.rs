@@ -56,8 +56,10 @@ impl Cluster {
         let path = folder.path().to_owned();
         let node = match level {
             Level::Processes => {
+                let node = NodeThread::start(&path, options).await?;
+                // The Service proxy waits for its node.
                 children.extend(services::start(&path).await?);
-                Some(NodeThread::start(&path, options).await?)
+                Some(node)
             }
             Level::Kwok => {
                 children.push(kwok::start(&path).await?);
@@ -160,6 +162,12 @@ impl Cluster {
     pub fn add_image(&self, name: &str, command: &[&str]) -> Result<(), Error> {
         let command: Vec<String> = command.iter().map(ToString::to_string).collect();
         images::add(&self.own("an image of a local program")?.join("images"), name, &command)
+    }
+
+    /// What a container of level [`Level::Processes`] has printed, all its runs together; empty before the first.
+    pub fn container_log(&self, namespace: &str, pod: &str, container: &str) -> Result<String, Error> {
+        let folder = self.own("a container's log")?.join("logs").join(namespace).join(pod);
+        Ok(std::fs::read_to_string(folder.join(format!("{container}.log"))).unwrap_or_default())
     }
 
     /// The audit log's end, before what is to be counted.

@@ -18,12 +18,19 @@ pub(crate) async fn report(client: &Client, namespace: &str, folder: Option<&Pat
     text += &pods(client, namespace).await;
     text += &events(client, namespace).await;
     for log in folder.map(|folder| logs(folder, namespace)).unwrap_or_default() {
-        let end = tail(&log);
+        let end = worth_reading(&tail(&log));
         if !end.trim().is_empty() {
             let _ = write!(text, "-- the end of {}\n{end}\n", log.display());
         }
     }
     text
+}
+
+/// Kubernetes' programs write lines of information, which begin with an `I` and the date, by the hundred.
+fn worth_reading(log: &str) -> String {
+    let is_information =
+        |line: &&str| line.starts_with('I') && line[1..].starts_with(|c: char| c.is_ascii_digit());
+    log.lines().filter(|line| !is_information(line)).collect::<Vec<_>>().join("\n")
 }
 
 async fn pods(client: &Client, namespace: &str) -> String {

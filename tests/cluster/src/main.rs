@@ -1,5 +1,7 @@
 //! Starts a cluster for several test processes, or for a person to look at.
 
+mod sample;
+
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
@@ -26,6 +28,8 @@ enum Command {
         #[arg(long, value_parser = image)]
         image: Vec<(String, String)>,
     },
+    /// Be a small server, for the tests of the cluster itself.
+    Sample,
     /// Build the programs of Kubernetes into the cache, unless they are there.
     Build,
 }
@@ -38,8 +42,9 @@ fn image(text: &str) -> Result<(String, String), String> {
 #[tokio::main]
 async fn main() -> ExitCode {
     let done = match Arguments::parse().command {
-        Command::Up { level, image } => up(level, image).await,
-        Command::Build => build().await,
+        Command::Up { level, image } => up(level, image).await.map_err(|error| error.to_string()),
+        Command::Sample => sample::serve().await.map_err(|error| error.to_string()),
+        Command::Build => build().await.map_err(|error| error.to_string()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

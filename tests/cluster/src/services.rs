@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::child::Child;
 use crate::control::{FIRST_SERVICE_ADDRESS, start_program};
@@ -16,6 +17,8 @@ use crate::{Error, identity, wait_for};
 
 /// Both need the API server's first answers; that takes a second.
 const READY: Duration = Duration::from_mins(1);
+/// For one connection.
+const PATIENCE: Duration = Duration::from_millis(300);
 /// A name that resolves as soon as the name server knows the Services.
 const FIRST_NAME: &str = "kubernetes.default.svc.cluster.local:443";
 
@@ -45,8 +48,10 @@ async fn answers() -> Result<(), Error> {
     let service = found.into_iter().find(|address| address.ip().to_string() == FIRST_SERVICE_ADDRESS);
     let address =
         service.ok_or_else(|| Error::file("resolving", name)(std::io::ErrorKind::NotFound.into()))?;
-    TcpStream::connect(address).await.map_err(Error::file("connecting to", name))?;
-    Ok(())
+    // One that began before the proxy's rules were there gets no answer at all.
+    let connected = timeout(PATIENCE, TcpStream::connect(address)).await;
+    let connected = connected.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));
+    connected.map(drop).map_err(Error::file("connecting to", name))
 }
 
 /// In JSON, which every reader of YAML reads. What it leaves alone (`conntrack`) cannot be changed in here.

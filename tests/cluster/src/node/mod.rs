@@ -36,6 +36,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Node;
 use kube::Api;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::control::client_of;
@@ -122,24 +123,26 @@ impl NodeThread {
             .enable_all()
             .build()
             .map_err(Error::file("starting the runtime of", Path::new(NODE_NAME)))?;
+        let (failed, failure) = oneshot::channel();
         let thread = std::thread::spawn(move || {
-            let log = path.join("log/node.log");
             if let Err(error) = runtime.block_on(agent::run(path, options, token)) {
-                std::fs::write(log, format!("the node has ended: {error}\n")).ok();
+                failed.send(error).ok();
             }
         });
         let node = Self { stop, thread: Some(thread) };
-        node.ready(folder).await?;
-        Ok(node)
+        tokio::select! {
+            ready = ready(folder) => ready.map(|()| node),
+            Ok(error) = failure => Err(error),
+        }
     }
+}
 
-    async fn ready(&self, folder: &Path) -> Result<(), Error> {
-        let nodes: Api<Node> = Api::all(client_of(&identity::ADMIN.kubeconfig(folder)).await?);
-        wait_for("the readiness of node proc-1", READY, async || {
-            Ok::<_, Error>(nodes.get_opt(NODE_NAME).await?.filter(kwok::takes_pods).map(drop))
-        })
-        .await
-    }
+async fn ready(folder: &Path) -> Result<(), Error> {
+    let nodes: Api<Node> = Api::all(client_of(&identity::ADMIN.kubeconfig(folder)).await?);
+    wait_for("the readiness of node proc-1", READY, async || {
+        Ok::<_, Error>(nodes.get_opt(NODE_NAME).await?.filter(kwok::takes_pods).map(drop))
+    })
+    .await
 }
 
 impl Drop for NodeThread {

@@ -1,14 +1,13 @@
 //! The private file system and process namespace of a container.
 
-use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use nix::unistd::Pid;
 
+use crate::Error;
 use crate::child::mortal;
-use crate::{Error, network};
 
 const SCRIPT: &str = include_str!("sandbox.sh");
 /// The options of `unshare`. The network is the pods' common one, where this process is its user's root.
@@ -36,8 +35,6 @@ pub(super) struct Plan<'a> {
 #[derive(Debug)]
 pub(super) struct Sandbox {
     script: PathBuf,
-    /// Mounted file systems apart from the root, which a copy of the root does not show.
-    others: Vec<String>,
 }
 
 impl Sandbox {
@@ -45,10 +42,7 @@ impl Sandbox {
     pub(super) fn find(folder: &Path) -> Result<Self, Error> {
         let script = folder.join("sandbox.sh");
         fs::write(&script, SCRIPT).map_err(Error::file("writing", &script))?;
-        let mut others = other_mounts(&fs::read_to_string("/proc/self/mounts").unwrap_or_default());
-        // The cluster's own folder is nobody's business.
-        others.retain(|place| place != network::PRIVATE);
-        let sandbox = Self { script, others };
+        let sandbox = Self { script };
         sandbox.trial(&folder.join("trial"))?;
         Ok(sandbox)
     }
@@ -70,26 +64,11 @@ impl Sandbox {
     pub(super) fn command(&self, plan: &Plan<'_>) -> Result<Command, Error> {
         let (list, root) = (plan.folder.join("mounts"), plan.folder.join("root"));
         fs::create_dir_all(&root).map_err(Error::file("making", &root))?;
-        fs::write(&list, self.lines(plan.mounts)).map_err(Error::file("writing", &list))?;
+        fs::write(&list, lines(plan.mounts)).map_err(Error::file("writing", &list))?;
         let mut command = mortal("unshare");
         command.args(NAMESPACES).args(["--", "/bin/sh"]).arg(&self.script).arg(list).arg(root);
         command.arg(if plan.read_only_root { "yes" } else { "no" }).arg(plan.workdir).args(plan.command);
         Ok(command)
-    }
-
-    fn lines(&self, mounts: &[Mount]) -> String {
-        let mut text = String::new();
-        for place in &self.others {
-            let _ = writeln!(text, "rbind\t{place}\t{place}");
-        }
-        let mut sorted: Vec<&Mount> = mounts.iter().collect();
-        // A mount inside another comes after it.
-        sorted.sort_by_key(|mount| mount.target.matches('/').count());
-        for mount in sorted {
-            let how = if mount.read_only { "ro" } else { "bind" };
-            let _ = writeln!(text, "{how}\t{}\t{}", mount.source.display(), mount.target);
-        }
-        text
     }
 
     /// The command that runs another program beside the container's first process `pid`.
@@ -100,22 +79,15 @@ impl Sandbox {
     }
 }
 
-/// The mount points to repeat in a container, outermost first and without those inside of others.
-fn other_mounts(table: &str) -> Vec<String> {
-    let mut places: Vec<&str> = table.lines().filter_map(|line| line.split(' ').nth(1)).collect();
-    places.retain(|place| *place != "/" && *place != "/proc" && !place.starts_with("/proc/"));
-    places.sort_unstable();
-    places.dedup();
-    let mut outer: Vec<String> = Vec::new();
-    for place in places {
-        // Blanks and the like are written as escapes; such places are no part of a container.
-        let covered =
-            place.contains('\\') || outer.iter().any(|above| place.starts_with(&format!("{above}/")));
-        if !covered && Path::new(place).exists() {
-            outer.push(place.to_owned());
-        }
-    }
-    outer
+fn lines(mounts: &[Mount]) -> String {
+    let mut sorted: Vec<&Mount> = mounts.iter().collect();
+    // A mount inside another comes after it.
+    sorted.sort_by_key(|mount| mount.target.matches('/').count());
+    let line = |text: String, mount: &Mount| {
+        let how = if mount.read_only { "ro" } else { "bind" };
+        text + &format!("{how}\t{}\t{}\n", mount.source.display(), mount.target)
+    };
+    sorted.into_iter().fold(String::new(), line)
 }
 
 #[cfg(test)]
@@ -123,8 +95,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_outermost_mounts_are_repeated() {
-        let table = "x / ext4 rw 0 0\nproc /proc proc rw 0 0\nd /dev/pts devpts rw 0 0\nd /dev dev rw 0 0\n";
-        assert_eq!(other_mounts(table), ["/dev"]);
+    fn a_mount_inside_another_comes_after_it() {
+        let mount =
+            |target: &str, read_only| Mount { source: "/x".into(), target: target.to_owned(), read_only };
+        assert_eq!(lines(&[mount("/a/b", true), mount("/a", false)]), "bind\t/x\t/a\nro\t/x\t/a/b\n");
     }
 }
