@@ -1,4 +1,5 @@
 //! Real processes behind real keepers: started again when they end, and nothing left of them in any case.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail the test")]
 
 use std::{
     collections::BTreeMap,
@@ -26,17 +27,18 @@ use tokio::{
 /// Longest wait for anything that must happen.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Not a test of its own: this program, started again with a command after `--`, is a keeper.
+/// Not a test of its own: this program, started again with a grace and a command after `--`, is a keeper.
 #[test]
 fn as_keeper() {
     let command: Vec<String> = std::env::args().skip_while(|arg| arg != "--").skip(1).collect();
-    if !command.is_empty() {
-        std::process::exit(keep::run(&command, Duration::from_secs(2)).into());
+    if let Some((grace, command)) = command.split_first() {
+        std::process::exit(keep::run(command, Duration::from_secs(grace.parse().unwrap())).into());
     }
 }
 
-fn keeper() -> Keeper {
-    let args = ["as_keeper", "--exact", "--nocapture", "--"].map(str::to_owned).to_vec();
+/// `grace` is in seconds.
+fn keeper(grace: &str) -> Keeper {
+    let args = ["as_keeper", "--exact", "--nocapture", "--", grace].map(str::to_owned).to_vec();
     Keeper { program: std::env::current_exe().unwrap(), args }
 }
 
@@ -63,6 +65,10 @@ struct Run {
 impl Run {
     /// Runs a shell script in a folder of its own, with a port that answers as long as `listener` is kept.
     fn of(script: &str, policy: Policy) -> Self {
+        Self::with_grace(script, policy, "2")
+    }
+
+    fn with_grace(script: &str, policy: Policy, grace: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let command = Command {
@@ -77,7 +83,7 @@ impl Run {
         };
         let (sender, statuses) = unbounded_channel();
         let tell = move |status| drop(sender.send(status));
-        let process = Process::start(command, (keeper(), policy), Output::new(None), async {}, tell);
+        let process = Process::start(command, (keeper(grace), policy), Output::new(None), async {}, tell);
         Self { folder, process: Some(process), statuses, listener: Some(listener) }
     }
 
@@ -205,6 +211,14 @@ async fn stopping_leaves_nothing_whatever_groups_were_made_and_signals_ignored()
 }
 
 #[tokio::test]
+async fn a_process_that_ends_when_asked_to_is_not_waited_for_any_longer() {
+    let mut run = Run::with_grace("exec sleep 1000", quick(), "1000");
+    let pid = run.serving().await;
+    run.stop().await;
+    assert!(!lives(pid));
+}
+
+#[tokio::test]
 async fn a_process_that_is_asked_to_end_may_tidy_up() {
     let mut run =
         Run::of("trap 'echo 1 > tidied; exit 0' TERM; echo 1 > up; while :; do sleep 0.05; done", quick());
@@ -285,7 +299,7 @@ async fn as_holder() {
         probe: Probe::Connect,
     };
     let _process =
-        Process::start(command, (keeper(), Policy::default()), Output::new(None), async {}, |_| {});
+        Process::start(command, (keeper("2"), Policy::default()), Output::new(None), async {}, |_| {});
     std::future::pending::<()>().await;
 }
 

@@ -66,10 +66,11 @@ pub fn run(command: &[String], grace: Duration) -> u8 {
 fn started(command: &[String]) -> io::Result<(Pid, UnixStream, mpsc::Receiver<Event>)> {
     let socket = socket()?;
     tree::adopt();
-    let signals = blocked_signals()?;
     let (program, arguments) =
         command.split_first().ok_or_else(|| io::Error::other("no command was given"))?;
     let child = Command::new(program).args(arguments).stdin(Stdio::null()).process_group(0).spawn()?;
+    // Only now: the command would inherit what is blocked, and not hear when it is asked to end.
+    let signals = blocked_signals()?;
     let main = Pid::from_raw(child.id().cast_signed());
     writeln!(&socket, "pid {main}").ok();
     let (sender, events) = mpsc::channel();
@@ -84,7 +85,7 @@ fn socket() -> io::Result<UnixStream> {
     Ok(UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?))
 }
 
-/// Signals that ask for the end go to a thread instead. The command starts with none of them blocked.
+/// Signals that ask for the end go to a thread instead.
 fn blocked_signals() -> io::Result<SigSet> {
     let mut signals = SigSet::empty();
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {

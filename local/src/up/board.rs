@@ -108,7 +108,7 @@ impl Scene<'_> {
     }
 
     fn process(&self, id: &Id, status: &Status) -> Row {
-        let tools = self.report(id.key()).map(|report| report.tools).filter(|_| matches!(id, Id::Server(_)));
+        let tools = self.report(id.key()).and_then(tools).filter(|_| matches!(id, Id::Server(_)));
         match status {
             Status::Starting => Row { state: State::Starting, tools, reason: None, pid: None },
             Status::Failed { reason, again_in } => {
@@ -125,7 +125,7 @@ impl Scene<'_> {
     /// A server that runs is worth what the gateway can do with it.
     fn connection(&self, key: &Key, pid: Option<i32>) -> Row {
         let report = self.report(key);
-        let tools = report.map(|report| report.tools);
+        let tools = report.and_then(tools);
         match report.map(|report| &report.state) {
             Some(ServerState::Connected) => Row { state: State::Ready, tools, reason: None, pid },
             Some(ServerState::Failing { reason }) => {
@@ -147,6 +147,11 @@ impl Scene<'_> {
             |report: &&ServerReport| report.key.namespace == key.namespace && report.key.name == key.name;
         self.reports.iter().find(is_of)
     }
+}
+
+/// Number of tools, once the server's list was read: the revision is known since then.
+fn tools(report: &ServerReport) -> Option<usize> {
+    report.protocol_version.as_ref().map(|_| report.tools)
 }
 
 /// The workloads that are new, differ, or are gone (`None`).
@@ -201,7 +206,7 @@ mod tests {
             resources: 0,
             prompts: 0,
             server_name: None,
-            protocol_version: None,
+            protocol_version: (tools > 0).then(|| "2026-07-28".into()),
         }
     }
 
@@ -220,7 +225,7 @@ mod tests {
         assert_eq!((row.state, row.tools, row.pid), (State::Ready, Some(3), Some(5)));
         assert_eq!(urls.unwrap(), ["http://127.0.0.1:7/mcp"]);
         let (row, _) = look(run(), Some(&serving), &[report(ServerState::Connecting, 0)]);
-        assert_eq!(row.state, State::Starting);
+        assert_eq!((row.state, row.tools), (State::Starting, None));
         assert!(row.reason.unwrap().contains("fetched"));
         let failing = ServerState::Failing { reason: "no".into() };
         let (row, _) = look(run(), Some(&serving), &[report(failing, 3)]);
