@@ -26,7 +26,8 @@ fn filter(command: &Command) -> Result<EnvFilter, Failure> {
             EnvFilter::try_new(text.trim()).map_err(|error| Failure::LogLevel(error.to_string()))
         }
         _ if matches!(command, Command::Up(_)) => Ok(EnvFilter::new("off")),
-        _ => Ok(EnvFilter::new("info")),
+        // The MCP library tells of every session and of every method a server does not have.
+        _ => Ok(EnvFilter::new("info,rmcp=error")),
     }
 }
 

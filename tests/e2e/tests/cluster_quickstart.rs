@@ -73,7 +73,8 @@ impl World {
         self.kubectl(&["apply", "-f", &workspace().join(file).display().to_string()]).await;
         let subject = format!("--serviceaccount={}:{account}", self.namespace.name());
         self.kubectl(&["create", "serviceaccount", account]).await;
-        self.kubectl(&["create", "rolebinding", account, &format!("--clusterrole={account}"), &subject]).await;
+        self.kubectl(&["create", "rolebinding", account, &format!("--clusterrole={account}"), &subject])
+            .await;
     }
 
     /// kubectl in the namespace; it must succeed.
@@ -110,7 +111,8 @@ async fn connect(url: &str, mode: ClientLifecycleMode) -> RunningService<RoleCli
 }
 
 async fn call(client: &RunningService<RoleClient, ()>, tool: &str, arguments: Value) -> Value {
-    let params = CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments.as_object().cloned().unwrap());
+    let params =
+        CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments.as_object().cloned().unwrap());
     let result = client.call_tool(params).await.unwrap();
     assert_ne!(result.is_error, Some(true), "{:?}", result.content);
     serde_json::to_value(result).unwrap()
@@ -127,7 +129,8 @@ async fn the_quickstart_applied_with_kubectl_serves_its_tools_through_the_gatewa
     world.kubectl(&["wait", "--for=condition=Established", "crd/mcpservers.portico.dev"]).await;
     world.kubectl(&["apply", "-f", &workspace().join("examples/quickstart").display().to_string()]).await;
     let listen = format!("127.0.0.1:{health}");
-    let _operator = Part::start(&world, "portico-operator", &["operator", "--no-leader-election", "--listen", &listen]);
+    let _operator =
+        Part::start(&world, "portico-operator", &["operator", "--no-leader-election", "--listen", &listen]);
     let listen = format!("127.0.0.1:{mcp}");
     let _gateway = Part::start(&world, "portico-gateway", &["gateway", "--listen", &listen]);
     bridged(&world).await;
@@ -139,9 +142,18 @@ async fn the_quickstart_applied_with_kubectl_serves_its_tools_through_the_gatewa
     for mode in [ClientLifecycleMode::Initialize, modern] {
         let client = until_listed(&url, &mode).await;
         let found = call(&client, "search_products_advanced", json!({ "query": "milk" })).await;
-        assert!(found["structuredContent"]["products"].as_array().is_some_and(|all| !all.is_empty()), "{found}");
+        assert!(
+            found["structuredContent"]["products"].as_array().is_some_and(|all| !all.is_empty()),
+            "{found}"
+        );
     }
-    world.kubectl(&["delete", "mcpserver", "files", "bridged", "kroger", "--wait"]).await;
+    // No image of Node.js can be had here, and the table says so.
+    let table = world.kubectl(&["get", "mcpservers"]).await;
+    println!("{table}");
+    let row = |name: &str| table.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_owned();
+    assert!(row("everything").contains("False") && row("everything").contains("ImagePullFailed"), "{table}");
+    assert!(row("files").contains("True") && row("files").contains("1/1"), "{table}");
+    world.kubectl(&["delete", "mcpservers", "--all", "--wait"]).await;
     nothing_is_left(&world).await;
 }
 
@@ -164,7 +176,8 @@ async fn bridged(world: &World) {
 
 /// Connects until the tools of all servers are listed; those that two servers have are prefixed.
 async fn until_listed(url: &str, mode: &ClientLifecycleMode) -> RunningService<RoleClient, ()> {
-    let wanted = ["search_products_advanced", "store_locator_advanced", "files__read_file", "bridged__read_file"];
+    let wanted =
+        ["search_products_advanced", "store_locator_advanced", "files__read_file", "bridged__read_file"];
     wait_for("the tools of all servers", PATIENCE, async || {
         let client = connect(url, mode.clone()).await;
         let tools = client.list_all_tools().await.unwrap();
@@ -176,8 +189,10 @@ async fn until_listed(url: &str, mode: &ClientLifecycleMode) -> RunningService<R
 }
 
 async fn nothing_is_left(world: &World) {
-    const KINDS: &str = "deployments,pods,services,serviceaccounts,networkpolicies,poddisruptionbudgets,configmaps";
-    let label = ["get", KINDS, "--selector", "app.kubernetes.io/managed-by=portico-operator", "--output", "name"];
+    const KINDS: &str =
+        "deployments,pods,services,serviceaccounts,networkpolicies,poddisruptionbudgets,configmaps";
+    let label =
+        ["get", KINDS, "--selector", "app.kubernetes.io/managed-by=portico-operator", "--output", "name"];
     wait_for("the end of everything the operator made", PATIENCE, async || {
         let left = world.kubectl(&label).await;
         Ok::<_, portico_cluster::Error>((!left.contains('/')).then_some(()))
