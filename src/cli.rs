@@ -188,7 +188,9 @@ pub enum ServerName {
 
 /// Arguments of `bridge`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  portico bridge --listen 127.0.0.1:9000 -- npx -y @modelcontextprotocol/server-everything")]
+#[command(
+    after_help = "Example:\n  portico bridge --listen 127.0.0.1:9000 -- npx -y @modelcontextprotocol/server-everything"
+)]
 pub struct Bridge {
     /// Address to listen on.
     #[arg(long, default_value = "127.0.0.1:8080", env = "PORTICO_LISTEN")]
@@ -228,7 +230,9 @@ pub enum StandinName {
 
 /// Arguments of `completions`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  portico completions bash > ~/.local/share/bash-completion/completions/portico")]
+#[command(
+    after_help = "Example:\n  portico completions bash > ~/.local/share/bash-completion/completions/portico"
+)]
 pub struct Completions {
     /// The shell.
     #[arg(value_enum)]

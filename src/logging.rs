@@ -10,7 +10,8 @@ use crate::failure::Failure;
 /// Starts logging; call once.
 pub fn start(command: &Command, format: Option<LogFormat>) -> Result<(), Failure> {
     let filter = filter(command)?;
-    let format = format.unwrap_or(if std::io::stderr().is_terminal() { LogFormat::Text } else { LogFormat::Json });
+    let format =
+        format.unwrap_or(if std::io::stderr().is_terminal() { LogFormat::Text } else { LogFormat::Json });
     let builder = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter);
     match format {
         LogFormat::Text => builder.with_ansi(colours()).with_target(false).init(),

@@ -33,13 +33,16 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             return Ok(ExitCode::from(code));
         }
         Command::Completions(arguments) => return Ok(command::completions::run(&arguments)),
-        Command::Bridge(cli::Bridge { install: Some(directory), .. }) => return command::bridge::install(&directory),
+        Command::Bridge(cli::Bridge { install: Some(directory), .. }) => {
+            return command::bridge::install(&directory);
+        }
         _ => {}
     }
     logging::start(&cli.command, cli.log_format)?;
     // One provider in the whole graph; a second call would only say that it is there already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::Runtime)?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::Runtime)?;
     let ended = runtime.block_on(command::run(cli.command));
     // What still blocks a thread, such as a read of standard input, must not hold the end up.
     runtime.shutdown_background();

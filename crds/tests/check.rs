@@ -25,7 +25,10 @@ fn accepted(manifest: &Value) {
 #[track_caller]
 fn refused(manifest: &Value, expected: &str) {
     let faults = faults(manifest);
-    assert!(faults.iter().any(|fault| fault.contains(expected)), "expected '{expected}' in {faults:?} for {manifest}");
+    assert!(
+        faults.iter().any(|fault| fault.contains(expected)),
+        "expected '{expected}' in {faults:?} for {manifest}"
+    );
 }
 
 #[test]
@@ -45,14 +48,23 @@ fn each_kind_of_source_is_accepted() {
 #[test]
 fn a_source_must_be_exactly_one() {
     refused(&server(&json!({"source": {}})), "exactly one of");
-    refused(&server(&json!({"source": {"image": {"name": "a"}, "builtin": {"name": "files"}}})), "exactly one of");
+    refused(
+        &server(&json!({"source": {"image": {"name": "a"}, "builtin": {"name": "files"}}})),
+        "exactly one of",
+    );
 }
 
 #[test]
 fn stdio_is_only_for_programs() {
     accepted(&with("transport", &json!("Stdio")));
-    refused(&server(&json!({"source": {"remote": {"url": "https://a.example/mcp"}}, "transport": "Stdio"})), "may be 'Stdio' only with");
-    refused(&server(&json!({"source": {"builtin": {"name": "files"}}, "transport": "Stdio"})), "may be 'Stdio' only with");
+    refused(
+        &server(&json!({"source": {"remote": {"url": "https://a.example/mcp"}}, "transport": "Stdio"})),
+        "may be 'Stdio' only with",
+    );
+    refused(
+        &server(&json!({"source": {"builtin": {"name": "files"}}, "transport": "Stdio"})),
+        "may be 'Stdio' only with",
+    );
 }
 
 #[test]
@@ -83,19 +95,31 @@ fn nothing_of_a_deployment_goes_with_a_server_that_runs_elsewhere() {
 
 #[test]
 fn a_url_must_be_one() {
-    refused(&server(&json!({"source": {"remote": {"url": "ftp://a.example/x"}}})), "scheme 'http' or 'https'");
+    refused(
+        &server(&json!({"source": {"remote": {"url": "ftp://a.example/x"}}})),
+        "scheme 'http' or 'https'",
+    );
     refused(&server(&json!({"source": {"remote": {"url": "not a url"}}})), "absolute URL");
 }
 
 #[test]
 fn unions_inside_lists_must_have_one_member() {
     refused(&with("env", &json!([{"name": "A"}])), "exactly one of");
-    refused(&with("env", &json!([{"name": "A", "value": "1", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}])), "exactly one of");
+    refused(
+        &with(
+            "env",
+            &json!([{"name": "A", "value": "1", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}]),
+        ),
+        "exactly one of",
+    );
     refused(&with("env", &json!([{"name": "A", "valueFrom": {}}])), "exactly one of");
     refused(&with("envFrom", &json!([{}])), "exactly one of");
     refused(&with("volumes", &json!([{"name": "a", "mountPath": "/a"}])), "exactly one of");
     refused(&with("egress", &json!([{"name": "a"}])), "exactly one of");
-    accepted(&with("env", &json!([{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}])));
+    accepted(&with(
+        "env",
+        &json!([{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]),
+    ));
 }
 
 #[test]
@@ -117,15 +141,24 @@ fn names_are_short_enough_for_what_is_made_of_them() {
 
 #[test]
 fn a_typing_error_is_named_with_what_was_meant() {
-    refused(&with("replica", &json!(1)), "spec.replica: is not a field of this kind; did you mean 'replicas'?");
-    refused(&with("transport", &json!("stdio")), "spec.transport: 'stdio' must be one of 'StreamableHttp', 'Stdio'; did you mean 'Stdio'?");
+    refused(
+        &with("replica", &json!(1)),
+        "spec.replica: is not a field of this kind; did you mean 'replicas'?",
+    );
+    refused(
+        &with("transport", &json!("stdio")),
+        "spec.transport: 'stdio' must be one of 'StreamableHttp', 'Stdio'; did you mean 'Stdio'?",
+    );
     refused(&server(&json!({"source": {"builtin": {"name": "file"}}})), "did you mean 'files'?");
 }
 
 #[test]
 fn wrong_types_are_named_in_plain_words() {
     refused(&with("port", &json!("80")), "spec.port: must be a whole number, not the text '80'");
-    refused(&with("env", &json!([{"name": "A", "value": 1}])), "spec.env[0].value: must be text, not the number 1; text needs quotes");
+    refused(
+        &with("env", &json!([{"name": "A", "value": 1}])),
+        "spec.env[0].value: must be text, not the number 1; text needs quotes",
+    );
     refused(&with("env", &json!({"A": "1"})), "spec.env: must be a list, not a map of fields");
     refused(&with("gpu", &Value::Null), "spec.gpu: must be a map of fields, not empty (null)");
     refused(&with("path", &json!(true)), "spec.path: must be text, not the truth value true");
@@ -142,13 +175,19 @@ fn bounds_are_kept() {
     refused(&with("path", &json!("/".repeat(300))), "at most 256");
     let many: Vec<Value> = (0..200).map(|i| json!({"name": format!("A{i}"), "value": ""})).collect();
     refused(&with("env", &json!(many)), "has 200 items; at most 128 are allowed");
-    refused(&with("resources", &json!({"limits": {"cpu": "lots"}})), "spec.resources.limits.cpu: 'lots' must match");
+    refused(
+        &with("resources", &json!({"limits": {"cpu": "lots"}})),
+        "spec.resources.limits.cpu: 'lots' must match",
+    );
     accepted(&with("resources", &json!({"limits": {"cpu": 2, "memory": "1Gi"}})));
 }
 
 #[test]
 fn items_with_the_same_key_are_refused() {
-    refused(&with("env", &json!([{"name": "A", "value": "1"}, {"name": "A", "value": "2"}])), "spec.env[1]: 'A' has the same name");
+    refused(
+        &with("env", &json!([{"name": "A", "value": "1"}, {"name": "A", "value": "2"}])),
+        "spec.env[1]: 'A' has the same name",
+    );
     refused(&with("tools", &json!({"include": ["a", "a"]})), "'a' is in the list twice");
 }
 

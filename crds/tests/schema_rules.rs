@@ -7,7 +7,9 @@ fn definitions() -> Vec<(String, Value)> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/yaml");
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
-    let read = |path: &std::path::PathBuf| serde_yaml::from_str::<Value>(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let read = |path: &std::path::PathBuf| {
+        serde_yaml::from_str::<Value>(&std::fs::read_to_string(path).unwrap()).unwrap()
+    };
     files.iter().map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), read(path))).collect()
 }
 
@@ -54,7 +56,11 @@ fn has(node: &Value, field: &str) -> bool {
 #[test]
 fn every_string_is_bounded() {
     let free = |path: &str, node: &Value| {
-        node["type"] == "string" && !has(node, "maxLength") && !has(node, "enum") && !has(node, "format") && !is_envelope(path)
+        node["type"] == "string"
+            && !has(node, "maxLength")
+            && !has(node, "enum")
+            && !has(node, "format")
+            && !is_envelope(path)
     };
     assert_eq!(offenders(free), Vec::<String>::new());
 }
@@ -66,7 +72,10 @@ fn is_envelope(path: &str) -> bool {
 #[test]
 fn every_list_is_bounded_and_says_how_it_merges() {
     assert_eq!(offenders(|_, node| node["type"] == "array" && !has(node, "maxItems")), Vec::<String>::new());
-    assert_eq!(offenders(|_, node| node["type"] == "array" && !has(node, "x-kubernetes-list-type")), Vec::<String>::new());
+    assert_eq!(
+        offenders(|_, node| node["type"] == "array" && !has(node, "x-kubernetes-list-type")),
+        Vec::<String>::new()
+    );
 }
 
 #[test]
@@ -74,20 +83,25 @@ fn the_keys_of_a_map_list_are_required_or_have_a_default() {
     let loose = |_: &str, node: &Value| {
         let keys = node["x-kubernetes-list-map-keys"].as_array().into_iter().flatten();
         let required = node["items"]["required"].as_array().cloned().unwrap_or_default();
-        keys.filter(|key| !required.contains(key)).any(|key| !has(&node["items"]["properties"][key.as_str().unwrap()], "default"))
+        keys.filter(|key| !required.contains(key))
+            .any(|key| !has(&node["items"]["properties"][key.as_str().unwrap()], "default"))
     };
     assert_eq!(offenders(loose), Vec::<String>::new());
 }
 
 #[test]
 fn every_map_is_bounded() {
-    let free = |_: &str, node: &Value| node["additionalProperties"].is_object() && !has(node, "maxProperties");
+    let free =
+        |_: &str, node: &Value| node["additionalProperties"].is_object() && !has(node, "maxProperties");
     assert_eq!(offenders(free), Vec::<String>::new());
 }
 
 #[test]
 fn every_whole_number_has_a_lower_bound() {
-    assert_eq!(offenders(|_, node| node["type"] == "integer" && !has(node, "minimum") && !has(node, "enum")), Vec::<String>::new());
+    assert_eq!(
+        offenders(|_, node| node["type"] == "integer" && !has(node, "minimum") && !has(node, "enum")),
+        Vec::<String>::new()
+    );
 }
 
 #[test]
@@ -109,13 +123,17 @@ fn explanations_are_free_of_code_markup_links() {
 #[test]
 fn no_field_takes_null_or_is_a_fraction_or_a_truth_value() {
     // Truth values cannot grow a third case; enums can.
-    let odd = |_: &str, node: &Value| node["nullable"] == true || node["type"] == "number" || node["type"] == "boolean";
+    let odd = |_: &str, node: &Value| {
+        node["nullable"] == true || node["type"] == "number" || node["type"] == "boolean"
+    };
     assert_eq!(offenders(odd), Vec::<String>::new());
 }
 
 #[test]
 fn no_integer_has_a_format_that_kubernetes_does_not_know() {
-    let odd = |_: &str, node: &Value| node["type"] == "integer" && !matches!(node["format"].as_str(), None | Some("int32" | "int64"));
+    let odd = |_: &str, node: &Value| {
+        node["type"] == "integer" && !matches!(node["format"].as_str(), None | Some("int32" | "int64"))
+    };
     assert_eq!(offenders(odd), Vec::<String>::new());
 }
 
@@ -136,7 +154,10 @@ fn every_rule_has_a_message_and_stays_within_its_budget() {
             let mut rules = 0;
             walk(schema(version), "", &mut |path, node| {
                 for rule in node["x-kubernetes-validations"].as_array().into_iter().flatten() {
-                    assert!(rule["message"].as_str().is_some_and(|text| text.len() > 20), "{file}{path}: {rule}");
+                    assert!(
+                        rule["message"].as_str().is_some_and(|text| text.len() > 20),
+                        "{file}{path}: {rule}"
+                    );
                     rules += 1;
                 }
             });
@@ -173,7 +194,10 @@ fn status_says_that_nothing_has_been_observed_until_the_operator_writes() {
             let conditions = &status["properties"]["conditions"];
             assert_eq!(conditions["x-kubernetes-list-map-keys"], serde_json::json!(["type"]), "{file}");
             for field in ["type", "status", "reason", "message", "lastTransitionTime"] {
-                assert!(conditions["items"]["required"].as_array().unwrap().contains(&field.into()), "{file}: {field}");
+                assert!(
+                    conditions["items"]["required"].as_array().unwrap().contains(&field.into()),
+                    "{file}: {field}"
+                );
             }
             assert!(!has(&status["properties"], "phase"), "{file}");
         }
@@ -189,8 +213,12 @@ fn every_kind_has_status_and_scale_columns_a_short_name_and_the_category() {
         for version in versions(&definition) {
             assert!(version["subresources"]["status"].is_object(), "{file}");
             assert_eq!(version["subresources"]["scale"]["labelSelectorPath"], ".status.selector", "{file}");
-            let columns: Vec<&str> =
-                version["additionalPrinterColumns"].as_array().unwrap().iter().map(|c| c["name"].as_str().unwrap()).collect();
+            let columns: Vec<&str> = version["additionalPrinterColumns"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|c| c["name"].as_str().unwrap())
+                .collect();
             for expected in ["Ready", "Reason", "Age"] {
                 assert!(columns.contains(&expected), "{file}: {columns:?}");
             }

@@ -64,7 +64,6 @@ impl Gateway {
     }
 
     /// `/mcp`, `/healthz`, `/readyz` and `/metrics`. Requests to `/mcp` must name a loopback or public host.
-    #[must_use]
     pub fn router(&self) -> Router {
         frontend::router(&self.core, None).merge(health::router(&self.core))
     }

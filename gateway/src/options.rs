@@ -49,15 +49,15 @@ impl Default for Options {
             max_depth: 128,
             page_size: 1000,
             session_keys: Vec::new(),
-            session_lifetime: Duration::from_secs(24 * 60 * 60),
+            session_lifetime: Duration::from_hours(24),
             max_streams: 4096,
             max_requests: 8192,
             max_backend_sessions: 8192,
-            backend_session_idle: Duration::from_secs(30 * 60),
+            backend_session_idle: Duration::from_mins(30),
             extra_authorities: Vec::new(),
             connect_timeout: Duration::from_secs(5),
             list_timeout: Duration::from_secs(15),
-            refresh: Duration::from_secs(60),
+            refresh: Duration::from_mins(1),
         }
     }
 }

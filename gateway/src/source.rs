@@ -63,7 +63,7 @@ impl Timeouts {
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { call: Duration::from_secs(60), tools: BTreeMap::new() }
+        Self { call: Duration::from_mins(1), tools: BTreeMap::new() }
     }
 }
 

@@ -11,7 +11,9 @@ use crate::failure::Failure;
 
 pub async fn run(arguments: Bridge, stop: CancellationToken) -> Result<(), Failure> {
     let Bridge { listen, path, max_children, command, .. } = arguments;
-    bridge::run(Options { listen, path, command, max_children }, stop).await.map_err(|error| Failure::part(&error))
+    bridge::run(Options { listen, path, command, max_children }, stop)
+        .await
+        .map_err(|error| Failure::part(&error))
 }
 
 /// Copies this program to `directory`, under its own name and as a whole or not at all.

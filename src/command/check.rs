@@ -48,7 +48,11 @@ fn print_text(report: &Report, strict: bool) {
     let noun = if checked == 1 { "manifest" } else { "manifests" };
     match (report.problems.len(), report.unresolved.len()) {
         (0, 0) => println!("{checked} {noun} checked: all valid"),
-        (0, open) => println!("{checked} {noun} checked: valid; {open} reference(s) must exist in the cluster already"),
+        (0, open) => {
+            println!(
+                "{checked} {noun} checked: valid; {open} reference(s) must exist in the cluster already"
+            );
+        }
         (wrong, _) => println!("{checked} {noun} checked: {wrong} problem(s)"),
     }
 }

@@ -76,7 +76,10 @@ mod tests {
         assert_eq!(session_keys(path, good.as_bytes()).unwrap(), [[10; 32], [255; 32]]);
         for bad in ["", "0a", &"zz".repeat(32), &"+1".repeat(32)] {
             let error = session_keys(path, bad.as_bytes()).unwrap_err().to_string();
-            assert!(error.contains("/keys") && (bad.is_empty() || !error.contains(bad) || bad == "0a"), "{error}");
+            assert!(
+                error.contains("/keys") && (bad.is_empty() || !error.contains(bad) || bad == "0a"),
+                "{error}"
+            );
         }
     }
 }

@@ -15,7 +15,8 @@ pub async fn run(arguments: &Serve, stop: CancellationToken) -> Result<(), Failu
             portico_files::run(transport, config, stop).await.map_err(|error| Failure::part(&error))
         }
         ServerName::Kroger => {
-            let config = portico_kroger::Config::from_env(&variable).map_err(|error| Failure::part(&error))?;
+            let config =
+                portico_kroger::Config::from_env(&variable).map_err(|error| Failure::part(&error))?;
             portico_kroger::run(transport, config, stop).await.map_err(|error| Failure::part(&error))
         }
     }

@@ -13,7 +13,8 @@ pub async fn run(arguments: Up, stop: CancellationToken) -> Result<(), Failure> 
     let portico = std::env::current_exe().map_err(Failure::file(Path::new("portico")))?;
     let options = Options {
         state_directory: state_directory(),
-        colour: std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        colour: std::io::stdout().is_terminal()
+            && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
         path: arguments.path,
         listen: arguments.listen,
         json: arguments.json,

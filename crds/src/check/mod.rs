@@ -55,7 +55,8 @@ fn kinds(definition: crate::CustomResourceDefinition) -> Vec<Kind> {
 #[must_use]
 pub fn check(manifest: &Value) -> Option<Vec<Fault>> {
     let text = |field: &str| manifest.get(field).and_then(Value::as_str).unwrap_or_default();
-    let kind = KINDS.iter().find(|kind| kind.api_version == text("apiVersion") && kind.kind == text("kind"))?;
+    let kind =
+        KINDS.iter().find(|kind| kind.api_version == text("apiVersion") && kind.kind == text("kind"))?;
     let mut faults = check_metadata(manifest);
     faults.extend(check_schema(&kind.schema, manifest, Strictness::CustomResource));
     if faults.is_empty() {
@@ -87,7 +88,12 @@ pub fn check_metadata(manifest: &Value) -> Vec<Fault> {
     };
     match name.as_str() {
         Some(text) if valid(text) => Vec::new(),
-        Some(text) => vec![fault("metadata.name", format!("'{text}' must consist of 'a-z', '0-9', '-' and '.', and begin and end with a letter or digit"))],
+        Some(text) => vec![fault(
+            "metadata.name",
+            format!(
+                "'{text}' must consist of 'a-z', '0-9', '-' and '.', and begin and end with a letter or digit"
+            ),
+        )],
         None => vec![fault("metadata.name", "must be text; write it in quotes")],
     }
 }

@@ -46,7 +46,8 @@ impl<'a> Walk<'a> {
     }
 
     fn resolve(&self, schema: &'a Value) -> &'a Value {
-        let target = schema.get("$ref").and_then(Value::as_str).and_then(|r| self.root.pointer(r.strip_prefix('#')?));
+        let target =
+            schema.get("$ref").and_then(Value::as_str).and_then(|r| self.root.pointer(r.strip_prefix('#')?));
         target.or_else(|| schema.get("allOf")?.as_array()?.first().map(|s| self.resolve(s))).unwrap_or(schema)
     }
 
@@ -72,7 +73,11 @@ impl<'a> Walk<'a> {
     }
 
     fn has_type(&mut self, schema: &Value, value: &Value, path: &str) -> bool {
-        let wanted = if is_true(schema, "x-kubernetes-int-or-string") { vec!["integer", "string"] } else { types(schema) };
+        let wanted = if is_true(schema, "x-kubernetes-int-or-string") {
+            vec!["integer", "string"]
+        } else {
+            types(schema)
+        };
         let fits = |kind: &str| match kind {
             "object" => value.is_object(),
             "array" => value.is_array(),
@@ -85,7 +90,8 @@ impl<'a> Walk<'a> {
         };
         let ok = wanted.is_empty() || wanted.iter().any(|kind| fits(kind));
         if !ok {
-            let words: Vec<&str> = wanted.iter().filter(|kind| **kind != "null").map(|kind| article(kind)).collect();
+            let words: Vec<&str> =
+                wanted.iter().filter(|kind| **kind != "null").map(|kind| article(kind)).collect();
             self.add(path, format!("must be {}, not {}", words.join(" or "), describe(value)));
         }
         ok
@@ -103,9 +109,11 @@ impl<'a> Walk<'a> {
     }
 
     fn object(&mut self, schema: &'a Value, fields: &Map<String, Value>, path: &str, depth: usize) {
-        self.bound(schema, "maxProperties", fields.len(), path, "entries");
+        self.bound(schema, ("maxProperties", "entries"), fields.len(), path);
         let properties = schema.get("properties").and_then(Value::as_object);
-        for name in schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+        for name in
+            schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+        {
             if !fields.contains_key(name) {
                 self.add(&join(path, name), "is required");
             }
@@ -116,7 +124,9 @@ impl<'a> Walk<'a> {
             match (properties.and_then(|all| all.get(name)), schema.get("additionalProperties")) {
                 (Some(field), _) => self.value(field, value, &at, depth + 1),
                 (None, Some(rest)) if rest.is_object() => self.value(rest, value, &at, depth + 1),
-                (None, None) if !open && !(path.is_empty() && ENVELOPE.contains(&name.as_str())) => self.unknown(properties, name, &at),
+                (None, None) if !open && (!path.is_empty() || !ENVELOPE.contains(&name.as_str())) => {
+                    self.unknown(properties, name, &at);
+                }
                 _ => {}
             }
         }
@@ -130,7 +140,7 @@ impl<'a> Walk<'a> {
     }
 
     fn array(&mut self, schema: &'a Value, items: &[Value], path: &str, depth: usize) {
-        self.bound(schema, "maxItems", items.len(), path, "items");
+        self.bound(schema, ("maxItems", "items"), items.len(), path);
         if let Some(item) = schema.get("items") {
             for (index, value) in items.iter().enumerate() {
                 self.value(item, value, &format!("{path}[{index}]"), depth + 1);
@@ -151,8 +161,14 @@ impl<'a> Walk<'a> {
             .flatten()
             .filter_map(Value::as_str)
             .collect();
-        let key_of = |item: &Value| keys.iter().map(|key| item.get(key).map_or_else(String::new, plain)).collect::<Vec<_>>().join("/");
-        self.unique(items.iter().map(key_of), path, &format!("has the same {} as an item before it", keys.join(" and ")));
+        let key_of = |item: &Value| {
+            keys.iter().map(|key| item.get(key).map_or_else(String::new, plain)).collect::<Vec<_>>().join("/")
+        };
+        self.unique(
+            items.iter().map(key_of),
+            path,
+            &format!("has the same {} as an item before it", keys.join(" and ")),
+        );
     }
 
     fn unique(&mut self, names: impl Iterator<Item = String>, path: &str, complaint: &str) {
@@ -166,10 +182,14 @@ impl<'a> Walk<'a> {
 
     fn text(&mut self, schema: &Value, text: &str, path: &str) {
         let length = text.chars().count();
-        self.bound(schema, "maxLength", length, path, "characters");
+        self.bound(schema, ("maxLength", "characters"), length, path);
         let least = schema.get("minLength").and_then(Value::as_u64).unwrap_or(0);
         if (length as u64) < least {
-            let message = if length == 0 { "must not be empty".to_owned() } else { format!("must have at least {least} characters") };
+            let message = if length == 0 {
+                "must not be empty".to_owned()
+            } else {
+                format!("must have at least {least} characters")
+            };
             self.add(path, message);
         }
         let Some(pattern) = schema.get("pattern").and_then(Value::as_str) else { return };
@@ -188,7 +208,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn bound(&mut self, schema: &Value, limit: &str, size: usize, path: &str, what: &str) {
+    fn bound(&mut self, schema: &Value, (limit, what): (&str, &str), size: usize, path: &str) {
         let most = schema.get(limit).and_then(Value::as_u64);
         if let Some(most) = most.filter(|most| size as u64 > *most) {
             self.add(path, format!("has {size} {what}; at most {most} are allowed"));
@@ -245,7 +265,8 @@ fn shortened(text: &str) -> String {
 
 /// What a person may have meant by `given`.
 fn suggestion<'n>(given: &str, names: impl Iterator<Item = &'n str>) -> String {
-    let closeness = |name: &&str| (strsim::jaro_winkler(&given.to_lowercase(), &name.to_lowercase()) * 1000.0).round();
+    let closeness =
+        |name: &&str| (strsim::jaro_winkler(&given.to_lowercase(), &name.to_lowercase()) * 1000.0).round();
     names
         .map(|name| (closeness(&name), name))
         .filter(|(score, _)| *score >= 800.0)

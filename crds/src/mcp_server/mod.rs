@@ -9,9 +9,9 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 pub use pod::{
-    Access, ConfigFile, ConfigMapKeyRef, EmptyDir, Egress, EnvFrom, EnvVar, EnvVarSource, FieldRef, Gpu, Opaque, Placement,
-    Quantity, Resources, SecretKeyRef, SecretMount, TaintEffect, Toleration, TolerationOperator, TopologySpread, Volume,
-    WhenUnsatisfiable,
+    Access, ConfigFile, ConfigMapKeyRef, Egress, EmptyDir, EnvFrom, EnvVar, EnvVarSource, FieldRef, Gpu,
+    Opaque, Placement, Quantity, Resources, SecretKeyRef, SecretMount, TaintEffect, Toleration,
+    TolerationOperator, TopologySpread, Volume, WhenUnsatisfiable,
 };
 pub use source::{Builtin, BuiltinName, Image, Package, PullPolicy, Registry, Remote, ServiceRef, Source};
 pub use status::{CONDITIONS, McpServerStatus};
@@ -169,7 +169,8 @@ impl McpServerSpec {
     /// How the program speaks, with the default that its source implies.
     #[must_use]
     pub fn transport(&self) -> Transport {
-        let implied = if self.source.package.is_some() { Transport::Stdio } else { Transport::StreamableHttp };
+        let implied =
+            if self.source.package.is_some() { Transport::Stdio } else { Transport::StreamableHttp };
         self.transport.unwrap_or(implied)
     }
 

@@ -271,10 +271,10 @@ pub struct Toleration {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub value: Option<String>,
-    /// Effect of the taint: 'NoSchedule', 'PreferNoSchedule' or 'NoExecute'. Absent: every effect.
+    /// Effect of the taint: '`NoSchedule`', '`PreferNoSchedule`' or '`NoExecute`'. Absent: every effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effect: Option<TaintEffect>,
-    /// Seconds that a pod stays on a node once it gets a 'NoExecute' taint.
+    /// Seconds that a pod stays on a node once it gets a '`NoExecute`' taint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub toleration_seconds: Option<i64>,
@@ -341,7 +341,10 @@ pub struct Egress {
     pub name: String,
     /// Address ranges, such as '203.0.113.0/24', or '0.0.0.0/0' for any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(min = 3, max = 49), regex(pattern = r"^[0-9A-Fa-f.:]+/[0-9]{1,3}$")))]
+    #[schemars(
+        length(max = 64),
+        inner(length(min = 3, max = 49), regex(pattern = r"^[0-9A-Fa-f.:]+/[0-9]{1,3}$"))
+    )]
     #[x_kube(merge_strategy = kube::core::ListMerge::Set)]
     pub cidrs: Vec<String>,
     /// Labels of pods of this namespace.

@@ -47,7 +47,7 @@ pub struct Image {
     #[schemars(length(max = 64), inner(length(max = 4096)))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Atomic)]
     pub args: Vec<String>,
-    /// When the image is pulled. Absent: 'Always' for the tag `latest`, else 'IfNotPresent'.
+    /// When the image is pulled. Absent: 'Always' for the tag `latest`, else '`IfNotPresent`'.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull_policy: Option<PullPolicy>,
     /// Names of Secrets with registry credentials.
@@ -114,7 +114,12 @@ impl BuiltinName {
 #[serde(rename_all = "camelCase")]
 pub struct Package {
     /// Registry and name, such as 'npm:@modelcontextprotocol/server-everything' or 'pypi:mcp-server-time'.
-    #[schemars(length(min = 5, max = 256), regex(pattern = r"^(npm:(@[a-z0-9._-]+/)?[a-z0-9._-]+|pypi:[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)$"))]
+    #[schemars(
+        length(min = 5, max = 256),
+        regex(
+            pattern = r"^(npm:(@[a-z0-9._-]+/)?[a-z0-9._-]+|pypi:[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)$"
+        )
+    )]
     pub name: String,
     /// Exact version. It is required so that a restart never runs other code than the one before it.
     #[schemars(length(min = 1, max = 64), regex(pattern = r"^[0-9][A-Za-z0-9.+_-]*$"))]
@@ -154,7 +159,7 @@ impl Package {
 
 /// A server that runs elsewhere.
 #[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, PartialEq)]
-#[x_kube(validation = kube::core::Rule::new("isURL(self.url) && url(self.url).getScheme() in ['http', 'https'] && url(self.url).getHost() != ''")
+#[x_kube(validation = kube::core::Rule::new("isURL(self.url) && self.url.matches('^https?://[^/?#:@]')")
     .message("`url` must be an absolute URL with the scheme 'http' or 'https'").field_path(".url"))]
 #[serde(rename_all = "camelCase")]
 pub struct Remote {

@@ -13,7 +13,7 @@ use crate::Failed;
 use crate::roles::authority;
 
 /// The longest wait for a gateway to know its servers.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Where to send.
 pub struct Target {

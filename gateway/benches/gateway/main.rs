@@ -5,6 +5,13 @@
 //! the direct control of the same run, and the CPU per call beside the proxy's. Cost of a call must not grow with the
 //! number of sessions or servers; cost of a list grows with its bytes alone, and not at all by a server that hangs.
 
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "figures for people, far below where a float loses digits"
+)]
+
 mod cpu;
 mod load;
 mod report;
@@ -38,7 +45,8 @@ fn main() -> Result<(), Failed> {
         calls(&mut report, lasting).await?;
         lists(&mut report, lasting).await
     })?;
-    report.print(arguments.iter().any(|argument| argument == "--json"))
+    report.print(arguments.iter().any(|argument| argument == "--json"));
+    Ok(())
 }
 
 /// Calls of one tool of one server.
@@ -67,7 +75,7 @@ async fn call(
 ) -> Result<Figures, Failed> {
     // Warms connections and caches.
     load::calls(target, sessions, lasting / 4).await?;
-    let before = cpu.map(|cpu| cpu.nanoseconds()).unwrap_or_default();
+    let before = cpu.map(cpu::Cpu::nanoseconds).unwrap_or_default();
     let mut figures = load::calls(target, sessions, lasting).await?;
     figures.cpu = cpu.map(|cpu| cpu.nanoseconds() - before);
     Ok(figures)

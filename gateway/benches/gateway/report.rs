@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::Failed;
 use crate::load::Figures;
 
 /// Rows in the order they were measured.
@@ -42,10 +41,10 @@ impl Report {
     }
 
     /// Prints all rows.
-    pub fn print(&self, as_json: bool) -> Result<(), Failed> {
+    pub fn print(&self, as_json: bool) {
         if as_json {
             println!("{}", json!({ "calls": self.calls, "lists": self.lists }));
-            return Ok(());
+            return;
         }
         println!("calls of one tool, 100 bytes in and out");
         println!(
@@ -80,7 +79,6 @@ impl Report {
                 number(row, "bytes"),
             );
         }
-        Ok(())
     }
 }
 

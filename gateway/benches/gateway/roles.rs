@@ -112,7 +112,8 @@ async fn servers(count: usize) -> Result<(), Failed> {
     for number in 0..count {
         let listener = listen().await?;
         let tools: Arc<str> = tools(number).into();
-        let router = Router::new().route("/mcp", post(move |body: Bytes| answer(Arc::clone(&tools), body)));
+        let router =
+            Router::new().route("/mcp", post(move |body: Bytes| std::future::ready(answer(&tools, &body))));
         tokio::spawn(axum::serve(listener, router).into_future());
     }
     Ok(())
@@ -136,8 +137,8 @@ struct Asked<'a> {
     method: &'a str,
 }
 
-async fn answer(tools: Arc<str>, body: Bytes) -> axum::response::Response {
-    let Ok(Asked { id, method }) = serde_json::from_slice(&body) else {
+fn answer(tools: &str, body: &Bytes) -> axum::response::Response {
+    let Ok(Asked { id, method }) = serde_json::from_slice(body) else {
         return http::StatusCode::BAD_REQUEST.into_response();
     };
     let Some(id) = id else { return http::StatusCode::ACCEPTED.into_response() };

@@ -248,7 +248,7 @@ fn hello(
         instructions: result.string("instructions").map(std::borrow::Cow::into_owned),
         capabilities: capabilities
             .iter()
-            .flat_map(|object| object.members())
+            .flat_map(super::super::envelope::Object::members)
             .map(|(name, _)| name.clone().into_owned())
             .collect(),
     }

@@ -200,7 +200,7 @@ fn globs(server: &ServerKey, patterns: &[String]) -> GlobSet {
                 set.add(glob);
             }
             Err(error) => {
-                tracing::warn!(%server, %error, "a tool selection is not a glob and matches nothing")
+                tracing::warn!(%server, %error, "a tool selection is not a glob and matches nothing");
             }
         }
     }

@@ -156,8 +156,8 @@ impl Restore {
     fn code(&self, given: i64) -> Option<i64> {
         let read = self.method == Method::ResourcesRead;
         match (self.client, given) {
-            (_, code::HEADER_MISMATCH | code::UNSUPPORTED_VERSION) => Some(code::INTERNAL),
-            (Era::Modern, code::METHOD_NOT_FOUND | code::URL_ELICITATION) => Some(code::INTERNAL),
+            (_, code::HEADER_MISMATCH | code::UNSUPPORTED_VERSION)
+            | (Era::Modern, code::METHOD_NOT_FOUND | code::URL_ELICITATION) => Some(code::INTERNAL),
             (Era::Modern, code::RESOURCE_NOT_FOUND) => Some(code::INVALID_PARAMS),
             (Era::Legacy, code::INVALID_PARAMS) if read && self.server == Era::Modern => {
                 Some(code::RESOURCE_NOT_FOUND)
@@ -175,7 +175,7 @@ fn must_be_complete(result: &Object<'_>) -> Result<(), Fault> {
             let requests = result.object("inputRequests");
             let methods: Vec<String> = requests
                 .iter()
-                .flat_map(|requests| requests.members())
+                .flat_map(super::super::envelope::Object::members)
                 .filter_map(|(_, request)| Object::parse(request).ok()?.string("method").map(Into::into))
                 .collect();
             Err(Fault::InputRequired(methods.join(", ")))

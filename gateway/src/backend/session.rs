@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_full_map_lets_the_least_recently_used_session_go() {
-        let sessions = Sessions::new(2, Duration::from_secs(60));
+        let sessions = Sessions::new(2, Duration::from_mins(1));
         let (first, _) = sessions.slot(key(1));
         sessions.slot(key(2));
         assert!(Arc::ptr_eq(&first, &sessions.slot(key(1)).0));
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_session_re_made_in_the_meantime_is_not_forgotten() {
-        let sessions = Sessions::new(2, Duration::from_secs(60));
+        let sessions = Sessions::new(2, Duration::from_mins(1));
         let (old, _) = sessions.slot(key(1));
         sessions.forget(key(1), &old);
         let (new, _) = sessions.slot(key(1));

@@ -200,6 +200,8 @@ async fn fetch(core: &Arc<Core>, backend: &Arc<Backend>, hello: &Hello) -> Resul
     if core.catalog.listing(backend.key()).as_ref() != Some(&listing) {
         core.catalog.put(Arc::clone(backend), listing);
     }
+    // Whoever reads that a server is connected finds its tools.
+    core.catalog.shown().await;
     core.report(backend, ServerState::Connected);
     core.attempted(backend.key());
     Ok(())

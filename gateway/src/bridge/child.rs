@@ -227,7 +227,7 @@ impl Child {
                 }
             }
             Message::Response { .. } => {
-                tracing::warn!(line = shortened(&line), "the command answered without an id")
+                tracing::warn!(line = shortened(&line), "the command answered without an id");
             }
             Message::Notification { params, .. } => self.pass_on(subject(params), line.clone()),
             Message::Request { id, .. } => {
@@ -321,11 +321,10 @@ async fn repeat_errors(errors: ChildStderr) {
 /// Ends the child: asks its group, waits, kills what is left.
 async fn end(mut process: tokio::process::Child, group: Group) {
     group.signal(Signal::SIGTERM);
-    match tokio::time::timeout(GRACE, process.wait()).await {
-        Ok(Ok(status)) => tracing::debug!(%status, "the command ended"),
-        _ => {
-            group.signal(Signal::SIGKILL);
-            process.wait().await.ok();
-        }
+    if let Ok(Ok(status)) = tokio::time::timeout(GRACE, process.wait()).await {
+        tracing::debug!(%status, "the command ended");
+    } else {
+        group.signal(Signal::SIGKILL);
+        process.wait().await.ok();
     }
 }

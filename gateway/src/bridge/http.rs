@@ -78,10 +78,7 @@ async fn post(pool: &Arc<Pool>, headers: &HeaderMap, body: Body) -> Response {
     let bad = |message: String| {
         answer::error(&RpcError::new(code::PARSE, message).status(StatusCode::BAD_REQUEST), None)
     };
-    let text = match std::str::from_utf8(&body) {
-        Ok(text) => text,
-        Err(_) => return bad("the body is not UTF-8".to_owned()),
-    };
+    let Ok(text) = std::str::from_utf8(&body) else { return bad("the body is not UTF-8".to_owned()) };
     match Message::parse(text) {
         Err(error) => bad(error.to_string()),
         Ok(Message::Request { id, method, params }) => {

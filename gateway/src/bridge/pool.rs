@@ -15,7 +15,7 @@ use super::command;
 use crate::backend::control::Ids;
 
 /// How long a session's child may be idle.
-const IDLE: Duration = Duration::from_secs(30 * 60);
+const IDLE: Duration = Duration::from_mins(30);
 /// How often idle children are looked for.
 const SWEEP: Duration = Duration::from_secs(30);
 

@@ -131,9 +131,9 @@ impl Definition {
             out.extend_from_slice(self.raw.as_bytes());
             return;
         }
-        out.extend_from_slice(self.raw[..self.span.start].as_bytes());
+        out.extend_from_slice(&self.raw.as_bytes()[..self.span.start]);
         out.extend_from_slice(quoted(exposed).as_bytes());
-        out.extend_from_slice(self.raw[self.span.end..].as_bytes());
+        out.extend_from_slice(&self.raw.as_bytes()[self.span.end..]);
     }
 }
 
@@ -154,7 +154,7 @@ fn collect(schema: &str, path: &mut Vec<String>, found: &mut Vec<Mirror>) -> Res
         found.push(mirror(token, &schema, path, found)?);
     }
     let properties = schema.object("properties");
-    for (name, property) in properties.iter().flat_map(|properties| properties.members()) {
+    for (name, property) in properties.iter().flat_map(super::super::envelope::Object::members) {
         path.push(name.clone().into_owned());
         collect(property, path, found)?;
         path.pop();

@@ -10,6 +10,7 @@ mod snapshot;
 mod uri;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -47,6 +48,10 @@ pub(crate) struct Catalog {
     listed: Mutex<BTreeMap<ServerKey, Listed>>,
     building: Mutex<()>,
     dirty: Notify,
+    /// Lists that were put, since the start.
+    puts: AtomicU64,
+    /// How many of them the snapshot holds.
+    built: watch::Sender<u64>,
     snapshot: ArcSwap<Snapshot>,
     revision: watch::Sender<Revision>,
 }
@@ -58,6 +63,8 @@ impl Catalog {
             listed: Mutex::default(),
             building: Mutex::default(),
             dirty: Notify::new(),
+            puts: AtomicU64::new(0),
+            built: watch::Sender::new(0),
             snapshot: ArcSwap::from_pointee(Snapshot::default()),
             revision: watch::Sender::new(Revision::default()),
         }
@@ -81,7 +88,15 @@ impl Catalog {
     /// Replaces the list of a server.
     pub(crate) fn put(&self, backend: Arc<Backend>, listing: Arc<Listing>) {
         self.lock().insert(backend.key().clone(), Listed { backend, listing });
+        self.puts.fetch_add(1, Ordering::AcqRel);
         self.dirty.notify_one();
+    }
+
+    /// Waits until clients see every list that was put before.
+    pub(crate) async fn shown(&self) {
+        let put = self.puts.load(Ordering::Acquire);
+        // The sender is this catalogue's own.
+        self.built.subscribe().wait_for(|built| *built >= put).await.ok();
     }
 
     /// Forgets a server that is gone from the source.
@@ -108,9 +123,12 @@ impl Catalog {
     /// Builds a snapshot of all lists as they are now.
     pub(crate) fn build(&self) {
         let _one_at_a_time = self.building.lock().unwrap_or_else(PoisonError::into_inner);
+        // Counted before the lists are read: what is put meanwhile may be left out.
+        let put = self.puts.load(Ordering::Acquire);
         let listed: Vec<Listed> = self.lock().values().cloned().collect();
         let new = Snapshot::build(&listed);
         let old = self.snapshot.swap(Arc::new(new));
+        self.built.send_replace(put);
         let new = self.snapshot.load();
         self.revision.send_if_modified(|revision| {
             let before = *revision;

@@ -126,7 +126,7 @@ impl Ended {
 mod tests {
     use super::*;
 
-    const DAY: Duration = Duration::from_secs(86_400);
+    const DAY: Duration = Duration::from_hours(24);
 
     #[test]
     fn a_session_is_read_from_its_id_by_every_replica_with_the_key() {

@@ -83,6 +83,9 @@ async fn a_legacy_request_is_refused_when_its_session_or_method_is_wrong() {
     assert_eq!(missing["error"]["code"], -32002);
 }
 
+/// What is wrong, the request, its headers, and the status and code it gets.
+type Case<'a> = (&'a str, Value, Vec<(&'a str, &'a str)>, u16, i64);
+
 #[tokio::test]
 async fn a_modern_request_is_refused_when_it_lacks_what_each_request_must_carry() {
     let (_raw, gateway) = gateway().await;
@@ -90,7 +93,7 @@ async fn a_modern_request_is_refused_when_it_lacks_what_each_request_must_carry(
     let good = [("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/list")];
     let call = [("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/call")];
     let named = |name| [call[0], call[1], ("mcp-name", name)];
-    let cases: Vec<(&str, Value, Vec<(&str, &str)>, u16, i64)> = vec![
+    let cases: Vec<Case<'_>> = vec![
         ("tools/list", json!({}), good.to_vec(), 400, -32602),
         ("tools/list", json!({ "_meta": {} }), good.to_vec(), 400, -32602),
         (

@@ -213,7 +213,7 @@ async fn metrics_name_the_servers_and_count_their_calls() {
         r#"portico_gateway_calls_in_flight{namespace="shop",server="raw"} 0"#,
         r#"portico_gateway_catalog_tools{namespace="shop",server="raw"} 2"#,
         r#"portico_gateway_backend_state{namespace="shop",server="raw",state="connected"} 1"#,
-        r#"portico_gateway_backend_sessions 1"#,
+        r"portico_gateway_backend_sessions 1",
     ];
     eventually("all metrics are there", async || {
         let (_, text) = gateway.get("/metrics").await;

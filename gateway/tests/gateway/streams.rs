@@ -6,7 +6,7 @@ use serde_json::json;
 use super::real_server::RealServer;
 use super::support::{Events, TestGateway, server};
 
-fn listen(gateway: &TestGateway, filter: serde_json::Value) -> reqwest::RequestBuilder {
+fn listen(gateway: &TestGateway, filter: &serde_json::Value) -> reqwest::RequestBuilder {
     gateway.modern_request("subscriptions/listen", json!({ "notifications": filter }))
 }
 
@@ -18,7 +18,7 @@ async fn a_changed_list_reaches_an_open_stream_of_each_era() {
     let client = gateway.legacy("2025-06-18").await;
     let mut legacy = client.stream().await;
     let wanted = json!({ "toolsListChanged": true, "resourceSubscriptions": ["shop://hours"] });
-    let mut modern = Events::of(listen(&gateway, wanted).send().await.unwrap());
+    let mut modern = Events::of(listen(&gateway, &wanted).send().await.unwrap());
     let acknowledged = modern.next().await.unwrap();
     assert_eq!(acknowledged["method"], "notifications/subscriptions/acknowledged");
     assert_eq!(acknowledged["params"]["notifications"], json!({ "toolsListChanged": true }));
@@ -35,19 +35,19 @@ async fn a_subscriber_hears_only_what_it_asked_for() {
     let real = RealServer::start(&["echo"]).await;
     let gateway = TestGateway::start(vec![server("real", &[&real.url()])]).await;
     gateway.until_tools(&["echo"]).await;
-    let prompts = listen(&gateway, json!({ "promptsListChanged": true }));
+    let prompts = listen(&gateway, &json!({ "promptsListChanged": true }));
     let mut prompts = Events::of(prompts.send().await.unwrap());
     prompts.next().await.unwrap();
     real.set_tools(&["new"]).await;
     gateway.until_tools(&["new"]).await;
-    gateway.servers.send(Default::default()).unwrap();
+    gateway.servers.send(std::sync::Arc::default()).unwrap();
     assert_eq!(prompts.next().await.unwrap()["method"], "notifications/prompts/list_changed");
 }
 
 #[tokio::test]
 async fn at_the_end_a_subscription_is_closed_with_a_result() {
     let mut gateway = TestGateway::start(vec![]).await;
-    let mut events = Events::of(listen(&gateway, json!({})).send().await.unwrap());
+    let mut events = Events::of(listen(&gateway, &json!({})).send().await.unwrap());
     events.next().await.unwrap();
     gateway.stop();
     let last = events.next().await.unwrap();
@@ -61,11 +61,11 @@ async fn open_streams_are_bounded() {
     let gateway = TestGateway::with(Options { max_streams: 1, ..Options::default() }, vec![]).await;
     let client = gateway.legacy("2025-11-25").await;
     let first = client.stream().await;
-    let refused = listen(&gateway, json!({})).send().await.unwrap();
+    let refused = listen(&gateway, &json!({})).send().await.unwrap();
     assert_eq!(refused.status(), 503);
     drop(first);
     super::support::eventually("the place is free again", async || {
-        listen(&gateway, json!({})).send().await.unwrap().status() == 200
+        listen(&gateway, &json!({})).send().await.unwrap().status() == 200
     })
     .await;
 }

@@ -82,7 +82,7 @@ pub(crate) fn read_file(area: &Area, request: &ReadRequest) -> Result<Answer, To
     }
     let target = area.find(&request.path)?;
     let piece = if lines { by_lines(area, &target, request)? } else { by_bytes(area, &target, request)? };
-    answer(&target, piece)
+    answer(&target, &piece)
 }
 
 /// The whole file, within the limit.
@@ -213,7 +213,7 @@ impl Lines {
     }
 }
 
-fn answer(target: &Target, piece: Piece) -> Result<Answer, ToolError> {
+fn answer(target: &Target, piece: &Piece) -> Result<Answer, ToolError> {
     let length = piece.bytes.len() as u64;
     let text = as_text(&piece.bytes);
     let media_type = media_type(&target.relative);

@@ -95,8 +95,9 @@ impl<'a> Environment<'a> {
 
     /// A secret from `variable`, or from the file that `variable` with `_FILE` behind it names.
     pub fn secret(&self, variable: &str, mend: &str) -> Result<Secret, ConfigError> {
-        self.optional_secret(variable)?
-            .ok_or_else(|| ConfigError::new(variable, "is not set", format!("{mend}, or set {variable}_FILE")))
+        self.optional_secret(variable)?.ok_or_else(|| {
+            ConfigError::new(variable, "is not set", format!("{mend}, or set {variable}_FILE"))
+        })
     }
 
     /// As [`Environment::secret`]; `None` where neither variable is set.

@@ -82,7 +82,11 @@ impl Metrics {
             self.durations.clone(),
         );
         registry.register("tool_calls_in_flight", "Tool calls running now", self.in_flight.clone());
-        registry.register("upstream_requests", "Requests to the upstream API by class", self.upstream.clone());
+        registry.register(
+            "upstream_requests",
+            "Requests to the upstream API by class",
+            self.upstream.clone(),
+        );
         registry.register_with_unit(
             "upstream_request_duration",
             "Time an upstream request took",

@@ -38,7 +38,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// Time that connections get to close after the calls have ended.
 const CLOSE: Duration = Duration::from_secs(5);
 /// A session without a message for this long is dropped. Open streams do not count as messages.
-const SESSION_IDLE: Duration = Duration::from_secs(3600);
+const SESSION_IDLE: Duration = Duration::from_hours(1);
 /// The first revision without sessions; revisions are dates, so they compare as text.
 const SESSIONLESS: &[u8] = b"2026-07-28";
 /// Sessions kept at once; a session takes some 60 KiB.
@@ -96,9 +96,8 @@ pub async fn serve<H: ServerHandler + Clone>(
 ) -> Result<(), Error> {
     match transport {
         Transport::Http(address) => {
-            let listener = TcpListener::bind(address)
-                .await
-                .map_err(|source| Error::Listen { address, source })?;
+            let listener =
+                TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
             serve_on(listener, handler, serving, stop).await
         }
         Transport::Stdio => serve_stdio(handler, serving, stop).await,

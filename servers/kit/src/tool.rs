@@ -99,7 +99,9 @@ impl ToolError {
 
     fn data(&self) -> Value {
         match self {
-            Self::Invalid { field, .. } => json!({ "code": self.code(), "class": "validation", "field": field }),
+            Self::Invalid { field, .. } => {
+                json!({ "code": self.code(), "class": "validation", "field": field })
+            }
             Self::Refused(_) => json!({ "code": self.code(), "class": "refused" }),
             Self::Internal(_) => json!({ "code": self.code(), "class": "internal" }),
             Self::Upstream(error) => error.data(),

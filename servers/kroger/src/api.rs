@@ -20,9 +20,9 @@ const PRODUCTS_A_DAY: u64 = 10_000;
 const PLACES_A_DAY: u64 = 1_600;
 /// Answers kept at most, of each kind.
 const KEPT: u64 = 1_000;
-const PRODUCTS_KEPT_FOR: Duration = Duration::from_secs(300);
-const STORES_KEPT_FOR: Duration = Duration::from_secs(600);
-const DEPARTMENTS_KEPT_FOR: Duration = Duration::from_secs(24 * 3600);
+const PRODUCTS_KEPT_FOR: Duration = Duration::from_mins(5);
+const STORES_KEPT_FOR: Duration = Duration::from_mins(10);
+const DEPARTMENTS_KEPT_FOR: Duration = Duration::from_hours(24);
 
 /// Query parameters, which are also the cache's key.
 pub(crate) type Query = Vec<(&'static str, String)>;

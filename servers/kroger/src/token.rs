@@ -10,7 +10,7 @@ use serde::Deserialize;
 use tokio::{sync::Mutex, time::Instant};
 
 /// A token is renewed this long before it ends, or after half of its life if that is shorter.
-const EARLY: Duration = Duration::from_secs(60);
+const EARLY: Duration = Duration::from_mins(1);
 /// Callers that waited for a fetch that failed get its error for this long, rather than fetch in turn.
 const FAILURE_KEPT: Duration = Duration::from_secs(1);
 /// Longest life that is believed.

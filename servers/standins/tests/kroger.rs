@@ -176,8 +176,9 @@ async fn stores_are_found_near_a_place_nearest_first_and_by_department() {
     let standin = standin().await;
     let (_, near) = standin.get("/v1/locations?filter.zipCode.near=45202&filter.radiusInMiles=15").await;
     assert_eq!(near["data"][0]["locationId"], "01400413");
-    let (_, fuel) =
-        standin.get("/v1/locations?filter.zipCode.near=45202&filter.radiusInMiles=15&filter.department=94").await;
+    let (_, fuel) = standin
+        .get("/v1/locations?filter.zipCode.near=45202&filter.radiusInMiles=15&filter.department=94")
+        .await;
     let fuel = fuel["data"].as_array().unwrap();
     assert!(!fuel.is_empty() && fuel.len() < near["data"].as_array().unwrap().len());
     let (_, point) = standin.get("/v1/locations?filter.latLong.near=45.51,-122.62&filter.limit=1").await;
@@ -188,8 +189,14 @@ async fn stores_are_found_near_a_place_nearest_first_and_by_department() {
 
 #[rstest]
 #[case("filter.zipCode.near=4520", "Field 'filter.zipCode.near' must 5 digits")]
-#[case("filter.latLong.near=91,0", "Field 'filter.latLong.near' improper coordinate location, must be on Earth")]
-#[case("filter.zipCode.near=45202&filter.radiusInMiles=101", "Field 'filter.radiusInMiles' outside of distance limits, distance range is 1 - 100 miles.")]
+#[case(
+    "filter.latLong.near=91,0",
+    "Field 'filter.latLong.near' improper coordinate location, must be on Earth"
+)]
+#[case(
+    "filter.zipCode.near=45202&filter.radiusInMiles=101",
+    "Field 'filter.radiusInMiles' outside of distance limits, distance range is 1 - 100 miles."
+)]
 #[case("filter.limit=201", "Field 'limit' must be a number between 1 and 200 (inclusive)")]
 #[case("filter.locationId=1", "Field 'locationId' must have a length of 8 characters")]
 #[case("filter.department=ZZ", "Field 'filter.department' contains invalid department ID(s)")]
@@ -230,7 +237,9 @@ async fn an_application_token_opens_no_cart() {
 #[tokio::test]
 async fn a_fault_strikes_its_path_as_often_as_asked_and_requests_are_counted() {
     let standin = standin().await;
-    standin.switch(json!({"path": "/v1/products", "kind": "status", "status": 503, "form": "html", "times": 1})).await;
+    standin
+        .switch(json!({"path": "/v1/products", "kind": "status", "status": 503, "form": "html", "times": 1}))
+        .await;
     assert_eq!(standin.get("/v1/chains").await.0, 200);
     assert_eq!(standin.get("/v1/products?filter.term=milk").await.0, 503);
     assert_eq!(standin.get("/v1/products?filter.term=milk").await.0, 200);

@@ -18,7 +18,10 @@ pub struct Clusters {
 impl Clusters {
     /// Builds the cluster's programs unless they are in the cache, and starts one cluster of each level.
     pub fn start() -> Result<Self, String> {
-        step("programs of the test cluster (minutes the first time)", Command::new(built("cluster")).arg("build"))?;
+        step(
+            "programs of the test cluster (minutes the first time)",
+            Command::new(built("cluster")).arg("build"),
+        )?;
         let mut clusters = Self { running: Vec::new() };
         for level in LEVELS {
             eprintln!("==> start a cluster of level {level}");
@@ -35,7 +38,8 @@ impl Clusters {
 }
 
 fn start(level: &str) -> Result<(Child, PathBuf), String> {
-    let failed = |error: &dyn std::fmt::Display| format!("the cluster of level {level} did not start: {error}");
+    let failed =
+        |error: &dyn std::fmt::Display| format!("the cluster of level {level} did not start: {error}");
     let mut child = Command::new(built("cluster"))
         .args(["up", "--level", level])
         .stdin(Stdio::piped())

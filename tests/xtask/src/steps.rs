@@ -31,7 +31,9 @@ pub fn cargo(arguments: &[&str]) -> Command {
 pub fn step(name: &str, command: &mut Command) -> Result<(), String> {
     eprintln!("==> {name}");
     let begin = Instant::now();
-    let status = command.status().map_err(|error| format!("{name}: {:?} cannot be started: {error}", command.get_program()))?;
+    let status = command
+        .status()
+        .map_err(|error| format!("{name}: {:?} cannot be started: {error}", command.get_program()))?;
     let took = begin.elapsed().as_secs();
     if status.success() {
         eprintln!("    {name}: done in {took} s");

@@ -15,7 +15,8 @@ const PROGRAM: &str = "PORTICO_BIN";
 
 /// Runs the tests whose names contain one of `arguments`; all if there is none.
 pub fn run(arguments: &[String]) -> Result<(), String> {
-    let (options, filters): (Vec<&String>, Vec<&String>) = arguments.iter().partition(|text| text.starts_with("--"));
+    let (options, filters): (Vec<&String>, Vec<&String>) =
+        arguments.iter().partition(|text| text.starts_with("--"));
     let without = match options.as_slice() {
         [] => false,
         [only] if *only == "--no-cluster" => true,

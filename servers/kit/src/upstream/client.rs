@@ -176,7 +176,11 @@ impl Answer {
     /// The body as JSON of a known shape.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
         serde_json::from_slice(&self.body).map_err(|error| {
-            Error::new(self.api, Class::Malformed, format!("the answer does not have the expected form ({error})"))
+            Error::new(
+                self.api,
+                Class::Malformed,
+                format!("the answer does not have the expected form ({error})"),
+            )
         })
     }
 }
@@ -232,9 +236,9 @@ impl Client {
             .retry(backoff)
             .when(|error| error.class().is_transient())
             .adjust(|error, wait| wait_within(error, wait, limit));
-        tokio::time::timeout(limit, sending)
-            .await
-            .unwrap_or_else(|_| Err(self.error(Class::Timeout, format!("no answer within {} s", limit.as_secs()))))
+        tokio::time::timeout(limit, sending).await.unwrap_or_else(|_| {
+            Err(self.error(Class::Timeout, format!("no answer within {} s", limit.as_secs())))
+        })
     }
 
     fn error(&self, class: Class, reason: impl Into<String>) -> Error {
@@ -260,7 +264,7 @@ impl Client {
     async fn wait_for_turn(&self) -> Result<(), Error> {
         tokio::time::timeout(self.policy.attempt_timeout, self.limiter.until_ready()).await.map_err(|_| {
             self.error(Class::RateLimited, format!("more than {} requests a minute", self.policy.per_minute))
-                .retry_after(Some(Duration::from_secs(60)))
+                .retry_after(Some(Duration::from_mins(1)))
         })
     }
 

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::time::Instant;
 
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const DAY: Duration = Duration::from_hours(24);
 
 /// Requests of one process in a window of 24 hours that opens with its first request.
 #[derive(Debug)]
@@ -70,10 +70,10 @@ mod tests {
     async fn a_used_up_day_opens_again_24_hours_after_its_first_request() {
         let quota = DailyQuota::new(2);
         assert_eq!(quota.take(), Taken::Granted { used: 1, warn: false });
-        tokio::time::advance(Duration::from_secs(3600)).await;
+        tokio::time::advance(Duration::from_hours(1)).await;
         assert_eq!(quota.take(), Taken::Granted { used: 2, warn: true });
-        assert_eq!(quota.take(), Taken::Exhausted(DAY.checked_sub(Duration::from_secs(3600)).unwrap()));
-        tokio::time::advance(DAY.checked_sub(Duration::from_secs(3600)).unwrap()).await;
+        assert_eq!(quota.take(), Taken::Exhausted(DAY.checked_sub(Duration::from_hours(1)).unwrap()));
+        tokio::time::advance(DAY.checked_sub(Duration::from_hours(1)).unwrap()).await;
         assert_eq!(quota.take(), Taken::Granted { used: 1, warn: false });
     }
 }

@@ -116,8 +116,11 @@ impl Control {
     fn count(&self, method: &str, path: &str) -> bool {
         let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
         let group = group(path);
-        let served: u64 =
-            requests.iter().filter(|(key, _)| key.split(' ').nth(1).map(self::group) == Some(group)).map(|(_, n)| n).sum();
+        let served: u64 = requests
+            .iter()
+            .filter(|(key, _)| key.split(' ').nth(1).map(self::group) == Some(group))
+            .map(|(_, n)| n)
+            .sum();
         *requests.entry(format!("{method} {path}")).or_default() += 1;
         let limit = self.settings.daily_limit.load(Ordering::Relaxed);
         limit > 0 && group != "connect" && served >= limit
@@ -200,7 +203,7 @@ pub(crate) async fn intervene(State(standin): State<Shared>, request: Request, n
             tokio::time::sleep(Duration::from_millis(milliseconds)).await;
             next.run(request).await
         }
-        Some(Kind::Drop) => dropped(next.run(request).await),
+        Some(Kind::Drop) => dropped(&next.run(request).await),
         Some(Kind::Status { status, form }) => failed(status, form),
         Some(Kind::Malformed) => malformed(),
         Some(Kind::RateLimit { retry_after }) => reply::too_many(retry_after),
@@ -226,7 +229,7 @@ fn malformed() -> Response {
 }
 
 /// A body that promises a length and fails before its first byte: the server then closes the connection.
-fn dropped(served: Response) -> Response {
+fn dropped(served: &Response) -> Response {
     let status = served.status();
     let broken = futures::stream::once(async { Err::<Bytes, _>(std::io::Error::other("dropped")) });
     (status, [(header::CONTENT_LENGTH, "64")], Body::from_stream(broken)).into_response()

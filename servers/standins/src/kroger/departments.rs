@@ -49,10 +49,8 @@ pub(crate) async fn chains(State(standin): State<Shared>) -> Response {
 
 /// `GET /v1/chains/{name}`.
 pub(crate) async fn chain(State(standin): State<Shared>, Path(name): Path<String>) -> Response {
-    find(&standin.catalogue.chains, "name", &name).map_or_else(
-        || reply::empty(StatusCode::NOT_FOUND),
-        |chain| reply::data(chain.clone(), json!({})),
-    )
+    find(&standin.catalogue.chains, "name", &name)
+        .map_or_else(|| reply::empty(StatusCode::NOT_FOUND), |chain| reply::data(chain.clone(), json!({})))
 }
 
 /// `HEAD /v1/chains/{name}`.

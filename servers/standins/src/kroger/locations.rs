@@ -128,8 +128,7 @@ fn bounded(text: Option<&str>, max: u32, default: u32, reason: Refusal) -> Resul
 }
 
 fn radius(filters: &Filters) -> Result<f64, Refusal> {
-    let reason =
-        "Field 'filter.radiusInMiles' outside of distance limits, distance range is 1 - 100 miles.";
+    let reason = "Field 'filter.radiusInMiles' outside of distance limits, distance range is 1 - 100 miles.";
     bounded(filters.radius.as_deref(), 100, 10, reason).map(f64::from)
 }
 
@@ -140,7 +139,8 @@ fn limit(filters: &Filters) -> Result<usize, Refusal> {
 
 fn departments<'a>(catalogue: &Catalogue, filters: &'a Filters) -> Result<Vec<&'a str>, Refusal> {
     let ids: Vec<&str> = list(filters.departments.as_deref());
-    let known = |id: &&str| catalogue.departments.iter().any(|department| text(department, "departmentId") == *id);
+    let known =
+        |id: &&str| catalogue.departments.iter().any(|department| text(department, "departmentId") == *id);
     if ids.iter().all(known) {
         return Ok(ids);
     }

@@ -82,9 +82,8 @@ pub(crate) type Shared = Arc<Standin>;
 
 /// Serves the stand-in with the credentials of the environment until `stop` is cancelled.
 pub async fn run(listen: SocketAddr, stop: CancellationToken) -> Result<(), Error> {
-    let listener = TcpListener::bind(listen)
-        .await
-        .map_err(|source| Error::Listen { address: listen, source })?;
+    let listener =
+        TcpListener::bind(listen).await.map_err(|source| Error::Listen { address: listen, source })?;
     let credentials = Credentials::from_env(&|name| std::env::var(name).ok());
     run_on(listener, credentials, stop).await
 }
@@ -97,10 +96,7 @@ pub async fn run_on(
 ) -> Result<(), Error> {
     let app = router(credentials)?;
     tracing::info!(address = ?listener.local_addr().ok(), "serving the Kroger stand-in");
-    axum::serve(listener, app)
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await
-        .map_err(Error::Http)
+    axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned()).await.map_err(Error::Http)
 }
 
 /// All routes, with state of their own.

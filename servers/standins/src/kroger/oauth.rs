@@ -37,7 +37,8 @@ impl Tokens {
     fn issue(&self, scopes: Vec<String>, life: Duration) -> String {
         let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if tokens.len() >= MAX_TOKENS
-            && let Some(oldest) = tokens.iter().min_by_key(|(_, grant)| grant.expires).map(|(id, _)| id.clone())
+            && let Some(oldest) =
+                tokens.iter().min_by_key(|(_, grant)| grant.expires).map(|(id, _)| id.clone())
         {
             tokens.remove(&oldest);
         }
