@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use portico_crds::mcp_server::Transport;
 use portico_gateway::{ServerReport, ServerState, source::Server};
 use serde::Serialize;
 
@@ -50,14 +51,25 @@ pub struct Row {
     pub pid: Option<i32>,
 }
 
+/// What can be seen of a process.
+#[derive(Clone, Debug)]
+pub struct Seen<'a> {
+    /// How it does.
+    pub status: &'a Status,
+    /// Its port.
+    pub port: u16,
+    /// The last it said.
+    pub last_words: Option<String>,
+}
+
 /// Everything that a state follows from.
 pub struct Scene<'a> {
     /// The folder.
     pub objects: &'a Objects,
     /// What becomes of it.
     pub plan: &'a Plan,
-    /// Status and port of each process.
-    pub processes: BTreeMap<&'a Id, (&'a Status, u16)>,
+    /// The processes.
+    pub processes: BTreeMap<&'a Id, Seen<'a>>,
     /// What the gateway says.
     pub reports: &'a [ServerReport],
 }
@@ -73,7 +85,7 @@ impl Scene<'_> {
             let (server, _) = self.objects.servers.get(key)?;
             let endpoint = match (fate, self.processes.get(id)) {
                 (Fate::Elsewhere(url), _) => Some(url.clone()),
-                (_, Some((Status::Serving { .. }, port))) => {
+                (_, Some(Seen { status: Status::Serving { .. }, port, .. })) => {
                     Some(format!("http://127.0.0.1:{port}{}", server.spec.path))
                 }
                 (_, Some(_)) => None,
@@ -97,9 +109,9 @@ impl Scene<'_> {
             }
             (Fate::Elsewhere(_), _) => self.connection(id.key(), None),
             (Fate::Run(_), None) => plain(State::Starting, None),
-            (fate, Some((status, _))) => {
-                let mut row = self.process(id, status);
-                if let Fate::Blocked(reason) = fate {
+            (fate, Some(seen)) => {
+                let mut row = self.process(id, seen.status);
+                if let (Fate::Blocked(reason), State::Ready) = (fate, row.state) {
                     row.reason = Some(format!("runs on as it was: {reason}"));
                 }
                 row
@@ -129,9 +141,20 @@ impl Scene<'_> {
         match report.map(|report| &report.state) {
             Some(ServerState::Connected) => Row { state: State::Ready, tools, reason: None, pid },
             Some(ServerState::Failing { reason }) => {
-                Row { state: State::Failed, tools, reason: Some(reason.clone()), pid }
+                Row { state: State::Failed, tools, reason: Some(self.explained(key, reason)), pid }
             }
             _ => Row { state: State::Starting, tools, reason: self.patience(key), pid },
+        }
+    }
+
+    /// Behind the bridge the process that fails is the server itself, and what it said last is why.
+    fn explained(&self, key: &Key, reason: &str) -> String {
+        let is_bridged =
+            self.objects.servers.get(key).is_some_and(|(of, _)| of.spec.transport() == Transport::Stdio);
+        let seen = self.processes.get(&Id::Server(key.clone())).filter(|_| is_bridged);
+        match seen.and_then(|seen| seen.last_words.as_deref()) {
+            Some(words) => format!("{reason}: {}", words.strip_prefix("[command] ").unwrap_or(words)),
+            None => reason.to_owned(),
         }
     }
 
@@ -212,7 +235,8 @@ mod tests {
 
     fn look(fate: Fate, status: Option<&Status>, reports: &[ServerReport]) -> (Row, Option<Vec<String>>) {
         let (objects, plan, id) = (objects(), Plan::from([(id(), fate)]), id());
-        let processes = status.map(|status| (&id, (status, 7))).into_iter().collect();
+        let seen = |status| Seen { status, port: 7, last_words: Some("[command] out of cheese".into()) };
+        let processes = status.map(|status| (&id, seen(status))).into_iter().collect();
         let scene = Scene { objects: &objects, plan: &plan, processes, reports };
         let urls = |server: &Server| server.endpoints.iter().map(|place| place.url.clone()).collect();
         (scene.rows().remove(&id).unwrap(), scene.servers().first().map(urls))
@@ -229,7 +253,7 @@ mod tests {
         assert!(row.reason.unwrap().contains("fetched"));
         let failing = ServerState::Failing { reason: "no".into() };
         let (row, _) = look(run(), Some(&serving), &[report(failing, 3)]);
-        assert_eq!((row.state, row.reason.as_deref()), (State::Failed, Some("no")));
+        assert_eq!((row.state, row.reason.as_deref()), (State::Failed, Some("no: out of cheese")));
     }
 
     #[test]

@@ -5,9 +5,10 @@ use std::{collections::BTreeMap, fs, future::Future, path::PathBuf, pin::Pin};
 use futures::future::join_all;
 use tokio::sync::mpsc;
 
+use super::board::Seen;
 use crate::{
     plan::{Command, Fate, Id, Plan},
-    process::{Keeper, Output, Policy, Process, Status},
+    process::{Keeper, Output, Policy, Process, Status, telling},
 };
 
 type End = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -109,14 +110,11 @@ impl Fleet {
         }
     }
 
-    /// How a workload's process does, if it has one.
-    pub fn status(&self, id: &Id) -> Option<&Status> {
-        self.members.get(id).map(|member| &member.status)
-    }
-
-    /// The port of a workload's process, if it has one.
-    pub fn port(&self, id: &Id) -> Option<u16> {
-        self.members.get(id).map(|member| member.command.port)
+    /// What can be seen of a workload's process, if it has one.
+    pub fn seen(&self, id: &Id) -> Option<Seen<'_>> {
+        let member = self.members.get(id)?;
+        let last_words = telling(&member.process.last_lines());
+        Some(Seen { status: &member.status, port: member.command.port, last_words })
     }
 
     /// The last lines of a workload's process.

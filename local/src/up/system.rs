@@ -163,7 +163,7 @@ impl System {
     /// Tells the gateway and the reader what is different.
     fn refresh(&mut self) {
         let reports = Arc::clone(&self.reports.borrow_and_update());
-        let process = |id| Some((id, (self.fleet.status(id)?, self.fleet.port(id)?)));
+        let process = |id| Some((id, self.fleet.seen(id)?));
         let scene = Scene {
             objects: &self.objects,
             plan: &self.plan,
