@@ -1,6 +1,6 @@
 //! What `check` takes and what it refuses, and with which words.
 
-use portico_crds::check::check;
+use portico_crds::check::{check, without_nulls};
 use serde_json::{Value, json};
 
 fn server(spec: &Value) -> Value {
@@ -160,9 +160,19 @@ fn wrong_types_are_named_in_plain_words() {
         "spec.env[0].value: must be text, not the number 1; text needs quotes",
     );
     refused(&with("env", &json!({"A": "1"})), "spec.env: must be a list, not a map of fields");
-    refused(&with("gpu", &Value::Null), "spec.gpu: must be a map of fields, not empty (null)");
+    refused(&with("gpu", &json!([])), "spec.gpu: must be a map of fields, not a list");
     refused(&with("path", &json!(true)), "spec.path: must be text, not the truth value true");
     refused(&with("podTemplate", &json!("x")), "must be a map of fields");
+}
+
+#[test]
+fn null_counts_as_absent_but_not_in_a_list() {
+    accepted(&with("gpu", &Value::Null));
+    accepted(&with("env", &Value::Null));
+    refused(&with("source", &Value::Null), "spec.source: is required");
+    refused(&with("env", &json!([null])), "spec.env[0]: must be a map of fields, not empty (null)");
+    let patch = with("podTemplate", &json!({"spec": {"affinity": null}}));
+    assert_eq!(without_nulls(&patch), patch, "a null in a patch takes a field away");
 }
 
 #[test]

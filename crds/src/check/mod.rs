@@ -54,17 +54,32 @@ fn kinds(definition: crate::CustomResourceDefinition) -> Vec<Kind> {
 /// Rules are tried only on a manifest that fits the schema, as the API server does.
 #[must_use]
 pub fn check(manifest: &Value) -> Option<Vec<Fault>> {
-    let text = |field: &str| manifest.get(field).and_then(Value::as_str).unwrap_or_default();
-    let kind =
-        KINDS.iter().find(|kind| kind.api_version == text("apiVersion") && kind.kind == text("kind"))?;
+    let kind = kind_of(manifest)?;
     let mut faults = check_metadata(manifest);
-    faults.extend(check_schema(&kind.schema, manifest, Strictness::CustomResource));
+    let manifest = without_nulls(manifest);
+    faults.extend(check_schema(&kind.schema, &manifest, Strictness::CustomResource));
     if faults.is_empty() {
-        faults.extend(check_rules(&kind.rules, manifest));
+        faults.extend(check_rules(&kind.rules, &manifest));
     }
     faults.sort();
     faults.dedup();
     Some(faults)
+}
+
+fn kind_of(manifest: &Value) -> Option<&'static Kind> {
+    let text = |field: &str| manifest.get(field).and_then(Value::as_str).unwrap_or_default();
+    KINDS.iter().find(|kind| kind.api_version == text("apiVersion") && kind.kind == text("kind"))
+}
+
+/// The manifest as the API server reads it: a field of Portico's kinds that is null counts as absent, since none may
+/// be null. In what is passed on to Kubernetes as it is, such as `podTemplate`, and in other kinds nulls stay.
+#[must_use]
+pub fn without_nulls(manifest: &Value) -> Value {
+    let mut manifest = manifest.clone();
+    if let Some(kind) = kind_of(&manifest) {
+        schema::drop_nulls(&kind.schema, &mut manifest);
+    }
+    manifest
 }
 
 /// The group that Portico's kinds are in, with what a person may have meant.

@@ -18,7 +18,7 @@ const ENVELOPE: [&str; 3] = ["apiVersion", "kind", "metadata"];
 /// How strict the API server is with a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strictness {
-    /// A custom resource: null is a value of its own, and no field takes it.
+    /// A custom resource: null in a list is a value of its own, and no list takes it.
     CustomResource,
     /// A kind that is compiled into the API server: null means absent.
     BuiltIn,
@@ -213,6 +213,29 @@ impl<'a> Walk<'a> {
         if let Some(most) = most.filter(|most| size as u64 > *most) {
             self.add(path, format!("has {size} {what}; at most {most} are allowed"));
         }
+    }
+}
+
+/// Takes away the fields that the schema knows and that are null.
+pub(super) fn drop_nulls(schema: &Value, value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            let field_schema = |name: &str| {
+                let own = schema.get("properties").and_then(|properties| properties.get(name));
+                own.or_else(|| schema.get("additionalProperties").filter(|rest| rest.is_object()))
+            };
+            fields.retain(|name, field| !field.is_null() || field_schema(name).is_none());
+            for (name, field) in fields {
+                if let Some(schema) = field_schema(name) {
+                    drop_nulls(schema, field);
+                }
+            }
+        }
+        Value::Array(items) => {
+            let Some(schema) = schema.get("items") else { return };
+            items.iter_mut().for_each(|item| drop_nulls(schema, item));
+        }
+        _ => {}
     }
 }
 

@@ -271,10 +271,10 @@ pub struct Toleration {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub value: Option<String>,
-    /// Effect of the taint: '`NoSchedule`', '`PreferNoSchedule`' or '`NoExecute`'. Absent: every effect.
+    /// Effect of the taint: 'NoSchedule', 'PreferNoSchedule' or 'NoExecute'. Absent: every effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effect: Option<TaintEffect>,
-    /// Seconds that a pod stays on a node once it gets a '`NoExecute`' taint.
+    /// Seconds that a pod stays on a node once it gets a 'NoExecute' taint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub toleration_seconds: Option<i64>,

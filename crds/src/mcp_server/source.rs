@@ -47,7 +47,7 @@ pub struct Image {
     #[schemars(length(max = 64), inner(length(max = 4096)))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Atomic)]
     pub args: Vec<String>,
-    /// When the image is pulled. Absent: 'Always' for the tag `latest`, else '`IfNotPresent`'.
+    /// When the image is pulled. Absent: 'Always' for the tag `latest`, else 'IfNotPresent'.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull_policy: Option<PullPolicy>,
     /// Names of Secrets with registry credentials.
