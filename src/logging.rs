@@ -27,8 +27,9 @@ fn filter(command: &Command) -> Result<EnvFilter, Failure> {
             EnvFilter::try_new(text.trim()).map_err(|error| Failure::LogLevel(error.to_string()))
         }
         _ if matches!(command, Command::Up(_)) => Ok(EnvFilter::new("off")),
-        // The MCP library tells of every session and of every method a server does not have.
-        _ => Ok(EnvFilter::new("info,rmcp=error")),
+        // The MCP library tells of every session and of every method a server does not have; the Kubernetes client repeats
+        // every failure that whoever called it tells better.
+        _ => Ok(EnvFilter::new("info,rmcp=error,kube_client=off")),
     }
 }
 

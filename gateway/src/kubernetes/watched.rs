@@ -35,11 +35,20 @@ where
             match event {
                 Ok(_) => Some(()),
                 Err(error) => {
-                    let kind = K::plural(&());
-                    tracing::warn!(%error, %kind, "a watch has broken and is begun again; what was seen last stays in force");
+                    let (kind, error) = (K::plural(&()), cause(&error));
+                    tracing::warn!(%kind, error, "a watch has broken and is begun again; what was seen last stays in force");
                     None
                 }
             }
         });
     (store, stream.boxed())
+}
+
+/// The innermost cause, which says what the outer ones only circumscribe.
+fn cause(error: &watcher::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
 }
