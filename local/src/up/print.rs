@@ -74,7 +74,8 @@ impl Printer {
         }
         let text = self.row(id, row, 16);
         self.timed(&text);
-        if row.is_some_and(|row| row.state == State::Failed) {
+        // A single line is in the reason already.
+        if last_lines.len() > 1 && row.is_some_and(|row| row.state == State::Failed) {
             for line in &last_lines[last_lines.len().saturating_sub(SHOWN)..] {
                 self.output(id, line);
             }

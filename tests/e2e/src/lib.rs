@@ -13,7 +13,10 @@ pub const PROGRAM_VARIABLE: &str = "PORTICO_BIN";
 pub fn program() -> PathBuf {
     let named = std::env::var_os(PROGRAM_VARIABLE).map(PathBuf::from);
     let found = named.or_else(beside_the_test).filter(|program| program.is_file());
-    assert!(found.is_some(), "the program is not built: run `cargo build` first, or name it by {PROGRAM_VARIABLE}");
+    assert!(
+        found.is_some(),
+        "the program is not built: run `cargo build` first, or name it by {PROGRAM_VARIABLE}"
+    );
     found.unwrap_or_default()
 }
 

@@ -15,7 +15,7 @@ use tokio::{
 };
 
 /// Longest wait for anything that must happen; a package may have to be fetched by a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The program with a state directory of its own.
 pub fn portico(state: &Path, arguments: &[&str]) -> Command {
@@ -59,7 +59,7 @@ impl Up {
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut up = Self { child, url: String::new(), state, lines };
         let first = up.wait_for(|event| event["kind"] == "gateway").await;
-        up.url = first["url"].as_str().expect("the endpoint is told first").to_owned();
+        up.url = first["url"].as_str().map(ToOwned::to_owned).expect("the endpoint is told first");
         up
     }
 
