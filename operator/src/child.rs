@@ -25,12 +25,26 @@ pub const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// What a kind of child must be able to do.
 pub trait Child:
-    Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned + Send + Sync + 'static
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + Clone
+    + Debug
+    + Serialize
+    + DeserializeOwned
+    + Send
+    + Sync
+    + 'static
 {
 }
 
 impl<K> Child for K where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned + Send + Sync + 'static
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + Serialize
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static
 {
 }
 
@@ -50,6 +64,7 @@ pub struct Children<K: Child> {
 
 impl<K: Child> Children<K> {
     /// Children of kind `K`, read from `cache`.
+    #[must_use]
     pub fn new(client: Client, cache: Store<K>) -> Self {
         Self { client, cache, written: Mutex::default() }
     }
@@ -131,7 +146,9 @@ impl<K: Child> Children<K> {
     async fn write(&self, desired: &K) -> Result<K, Error> {
         let (namespace, name) = (desired.namespace().unwrap_or_default(), desired.name_any());
         let params = PatchParams::apply(FIELD_MANAGER).force();
-        let mut live = self.call("apply", &name, self.api(&namespace).patch(&name, &params, &Patch::Apply(desired))).await?;
+        let mut live = self
+            .call("apply", &name, self.api(&namespace).patch(&name, &params, &Patch::Apply(desired)))
+            .await?;
         live.managed_fields_mut().clear();
         Ok(live)
     }
@@ -144,7 +161,9 @@ impl<K: Child> Children<K> {
     ) -> Result<T, Error> {
         let object = || format!("{} '{name}'", K::kind(&()));
         match tokio::time::timeout(CALL_TIMEOUT, call).await {
-            Ok(answer) => answer.map_err(|source| Error::Api { verb, object: object(), source: Box::new(source) }),
+            Ok(answer) => {
+                answer.map_err(|source| Error::Api { verb, object: object(), source: Box::new(source) })
+            }
             Err(_) => Err(Error::Timeout { verb, object: object() }),
         }
     }
@@ -160,12 +179,17 @@ impl<K: Child> Children<K> {
 
 /// Resource versions of one cluster can be compared as numbers (KEP-5504).
 fn is_newer<K: Resource>(one: &K, other: &K) -> bool {
-    let version = |object: &K| object.meta().resource_version.as_ref().and_then(|text| text.parse::<u64>().ok());
+    let version =
+        |object: &K| object.meta().resource_version.as_ref().and_then(|text| text.parse::<u64>().ok());
     one.meta().uid == other.meta().uid && version(one) > version(other)
 }
 
 fn controller<K: Resource>(object: &K) -> Option<&str> {
-    object.owner_references().iter().find(|owner| owner.controller == Some(true)).map(|owner| owner.uid.as_str())
+    object
+        .owner_references()
+        .iter()
+        .find(|owner| owner.controller == Some(true))
+        .map(|owner| owner.uid.as_str())
 }
 
 fn digest<K: Serialize>(object: &K) -> u64 {

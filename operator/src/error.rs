@@ -6,7 +6,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum Error {
     /// The API server refused or could not be reached.
-    #[error("cannot {verb} {object}: {source}")]
+    #[error("cannot {verb} {object}: {}", words(source))]
     Api {
         /// What was asked.
         verb: &'static str,
@@ -84,10 +84,24 @@ impl Error {
         }
     }
 
+    /// Whether trying again soon will not help: somebody has to change something, so a condition says it.
+    #[must_use]
+    pub fn is_lasting(&self) -> bool {
+        matches!(self.class(), Class::Conflict | Class::Denied | Class::Invalid)
+    }
+
     /// Whether the object that was written to is not there (any more), or is another one by now.
     #[must_use]
     pub fn is_gone(&self) -> bool {
         matches!(self, Self::Api { source, .. } if matches!(code(source), Some(404 | 409)))
+    }
+}
+
+/// What the API server said, without what the client puts around it.
+fn words(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) if !status.message.is_empty() => status.message.clone(),
+        other => other.to_string(),
     }
 }
 

@@ -9,10 +9,7 @@ use k8s_openapi::{
     api::coordination::v1::{Lease, LeaseSpec},
     apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta},
 };
-use kube::{
-    Api, Client,
-    api::PostParams,
-};
+use kube::{Api, Client, api::PostParams};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -87,7 +84,9 @@ impl Election {
             match self.attempt().await {
                 Ok(true) => return,
                 Ok(false) => {}
-                Err(error) => tracing::warn!(%error, lease = self.claim.name, "cannot take part in the election"),
+                Err(error) => {
+                    tracing::warn!(%error, lease = self.claim.name, "cannot take part in the election");
+                }
             }
             sleep(RETRY).await;
         }
@@ -163,7 +162,11 @@ impl Election {
         let now = MicroTime(Timestamp::now());
         let changes = old.holder_identity != holder;
         let metadata = before.map_or_else(
-            || ObjectMeta { name: Some(self.claim.name.clone()), namespace: Some(self.claim.namespace.clone()), ..ObjectMeta::default() },
+            || ObjectMeta {
+                name: Some(self.claim.name.clone()),
+                namespace: Some(self.claim.namespace.clone()),
+                ..ObjectMeta::default()
+            },
             |lease| lease.metadata,
         );
         let spec = LeaseSpec {
@@ -188,10 +191,16 @@ impl Election {
         Ok(())
     }
 
-    async fn call<T>(&self, verb: &'static str, call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Error> {
+    async fn call<T>(
+        &self,
+        verb: &'static str,
+        call: impl Future<Output = Result<T, kube::Error>>,
+    ) -> Result<T, Error> {
         let object = || format!("Lease '{}'", self.claim.name);
         match timeout(RETRY * 2, call).await {
-            Ok(answer) => answer.map_err(|source| Error::Api { verb, object: object(), source: Box::new(source) }),
+            Ok(answer) => {
+                answer.map_err(|source| Error::Api { verb, object: object(), source: Box::new(source) })
+            }
             Err(_) => Err(Error::Timeout { verb, object: object() }),
         }
     }

@@ -83,8 +83,14 @@ mod tests {
         metrics.pass("McpServer", Some(Class::Denied), Duration::from_millis(3));
         metrics.leads(true);
         let text = metrics.text();
-        assert!(text.contains(r#"portico_operator_reconciles_total{kind="McpServer",outcome="success"} 1"#), "{text}");
-        assert!(text.contains(r#"portico_operator_reconciles_total{kind="McpServer",outcome="denied"} 1"#), "{text}");
+        assert!(
+            text.contains(r#"portico_operator_reconciles_total{kind="McpServer",outcome="success"} 1"#),
+            "{text}"
+        );
+        assert!(
+            text.contains(r#"portico_operator_reconciles_total{kind="McpServer",outcome="denied"} 1"#),
+            "{text}"
+        );
         assert!(text.contains("portico_operator_leader 1"), "{text}");
     }
 }

@@ -34,9 +34,13 @@ pub struct Options {
 pub async fn run(client: Client, options: Options, shutdown: CancellationToken) -> Result<(), Error> {
     let (metrics, readiness) = (Metrics::default(), Readiness::default());
     let listener = TcpListener::bind(options.listen).await.map_err(|error| {
-        Error::Fatal(format!("cannot listen on {}: {error}; choose another address with --listen", options.listen))
+        Error::Fatal(format!(
+            "cannot listen on {}: {error}; choose another address with --listen",
+            options.listen
+        ))
     })?;
-    let health = tokio::spawn(health::serve(listener, metrics.clone(), readiness.clone(), shutdown.child_token()));
+    let health =
+        tokio::spawn(health::serve(listener, metrics.clone(), readiness.clone(), shutdown.child_token()));
     let ended = lead(client, options, &metrics, &readiness, &shutdown).await;
     readiness.set(false);
     shutdown.cancel();

@@ -16,7 +16,10 @@ use portico_crds::labels;
 use serde::de::DeserializeOwned;
 
 /// What every watched type can do.
-pub trait Watched: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static {}
+pub trait Watched:
+    Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static
+{
+}
 impl<K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static> Watched for K {}
 
 /// Objects as a watch brings them, or why it does not.
@@ -49,6 +52,7 @@ pub fn resources<K: Watched>(api: Api<K>) -> (Store<K>, impl Stream<Item = Resul
     (reader, stream)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the signature of a predicate")]
 fn written_by_people<K: Resource>(object: &K) -> Option<u64> {
     let mut hasher = std::hash::DefaultHasher::new();
     let meta = object.meta();

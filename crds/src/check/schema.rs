@@ -233,7 +233,9 @@ pub(super) fn drop_nulls(schema: &Value, value: &mut Value) {
         }
         Value::Array(items) => {
             let Some(schema) = schema.get("items") else { return };
-            items.iter_mut().for_each(|item| drop_nulls(schema, item));
+            for item in items {
+                drop_nulls(schema, item);
+            }
         }
         _ => {}
     }

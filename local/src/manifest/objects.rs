@@ -7,7 +7,7 @@ use k8s_openapi::api::{
     core::v1::{ConfigMap, Secret, Service},
 };
 use kube::{Resource, ResourceExt as _};
-use portico_crds::McpServer;
+use portico_crds::{McpServer, check::without_nulls};
 use portico_operator::mcp_server::{
     reference::{Content, Kind, References, objects},
     resolve::{config_content, secret_content},
@@ -124,7 +124,7 @@ fn key<K: Resource>(object: &K) -> Key {
 }
 
 fn decode<K: Resource<DynamicType = ()> + DeserializeOwned>(document: &Document) -> Result<K, Problem> {
-    let mut object: K = serde_json::from_value(document.value.clone())
+    let mut object: K = serde_json::from_value(without_nulls(&document.value))
         .map_err(|error| document.problem("", format!("cannot be read as {}: {error}", document.kind().1)))?;
     object.meta_mut().namespace.get_or_insert_with(|| DEFAULT_NAMESPACE.into());
     Ok(object)

@@ -39,8 +39,13 @@ impl Owned {
     ///
     /// What pods need comes before the pods: the policy, so that they are never open; the account and the files, so
     /// that they can start. The workload comes last.
-    pub async fn apply(&self, server: &ValidatedServer, desired: Desired) -> Result<Option<Arc<Deployment>>, Error> {
-        let Desired { service_account, config_map, network_policy, service, disruption_budget, deployment } = desired;
+    pub async fn apply(
+        &self,
+        server: &ValidatedServer,
+        desired: Desired,
+    ) -> Result<Option<Arc<Deployment>>, Error> {
+        let Desired { service_account, config_map, network_policy, service, disruption_budget, deployment } =
+            desired;
         let name = render::child_name(&server.name);
         one(&self.network_policies, server, &name, network_policy).await?;
         one(&self.service_accounts, server, &name, service_account).await?;

@@ -3,8 +3,8 @@
 pub mod apply;
 mod publish;
 pub mod reference;
-pub mod render;
 mod referrers;
+pub mod render;
 pub mod resolve;
 pub mod status;
 pub mod validate;
@@ -13,7 +13,7 @@ mod watches;
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::FutureExt as _;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 use kube::{
     Api, Client, Resource as _, ResourceExt as _,
     api::ListParams,
@@ -42,7 +42,7 @@ pub use watches::{Scope, run};
 pub type Guarded = DeserializeGuard<McpServer>;
 
 /// Everything is looked at again after this time, should a watch have missed something.
-const RECHECK: Duration = Duration::from_secs(600);
+const RECHECK: Duration = Duration::from_mins(10);
 
 /// What one pass works with.
 pub struct Context {
@@ -70,7 +70,8 @@ async fn reconcile(guarded: Arc<Guarded>, context: Arc<Context>) -> Result<Actio
 
 /// What a panic said; the cause is in the log.
 fn words(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    let text =
+        panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     text.unwrap_or("no message").to_owned()
 }
 
@@ -83,24 +84,35 @@ async fn step(guarded: &Guarded, context: &Context) -> Result<Action, Error> {
     }
     context.owned.filled().await?;
     let deployment = context.owned.deployments.current(&namespace, &render::child_name(&server.name_any()));
-    if validate::is_paused(server) {
-        context.publisher.publish(server, &Outcome::Paused { deployment: deployment.as_deref() }).await?;
-        return Ok(Action::await_change());
-    }
-    // Noted before they are read, so that no change between the two goes unseen.
-    context.referrers.note(&namespace, &server.name_any(), reference::objects(&server.spec));
-    let references = resolve::resolve(&context.client, &namespace, &server.spec).await?;
-    match validate::validate(server, &references, &context.settings) {
-        Err(error) => {
-            let outcome = Outcome::Refused { error: &error, deployment: deployment.as_deref() };
-            context.publisher.publish(server, &outcome).await?;
+    let deployment = deployment.as_deref();
+    match context.act(server, deployment).await {
+        Err(error) if error.is_lasting() => {
+            context.publisher.publish(server, &Outcome::Failed { error: &error, deployment }).await?;
+            Err(error)
         }
-        Ok(validated) => context.deploy(server, &validated).await?,
+        result => result,
     }
-    Ok(Action::requeue(RECHECK))
 }
 
 impl Context {
+    async fn act(&self, server: &McpServer, deployment: Option<&Deployment>) -> Result<Action, Error> {
+        let namespace = server.namespace().unwrap_or_default();
+        if validate::is_paused(server) {
+            self.publisher.publish(server, &Outcome::Paused { deployment }).await?;
+            return Ok(Action::await_change());
+        }
+        // Noted before they are read, so that no change between the two goes unseen.
+        self.referrers.note(&namespace, &server.name_any(), reference::objects(&server.spec));
+        let references = resolve::resolve(&self.client, &namespace, &server.spec).await?;
+        match validate::validate(server, &references, &self.settings) {
+            Err(error) => {
+                self.publisher.publish(server, &Outcome::Refused { error: &error, deployment }).await?;
+            }
+            Ok(validated) => self.deploy(server, &validated).await?,
+        }
+        Ok(Action::requeue(RECHECK))
+    }
+
     async fn deploy(&self, server: &McpServer, validated: &validate::ValidatedServer) -> Result<(), Error> {
         let deployment = self.owned.apply(validated, render::render(validated)).await?;
         let unsettled = deployment.as_ref().is_some_and(|deployment| !status::rolled_out(deployment));
@@ -111,7 +123,8 @@ impl Context {
 
     /// The pods of a server that is not rolled out: they say why. Nothing of them is cached.
     async fn pods(&self, server: &validate::ValidatedServer) -> Result<Vec<Pod>, Error> {
-        let params = ListParams::default().labels(&format!("{}={}", labels::MCP_SERVER, server.name)).limit(100);
+        let params =
+            ListParams::default().labels(&format!("{}={}", labels::MCP_SERVER, server.name)).limit(100);
         let object = || format!("pods of '{}'", server.name);
         let api = Api::<Pod>::namespaced(self.client.clone(), &server.namespace);
         match timeout(CALL_TIMEOUT, api.list(&params)).await {
@@ -130,6 +143,7 @@ impl Context {
 }
 
 /// When a failed pass is tried again. A fault of the object itself waits for an edit.
+#[expect(clippy::needless_pass_by_value, reason = "the controller gives them away")]
 fn retry(guarded: Arc<Guarded>, error: &Error, context: Arc<Context>) -> Action {
     let key = ObjectRef::from_obj(&*guarded);
     let wait = context.failures.wait(key.clone());

@@ -70,7 +70,8 @@ impl Publisher {
 
     fn latest(&self, server: &McpServer) -> Option<McpServerStatus> {
         let written = self.lock();
-        let own = written.get(&key(server)).filter(|own| own.uid == server.uid() && own.version > version(server));
+        let own =
+            written.get(&key(server)).filter(|own| own.uid == server.uid() && own.version > version(server));
         own.map_or_else(|| server.status.clone(), |own| Some(own.status.clone()))
     }
 
@@ -87,7 +88,11 @@ impl Publisher {
         let answer = timeout(CALL_TIMEOUT, api.patch_status(&name, &params, &Patch::Apply(&body))).await;
         let written = answer
             .map_err(|_| Error::Timeout { verb: "write the status of", object: object() })?
-            .map_err(|source| Error::Api { verb: "write the status of", object: object(), source: Box::new(source) })?;
+            .map_err(|source| Error::Api {
+            verb: "write the status of",
+            object: object(),
+            source: Box::new(source),
+        })?;
         let entry = Written { uid: written.uid(), version: version(&written), status: status.clone() };
         self.lock().insert(key(server), entry);
         Ok(())
@@ -116,7 +121,11 @@ fn transition(before: &McpServerStatus, after: &McpServerStatus) -> Option<Event
     let now = ready(after)?;
     let same = ready(before).is_some_and(|then| (&then.status, &then.reason) == (&now.status, &now.reason));
     (!same).then(|| Event {
-        type_: if now.status == "False" && now.reason != "RollingOut" { EventType::Warning } else { EventType::Normal },
+        type_: if now.status == "False" && now.reason != "RollingOut" {
+            EventType::Warning
+        } else {
+            EventType::Normal
+        },
         reason: now.reason.clone(),
         note: Some(shortened(&now.message)),
         action: "Reconcile".into(),

@@ -135,6 +135,7 @@ fn feed(hash: &mut Sha256, parts: &[&str]) {
 }
 
 /// Lower-case hexadecimal.
+#[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         text.push(char::from_digit(u32::from(byte >> 4), 16).unwrap_or_default());

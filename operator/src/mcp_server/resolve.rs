@@ -23,24 +23,38 @@ pub async fn resolve(client: &Client, namespace: &str, spec: &McpServerSpec) -> 
 async fn read(client: &Client, namespace: &str, kind: Kind, name: &str) -> Result<Option<Content>, Error> {
     let object = || format!("{} '{name}'", kind.as_str());
     match tokio::time::timeout(CALL_TIMEOUT, get(client.clone(), namespace, kind, name)).await {
-        Ok(answer) => answer.map_err(|source| Error::Api { verb: "get", object: object(), source: Box::new(source) }),
+        Ok(answer) => {
+            answer.map_err(|source| Error::Api { verb: "get", object: object(), source: Box::new(source) })
+        }
         Err(_) => Err(Error::Timeout { verb: "get", object: object() }),
     }
 }
 
-async fn get(client: Client, namespace: &str, kind: Kind, name: &str) -> Result<Option<Content>, kube::Error> {
+async fn get(
+    client: Client,
+    namespace: &str,
+    kind: Kind,
+    name: &str,
+) -> Result<Option<Content>, kube::Error> {
     Ok(match kind {
         Kind::Secret => Api::<Secret>::namespaced(client, namespace).get_opt(name).await?.map(secret_content),
-        Kind::ConfigMap => Api::<ConfigMap>::namespaced(client, namespace).get_opt(name).await?.map(config_content),
-        Kind::Service => Api::<Service>::namespaced(client, namespace).get_opt(name).await?.map(|_| Content::new()),
+        Kind::ConfigMap => {
+            Api::<ConfigMap>::namespaced(client, namespace).get_opt(name).await?.map(config_content)
+        }
+        Kind::Service => {
+            Api::<Service>::namespaced(client, namespace).get_opt(name).await?.map(|_| Content::new())
+        }
     })
 }
 
 /// The data of a Secret.
 #[must_use]
 pub fn secret_content(secret: Secret) -> Content {
-    let mut content: Content = secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect();
-    content.extend(secret.string_data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.into_bytes())));
+    let mut content: Content =
+        secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect();
+    content.extend(
+        secret.string_data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.into_bytes())),
+    );
     content
 }
 

@@ -7,6 +7,8 @@ use k8s_openapi::{
 };
 use portico_crds::{McpServer, McpServerStatus, condition::Type, mcp_server::CONDITIONS};
 
+use crate::error::Class;
+
 use super::{
     render,
     validate::{Error, ValidatedServer},
@@ -28,6 +30,13 @@ pub enum Outcome<'a> {
         /// Why.
         error: &'a Error,
         /// The Deployment of an earlier generation.
+        deployment: Option<&'a Deployment>,
+    },
+    /// The cluster did not take what the spec leads to; it is tried again, more and more seldom.
+    Failed {
+        /// Why.
+        error: &'a crate::error::Error,
+        /// The Deployment as it stands.
         deployment: Option<&'a Deployment>,
     },
     /// An annotation asks the operator not to act.
@@ -56,13 +65,16 @@ pub fn status(resource: &McpServer, outcome: &Outcome<'_>, now: Timestamp) -> Mc
     let verdicts = match outcome {
         Outcome::Applied { server, deployment, pods } => applied(server, *deployment, pods),
         Outcome::Refused { error, deployment } => refused(error, *deployment),
+        Outcome::Failed { error, deployment } => failed(error, *deployment),
         Outcome::Paused { deployment } => paused(*deployment),
     };
     let previous = resource.status.clone().unwrap_or_default();
     let generation = resource.metadata.generation;
     let (server, deployment) = match outcome {
         Outcome::Applied { server, deployment, .. } => (Some(*server), *deployment),
-        Outcome::Refused { deployment, .. } | Outcome::Paused { deployment } => (None, *deployment),
+        Outcome::Refused { deployment, .. }
+        | Outcome::Failed { deployment, .. }
+        | Outcome::Paused { deployment } => (None, *deployment),
     };
     McpServerStatus {
         conditions: conditions(&previous, &verdicts, generation, now),
@@ -81,7 +93,12 @@ fn selector_text(resource: &McpServer) -> String {
 }
 
 /// Every known condition, in a fixed order; one that no verdict speaks of is False.
-fn conditions(previous: &McpServerStatus, verdicts: &[Verdict], generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
+fn conditions(
+    previous: &McpServerStatus,
+    verdicts: &[Verdict],
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Vec<Condition> {
     let fallback = |kind| verdict(kind, "False", "NotApplicable", "");
     CONDITIONS
         .iter()
@@ -93,7 +110,8 @@ fn conditions(previous: &McpServerStatus, verdicts: &[Verdict], generation: Opti
 /// `lastTransitionTime` moves only when the status flips, or the operator would feed itself.
 fn timed(verdict: Verdict, previous: &McpServerStatus, generation: Option<i64>, now: Timestamp) -> Condition {
     let before = previous.conditions.iter().find(|c| c.type_ == verdict.kind.as_str());
-    let since = before.filter(|c| c.status == verdict.status).map_or(Time(now), |c| c.last_transition_time.clone());
+    let since =
+        before.filter(|c| c.status == verdict.status).map_or(Time(now), |c| c.last_transition_time.clone());
     Condition {
         type_: verdict.kind.as_str().into(),
         status: verdict.status.into(),
@@ -126,17 +144,24 @@ fn counts(deployment: &Deployment) -> Counts {
 }
 
 /// Whether every wanted pod is of the newest template and serves.
+#[must_use]
 pub fn rolled_out(deployment: &Deployment) -> bool {
     let c = counts(deployment);
     let observed = deployment.status.as_ref().and_then(|status| status.observed_generation);
-    observed >= deployment.metadata.generation && c.updated == c.wanted && c.exist == c.wanted && c.available == c.wanted
+    observed >= deployment.metadata.generation
+        && c.updated == c.wanted
+        && c.exist == c.wanted
+        && c.available == c.wanted
 }
 
 fn available(deployment: Option<&Deployment>) -> Verdict {
     match deployment.map(counts) {
-        Some(c) if c.available > 0 => {
-            verdict(Type::Available, "True", "MinimumReplicasAvailable", format!("{} of {} pods serve", c.available, c.wanted))
-        }
+        Some(c) if c.available > 0 => verdict(
+            Type::Available,
+            "True",
+            "MinimumReplicasAvailable",
+            format!("{} of {} pods serve", c.available, c.wanted),
+        ),
         Some(c) if c.wanted == 0 => verdict(Type::Available, "False", "ScaledToZero", "No pod is wanted"),
         Some(_) => verdict(Type::Available, "False", "NoReadyPod", "No pod is ready"),
         None => verdict(Type::Available, "False", "NotDeployed", "Nothing is deployed"),
@@ -153,7 +178,12 @@ fn accepted() -> Vec<Verdict> {
 fn applied(server: &ValidatedServer, deployment: Option<&Deployment>, pods: &[Pod]) -> Vec<Verdict> {
     let mut all = accepted();
     let Some(deployment) = deployment else {
-        all.push(verdict(Type::Ready, "True", "Registered", format!("Nothing to deploy; clients are sent to {}", render::url(server))));
+        all.push(verdict(
+            Type::Ready,
+            "True",
+            "Registered",
+            format!("Nothing to deploy; clients are sent to {}", render::url(server)),
+        ));
         all.push(verdict(Type::Available, "Unknown", "NotDeployed", "Portico does not run this server"));
         return all;
     };
@@ -201,7 +231,13 @@ fn deadline_exceeded(deployment: &Deployment) -> Option<String> {
 fn scheduled(deployment: &Deployment, pods: &[Pod]) -> Verdict {
     match pods.iter().find_map(unschedulable) {
         Some(message) => verdict(Type::Scheduled, "False", "Unschedulable", message),
-        None if counts(deployment).wanted == 0 => verdict(Type::Scheduled, "True", "ScaledToZero", "No pod is wanted"),
+        // What serves has a node; the pods of such a Deployment are not read at all.
+        None if rolled_out(deployment) && counts(deployment).wanted > 0 => {
+            verdict(Type::Scheduled, "True", "Placed", "Every pod has a node")
+        }
+        None if counts(deployment).wanted == 0 => {
+            verdict(Type::Scheduled, "True", "ScaledToZero", "No pod is wanted")
+        }
         None if pods.is_empty() => verdict(Type::Scheduled, "Unknown", "NoPods", "No pod exists yet"),
         None => verdict(Type::Scheduled, "True", "Placed", "Every pod has a node"),
     }
@@ -220,7 +256,8 @@ fn trouble(pod: &Pod) -> Option<(&'static str, String)> {
     }
     let name = pod.metadata.name.as_deref().unwrap_or_default();
     let status = pod.status.as_ref()?;
-    let containers = status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten());
+    let containers =
+        status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten());
     containers.filter_map(|container| container.state.as_ref()?.waiting.as_ref()).find_map(|waiting| {
         let said = waiting.message.as_deref().unwrap_or_default();
         let reason = waiting_reason(waiting.reason.as_deref()?)?;
@@ -231,9 +268,13 @@ fn trouble(pod: &Pod) -> Option<(&'static str, String)> {
 /// Reasons are API, so a kubelet's own words become one of ours.
 fn waiting_reason(reason: &str) -> Option<&'static str> {
     match reason {
-        "ImagePullBackOff" | "ErrImagePull" | "InvalidImageName" | "ErrImageNeverPull" => Some("ImagePullFailed"),
+        "ImagePullBackOff" | "ErrImagePull" | "InvalidImageName" | "ErrImageNeverPull" => {
+            Some("ImagePullFailed")
+        }
         "CrashLoopBackOff" => Some("Crashing"),
-        "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => Some("ContainerNotCreated"),
+        "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => {
+            Some("ContainerNotCreated")
+        }
         _ => None,
     }
 }
@@ -257,6 +298,29 @@ fn refused(error: &Error, deployment: Option<&Deployment>) -> Vec<Verdict> {
     all.push(available(deployment));
     all.push(verdict(Type::Scheduled, "Unknown", "NotApplied", "The spec was not applied"));
     all
+}
+
+/// A name that is taken and a right that is missing may be mended anywhere; what is not valid waits for an edit.
+fn failed(error: &crate::error::Error, deployment: Option<&Deployment>) -> Vec<Verdict> {
+    let message = error.to_string();
+    let (reason, abnormal) = match error.class() {
+        Class::Invalid => ("RefusedByApiServer", Type::Stalled),
+        Class::Denied => ("Forbidden", Type::Reconciling),
+        Class::Conflict => ("NameTaken", Type::Reconciling),
+        Class::Transient | Class::Bug => ("Retrying", Type::Reconciling),
+    };
+    let (valid, explanation) = match error.class() {
+        Class::Invalid => ("False", message.clone()),
+        _ => ("True", "The spec is valid".to_owned()),
+    };
+    vec![
+        verdict(Type::Ready, "False", reason, message.clone()),
+        verdict(Type::Accepted, valid, if valid == "True" { "Valid" } else { reason }, explanation),
+        verdict(Type::ResolvedRefs, "Unknown", reason, "The pass did not come to its end"),
+        verdict(Type::Scheduled, "Unknown", "NotApplied", "The spec was not applied"),
+        verdict(abnormal, "True", reason, message),
+        available(deployment),
+    ]
 }
 
 fn paused(deployment: Option<&Deployment>) -> Vec<Verdict> {

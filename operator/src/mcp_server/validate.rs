@@ -104,7 +104,11 @@ pub enum Error {
 /// # Errors
 /// [`Error::Invalid`] lists every fault of the spec with its field; [`Error::Missing`] every reference that leads
 /// nowhere, with the field that makes it.
-pub fn validate(server: &McpServer, references: &References, settings: &Settings) -> Result<ValidatedServer, Error> {
+pub fn validate(
+    server: &McpServer,
+    references: &References,
+    settings: &Settings,
+) -> Result<ValidatedServer, Error> {
     let faults = faults(server);
     if !faults.is_empty() {
         return Err(Error::Invalid(faults));
@@ -117,7 +121,8 @@ pub fn validate(server: &McpServer, references: &References, settings: &Settings
         namespace: server.namespace().unwrap_or_default(),
         uid: server.uid().unwrap_or_default(),
         spec: server.spec.clone(),
-        program: program(server, settings).ok_or_else(|| Error::Invalid(vec!["spec.source: has no known member".into()]))?,
+        program: program(server, settings)
+            .ok_or_else(|| Error::Invalid(vec!["spec.source: has no known member".into()]))?,
         portico_image: settings.portico_image.clone(),
         affinity: affinity(&server.spec).transpose().map_err(|fault| Error::Invalid(vec![fault]))?.flatten(),
         inputs_digest: references.digest(&server.spec),
@@ -137,20 +142,28 @@ fn faults(server: &McpServer) -> Vec<String> {
 }
 
 fn reserved_variables(spec: &McpServerSpec) -> impl Iterator<Item = String> {
-    spec.env.iter().enumerate().filter(|(_, variable)| ["PORT", "HOST"].contains(&variable.name.as_str())).map(
-        |(index, variable)| {
+    spec.env
+        .iter()
+        .enumerate()
+        .filter(|(_, variable)| ["PORT", "HOST"].contains(&variable.name.as_str()))
+        .map(|(index, variable)| {
             format!(
                 "spec.env[{index}].name: '{}' is set by the operator; set `spec.port` to change the port",
                 variable.name
             )
-        },
-    )
+        })
 }
 
 fn shared_paths(spec: &McpServerSpec) -> Vec<String> {
-    let secrets = spec.secret_mounts.iter().enumerate().map(|(i, m)| (format!("spec.secretMounts[{i}].mountPath"), &m.mount_path));
-    let volumes = spec.volumes.iter().enumerate().map(|(i, v)| (format!("spec.volumes[{i}].mountPath"), &v.mount_path));
-    let files = spec.config_files.iter().enumerate().map(|(i, f)| (format!("spec.configFiles[{i}].path"), &f.path));
+    let secrets = spec
+        .secret_mounts
+        .iter()
+        .enumerate()
+        .map(|(i, m)| (format!("spec.secretMounts[{i}].mountPath"), &m.mount_path));
+    let volumes =
+        spec.volumes.iter().enumerate().map(|(i, v)| (format!("spec.volumes[{i}].mountPath"), &v.mount_path));
+    let files =
+        spec.config_files.iter().enumerate().map(|(i, f)| (format!("spec.configFiles[{i}].path"), &f.path));
     let mut seen = BTreeSet::new();
     secrets
         .chain(volumes)
@@ -173,7 +186,8 @@ fn affinity(spec: &McpServerSpec) -> Option<Result<Option<Affinity>, String>> {
 }
 
 fn parse<T: DeserializeOwned>(field: &str, object: &Opaque) -> Result<T, String> {
-    serde_json::from_value(serde_json::Value::Object(object.clone())).map_err(|error| format!("{field}: {error}"))
+    serde_json::from_value(serde_json::Value::Object(object.clone()))
+        .map_err(|error| format!("{field}: {error}"))
 }
 
 fn program(server: &McpServer, settings: &Settings) -> Option<Program> {
@@ -194,7 +208,11 @@ fn program(server: &McpServer, settings: &Settings) -> Option<Program> {
     elsewhere(server)
 }
 
-fn packaged(package: &portico_crds::mcp_server::Package, transport: Transport, settings: &Settings) -> Option<Program> {
+fn packaged(
+    package: &portico_crds::mcp_server::Package,
+    transport: Transport,
+    settings: &Settings,
+) -> Option<Program> {
     let (registry, name) = package.split()?;
     let (stock, mut command) = match registry {
         Registry::Npm => (&settings.npm_image, vec!["npx".to_owned(), "--yes".to_owned()]),
@@ -217,11 +235,18 @@ fn elsewhere(server: &McpServer) -> Option<Program> {
     let service = source.service.as_ref()?;
     let namespace = server.namespace().unwrap_or_default();
     let path = &server.spec.path;
-    Some(Program::Elsewhere { url: format!("http://{}.{namespace}.svc:{}{path}", service.name, service.port) })
+    Some(Program::Elsewhere {
+        url: format!("http://{}.{namespace}.svc:{}{path}", service.name, service.port),
+    })
 }
 
 /// Whether the server's `metadata` asks the operator not to act.
 #[must_use]
 pub fn is_paused(server: &McpServer) -> bool {
-    server.meta().annotations.as_ref().and_then(|all| all.get(portico_crds::labels::PAUSED)).is_some_and(|v| v == "true")
+    server
+        .meta()
+        .annotations
+        .as_ref()
+        .and_then(|all| all.get(portico_crds::labels::PAUSED))
+        .is_some_and(|v| v == "true")
 }

@@ -44,18 +44,28 @@ pub struct Scope {
 impl Scope {
     fn api<K>(&self) -> Api<K>
     where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + std::fmt::Debug + DeserializeOwned,
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + DeserializeOwned,
     {
-        self.namespace
-            .as_ref()
-            .map_or_else(|| Api::all(self.client.clone()), |namespace| Api::namespaced(self.client.clone(), namespace))
+        self.namespace.as_ref().map_or_else(
+            || Api::all(self.client.clone()),
+            |namespace| Api::namespaced(self.client.clone(), namespace),
+        )
     }
 }
 
 type ControllerOf = Controller<Guarded>;
 
 /// Acts on servers until `shutdown`.
-pub async fn run(scope: Scope, settings: Settings, metrics: Metrics, readiness: Readiness, shutdown: CancellationToken) {
+pub async fn run(
+    scope: Scope,
+    settings: Settings,
+    metrics: Metrics,
+    readiness: Readiness,
+    shutdown: CancellationToken,
+) {
     let (store, changes) = watch::resources::<Guarded>(scope.api());
     let config = Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE);
     let controller = Controller::for_stream(changes, store.clone()).with_config(config);
@@ -92,7 +102,8 @@ fn owned(controller: ControllerOf, scope: &Scope) -> (ControllerOf, Owned) {
     let (controller, services) = own(controller, scope);
     let (controller, disruption_budgets) = own(controller, scope);
     let (controller, deployments) = own(controller, scope);
-    let owned = Owned { service_accounts, config_maps, network_policies, services, disruption_budgets, deployments };
+    let owned =
+        Owned { service_accounts, config_maps, network_policies, services, disruption_budgets, deployments };
     (controller, owned)
 }
 

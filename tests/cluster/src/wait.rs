@@ -26,7 +26,8 @@ where
             Ok(Ok(Some(found))) => return Ok(found),
             Ok(Ok(None)) => last.clear(),
             Ok(Err(error)) => last = format!("; the last answer was: {error}"),
-            Err(_) => last = String::from("; the last look did not end"),
+            Err(_) if last.is_empty() => last = String::from("; the last look did not end"),
+            Err(_) => {}
         }
         tokio::time::sleep(PAUSE).await;
     }

@@ -41,10 +41,10 @@ fn source(given: &api::EnvVarSource) -> EnvVarSource {
             key: r.key.clone(),
             optional: None,
         }),
-        field_ref: given
-            .field_ref
-            .as_ref()
-            .map(|r| ObjectFieldSelector { api_version: Some("v1".into()), field_path: r.field_path.clone() }),
+        field_ref: given.field_ref.as_ref().map(|r| ObjectFieldSelector {
+            api_version: Some("v1".into()),
+            field_path: r.field_path.clone(),
+        }),
         ..EnvVarSource::default()
     }
 }

@@ -83,12 +83,11 @@ pub fn child_name(server: &str) -> String {
 /// URL of the server's MCP endpoint, as the gateway and people in the cluster use it.
 #[must_use]
 pub fn url(server: &ValidatedServer) -> String {
-    match &server.program {
-        Program::Elsewhere { url } => url.clone(),
-        _ => {
-            let (name, namespace) = (child_name(&server.name), &server.namespace);
-            format!("http://{name}.{namespace}.svc:{}{}", server.spec.port, server.spec.path)
-        }
+    if let Program::Elsewhere { url } = &server.program {
+        url.clone()
+    } else {
+        let (name, namespace) = (child_name(&server.name), &server.namespace);
+        format!("http://{name}.{namespace}.svc:{}{}", server.spec.port, server.spec.path)
     }
 }
 

@@ -87,7 +87,10 @@ fn destination(egress: &Egress) -> NetworkPolicyEgressRule {
         ..NetworkPolicyPeer::default()
     });
     let ports: Vec<_> = egress.ports.iter().map(|number| port("TCP", IntOrString::Int(*number))).collect();
-    NetworkPolicyEgressRule { to: Some(blocks.chain(pods).collect()), ports: (!ports.is_empty()).then_some(ports) }
+    NetworkPolicyEgressRule {
+        to: Some(blocks.chain(pods).collect()),
+        ports: (!ports.is_empty()).then_some(ports),
+    }
 }
 
 fn port(protocol: &str, port: IntOrString) -> NetworkPolicyPort {

@@ -38,7 +38,9 @@ fn merge_list(field: &str, old: &mut Vec<Value>, new: &[Value]) {
         return;
     };
     for item in new {
-        let same = old.iter_mut().find(|candidate| candidate.get(key).is_some() && candidate.get(key) == item.get(key));
+        let same = old
+            .iter_mut()
+            .find(|candidate| candidate.get(key).is_some() && candidate.get(key) == item.get(key));
         match (same, item) {
             (Some(Value::Object(old_item)), Value::Object(new_item)) => merge(old_item, new_item),
             _ => old.push(item.clone()),
@@ -59,7 +61,8 @@ mod tests {
 
     #[test]
     fn containers_merge_by_name_and_new_ones_are_added() {
-        let base = json!({"containers": [{"name": "server", "image": "a", "env": [{"name": "A", "value": "1"}]}]});
+        let base =
+            json!({"containers": [{"name": "server", "image": "a", "env": [{"name": "A", "value": "1"}]}]});
         let patch = json!({"containers": [{"name": "server", "env": [{"name": "B", "value": "2"}]}, {"name": "sidecar"}]});
         let expected = json!({"containers": [
             {"name": "server", "image": "a", "env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]},

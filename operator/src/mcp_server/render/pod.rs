@@ -3,8 +3,8 @@
 use k8s_openapi::{
     api::core::v1::{
         Container, ContainerPort, EnvVar, HTTPGetAction, LocalObjectReference, PodSecurityContext, PodSpec,
-        PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile, SecurityContext, TCPSocketAction, Toleration,
-        TopologySpreadConstraint, VolumeMount,
+        PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile, SecurityContext, TCPSocketAction,
+        Toleration, TopologySpreadConstraint, VolumeMount,
     },
     apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::ObjectMeta, util::intstr::IntOrString},
 };
@@ -39,9 +39,8 @@ pub fn template(server: &ValidatedServer) -> PodTemplateSpec {
 pub fn patched_template(server: &ValidatedServer) -> Result<PodTemplateSpec, serde_json::Error> {
     let plain = plain_template(server);
     let Some(change) = &server.spec.pod_template else { return Ok(plain) };
-    let mut merged = match serde_json::to_value(plain)? {
-        serde_json::Value::Object(fields) => fields,
-        _ => return Ok(PodTemplateSpec::default()),
+    let serde_json::Value::Object(mut merged) = serde_json::to_value(plain)? else {
+        return Ok(PodTemplateSpec::default());
     };
     patch::merge(&mut merged, change);
     serde_json::from_value(serde_json::Value::Object(merged))
@@ -168,13 +167,16 @@ fn pull_policy(server: &ValidatedServer) -> Option<String> {
 fn command(server: &ValidatedServer) -> (String, Vec<String>, Vec<String>) {
     const LISTEN: &str = "$(HOST):$(PORT)";
     match &server.program {
-        Program::Builtin(name) => {
-            (server.portico_image.clone(), Vec::new(), ["serve", name, "--listen", LISTEN].map(Into::into).to_vec())
-        }
+        Program::Builtin(name) => (
+            server.portico_image.clone(),
+            Vec::new(),
+            ["serve", name, "--listen", LISTEN].map(Into::into).to_vec(),
+        ),
         Program::Http { image, command, args } => (image.clone(), command.clone(), args.clone()),
         Program::Stdio { image, command, .. } => {
             let bridge = vec![format!("{BRIDGE_DIRECTORY}/portico")];
-            let mut args = ["bridge", "--listen", LISTEN, "--path", &server.spec.path, "--"].map(Into::into).to_vec();
+            let mut args =
+                ["bridge", "--listen", LISTEN, "--path", &server.spec.path, "--"].map(Into::into).to_vec();
             args.extend(command.iter().cloned());
             (image.clone(), bridge, args)
         }
@@ -209,7 +211,9 @@ fn probe(server: &ValidatedServer, path: &str, period_seconds: i32, failures: i3
 fn resources(server: &ValidatedServer) -> Option<ResourceRequirements> {
     let given = server.spec.resources.clone().unwrap_or_default();
     let amounts = |map: std::collections::BTreeMap<String, api::Quantity>| {
-        map.into_iter().map(|(name, amount)| (name, Quantity(amount.0))).collect::<std::collections::BTreeMap<_, _>>()
+        map.into_iter()
+            .map(|(name, amount)| (name, Quantity(amount.0)))
+            .collect::<std::collections::BTreeMap<_, _>>()
     };
     let (requests, mut limits) = (amounts(given.requests), amounts(given.limits));
     if let Some(gpu) = &server.spec.gpu {
@@ -227,7 +231,8 @@ fn node_selector(
     placement: &api::Placement,
 ) -> std::collections::BTreeMap<String, String> {
     let mut labels = placement.node_selector.clone();
-    if let Some((gpu, product)) = server.spec.gpu.as_ref().and_then(|gpu| Some((gpu, gpu.product.as_ref()?))) {
+    if let Some((gpu, product)) = server.spec.gpu.as_ref().and_then(|gpu| Some((gpu, gpu.product.as_ref()?)))
+    {
         let vendor = gpu.resource_name.split('/').next().unwrap_or_default();
         labels.insert(format!("{vendor}/gpu.product"), product.clone());
     }
@@ -269,7 +274,14 @@ fn spread(server: &ValidatedServer, placement: &api::Placement) -> Vec<TopologyS
 #[must_use]
 pub fn config_key(path: &str) -> String {
     use sha2::Digest as _;
-    let base: String = path.rsplit('/').next().unwrap_or_default().chars().filter(|c| c.is_ascii_alphanumeric() || ".-_".contains(*c)).take(64).collect();
+    let base: String = path
+        .rsplit('/')
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || ".-_".contains(*c))
+        .take(64)
+        .collect();
     format!("{}-{base}", hex(&sha2::Sha256::digest(path)[..4]))
 }
 

@@ -2,8 +2,8 @@
 
 use k8s_openapi::{
     api::core::v1::{
-        ConfigMapVolumeSource, EmptyDirVolumeSource, PersistentVolumeClaimVolumeSource, SecretVolumeSource, Volume,
-        VolumeMount,
+        ConfigMapVolumeSource, EmptyDirVolumeSource, PersistentVolumeClaimVolumeSource, SecretVolumeSource,
+        Volume, VolumeMount,
     },
     apimachinery::pkg::api::resource::Quantity,
 };
@@ -39,7 +39,9 @@ pub fn volumes(server: &ValidatedServer) -> Vec<Volume> {
     all.extend(needs_scratch(server).then(|| scratch(SCRATCH, None)));
     all.extend(is_bridged(server).then(|| scratch(BRIDGE, None)));
     all.extend((!spec.config_files.is_empty()).then(|| config_map(CONFIG, &config_map_name(&server.name))));
-    all.extend(spec.secret_mounts.iter().enumerate().map(|(i, secret)| secret_volume(&secret_name(i), secret)));
+    all.extend(
+        spec.secret_mounts.iter().enumerate().map(|(i, secret)| secret_volume(&secret_name(i), secret)),
+    );
     all.extend(spec.volumes.iter().map(own_volume));
     all
 }
@@ -112,9 +114,11 @@ fn own_volume(volume: &api::Volume) -> Volume {
     }
     Volume {
         name,
-        persistent_volume_claim: volume.claim_ref.clone().map(|claim_name| PersistentVolumeClaimVolumeSource {
-            claim_name,
-            read_only: (volume.access == Access::ReadOnly).then_some(true),
+        persistent_volume_claim: volume.claim_ref.clone().map(|claim_name| {
+            PersistentVolumeClaimVolumeSource {
+                claim_name,
+                read_only: (volume.access == Access::ReadOnly).then_some(true),
+            }
         }),
         ..Volume::default()
     }

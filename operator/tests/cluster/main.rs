@@ -1,0 +1,16 @@
+//! The operator against a real API server, controllers and scheduler, on simulated nodes.
+//!
+//! Each test has a namespace of its own, which enforces restricted Pod Security, and an operator with the shipped
+//! rights in it. The audit log knows each operator by its account.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
+
+mod at_rest;
+mod children;
+mod election;
+mod gpu;
+mod kubectl;
+mod references;
+mod refusals;
+mod verdicts;
+mod world;

@@ -1,0 +1,284 @@
+//! A namespace with an operator at work in it.
+
+use std::fmt::Debug;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::{Api, Client, Resource};
+use portico_cluster::{AuditEvent, AuditMark, Cluster, Level, Namespace, wait_for};
+use portico_crds::{McpServer, labels};
+use portico_operator::lease::Claim;
+use portico_operator::mcp_server::validate::Settings;
+use portico_operator::{Options, run};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+use tokio_util::sync::CancellationToken;
+
+/// For what takes a moment, on a machine that also builds something.
+pub const SOON: Duration = Duration::from_secs(40);
+/// What the operator promises for a damaged child.
+pub const HEALED: Duration = Duration::from_secs(10);
+
+/// The kinds of children, as kubectl names them.
+pub const KINDS: &str =
+    "deployments,services,serviceaccounts,networkpolicies,poddisruptionbudgets,configmaps";
+
+pub struct World {
+    pub client: Client,
+    operators: Vec<Operator>,
+    pub namespace: Namespace,
+    pub cluster: Arc<Cluster>,
+}
+
+/// A running operator; dropped, it is killed.
+pub struct Operator {
+    stop: CancellationToken,
+    task: tokio::task::JoinHandle<Result<(), portico_operator::error::Error>>,
+}
+
+impl Operator {
+    /// Ends it as SIGTERM does.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        (&mut self.task).await.unwrap().unwrap();
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+/// What is cluster-wide: the kinds and the roles, as they are shipped.
+async fn prepare(cluster: &Cluster) {
+    static ONCE: OnceCell<()> = OnceCell::const_new();
+    ONCE.get_or_init(async || {
+        let (kinds, roles) = (file("../crds/yaml"), file("rbac.yaml"));
+        let files = ["-f", kinds.to_str().unwrap(), "-f", roles.to_str().unwrap()];
+        kubectl(cluster, &[&["apply", "--server-side", "--force-conflicts"], &files[..]].concat()).await;
+        kubectl(cluster, &["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"]).await;
+    })
+    .await;
+}
+
+async fn kubectl(cluster: &Cluster, arguments: &[&str]) -> String {
+    let output = cluster.kubectl(arguments).await.unwrap();
+    assert!(output.status.success(), "kubectl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+impl World {
+    /// A namespace with one operator.
+    pub async fn start() -> Self {
+        let mut world = Self::empty().await;
+        let operator = world.operator("operator", None).await;
+        world.operators.push(operator);
+        world
+    }
+
+    /// A namespace without any operator.
+    pub async fn empty() -> Self {
+        let cluster = Cluster::shared(Level::Kwok).await.unwrap();
+        prepare(&cluster).await;
+        let namespace = cluster.namespace("operator").await.unwrap();
+        let label = "pod-security.kubernetes.io/enforce=restricted";
+        kubectl(&cluster, &["label", "namespace", namespace.name(), label]).await;
+        Self { client: cluster.client().unwrap(), operators: Vec::new(), namespace, cluster }
+    }
+
+    /// Starts an operator with an account of its own, which has the shipped rights in this namespace.
+    pub async fn operator(&self, account: &str, lease: Option<&str>) -> Operator {
+        let subject = format!("--serviceaccount={}:{account}", self.namespace.name());
+        for role in ["portico-operator", "portico-operator-lease"] {
+            let binding = format!("{account}-{role}");
+            self.try_kubectl(&[
+                "create",
+                "rolebinding",
+                &binding,
+                &format!("--clusterrole={role}"),
+                &subject,
+            ])
+            .await
+            .ok();
+        }
+        let user = format!("system:serviceaccount:{}:{account}", self.namespace.name());
+        let client = self.cluster.client_as(&user, &["system:authenticated"]).unwrap();
+        let claim = lease.map(|name| Claim {
+            namespace: self.namespace.name().to_owned(),
+            name: name.to_owned(),
+            identity: account.to_owned(),
+        });
+        let options = Options {
+            namespace: Some(self.namespace.name().to_owned()),
+            settings: Settings::default(),
+            listen: ([127, 0, 0, 1], 0).into(),
+            claim,
+        };
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(run(client, options, stop.clone()));
+        Operator { stop, task }
+    }
+
+    /// Ends the operator that [`World::start`] has started, and starts another in its place.
+    pub async fn restart_operator(&mut self) {
+        for operator in self.operators.drain(..) {
+            operator.stop().await;
+        }
+        let operator = self.operator("operator", None).await;
+        self.operators.push(operator);
+    }
+
+    pub fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        Api::namespaced(self.client.clone(), self.namespace.name())
+    }
+
+    /// Applies a server as a person does.
+    pub async fn apply(&self, name: &str, spec: Value) -> McpServer {
+        self.try_apply(name, spec).await.unwrap()
+    }
+
+    pub async fn try_apply(&self, name: &str, spec: Value) -> Result<McpServer, kube::Error> {
+        let manifest = json!({
+            "apiVersion": "portico.dev/v1alpha1", "kind": "McpServer", "metadata": {"name": name}, "spec": spec,
+        });
+        self.api().patch(name, &PatchParams::apply("person").force(), &Patch::Apply(manifest)).await
+    }
+
+    /// Creates or changes any other object as a person does.
+    pub async fn put<K>(&self, name: &str, mut manifest: Value)
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+    {
+        manifest["apiVersion"] = K::api_version(&()).into();
+        manifest["kind"] = K::kind(&()).into();
+        manifest["metadata"]["name"] = name.into();
+        let params = PatchParams::apply("person").force();
+        self.api::<K>().patch(name, &params, &Patch::Apply(manifest)).await.unwrap();
+    }
+
+    pub async fn delete<K>(&self, name: &str)
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+    {
+        self.api::<K>().delete(name, &DeleteParams::background()).await.unwrap();
+    }
+
+    /// Waits until a server is as wanted; its status is part of the message when it never is.
+    pub async fn until(&self, name: &str, what: &str, wanted: impl Fn(&McpServer) -> bool) -> McpServer {
+        let api = self.api::<McpServer>();
+        wait_for(&format!("{name}: {what}"), SOON, async || {
+            let server = api.get(name).await.map_err(|error| error.to_string())?;
+            if wanted(&server) {
+                Ok(Some(server))
+            } else {
+                Err(serde_json::to_string(&server.status).unwrap())
+            }
+        })
+        .await
+        .unwrap()
+    }
+
+    pub async fn until_ready(&self, name: &str) -> McpServer {
+        self.until(name, "Ready", is_ready).await
+    }
+
+    /// Waits until Ready has this reason, for the present generation.
+    pub async fn until_reason(&self, name: &str, reason: &str) -> McpServer {
+        let wanted = |server: &McpServer| is_observed(server) && condition(server, "Ready").reason == reason;
+        self.until(name, &format!("Ready with reason {reason}"), wanted).await
+    }
+
+    pub async fn deployment(&self, server: &str) -> Deployment {
+        self.api().get(&format!("{server}-mcp")).await.unwrap()
+    }
+
+    pub async fn pods(&self, server: &str) -> Vec<Pod> {
+        let own = ListParams::default().labels(&format!("{}={server}", labels::MCP_SERVER));
+        self.api::<Pod>().list(&own).await.unwrap().items
+    }
+
+    /// The children of all servers, as `kind/name`.
+    pub async fn children(&self) -> Vec<String> {
+        let own = format!("{}={}", labels::MANAGED_BY, labels::OPERATOR);
+        let text = self.kubectl(&["get", KINDS, "--selector", &own, "--output", "name"]).await;
+        let mut names: Vec<String> = text.lines().map(ToOwned::to_owned).collect();
+        names.sort();
+        names
+    }
+
+    /// kubectl in this namespace; it must succeed.
+    pub async fn kubectl(&self, arguments: &[&str]) -> String {
+        self.try_kubectl(arguments).await.unwrap_or_else(|said| panic!("kubectl {arguments:?}: {said}"))
+    }
+
+    pub async fn try_kubectl(&self, arguments: &[&str]) -> Result<String, String> {
+        let all = [&["--namespace", self.namespace.name()], arguments].concat();
+        let output = self.cluster.kubectl(&all).await.unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
+    }
+
+    /// What this namespace's operators, or one of them, wrote since `mark`; events and the Lease do not count.
+    pub fn writes(&self, mark: AuditMark, account: &str) -> Vec<AuditEvent> {
+        let user = format!("system:serviceaccount:{}:{account}", self.namespace.name());
+        self.cluster.audit_writes(mark, |event| event.user == user && event.resource != "events").unwrap()
+    }
+}
+
+pub fn condition(server: &McpServer, name: &str) -> Condition {
+    let conditions = server.status.iter().flat_map(|status| &status.conditions);
+    let found = conditions.into_iter().find(|condition| condition.type_ == name).cloned();
+    found.unwrap_or_else(|| Condition {
+        type_: name.to_owned(),
+        status: "absent".to_owned(),
+        reason: String::new(),
+        message: String::new(),
+        last_transition_time: k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(
+            k8s_openapi::jiff::Timestamp::UNIX_EPOCH,
+        ),
+        observed_generation: None,
+    })
+}
+
+pub fn is_observed(server: &McpServer) -> bool {
+    server.status.as_ref().is_some_and(|status| status.observed_generation == server.metadata.generation)
+}
+
+pub fn is_ready(server: &McpServer) -> bool {
+    is_observed(server) && condition(server, "Ready").status == "True"
+}
+
+/// What kstatus would say of it: Helm, Argo CD and Flux decide by these words.
+pub fn kstatus(server: &McpServer) -> &'static str {
+    let holds = |name: &str| condition(server, name).status == "True";
+    match () {
+        () if !is_observed(server) || holds("Reconciling") => "InProgress",
+        () if holds("Stalled") => "Failed",
+        () if holds("Ready") => "Current",
+        () => "InProgress",
+    }
+}
+
+/// A server whose pods take `delay` to become ready, from an image.
+pub fn image(tag: &str, delay: &str) -> Value {
+    json!({
+        "source": {"image": {"name": format!("example:{tag}")}},
+        "replicas": 1,
+        "podTemplate": {"metadata": {"annotations": {"kwok.portico.dev/ready-after": delay}}},
+    })
+}
