@@ -7,6 +7,7 @@ mod clusters;
 mod generate;
 mod lint;
 mod steps;
+mod system;
 mod test;
 mod tools;
 

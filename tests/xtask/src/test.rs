@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::clusters::Clusters;
 use crate::steps::{build_all, built, cargo, step, target};
-use crate::tools;
+use crate::{system, tools};
 
 /// Tests that need a cluster fail without one when this is set, and say that they were left out otherwise.
 const CLUSTER_TESTS: &str = "PORTICO_CLUSTER_TESTS";
@@ -22,6 +22,9 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
         [only] if *only == "--no-cluster" => true,
         _ => return Err("cargo xtask test knows the option --no-cluster alone".to_owned()),
     };
+    if !without {
+        system::prepare()?;
+    }
     build_all()?;
     let clusters = if without { None } else { Some(Clusters::start()?) };
     let mut tests = cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
