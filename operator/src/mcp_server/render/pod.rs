@@ -27,7 +27,7 @@ pub const CONTAINER: &str = "server";
 pub const PORT_NAME: &str = "mcp";
 /// Where a stdio server's container finds the bridge.
 pub const BRIDGE_DIRECTORY: &str = "/portico";
-/// User of the images that Portico knows; "nobody" of the common distroless images.
+/// User of the images that Portico knows, "nobody" of the common distroless images; and every pod's group for files.
 const USER: i64 = 65532;
 
 pub fn template(server: &ValidatedServer) -> PodTemplateSpec {
@@ -89,7 +89,9 @@ fn pod_security(server: &ValidatedServer) -> PodSecurityContext {
         run_as_non_root: Some(true),
         run_as_user: user,
         run_as_group: user,
-        fs_group: user,
+        // Whatever the image's user: mounted Secrets can be read by this group alone, and claims written by it.
+        fs_group: Some(USER),
+        fs_group_change_policy: Some("OnRootMismatch".into()),
         seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".into(), localhost_profile: None }),
         ..PodSecurityContext::default()
     }

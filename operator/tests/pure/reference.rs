@@ -1,0 +1,36 @@
+//! The digest by which changed Secrets and ConfigMaps roll the pods.
+
+use portico_operator::mcp_server::reference::{Kind, References};
+use serde_json::{Value, json};
+
+use super::{cluster, content, server};
+
+fn digest(spec: &Value, secret: &[(&str, &str)]) -> String {
+    let server = server(spec);
+    let mut cluster = cluster();
+    cluster.insert((Kind::Secret, "keys".to_owned()), content(secret));
+    References::resolve(&server.spec, &cluster).digest(&server.spec)
+}
+
+#[test]
+fn only_a_key_that_is_read_changes_the_digest() {
+    let env = json!([{"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "api"}}}]);
+    let spec = json!({"source": {"image": {"name": "a"}}, "env": env});
+    let first = digest(&spec, &[("api", "one"), ("other", "x")]);
+    assert_eq!(digest(&spec, &[("api", "one"), ("other", "y")]), first);
+    assert_ne!(digest(&spec, &[("api", "two"), ("other", "x")]), first);
+}
+
+#[test]
+fn every_key_counts_where_the_whole_object_is_read_and_keys_do_not_run_into_values() {
+    let spec = json!({"source": {"image": {"name": "a"}}, "envFrom": [{"secretRef": "keys"}]});
+    let first = digest(&spec, &[("ab", "c")]);
+    assert_ne!(digest(&spec, &[("a", "bc")]), first);
+    assert_ne!(digest(&spec, &[("ab", "c"), ("d", "")]), first);
+}
+
+#[test]
+fn the_text_of_a_config_file_counts() {
+    let spec = |text: &str| json!({"source": {"image": {"name": "a"}}, "configFiles": [{"path": "/a", "content": text}]});
+    assert_ne!(digest(&spec("one"), &[]), digest(&spec("two"), &[]));
+}

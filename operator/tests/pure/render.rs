@@ -1,0 +1,113 @@
+//! Every object that is rendered, as a snapshot: a change of one is a change of somebody's cluster.
+
+use portico_operator::mcp_server::render::{Desired, render};
+use serde_json::{Value, json};
+
+use super::validate;
+
+/// In the order in which they are applied.
+fn objects(spec: &Value) -> Vec<Value> {
+    let Desired { service_account, config_map, network_policy, service, disruption_budget, deployment } =
+        render(&validate(spec).unwrap());
+    let all = [
+        json!(network_policy),
+        json!(service_account),
+        json!(config_map),
+        json!(service),
+        json!(disruption_budget),
+        json!(deployment),
+    ];
+    all.into_iter().filter(|object| !object.is_null()).collect()
+}
+
+macro_rules! snapshots {
+    ($($test:ident: $spec:tt)*) => { $(
+        #[test]
+        fn $test() {
+            insta::assert_yaml_snapshot!(stringify!($test), objects(&json!($spec)));
+        }
+    )* };
+}
+
+snapshots! {
+    an_image_with_nothing_else: {"source": {"image": {"name": "example:1"}}}
+
+    a_builtin_server: {"source": {"builtin": {"name": "files"}}, "replicas": 2}
+
+    a_package_of_npm: {
+        "source": {"package": {"name": "npm:@scope/server", "version": "1.2.3", "args": ["--flag"]}},
+    }
+
+    a_package_of_pypi_with_an_image_of_its_own: {
+        "source": {"package": {"name": "pypi:server", "version": "1.2.3", "image": "own:1"}},
+    }
+
+    an_image_that_speaks_over_standard_streams: {
+        "transport": "Stdio",
+        "source": {"image": {"name": "example:1", "command": ["serve"], "args": ["--stdio"]}},
+        "port": 9000,
+        "path": "/v1/mcp",
+    }
+
+    a_remote_server_has_no_objects: {"source": {"remote": {"url": "https://mcp.example.com/mcp"}}}
+
+    everything_at_once: {
+        "source": {"image": {
+            "name": "example:1", "command": ["serve"], "args": ["--port", "$(PORT)"],
+            "pullPolicy": "Always", "pullSecretRefs": ["registry"],
+        }},
+        "port": 9000,
+        "replicas": 0,
+        "env": [
+            {"name": "PLAIN", "value": "1"},
+            {"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "api"}}},
+            {"name": "LEVEL", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "LEVEL"}}},
+            {"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+        ],
+        "envFrom": [{"secretRef": "keys", "prefix": "K_"}, {"configMapRef": "settings"}],
+        "secretMounts": [{"secretRef": "keys", "mountPath": "/keys"}],
+        "configFiles": [{"path": "/etc/shop/config.yaml", "content": "a: 1\n"}],
+        "volumes": [
+            {"name": "data", "mountPath": "/data", "claimRef": "shop-data"},
+            {"name": "scratch", "mountPath": "/tmp", "emptyDir": {"sizeLimit": "1Gi"}},
+            {"name": "settings", "mountPath": "/settings", "configMapRef": "settings", "access": "ReadOnly"},
+        ],
+        "resources": {"requests": {"cpu": "250m"}, "limits": {"memory": "1Gi"}},
+        "gpu": {"count": 2, "product": "NVIDIA-L4"},
+        "placement": {
+            "nodeSelector": {"zone": "a"},
+            "affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [
+                {"topologyKey": "kubernetes.io/hostname"}]}},
+            "tolerations": [{"key": "dedicated", "operator": "Equal", "value": "shop", "effect": "NoSchedule"}],
+            "topologySpread": [{"topologyKey": "topology.kubernetes.io/zone"}],
+            "priorityClassName": "high",
+            "runtimeClassName": "gvisor",
+        },
+        "podTemplate": {
+            "metadata": {"annotations": {"note": "patched"}},
+            "spec": {"terminationGracePeriodSeconds": 5, "containers": [
+                {"name": "server", "stdin": true}, {"name": "beside", "image": "beside:1"}]},
+        },
+        "egress": [
+            {"name": "api", "cidrs": ["203.0.113.0/24"], "ports": [443]},
+            {"name": "database", "podLabels": {"app": "database"}},
+        ],
+    }
+}
+
+/// What the gateway and `portico up` rely on without looking.
+#[test]
+fn every_child_carries_the_same_owner_and_labels() {
+    for object in objects(&json!({
+        "source": {"builtin": {"name": "files"}}, "configFiles": [{"path": "/a", "content": ""}],
+    })) {
+        let kind = &object["kind"];
+        assert_eq!(object["metadata"]["ownerReferences"][0]["uid"], "uid-1", "{kind}");
+        assert_eq!(object["metadata"]["namespace"], "store", "{kind}");
+        assert_eq!(
+            object["metadata"]["labels"]["app.kubernetes.io/managed-by"], "portico-operator",
+            "{kind}"
+        );
+        assert_eq!(object["metadata"]["labels"]["portico.dev/mcp-server"], "shop", "{kind}");
+    }
+}
