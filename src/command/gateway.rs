@@ -55,7 +55,7 @@ fn session_keys(path: &Path, content: &[u8]) -> Result<Vec<[u8; 32]>, Failure> {
 }
 
 fn key(line: &str) -> Option<[u8; 32]> {
-    if line.len() != 64 || !line.is_ascii() {
+    if line.len() != 64 || !line.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return None;
     }
     let mut key = [0; 32];

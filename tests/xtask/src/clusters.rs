@@ -50,13 +50,11 @@ fn start(level: &str) -> Result<(Child, PathBuf), String> {
     let output = child.stdout.take().ok_or_else(|| failed(&"it has no output"))?;
     let read = BufReader::new(output).read_line(&mut line);
     let folder = PathBuf::from(line.trim()).parent().map(ToOwned::to_owned);
-    match (read, folder.filter(|folder| folder.is_dir())) {
-        (Ok(1..), Some(folder)) => Ok((child, folder)),
-        _ => {
-            child.wait().ok();
-            Err(failed(&"see its message above"))
-        }
+    if let (Ok(1..), Some(folder)) = (read, folder.filter(|folder| folder.is_dir())) {
+        return Ok((child, folder));
     }
+    child.wait().ok();
+    Err(failed(&"see its message above"))
 }
 
 impl Drop for Clusters {

@@ -33,7 +33,7 @@ pub fn step(name: &str, command: &mut Command) -> Result<(), String> {
     let begin = Instant::now();
     let status = command
         .status()
-        .map_err(|error| format!("{name}: {:?} cannot be started: {error}", command.get_program()))?;
+        .map_err(|error| format!("{name}: {} cannot be started: {error}", command.get_program().display()))?;
     let took = begin.elapsed().as_secs();
     if status.success() {
         eprintln!("    {name}: done in {took} s");

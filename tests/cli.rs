@@ -1,0 +1,125 @@
+//! The command line as a person meets it: help, exit codes, and errors that say how to mend what is wrong.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn portico(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portico"));
+    command.args(arguments).env_remove("KUBECONFIG").env("HOME", "/nonexistent").env("LOG_LEVEL", "off");
+    command.output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn workspace(path: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path).display().to_string()
+}
+
+/// What it said on standard error, and its exit code.
+fn refused(arguments: &[&str]) -> (String, i32) {
+    let output = portico(arguments);
+    (text(&output.stderr), output.status.code().unwrap())
+}
+
+#[test]
+fn every_command_explains_itself_with_an_example() {
+    for command in ["up", "check", "crds", "operator", "gateway", "serve", "bridge", "standin", "completions"]
+    {
+        let output = portico(&[command, "--help"]);
+        let help = text(&output.stdout);
+        assert!(
+            output.status.success() && help.contains("Example") && help.contains("portico "),
+            "{command}: {help}"
+        );
+    }
+}
+
+#[test]
+fn each_shell_gets_its_completion() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let output = portico(&["completions", shell]);
+        assert!(output.status.success() && text(&output.stdout).contains("portico"), "{shell}");
+    }
+}
+
+#[test]
+fn the_printed_definitions_are_those_that_are_committed() {
+    let printed = text(&portico(&["crds"]).stdout);
+    let committed = std::fs::read_to_string(workspace("crds/yaml/mcpservers.portico.dev.yaml")).unwrap();
+    assert_eq!(printed, format!("---\n{committed}"));
+}
+
+#[test]
+fn check_says_what_is_wrong_where_and_with_its_exit_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("server.yaml");
+    let manifest = "apiVersion: portico.dev/v1alpha1\nkind: McpServer\nmetadata:\n  name: a\nspec:\n  source:\n    builtin:\n      name: filez\n";
+    std::fs::write(&file, manifest).unwrap();
+    let path = file.display().to_string();
+    let output = portico(&["check", &path]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stdout);
+    assert!(
+        said.contains(&format!("{path}:8: spec.source.builtin.name:"))
+            && said.contains("did you mean 'files'"),
+        "{said}"
+    );
+    let json = text(&portico(&["check", "--json", &path]).stdout);
+    let finding: serde_json::Value = serde_json::from_str(json.lines().next().unwrap()).unwrap();
+    assert_eq!((finding["line"].as_i64(), finding["severity"].as_str()), (Some(8), Some("error")));
+    assert_eq!(portico(&["check", &workspace("examples/quickstart")]).status.code(), Some(0));
+}
+
+#[test]
+fn a_reference_that_leads_out_of_the_folder_is_a_warning_unless_strict() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("server.yaml");
+    let manifest = "apiVersion: portico.dev/v1alpha1\nkind: McpServer\nmetadata:\n  name: a\nspec:\n  source:\n    builtin:\n      name: files\n  envFrom:\n    - secretRef: elsewhere\n";
+    std::fs::write(&file, manifest).unwrap();
+    let path = file.display().to_string();
+    let lenient = portico(&["check", &path]);
+    let said = text(&lenient.stdout);
+    assert!(lenient.status.success() && said.contains("warning:") && said.contains("elsewhere"), "{said}");
+    assert_eq!(portico(&["check", "--strict", &path]).status.code(), Some(1));
+}
+
+#[test]
+fn wrong_usage_has_the_exit_code_2_and_failures_have_1() {
+    assert_eq!(refused(&["up"]).1, 2);
+    assert_eq!(refused(&["serve", "nothing"]).1, 2);
+    assert_eq!(refused(&["check", "/nonexistent/file"]).1, 1);
+}
+
+#[test]
+fn a_setting_that_is_missing_is_named_with_what_to_set() {
+    for (arguments, expected) in [
+        (&["serve", "files"][..], "FILES_ALLOWED_DIRS"),
+        (&["serve", "kroger"][..], "KROGER_CLIENT_ID"),
+        (&["gateway", "--listen", "127.0.0.1:0"][..], "set KUBECONFIG"),
+        (&["operator", "--listen", "127.0.0.1:0"][..], "set KUBECONFIG"),
+        (&["bridge", "--", "no-such-program"][..], "`no-such-program`"),
+    ] {
+        let (said, code) = refused(arguments);
+        assert!(code == 1 && said.starts_with("error: ") && said.contains(expected), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn a_busy_port_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (said, code) = refused(&["standin", "kroger", "--listen", &address]);
+    assert!(code == 1 && said.contains(&address), "{said}");
+}
+
+#[test]
+fn the_bridge_installs_itself_as_a_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("bin");
+    assert!(portico(&["bridge", "--install", &target.display().to_string()]).status.success());
+    let names: Vec<_> = std::fs::read_dir(&target).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["portico"]);
+    assert!(Command::new(target.join("portico")).arg("--version").output().unwrap().status.success());
+}
