@@ -1,6 +1,6 @@
 //! What Portico's MCP servers share: configuration, serving, tools, metrics and the upstream HTTP client.
 //!
-//! A server is an [`rmcp::ServerHandler`]; [`serve`] puts it behind streamable HTTP or stdio with health
+//! A server is an [`rmcp::ServerHandler`]; [`serve()`] puts it behind streamable HTTP or stdio with health
 //! checks, metrics and an orderly end. [`tool`] turns typed arguments and answers into MCP tools,
 //! [`upstream`] calls the API that a server stands in front of.
 
