@@ -24,6 +24,12 @@ pub async fn run(arguments: Operator, stop: CancellationToken) -> Result<(), Fai
         listen: arguments.listen,
         claim,
     };
+    tracing::info!(
+        namespace = options.namespace.as_deref().unwrap_or("all"),
+        address = %options.listen,
+        image = options.settings.portico_image,
+        "watching McpServers"
+    );
     operate(client, options, stop).await.map_err(|error| Failure::part(&error))
 }
 
