@@ -61,6 +61,11 @@ pub enum Error {
          kernel.apparmor_restrict_unprivileged_userns=0`)"
     )]
     NoNamespaces(String),
+    /// Nothing translates Services' addresses.
+    #[error(
+        "level processes needs the program `nft` for Services, and it does not run ({0}): install nftables"
+    )]
+    NoTranslator(io::Error),
     /// Level `Processes` was asked for in the machine's own network.
     #[error(
         "level processes runs only in a network of its own: begin the test with portico_cluster::wanted, or the \

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::json;
@@ -24,6 +25,7 @@ const FIRST_NAME: &str = "kubernetes.default.svc.cluster.local:443";
 
 /// Starts both and waits until the API server's own Service answers by its name.
 pub(crate) async fn start(folder: &Path) -> Result<Vec<Child>, Error> {
+    translator()?;
     let configuration = folder.join("kube-proxy.json");
     put(&configuration, &proxy_configuration(folder))?;
     let corefile = folder.join("Corefile");
@@ -39,6 +41,12 @@ pub(crate) async fn start(folder: &Path) -> Result<Vec<Child>, Error> {
     })
     .await?;
     Ok(children)
+}
+
+/// The proxy only logs that it has no `nft`, and goes on without Services.
+fn translator() -> Result<(), Error> {
+    let found = Command::new("nft").arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).status();
+    found.map(drop).map_err(Error::NoTranslator)
 }
 
 async fn answers() -> Result<(), Error> {
