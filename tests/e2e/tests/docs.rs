@@ -40,7 +40,9 @@ fn every_manifest_in_the_guides_is_valid() {
 fn every_link_of_the_guides_leads_to_a_file() {
     for guide in guides() {
         let text = std::fs::read_to_string(&guide).unwrap();
-        for target in text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target) {
+        for target in
+            text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target)
+        {
             let is_file = !target.starts_with("http") && !target.starts_with('#');
             let path = guide.parent().unwrap().join(target.split('#').next().unwrap());
             assert!(!is_file || path.exists(), "{}: {target}", guide.display());
