@@ -14,7 +14,7 @@ use crate::backend::client::Http;
 use crate::backend::control::{Control, Ids};
 use crate::backend::session::{Link, Sessions};
 use crate::backend::{Backend, Fleet, ServerReport, ServerState, TlsError};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Listing};
 use crate::frontend::cancel::Calls;
 use crate::frontend::session::{Ended, Keyring};
 use crate::metrics::Metrics;
@@ -131,10 +131,11 @@ impl Core {
         self.metrics.state(key, state.as_str(), &ServerState::NAMES);
         let listing = self.catalog.listing(key);
         let listing = listing.as_deref();
+        let shown = |listing: &Listing| listing.tools.iter().filter(|tool| backend.shows(&tool.key)).count();
         let report = ServerReport {
             key: key.clone(),
             state,
-            tools: listing.map_or(0, |listing| listing.tools.len()),
+            tools: listing.map_or(0, shown),
             resources: listing.map_or(0, |listing| listing.resources.len()),
             prompts: listing.map_or(0, |listing| listing.prompts.len()),
             server_name: listing.and_then(|listing| listing.server_name.clone()),

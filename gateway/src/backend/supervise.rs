@@ -65,7 +65,7 @@ pub struct ServerReport {
     pub key: ServerKey,
     /// How it does.
     pub state: ServerState,
-    /// Tools in its last known list, before selection.
+    /// Tools of its last known list that clients see.
     pub tools: usize,
     /// Resources in its last known list.
     pub resources: usize,
@@ -186,6 +186,8 @@ async fn follow(
                 if changed.is_err() || live.server.protocol != protocol || !backend.has(&hello.link.endpoint) {
                     return Ok(());
                 }
+                // Another selection of tools needs no other link, and shows another number of them.
+                core.report(backend, ServerState::Connected);
             }
             () = due => {
                 if news.is_some() { ping(core, hello).await? } else { fetch(core, backend, hello).await? }

@@ -53,11 +53,13 @@ async fn only_selected_tools_are_shown_and_can_be_called() {
     config.tools = ToolSelection { include: vec!["?".into()], exclude: vec!["b*".into()] };
     let gateway = TestGateway::start(vec![config.clone()]).await;
     gateway.until_tools(&["a"]).await;
+    gateway.until_report("one", |report| report.tools == 1).await;
     let (_, hidden) = gateway.modern("tools/call", json!({ "name": "b" })).await;
     assert_eq!(hidden["error"]["code"], -32602);
     let all = Server { tools: ToolSelection::default(), ..config };
     gateway.servers.send(Arc::new(vec![all])).unwrap();
     gateway.until_tools(&["a", "b"]).await;
+    gateway.until_report("one", |report| report.tools == 2).await;
 }
 
 #[tokio::test]

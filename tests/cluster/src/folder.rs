@@ -38,7 +38,7 @@ impl Folder {
         let base = if network::is_inside() { PathBuf::from(network::PRIVATE) } else { std::env::temp_dir() };
         sweep(&base);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = base.join(format!("{PREFIX}{}-{}-{number}", Uid::current(), std::process::id()));
+        let path = base.join(format!("{}{}-{number}", prefix(), std::process::id()));
         // A process id comes back after a while: what lies there is of an owner long dead.
         fs::remove_dir_all(&path).ok();
         DirBuilder::new().mode(0o700).create(&path).map_err(Error::file("making", &path))?;
@@ -83,12 +83,18 @@ fn sweep(base: &Path) {
     }
 }
 
+/// What the names of this user's folders begin with. A process number means nothing in another process namespace, so
+/// that the name says of which one it is.
+fn prefix() -> String {
+    let namespace = fs::read_link("/proc/self/ns/pid").unwrap_or_default().display().to_string();
+    let number: String = namespace.chars().filter(char::is_ascii_digit).collect();
+    format!("{PREFIX}{}-{number}-", Uid::current())
+}
+
 /// The process that owns a folder of ours, from the folder's name.
 fn owner(name: &str) -> Option<Pid> {
-    let mut parts = name.strip_prefix(PREFIX)?.split('-');
-    let of_this_user = parts.next()? == Uid::current().to_string();
-    let pid = parts.next()?.parse().ok()?;
-    of_this_user.then_some(Pid::from_raw(pid))
+    let pid = name.strip_prefix(&prefix())?.split('-').next()?.parse().ok()?;
+    Some(Pid::from_raw(pid))
 }
 
 fn runs(pid: Pid) -> bool {
@@ -100,21 +106,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_folders_of_this_user_and_this_crate_have_an_owner() {
-        let user = Uid::current();
-        assert_eq!(owner(&format!("{PREFIX}{user}-123-0")), Some(Pid::from_raw(123)));
-        assert_eq!(owner(&format!("{PREFIX}{}-123-0", user.as_raw() + 1)), None);
+    fn only_folders_of_this_user_namespace_and_crate_have_an_owner() {
+        let (user, own) = (Uid::current(), prefix());
+        let namespace = own.trim_end_matches('-').rsplit('-').next().unwrap();
+        assert_eq!(owner(&format!("{own}123-0")), Some(Pid::from_raw(123)));
+        assert_eq!(owner(&format!("{PREFIX}{}-{namespace}-123-0", user.as_raw() + 1)), None);
+        assert_eq!(owner(&format!("{PREFIX}{user}-1-123-0")), None, "of another process namespace");
         assert_eq!(owner("portico"), None);
-        assert_eq!(owner(&format!("{PREFIX}{user}-x")), None);
+        assert_eq!(owner(&format!("{own}x")), None);
     }
 
     #[test]
     fn what_a_dead_owner_left_is_swept_and_what_a_living_one_uses_stays() {
         let base = tempfile::tempdir().unwrap();
-        let user = Uid::current();
         // No process has the greatest number: the kernel's limit lies far below it.
-        let dead = base.path().join(format!("{PREFIX}{user}-{}-0", i32::MAX));
-        let alive = base.path().join(format!("{PREFIX}{user}-{}-0", std::process::id()));
+        let dead = base.path().join(format!("{}{}-0", prefix(), i32::MAX));
+        let alive = base.path().join(format!("{}{}-0", prefix(), std::process::id()));
         fs::create_dir(&dead).unwrap();
         fs::create_dir(&alive).unwrap();
         sweep(base.path());

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
 use crate::pki::put;
-use crate::{Cluster, Error, Level};
+use crate::{Cluster, Error, Level, network};
 
 /// Names the folders of running clusters to join, separated like those of `PATH`. `cargo xtask test` sets it.
 pub const JOIN_VARIABLE: &str = "PORTICO_TEST_CLUSTER";
@@ -51,8 +51,9 @@ pub(crate) async fn get(level: Level) -> Result<Arc<Cluster>, Error> {
     cell.get_or_try_init(|| async { open(level).await.map(Arc::new) }).await.cloned()
 }
 
+/// From a network of its own no cluster outside can be reached.
 async fn open(level: Level) -> Result<Cluster, Error> {
-    let joined = std::env::var_os(JOIN_VARIABLE).unwrap_or_default();
+    let joined = std::env::var_os(JOIN_VARIABLE).filter(|_| !network::is_inside()).unwrap_or_default();
     for folder in std::env::split_paths(&joined).filter(|folder| !folder.as_os_str().is_empty()) {
         let manifest = Manifest::read(&folder)?;
         if manifest.level.serves(level) {
