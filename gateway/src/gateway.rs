@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -70,7 +71,13 @@ impl Gateway {
 
     /// Serves the router on `listener` until `stop`, then ends streams and lets calls in flight finish. On a listener that
     /// is not on loopback any `Host` is accepted unless public hosts are set.
-    pub async fn serve(&self, listener: TcpListener, stop: CancellationToken) -> Result<(), Error> {
+    ///
+    /// The future is boxed, so that it is compiled here once and not in every program that awaits it.
+    pub fn serve(&self, listener: TcpListener, stop: CancellationToken) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(self.serve_until(listener, stop))
+    }
+
+    async fn serve_until(&self, listener: TcpListener, stop: CancellationToken) -> Result<(), Error> {
         let address = listener.local_addr()?.ip();
         let router = frontend::router(&self.core, Some(address)).merge(health::router(&self.core));
         let core = Arc::clone(&self.core);

@@ -1,6 +1,6 @@
 //! The operator as a process.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, pin::Pin};
 
 use kube::Client;
 use tokio::net::TcpListener;
@@ -29,9 +29,20 @@ pub struct Options {
 
 /// Runs until `shutdown`, or until another operator has taken over.
 ///
+/// The future is boxed, so that it is compiled here once and not in every program that awaits it.
+///
 /// # Errors
 /// [`Error::Fatal`] when the address is taken or the Lease is lost.
-pub async fn run(client: Client, options: Options, shutdown: CancellationToken) -> Result<(), Error> {
+#[must_use]
+pub fn run(
+    client: Client,
+    options: Options,
+    shutdown: CancellationToken,
+) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send>> {
+    Box::pin(operate(client, options, shutdown))
+}
+
+async fn operate(client: Client, options: Options, shutdown: CancellationToken) -> Result<(), Error> {
     let (metrics, readiness) = (Metrics::default(), Readiness::default());
     let listener = TcpListener::bind(options.listen).await.map_err(|error| {
         Error::Fatal(format!(

@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -72,11 +73,16 @@ pub enum Error {
 }
 
 /// Serves `options.command` on `options.listen` until `stop`; afterwards no child is left.
-pub async fn run(options: Options, stop: CancellationToken) -> Result<(), Error> {
-    let address = options.listen;
-    let failed = |error| Error::Listen { address, error };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
-    serve(options, listener, stop).await
+///
+/// The future is boxed, so that it is compiled here once and not in every program that awaits it.
+#[must_use]
+pub fn run(options: Options, stop: CancellationToken) -> BoxFuture<'static, Result<(), Error>> {
+    Box::pin(async move {
+        let address = options.listen;
+        let failed = |error| Error::Listen { address, error };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        serve(options, listener, stop).await
+    })
 }
 
 /// The same on a listener that exists already.

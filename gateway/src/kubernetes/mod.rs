@@ -8,6 +8,7 @@ mod watched;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use futures::stream::{SelectAll, StreamExt as _};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -67,7 +68,14 @@ impl Caches {
 }
 
 /// Follows the servers of `scope` until `stop`. Returns once they have all been seen; `None` if `stop` came first.
-pub async fn follow(scope: &Scope, stop: CancellationToken) -> Option<watch::Receiver<Servers>> {
+///
+/// The future is boxed, so that it is compiled here once and not in every program that awaits it.
+#[must_use]
+pub fn follow(scope: &Scope, stop: CancellationToken) -> BoxFuture<'_, Option<watch::Receiver<Servers>>> {
+    Box::pin(first_seen(scope, stop))
+}
+
+async fn first_seen(scope: &Scope, stop: CancellationToken) -> Option<watch::Receiver<Servers>> {
     let (servers, server_changes) = watched(scope.api());
     let (slices, slice_changes) = watched(scope.api());
     let (services, service_changes) = watched(scope.api());

@@ -86,7 +86,17 @@ fn listed(problems: &[Problem]) -> String {
 }
 
 /// Runs the folder until `stop`; then nothing of it is left.
-pub async fn run(options: Options, stop: CancellationToken) -> Result<(), Error> {
+///
+/// The future is boxed, so that it is compiled here once and not in every program that awaits it.
+#[must_use]
+pub fn run(
+    options: Options,
+    stop: CancellationToken,
+) -> std::pin::Pin<Box<dyn Future<Output = Result<(), Error>>>> {
+    Box::pin(hold(options, stop))
+}
+
+async fn hold(options: Options, stop: CancellationToken) -> Result<(), Error> {
     let failed = |source| Error::Path { path: options.path.clone(), source };
     let watch = watch::Watch::new(&options.path);
     let mut folder = Folder::new(&options.path);

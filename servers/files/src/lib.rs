@@ -17,6 +17,8 @@ mod roots;
 mod search;
 mod write;
 
+use std::pin::Pin;
+
 use portico_kit::{Serving, Transport, serve, serve_on};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -26,9 +28,18 @@ pub use handler::Files;
 pub use portico_kit::{ConfigError, Error};
 
 /// Serves until `stop` is cancelled, a signal asks to stop, or standard input ends.
-pub async fn run(transport: Transport, config: Config, stop: CancellationToken) -> Result<(), Error> {
-    let serving = serving(&config);
-    serve(Files::new(config), transport, serving, stop).await
+///
+/// The future is boxed, so that it is compiled here once and not in every program that awaits it.
+#[must_use]
+pub fn run(
+    transport: Transport,
+    config: Config,
+    stop: CancellationToken,
+) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send>> {
+    Box::pin(async move {
+        let serving = serving(&config);
+        serve(Files::new(config), transport, serving, stop).await
+    })
 }
 
 /// As [`run`] over HTTP, on a listener that is bound already.

@@ -13,7 +13,7 @@ mod products;
 mod stores;
 mod token;
 
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
 use portico_kit::{Metrics, Serving, Transport, serve, serve_on};
 use tokio::net::TcpListener;
@@ -35,10 +35,19 @@ pub enum Error {
 }
 
 /// Serves until `stop` is cancelled, a signal asks to stop, or standard input ends.
-pub async fn run(transport: Transport, config: Config, stop: CancellationToken) -> Result<(), Error> {
-    let metrics = Arc::new(Metrics::default());
-    let handler = Kroger::new(config, Arc::clone(&metrics))?;
-    Ok(serve(handler, transport, Serving { metrics, ..Serving::default() }, stop).await?)
+///
+/// The future is boxed, so that it is compiled here once and not in every program that awaits it.
+#[must_use]
+pub fn run(
+    transport: Transport,
+    config: Config,
+    stop: CancellationToken,
+) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send>> {
+    Box::pin(async move {
+        let metrics = Arc::new(Metrics::default());
+        let handler = Kroger::new(config, Arc::clone(&metrics))?;
+        Ok(serve(handler, transport, Serving { metrics, ..Serving::default() }, stop).await?)
+    })
 }
 
 /// As [`run`] over HTTP, on a listener that is bound already.

@@ -11,7 +11,7 @@ mod oauth;
 mod products;
 mod reply;
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, pin::Pin, sync::Arc};
 
 use axum::{
     Router, middleware,
@@ -81,7 +81,17 @@ pub(crate) struct Standin {
 pub(crate) type Shared = Arc<Standin>;
 
 /// Serves the stand-in with the credentials of the environment until `stop` is cancelled.
-pub async fn run(listen: SocketAddr, stop: CancellationToken) -> Result<(), Error> {
+///
+/// The future is boxed, so that it is compiled here once and not in every program that awaits it.
+#[must_use]
+pub fn run(
+    listen: SocketAddr,
+    stop: CancellationToken,
+) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send>> {
+    Box::pin(listen_and_run(listen, stop))
+}
+
+async fn listen_and_run(listen: SocketAddr, stop: CancellationToken) -> Result<(), Error> {
     let listener =
         TcpListener::bind(listen).await.map_err(|source| Error::Listen { address: listen, source })?;
     let credentials = Credentials::from_env(&|name| std::env::var(name).ok());
