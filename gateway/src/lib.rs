@@ -9,6 +9,7 @@
 mod backend;
 pub mod bridge;
 mod catalog;
+mod cause;
 mod core;
 mod envelope;
 mod frontend;

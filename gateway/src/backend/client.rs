@@ -14,6 +14,7 @@ use super::fault::Fault;
 use super::session::Link;
 use super::sse::Events;
 use super::tls::{self, Connector};
+use crate::cause;
 use crate::options::Options;
 
 /// The header that names a legacy session.
@@ -115,7 +116,7 @@ impl Http {
         *request.uri_mut() = link.endpoint.uri.clone();
         *request.headers_mut() = headers;
         self.client.request(request).await.map_err(|error| {
-            let reason = root(&error);
+            let reason = cause::innermost(&error);
             if error.is_connect() {
                 Fault::Unreachable { url: link.endpoint.url.clone(), reason }
             } else {
@@ -172,13 +173,4 @@ async fn collect(body: Incoming, limit: usize) -> Result<Bytes, Fault> {
 fn is(headers: &HeaderMap, mime: &str) -> bool {
     let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     value.split(';').next().is_some_and(|value| value.trim().eq_ignore_ascii_case(mime))
-}
-
-/// The innermost cause, which says what the outer ones only circumscribe.
-fn root(error: &hyper_util::client::legacy::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
 }

@@ -7,6 +7,8 @@ use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 
+use crate::cause;
+
 /// A change of one kind; the caches say which.
 pub(super) type Change = BoxStream<'static, ()>;
 
@@ -35,20 +37,11 @@ where
             match event {
                 Ok(_) => Some(()),
                 Err(error) => {
-                    let (kind, error) = (K::plural(&()), cause(&error));
+                    let (kind, error) = (K::plural(&()), cause::innermost(&error));
                     tracing::warn!(%kind, error, "a watch has broken and is begun again; what was seen last stays in force");
                     None
                 }
             }
         });
     (store, stream.boxed())
-}
-
-/// The innermost cause, which says what the outer ones only circumscribe.
-fn cause(error: &watcher::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
 }

@@ -12,3 +12,4 @@ mod schemas;
 mod sessions;
 mod streams;
 mod support;
+mod tls;

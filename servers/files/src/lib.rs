@@ -27,7 +27,7 @@ pub use config::Config;
 pub use handler::Files;
 pub use portico_kit::{ConfigError, Error};
 
-/// Serves until `stop` is cancelled, a signal asks to stop, or standard input ends.
+/// Serves until `stop` is cancelled or standard input ends.
 ///
 /// The future is boxed, so that it is compiled here once and not in every program that awaits it.
 #[must_use]

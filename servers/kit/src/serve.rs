@@ -87,7 +87,7 @@ impl Default for Serving {
     }
 }
 
-/// Serves `handler` until `stop` is cancelled, the process gets SIGINT or SIGTERM, or (stdio) the input ends.
+/// Serves `handler` until `stop` is cancelled or (stdio) the input ends; signals are the caller's to turn into `stop`.
 pub async fn serve<H: ServerHandler + Clone>(
     handler: H,
     transport: Transport,
@@ -122,7 +122,7 @@ pub async fn serve_on<H: ServerHandler + Clone>(
         let _ = stream.set_nodelay(true);
     });
     let told = async move {
-        stopped(stop).await;
+        stop.cancelled().await;
         state.ready.store(false, Ordering::Release);
         let _ = tokio::time::timeout(DRAIN, metrics.idle()).await;
         closing.cancel();
@@ -160,7 +160,7 @@ async fn serve_stdio<H: ServerHandler>(
     stop: CancellationToken,
 ) -> Result<(), Error> {
     let handler = Metered::new(handler, Arc::clone(&serving.metrics));
-    let told = stopped(stop);
+    let told = stop.cancelled_owned();
     tokio::pin!(told);
     let running = tokio::select! {
         running = handler.serve(stdio()) => running.map_err(|error| Error::Handshake(error.to_string()))?,
@@ -178,36 +178,6 @@ async fn serve_stdio<H: ServerHandler>(
         }
     }
     Ok(())
-}
-
-/// Ends when the token is cancelled or the process is asked to stop.
-async fn stopped(stop: CancellationToken) {
-    tokio::select! {
-        () = stop.cancelled() => {}
-        () = interrupted() => {}
-    }
-}
-
-#[cfg(unix)]
-async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        // Without signal handlers the token alone stops the server.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-}
-
-#[cfg(not(unix))]
-async fn interrupted() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending().await
-    }
 }
 
 struct Ops {
