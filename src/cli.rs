@@ -109,9 +109,9 @@ pub struct Crds {
 
 It talks to the cluster of KUBECONFIG or ~/.kube/config, or of the pod it runs in.")]
 pub struct Operator {
-    /// Look at this namespace alone; absent: at all.
-    #[arg(long, env = "PORTICO_NAMESPACE")]
-    pub namespace: Option<String>,
+    /// Look at this namespace alone; may be repeated; absent: at all.
+    #[arg(long, env = "PORTICO_NAMESPACE", value_delimiter = ',')]
+    pub namespace: Vec<String>,
     /// Address of /healthz, /readyz and /metrics.
     #[arg(long, default_value = "0.0.0.0:8081", env = "PORTICO_OPERATOR_LISTEN")]
     pub listen: SocketAddr,

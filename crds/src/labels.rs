@@ -22,3 +22,12 @@ pub const GATEWAY: &str = "portico.dev/gateway";
 pub const INPUTS_DIGEST: &str = "portico.dev/inputs-digest";
 /// Annotation on a custom resource: `"true"` asks the operator to leave its children alone.
 pub const PAUSED: &str = "portico.dev/paused";
+/// Annotation on a custom resource: a new value, such as the time, restarts its pods once.
+pub const RESTARTED_AT: &str = "portico.dev/restarted-at";
+/// Annotation on a Deployment: the image of Portico's own that its pods run.
+pub const PORTICO_IMAGE: &str = "portico.dev/image";
+/// Annotation on a Deployment: digest of its pod template. While it leads to the same with [`PORTICO_IMAGE`], a newer
+/// operator leaves the pods on the image they run.
+pub const TEMPLATE_DIGEST: &str = "portico.dev/template-digest";
+/// Label of the operator's own pods, which may read the health of the servers they watch over.
+pub const OPERATOR_POD: &str = "portico.dev/operator";

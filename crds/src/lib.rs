@@ -8,6 +8,7 @@ pub mod check;
 pub mod condition;
 pub mod labels;
 pub mod mcp_server;
+pub mod reason;
 mod schema;
 
 pub use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;

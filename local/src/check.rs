@@ -11,9 +11,10 @@ use k8s_openapi::{
     schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings},
 };
 use portico_crds::check::{Fault, Strictness, check, check_metadata, check_schema, known_kinds};
-use portico_operator::mcp_server::{
+use portico_operator::{
+    kind::Refusal,
+    mcp_server::validate::{Settings, validate},
     reference::References,
-    validate::{Error as Invalid, Settings, validate},
 };
 use serde_json::Value;
 
@@ -50,10 +51,12 @@ pub fn check_path(path: &Path) -> io::Result<Report> {
         let references = report.objects.references(key, server);
         match validate(server, &references, &Settings::default()) {
             Ok(_) => {}
-            Err(Invalid::Invalid(faults)) => {
+            // A fine manifest, for another version.
+            Err(Refusal::NotIncluded(_)) => {}
+            Err(Refusal::Invalid(faults)) => {
                 problems.extend(faults.iter().map(|text| placed(&report.documents[*index], text)));
             }
-            Err(Invalid::Missing(all)) => {
+            Err(Refusal::Missing(all)) => {
                 report.unresolved.extend(
                     all.iter().map(|missing| placed(&report.documents[*index], &missing.to_string())),
                 );
@@ -83,7 +86,7 @@ pub(crate) fn problems(document: &Document) -> Vec<Problem> {
     };
     let invalid = objects.servers.values().filter_map(|(server, _)| {
         match validate(server, &References::default(), &Settings::default()) {
-            Err(Invalid::Invalid(faults)) => Some(faults),
+            Err(Refusal::Invalid(faults)) => Some(faults),
             _ => None,
         }
     });

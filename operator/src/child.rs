@@ -16,7 +16,10 @@ use kube::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::error::Error;
+use crate::{
+    error::Error,
+    metrics::{Metrics, Why},
+};
 
 /// Field manager of everything the operator writes below its own resources.
 pub const FIELD_MANAGER: &str = "portico-operator";
@@ -59,14 +62,15 @@ struct Written<K> {
 pub struct Children<K: Child> {
     client: Client,
     cache: Store<K>,
+    metrics: Metrics,
     written: Mutex<HashMap<ObjectRef<K>, Written<K>>>,
 }
 
 impl<K: Child> Children<K> {
     /// Children of kind `K`, read from `cache`.
     #[must_use]
-    pub fn new(client: Client, cache: Store<K>) -> Self {
-        Self { client, cache, written: Mutex::default() }
+    pub fn new(client: Client, cache: Store<K>, metrics: Metrics) -> Self {
+        Self { client, cache, metrics, written: Mutex::default() }
     }
 
     /// Waits until the cache has been filled once.
@@ -81,7 +85,10 @@ impl<K: Child> Children<K> {
         let cached = self.cache.get(&key)?;
         let written = self.lock();
         match written.get(&key) {
-            Some(own) if is_newer(&*own.live, &*cached) => Some(Arc::clone(&own.live)),
+            Some(own) if is_newer(&*own.live, &*cached) => {
+                self.metrics.behind(&K::kind(&()));
+                Some(Arc::clone(&own.live))
+            }
             _ => Some(cached),
         }
     }
@@ -94,8 +101,10 @@ impl<K: Child> Children<K> {
         if let Some(live) = current.as_ref().filter(|live| self.is_settled(&key, digest, live)) {
             return Ok(Arc::clone(live));
         }
+        let why = self.why(&key, digest, current.as_deref());
         self.check_owner(desired, current).await?;
         let live = Arc::new(self.write(desired).await?);
+        self.metrics.wrote("apply", &K::kind(&()), why);
         let written = Written { desired: digest, content: content(&*live), live: Arc::clone(&live) };
         self.lock().insert(key, written);
         Ok(live)
@@ -112,7 +121,10 @@ impl<K: Child> Children<K> {
         let preconditions = Preconditions { uid: live.uid(), resource_version: None };
         let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::background() };
         match self.call("delete", name, self.api(namespace).delete(name, &params)).await {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                self.metrics.wrote("delete", &K::kind(&()), Why::Prune);
+                Ok(())
+            }
             Err(error) if error.is_gone() => Ok(()),
             Err(error) => Err(error),
         }
@@ -121,6 +133,28 @@ impl<K: Child> Children<K> {
     /// Drops what is remembered of a child.
     pub fn forget(&self, namespace: &str, name: &str) {
         self.lock().remove(&ObjectRef::new(name).within(namespace));
+    }
+
+    /// Whether `desired` is what we last wrote, and nobody has changed it since.
+    pub fn is_as_written(&self, desired: &K) -> bool {
+        let live = self.current(&desired.namespace().unwrap_or_default(), &desired.name_any());
+        live.is_some_and(|live| self.is_settled(&ObjectRef::from_obj(desired), digest(desired), &live))
+    }
+
+    /// The children in a namespace that `owner` controls, as the cache has them.
+    pub fn of(&self, namespace: &str, owner: &str) -> Vec<Arc<K>> {
+        let own =
+            |child: &K| child.namespace().as_deref() == Some(namespace) && controller(child) == Some(owner);
+        self.cache.state().into_iter().filter(|child| own(child)).collect()
+    }
+
+    fn why(&self, key: &ObjectRef<K>, desired: u64, current: Option<&K>) -> Why {
+        match (self.lock().get(key), current) {
+            (Some(own), _) if own.desired == desired => Why::Drift,
+            (Some(_), _) => Why::Change,
+            (None, Some(_)) => Why::Restart,
+            (None, None) => Why::Create,
+        }
     }
 
     fn is_settled(&self, key: &ObjectRef<K>, desired: u64, live: &K) -> bool {

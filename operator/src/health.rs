@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicUsize, Ordering},
 };
 
 use axum::{
@@ -14,22 +14,38 @@ use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
 
-/// Whether the process can do its work, as the readiness probe sees it.
+/// Whether the process can do its work, as the readiness probe sees it: nothing is awaited any more.
 #[derive(Clone, Debug, Default)]
-pub struct Readiness(Arc<AtomicBool>);
+pub struct Readiness(Arc<AtomicUsize>);
+
+/// Something that must be done before the process is ready; it holds readiness back until then.
+#[derive(Debug)]
+pub struct Awaited(Readiness);
 
 impl Readiness {
-    /// Says that the process is ready, or is not any more.
-    pub fn set(&self, ready: bool) {
-        self.0.store(ready, Ordering::Release);
+    /// Holds readiness back for one thing more.
+    #[must_use]
+    pub fn await_one_more(&self) -> Awaited {
+        self.0.fetch_add(1, Ordering::AcqRel);
+        Awaited(self.clone())
     }
 
     fn get(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.0.load(Ordering::Acquire) == 0
+    }
+}
+
+impl Awaited {
+    /// It is done. One that is dropped undone is never done.
+    pub fn done(self) {
+        self.0.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
 /// Serves `/healthz`, `/readyz` and `/metrics` until `shutdown`.
+///
+/// `/healthz` is answered by the event loop that all passes run on: it says that the loop turns, and nothing about the
+/// API server, whose absence no restart would mend.
 pub async fn serve(
     listener: TcpListener,
     metrics: Metrics,

@@ -13,7 +13,7 @@ use kube::{Api, Client, api::PostParams};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::error::Error;
+use crate::{client::Fence, error::Error};
 
 /// How long a record is believed after it was last seen to change.
 pub const DURATION: Duration = Duration::from_secs(15);
@@ -66,16 +66,18 @@ pub fn decide(now: Instant, seen: Seen, holder: Option<&str>, me: &str) -> Step 
 pub struct Election {
     api: Api<Lease>,
     claim: Claim,
+    fence: Fence,
     record: Option<Lease>,
     seen: Seen,
 }
 
 impl Election {
-    /// Takes part in the election of `claim`.
+    /// Takes part in the election of `claim`; `fence` is open while this process holds the Lease.
     #[must_use]
-    pub fn new(client: Client, claim: Claim) -> Self {
+    pub fn new(client: Client, claim: Claim, fence: Fence) -> Self {
         let api = Api::namespaced(client, &claim.namespace);
-        Self { api, claim, record: None, seen: Seen { changed: Instant::now() } }
+        fence.open_for(Duration::ZERO);
+        Self { api, claim, fence, record: None, seen: Seen { changed: Instant::now() } }
     }
 
     /// Waits until this process is the holder.
@@ -122,10 +124,15 @@ impl Election {
         let found = self.call("get", self.api.get_opt(&self.claim.name)).await?;
         self.observe(found);
         let holder = self.record.as_ref().and_then(|lease| lease.spec.as_ref()?.holder_identity.as_deref());
-        match decide(Instant::now(), self.seen, holder, &self.claim.identity) {
-            Step::Wait => Ok(false),
-            Step::Acquire | Step::Renew => self.write(Some(self.claim.identity.clone())).await,
-        }
+        let began = Instant::now();
+        let holds = match decide(began, self.seen, holder, &self.claim.identity) {
+            Step::Wait => false,
+            Step::Acquire | Step::Renew => self.write(Some(self.claim.identity.clone())).await?,
+        };
+        // Counted from before the write was sent: that is the earliest that others can have seen it.
+        let left = if holds { RENEW_DEADLINE.saturating_sub(began.elapsed()) } else { Duration::ZERO };
+        self.fence.open_for(left);
+        Ok(holds)
     }
 
     fn observe(&mut self, found: Option<Lease>) {
@@ -182,6 +189,7 @@ impl Election {
 
     /// Lets go, so that another process need not wait for the record to expire.
     async fn release(&mut self) -> Result<(), Error> {
+        self.fence.open_for(Duration::ZERO);
         let found = self.call("get", self.api.get_opt(&self.claim.name)).await?;
         self.observe(found);
         let holder = self.record.as_ref().and_then(|lease| lease.spec.as_ref()?.holder_identity.clone());

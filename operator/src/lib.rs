@@ -5,12 +5,23 @@
 
 pub mod backoff;
 pub mod child;
+pub mod client;
+pub mod condition;
 pub mod error;
 pub mod health;
+pub mod kind;
 pub mod lease;
 pub mod mcp_server;
 pub mod metrics;
+pub mod pod;
+pub mod publish;
+pub mod reference;
+pub mod referrers;
+pub mod replicas;
+pub mod resolve;
 mod run;
 mod watch;
+pub mod watches;
+pub mod workload;
 
 pub use run::{Options, run};

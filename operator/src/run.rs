@@ -3,22 +3,24 @@
 use std::{net::SocketAddr, pin::Pin};
 
 use kube::Client;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    client::{Fence, wrap},
     error::Error,
     health::{self, Readiness},
     lease::{Claim, Election},
-    mcp_server::{self, Scope, validate::Settings},
+    mcp_server::{self, validate::Settings},
     metrics::Metrics,
+    watches::Scope,
 };
 
 /// How the operator runs.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The one namespace to look at; `None` for all.
-    pub namespace: Option<String>,
+    /// The namespaces to look at; all of them if empty.
+    pub namespaces: Vec<String>,
     /// Images of the servers' pods.
     pub settings: Settings,
     /// Address of `/healthz`, `/readyz` and `/metrics`.
@@ -53,7 +55,7 @@ async fn operate(client: Client, options: Options, shutdown: CancellationToken) 
     let health =
         tokio::spawn(health::serve(listener, metrics.clone(), readiness.clone(), shutdown.child_token()));
     let ended = lead(client, options, &metrics, &readiness, &shutdown).await;
-    readiness.set(false);
+    let _unready = readiness.await_one_more();
     shutdown.cancel();
     // The health server has ended by itself or ends now.
     let _ = health.await;
@@ -67,17 +69,15 @@ async fn lead(
     readiness: &Readiness,
     shutdown: &CancellationToken,
 ) -> Result<(), Error> {
-    let scope = Scope { client: client.clone(), namespace: options.namespace };
-    let stop = shutdown.child_token();
-    let act = mcp_server::run(scope, options.settings, metrics.clone(), readiness.clone(), stop.clone());
-    let Some(claim) = options.claim else {
+    let fence = Fence::default();
+    let Some(claim) = options.claim.clone() else {
         metrics.leads(true);
-        act.await;
+        act(client, &options, metrics, (readiness, fence), shutdown).await;
         return unexpected(shutdown);
     };
-    let mut election = Election::new(client, claim);
     // One that waits for its turn is ready: it does what is asked of it.
-    readiness.set(true);
+    metrics.leads(false);
+    let mut election = Election::new(client.clone(), claim, fence.clone());
     tokio::select! {
         () = election.win() => {}
         () = shutdown.cancelled() => return Ok(()),
@@ -88,12 +88,50 @@ async fn lead(
     let finished = CancellationToken::new();
     tokio::select! {
         kept = election.keep(&finished) => kept,
-        () = act => {
+        () = act(client, &options, metrics, (readiness, fence), shutdown) => {
             finished.cancel();
             election.keep(&finished).await?;
             unexpected(shutdown)
         }
     }
+}
+
+/// Acts on every kind in every namespace that it looks at; ends when one of them does.
+async fn act(
+    client: Client,
+    options: &Options,
+    metrics: &Metrics,
+    (readiness, fence): (&Readiness, Fence),
+    shutdown: &CancellationToken,
+) {
+    let client = wrap(client, metrics.clone(), fence);
+    let namespaces = match options.namespaces.as_slice() {
+        [] => vec![None],
+        some => some.iter().cloned().map(Some).collect(),
+    };
+    let stop = shutdown.child_token();
+    let mut all = JoinSet::new();
+    for namespace in namespaces {
+        let scope = Scope { client: client.clone(), namespace };
+        for run in kinds(&scope, options, metrics, readiness, &stop) {
+            all.spawn(run);
+        }
+    }
+    // One that ends by itself takes the others with it; each lets its passes come to their end.
+    all.join_next().await;
+    stop.cancel();
+    while all.join_next().await.is_some() {}
+}
+
+fn kinds(
+    scope: &Scope,
+    options: &Options,
+    metrics: &Metrics,
+    readiness: &Readiness,
+    stop: &CancellationToken,
+) -> Vec<Pin<Box<dyn Future<Output = ()> + Send>>> {
+    let (metrics, readiness, stop) = (|| metrics.clone(), || readiness.clone(), || stop.clone());
+    vec![mcp_server::run(scope.clone(), options.settings.clone(), metrics(), readiness(), stop())]
 }
 
 /// A controller that ends by itself must not leave a process that looks alive.

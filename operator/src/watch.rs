@@ -25,10 +25,14 @@ impl<K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + S
 /// Objects as a watch brings them, or why it does not.
 pub type Result<K> = std::result::Result<K, watcher::Error>;
 
-/// Children that the operator made: a cache of them, and the stream that fills it and tells of changes.
-pub fn children<K: Watched>(api: Api<K>) -> (Store<K>, impl Stream<Item = Result<K>> + Send) {
+/// Children that the operator made for one kind, which `component` names: a cache of them, and the stream that fills it and tells of changes.
+pub fn children<K: Watched>(
+    api: Api<K>,
+    component: &str,
+) -> (Store<K>, impl Stream<Item = Result<K>> + Send) {
     let (reader, writer) = reflector::store();
-    let config = watcher::Config::default().labels(&format!("{}={}", labels::MANAGED_BY, labels::OPERATOR));
+    let own = format!("{}={},{}={component}", labels::MANAGED_BY, labels::OPERATOR, labels::COMPONENT);
+    let config = watcher::Config::default().labels(&own);
     let stream = watcher(api, config)
         .default_backoff()
         .modify(|object| object.managed_fields_mut().clear())
@@ -75,7 +79,7 @@ where
         .predicate_filter(predicates::resource_version, kube::runtime::PredicateConfig::default())
 }
 
-/// Changes of pods that run servers; nothing is kept.
-pub fn pods<K: Watched>(api: Api<K>) -> impl Stream<Item = Result<K>> + Send {
-    watcher(api, watcher::Config::default().labels(labels::MCP_SERVER)).default_backoff().touched_objects()
+/// Changes of pods that carry `label`; nothing is kept.
+pub fn pods<K: Watched>(api: Api<K>, label: &str) -> impl Stream<Item = Result<K>> + Send + use<K> {
+    watcher(api, watcher::Config::default().labels(label)).default_backoff().touched_objects()
 }

@@ -19,16 +19,16 @@ pub async fn run(arguments: Operator, stop: CancellationToken) -> Result<(), Fai
         identity: identity(),
     });
     let options = Options {
-        namespace: arguments.namespace.clone(),
+        namespaces: arguments.namespace.clone(),
         settings: settings(&arguments),
         listen: arguments.listen,
         claim,
     };
     tracing::info!(
-        namespace = options.namespace.as_deref().unwrap_or("all"),
+        namespaces = if options.namespaces.is_empty() { "all".to_owned() } else { options.namespaces.join(",") },
         address = %options.listen,
         image = options.settings.portico_image,
-        "watching McpServers"
+        "watching"
     );
     operate(client, options, stop).await.map_err(|error| Failure::part(&error))
 }

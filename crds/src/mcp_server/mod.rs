@@ -1,6 +1,7 @@
 //! `McpServer`: one MCP server, wherever it comes from.
 
 mod pod;
+mod scaling;
 mod source;
 mod status;
 mod tools;
@@ -10,9 +11,10 @@ use serde::{Deserialize, Serialize};
 
 pub use pod::{
     Access, ConfigFile, ConfigMapKeyRef, Egress, EmptyDir, EnvFrom, EnvVar, EnvVarSource, FieldRef, Gpu,
-    Opaque, Placement, Quantity, Resources, SecretKeyRef, SecretMount, TaintEffect, Toleration,
-    TolerationOperator, TopologySpread, Volume, WhenUnsatisfiable,
+    GpuSharing, OnChange, Opaque, Placement, Quantity, ResourceClaim, Resources, SecretKeyRef, SecretMount,
+    TaintEffect, Toleration, TolerationOperator, TopologySpread, Volume, WhenUnsatisfiable,
 };
+pub use scaling::Scaling;
 pub use source::{Builtin, BuiltinName, Image, Package, PullPolicy, Registry, Remote, ServiceRef, Source};
 pub use status::{CONDITIONS, McpServerStatus};
 pub use tools::{DEFAULT_CALL_SECONDS, Timeouts, ToolTimeout, Tools};
@@ -56,11 +58,13 @@ pub const DEFAULT_PATH: &str = "/mcp";
     cel
 )]
 #[x_kube(
+    validation = kube::core::Rule::new("!(has(self.replicas) && has(self.scaling))")
+        .message("at most one of `replicas` and `scaling` may be given").field_path(".scaling"),
     validation = kube::core::Rule::new("!has(self.transport) || self.transport != 'Stdio' || has(self.source.image) || has(self.source.__package__)")
         .message("`transport` may be 'Stdio' only with `source.image` or `source.package`").field_path(".transport"),
     validation = kube::core::Rule::new(
-        "!(has(self.source.remote) || has(self.source.service)) || !(has(self.replicas) || has(self.env) || has(self.envFrom) || has(self.secretMounts) || has(self.configFiles) || has(self.volumes) || has(self.resources) || has(self.gpu) || has(self.placement) || has(self.podTemplate) || has(self.egress))"
-    ).message("with `source.remote` or `source.service` nothing is deployed: `replicas`, `env`, `envFrom`, `secretMounts`, `configFiles`, `volumes`, `resources`, `gpu`, `placement`, `podTemplate` and `egress` must be absent"),
+        "!(has(self.source.remote) || has(self.source.service)) || !(has(self.replicas) || has(self.scaling) || has(self.env) || has(self.envFrom) || has(self.secretMounts) || has(self.configFiles) || has(self.volumes) || has(self.resources) || has(self.gpu) || has(self.resourceClaims) || has(self.placement) || has(self.podTemplate) || has(self.egress))"
+    ).message("with `source.remote` or `source.service` nothing is deployed: `replicas`, `scaling`, `env`, `envFrom`, `secretMounts`, `configFiles`, `volumes`, `resources`, `gpu`, `resourceClaims`, `placement`, `podTemplate` and `egress` must be absent"),
     validation = kube::core::Rule::new("self.port == 8080 || !(has(self.source.remote) || has(self.source.service))")
         .message("`port` must be absent with `source.remote` and `source.service`, which name their own").field_path(".port")
 )]
@@ -89,10 +93,15 @@ pub struct McpServerSpec {
     #[serde(default)]
     pub protocol: Protocol,
 
-    /// Number of pods. Absent: whoever scales the Deployment owns its replicas (1 at first).
+    /// Number of pods. Absent: whoever scales the Deployment owns its replicas (1 at first): the gateway with
+    /// `scaling`, else an autoscaler or a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1000))]
     pub replicas: Option<i32>,
+
+    /// Bounds within which the number of pods follows the load, to zero and back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaling: Option<Scaling>,
 
     /// Environment variables of the server's container.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -128,9 +137,15 @@ pub struct McpServerSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
 
-    /// GPUs that each pod gets to itself.
+    /// GPUs that each pod gets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu: Option<Gpu>,
+
+    /// Devices that each pod gets by dynamic resource allocation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
+    pub resource_claims: Vec<ResourceClaim>,
 
     /// On which nodes the pods may run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -155,6 +170,11 @@ pub struct McpServerSpec {
     /// How long the gateway waits for the server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeouts: Option<Timeouts>,
+
+    /// What is kept of each tool call of a server that Portico ships, as lines of its log. A program of somebody
+    /// else reads it as the environment variable `PORTICO_AUDIT`.
+    #[serde(default)]
+    pub audit: Audit,
 }
 
 const fn default_port() -> i32 {
@@ -178,6 +198,30 @@ impl McpServerSpec {
     #[must_use]
     pub const fn is_deployed(&self) -> bool {
         self.source.remote.is_none() && self.source.service.is_none()
+    }
+}
+
+/// What is kept of a tool call.
+#[derive(Serialize, Deserialize, schemars::JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Audit {
+    /// Nothing.
+    #[default]
+    Off,
+    /// Who called which tool, when, how long it took and how it ended.
+    Metadata,
+    /// The names of its arguments as well; never their values.
+    Arguments,
+}
+
+impl Audit {
+    /// The level as manifests and the variable `PORTICO_AUDIT` write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "Off",
+            Self::Metadata => "Metadata",
+            Self::Arguments => "Arguments",
+        }
     }
 }
 

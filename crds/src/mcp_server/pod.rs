@@ -127,6 +127,19 @@ pub struct SecretMount {
     /// Directory in which the files appear.
     #[schemars(length(min = 2, max = 512), regex(pattern = r"^/[^:]*$"))]
     pub mount_path: String,
+    /// What a change of the Secret does to the pods.
+    #[serde(default)]
+    pub on_change: OnChange,
+}
+
+/// What a change of a mounted Secret does.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnChange {
+    /// The pods are replaced, one after another.
+    #[default]
+    Restart,
+    /// The pods stay: the server reads the files again by itself. They change within about a minute.
+    Reread,
 }
 
 /// A small text file.
@@ -203,8 +216,14 @@ pub struct Resources {
     pub limits: BTreeMap<String, Quantity>,
 }
 
-/// GPUs that each pod gets to itself.
+/// GPUs that each pod gets.
 #[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, PartialEq)]
+#[x_kube(
+    validation = kube::core::Rule::new("has(self.migProfile) == (self.sharing == 'Mig')")
+        .message("`migProfile` must be given with `sharing: Mig`, and only with it").field_path(".migProfile"),
+    validation = kube::core::Rule::new("self.sharing != 'TimeSliced' || self.count == 1")
+        .message("`count` must be 1 with `sharing: TimeSliced`: more turns are not more GPU").field_path(".count")
+)]
 #[serde(rename_all = "camelCase")]
 pub struct Gpu {
     /// How many GPUs a pod gets.
@@ -218,10 +237,73 @@ pub struct Gpu {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub product: Option<String>,
+    /// Whether a GPU is had whole ('Exclusive'), in turns with other pods ('TimeSliced'), or as one of the parts
+    /// that the hardware keeps apart ('Mig').
+    #[serde(default)]
+    pub sharing: GpuSharing,
+    /// The part to ask for with `sharing: Mig`, such as '1g.5gb'.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 4, max = 32), regex(pattern = r"^[0-9]+g\.[0-9]+gb(\.me)?$"))]
+    pub mig_profile: Option<String>,
+}
+
+impl Gpu {
+    /// The extended resource that a pod asks for, as the device plugin names it: a shared GPU ends in `.shared`
+    /// (time-slicing with `renameByDefault`), a part is `<vendor>/mig-<profile>` (the MIG strategy 'mixed').
+    #[must_use]
+    pub fn requested_resource(&self) -> String {
+        match (self.sharing, &self.mig_profile) {
+            (GpuSharing::Mig, Some(profile)) => format!("{}/mig-{profile}", self.vendor()),
+            (GpuSharing::TimeSliced, _) => format!("{}.shared", self.resource_name),
+            _ => self.resource_name.clone(),
+        }
+    }
+
+    /// The part of the resource's name before the slash; node labels of the same vendor begin with it.
+    #[must_use]
+    pub fn vendor(&self) -> &str {
+        self.resource_name.split('/').next().unwrap_or_default()
+    }
+}
+
+/// How pods share a GPU.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GpuSharing {
+    /// Nobody else uses it.
+    #[default]
+    Exclusive,
+    /// Pods take turns on it; nothing keeps their memory apart.
+    TimeSliced,
+    /// The pod gets a part with memory of its own.
+    Mig,
 }
 
 fn default_gpu_resource() -> String {
     "nvidia.com/gpu".to_owned()
+}
+
+/// Devices by dynamic resource allocation (`resource.k8s.io`), for what `gpu` cannot say: exactly one of
+/// `claimName` and `claimTemplateName` is set.
+#[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, PartialEq)]
+#[x_kube(validation = kube::core::Rule::new("[has(self.claimName), has(self.claimTemplateName)].exists_one(x, x)")
+    .message("an entry of `resourceClaims` must have exactly one of `claimName` and `claimTemplateName`"))]
+#[serde(rename_all = "camelCase")]
+pub struct ResourceClaim {
+    /// Name of the entry.
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub name: String,
+    /// A `ResourceClaim` of this namespace, which all pods share.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub claim_name: Option<String>,
+    /// A `ResourceClaimTemplate` of this namespace, of which each pod gets a claim of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub claim_template_name: Option<String>,
+    /// The one request within the claim that the container uses. Absent: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub request: Option<String>,
 }
 
 /// On which nodes the pods may run.

@@ -8,9 +8,10 @@ use k8s_openapi::api::{
 };
 use kube::{Resource, ResourceExt as _};
 use portico_crds::{McpServer, check::without_nulls};
-use portico_operator::mcp_server::{
+use portico_operator::{
+    mcp_server::reference::references,
     reference::{Content, Kind, References, objects},
-    resolve::{config_content, secret_content},
+    resolve::{config_content, secret_content, service_content},
 };
 use serde::de::DeserializeOwned;
 
@@ -81,23 +82,25 @@ impl Objects {
     /// What a server's references lead to within the folder.
     #[must_use]
     pub fn references(&self, key: &Key, server: &McpServer) -> References {
-        let mut found = BTreeMap::new();
-        for (kind, name) in objects(&server.spec) {
+        let (mut found, references) = (BTreeMap::new(), references(&server.spec));
+        for (kind, name) in objects(&references) {
             let at = Key { namespace: key.namespace.clone(), name: name.clone() };
             if let Some(content) = self.content(kind, &at) {
                 found.insert((kind, name), content);
             }
         }
-        References::resolve(&server.spec, &found)
+        References::resolve(references, &found)
     }
 
-    /// Content of a Secret or config map; a Service has none, but exists.
+    /// Content of a Secret or config map, and the ports of a Service.
     #[must_use]
     pub fn content(&self, kind: Kind, at: &Key) -> Option<Content> {
         match kind {
             Kind::Secret => self.secrets.get(at).cloned().map(secret_content),
             Kind::ConfigMap => self.config_maps.get(at).cloned().map(config_content),
-            Kind::Service => self.services.get(at).map(|_| Content::new()),
+            Kind::Service => self.services.get(at).map(service_content),
+            // Volumes and devices are the cluster's; here a folder of this machine stands in, or nothing does.
+            Kind::Volume | Kind::Claim | Kind::ClaimTemplate => Some(Content::new()),
         }
     }
 }

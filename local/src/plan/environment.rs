@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{Container, EnvFromSource, EnvVar};
-use portico_operator::mcp_server::reference::{Content, Kind};
+use portico_operator::reference::{Content, Kind};
 
 use super::Id;
 use crate::manifest::{Key, Objects};

@@ -14,9 +14,12 @@ use std::{
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::PodTemplateSpec};
 use portico_crds::McpServer;
 use portico_gateway::source::{Endpoint, Server, ServerKey};
-use portico_operator::mcp_server::{
-    render::{Desired, render},
-    validate::{Error as Invalid, Program, Settings, validate},
+use portico_operator::{
+    kind::Refusal,
+    mcp_server::{
+        render::{Desired, render},
+        validate::{Program, Settings, validate},
+    },
 };
 
 use crate::manifest::{Key, Objects};
@@ -173,7 +176,7 @@ fn make(objects: &Objects, key: &Key, server: &McpServer) -> Made {
             Program::Elsewhere { url } => Made::Elsewhere(url.clone()),
             _ => Made::Workload(Box::new(render(&valid))),
         },
-        Err(error @ Invalid::Missing(_)) => Made::Blocked(error.to_string()),
+        Err(error @ Refusal::Missing(_)) => Made::Blocked(error.to_string()),
         Err(error) => Made::Not(error.to_string()),
     }
 }

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::core::v1::{Container, PodSpec, Volume, VolumeMount};
-use portico_operator::mcp_server::{
+use portico_operator::{
+    mcp_server::render::config_key,
     reference::{Content, Kind},
-    render::config_key,
 };
 
 use super::{Id, Machine};

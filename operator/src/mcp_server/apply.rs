@@ -9,6 +9,9 @@ use k8s_openapi::api::{
     policy::v1::PodDisruptionBudget,
 };
 
+use kube::Client;
+use portico_crds::McpServer;
+
 use super::{
     render::{self, Desired},
     validate::ValidatedServer,
@@ -16,6 +19,8 @@ use super::{
 use crate::{
     child::{Child, Children},
     error::Error,
+    replicas,
+    watches::Watches,
 };
 
 /// The children of all servers, by kind.
@@ -35,12 +40,32 @@ pub struct Owned {
 }
 
 impl Owned {
+    /// Watches every kind of child.
+    pub fn watch(watches: Watches<McpServer>) -> (Watches<McpServer>, Self) {
+        let (watches, service_accounts) = watches.own();
+        let (watches, config_maps) = watches.own();
+        let (watches, network_policies) = watches.own();
+        let (watches, services) = watches.own();
+        let (watches, disruption_budgets) = watches.own();
+        let (watches, deployments) = watches.own();
+        let owned = Self {
+            service_accounts,
+            config_maps,
+            network_policies,
+            services,
+            disruption_budgets,
+            deployments,
+        };
+        (watches, owned)
+    }
+
     /// Applies `desired` and removes what it no longer holds; answers the Deployment as the API server has it.
     ///
     /// What pods need comes before the pods: the policy, so that they are never open; the account and the files, so
     /// that they can start. The workload comes last.
     pub async fn apply(
         &self,
+        client: &Client,
         server: &ValidatedServer,
         desired: Desired,
     ) -> Result<Option<Arc<Deployment>>, Error> {
@@ -55,6 +80,9 @@ impl Owned {
         }
         one(&self.services, server, &name, service).await?;
         one(&self.disruption_budgets, server, &name, disruption_budget).await?;
+        if let Some(desired) = &deployment {
+            replicas::hand_over(client, &self.deployments, desired).await?;
+        }
         let deployment = one(&self.deployments, server, &name, deployment).await?;
         if stale_files {
             one(&self.config_maps, server, &render::config_map_name(&server.name), None).await?;

@@ -1,128 +1,128 @@
 //! `McpServer`.
 
 pub mod apply;
-mod publish;
 pub mod reference;
-mod referrers;
 pub mod render;
-pub mod resolve;
 pub mod status;
 pub mod validate;
-mod watches;
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc};
 
-use futures::FutureExt as _;
+use jiff::Timestamp;
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
-use kube::{
-    Api, Client, Resource as _, ResourceExt as _,
-    api::ListParams,
-    core::DeserializeGuard,
-    runtime::{controller::Action, reflector::ObjectRef},
-};
-use portico_crds::{McpServer, labels};
-use tokio::time::{Instant, timeout};
+use kube::{Api, Client, ResourceExt as _, api::ListParams};
+use portico_crds::{McpServer, McpServerStatus, labels};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
-    backoff::Failures,
     child::CALL_TIMEOUT,
-    error::{Class, Error},
+    error::Error,
+    health::Readiness,
+    kind::{Kind, Outcome, Refusal},
     metrics::Metrics,
+    reference::{Kind as Referred, objects},
+    referrers::Referrers,
+    resolve::resolve,
+    watches::{Scope, Watches},
+    workload,
 };
 
 use apply::Owned;
-use publish::Publisher;
-use referrers::Referrers;
-use status::Outcome;
-use validate::Settings;
+use status::Applied;
+use validate::{Settings, ValidatedServer, validate};
 
-pub use watches::{Scope, run};
+/// Value of the children's label `app.kubernetes.io/component`.
+pub const COMPONENT: &str = "server";
 
-/// A resource as the watch brings it: one that this version cannot read harms nobody but itself.
-pub type Guarded = DeserializeGuard<McpServer>;
-
-/// Everything is looked at again after this time, should a watch have missed something.
-const RECHECK: Duration = Duration::from_mins(10);
-
-/// What one pass works with.
-pub struct Context {
+/// What the passes over servers work with.
+pub struct McpServers {
     client: Client,
     settings: Settings,
     owned: Owned,
     referrers: Arc<Referrers>,
-    publisher: Publisher,
-    failures: Failures<ObjectRef<Guarded>>,
+}
+
+/// Acts on servers until `shutdown`. The future is boxed, so that it is compiled here, once.
+#[must_use]
+pub fn run(
+    scope: Scope,
+    settings: Settings,
     metrics: Metrics,
+    readiness: Readiness,
+    shutdown: CancellationToken,
+) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    let (client, referrers) = (scope.client.clone(), Arc::new(Referrers::default()));
+    let (watches, owned) = Owned::watch(Watches::<McpServer>::new(scope, COMPONENT, metrics));
+    let named = [
+        Referred::Secret,
+        Referred::ConfigMap,
+        Referred::Service,
+        Referred::Volume,
+        Referred::Claim,
+        Referred::ClaimTemplate,
+    ];
+    let watches = watches.pods(labels::MCP_SERVER).referred(&named, &referrers);
+    Box::pin(watches.run(McpServers { client, settings, owned, referrers }, readiness, shutdown))
 }
 
-/// One pass over one server.
-async fn reconcile(guarded: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Error> {
-    let started = Instant::now();
-    let key = ObjectRef::from_obj(&*guarded);
-    let pass = AssertUnwindSafe(step(&guarded, &context)).catch_unwind();
-    let result = pass.await.unwrap_or_else(|panic| Err(Error::Panic(words(&*panic))));
-    context.metrics.pass("McpServer", result.as_ref().err().map(Error::class), started.elapsed());
-    if result.is_ok() {
-        context.failures.clear(&key);
+impl Kind for McpServers {
+    type Resource = McpServer;
+    type Applied = Applied;
+    type Seen = Option<Arc<Deployment>>;
+
+    async fn filled(&self) -> Result<(), Error> {
+        self.owned.filled().await
     }
-    result
-}
 
-/// What a panic said; the cause is in the log.
-fn words(panic: &(dyn std::any::Any + Send)) -> String {
-    let text =
-        panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    text.unwrap_or("no message").to_owned()
-}
-
-async fn step(guarded: &Guarded, context: &Context) -> Result<Action, Error> {
-    let server = guarded.0.as_ref().map_err(|invalid| Error::Undecodable(invalid.error.clone()))?;
-    let namespace = server.namespace().unwrap_or_default();
-    if server.meta().deletion_timestamp.is_some() {
-        context.forget(&namespace, &server.name_any());
-        return Ok(Action::await_change());
-    }
-    context.owned.filled().await?;
-    let deployment = context.owned.deployments.current(&namespace, &render::child_name(&server.name_any()));
-    let deployment = deployment.as_deref();
-    match context.act(server, deployment).await {
-        Err(error) if error.is_lasting() => {
-            context.publisher.publish(server, &Outcome::Failed { error: &error, deployment }).await?;
-            Err(error)
-        }
-        result => result,
-    }
-}
-
-impl Context {
-    async fn act(&self, server: &McpServer, deployment: Option<&Deployment>) -> Result<Action, Error> {
+    fn see(&self, server: &McpServer) -> Option<Arc<Deployment>> {
         let namespace = server.namespace().unwrap_or_default();
-        if validate::is_paused(server) {
-            self.publisher.publish(server, &Outcome::Paused { deployment }).await?;
-            return Ok(Action::await_change());
-        }
-        // Noted before they are read, so that no change between the two goes unseen.
-        self.referrers.note(&namespace, &server.name_any(), reference::objects(&server.spec));
-        let references = resolve::resolve(&self.client, &namespace, &server.spec).await?;
-        match validate::validate(server, &references, &self.settings) {
-            Err(error) => {
-                self.publisher.publish(server, &Outcome::Refused { error: &error, deployment }).await?;
-            }
-            Ok(validated) => self.deploy(server, &validated).await?,
-        }
-        Ok(Action::requeue(RECHECK))
+        self.owned.deployments.current(&namespace, &render::child_name(&server.name_any()))
     }
 
-    async fn deploy(&self, server: &McpServer, validated: &validate::ValidatedServer) -> Result<(), Error> {
-        let deployment = self.owned.apply(validated, render::render(validated)).await?;
-        let unsettled = deployment.as_ref().is_some_and(|deployment| !status::rolled_out(deployment));
-        let pods = if unsettled { self.pods(validated).await? } else { Vec::new() };
-        let outcome = Outcome::Applied { server: validated, deployment: deployment.as_deref(), pods: &pods };
-        self.publisher.publish(server, &outcome).await
+    async fn apply(&self, server: &McpServer) -> Result<Result<Applied, Refusal>, Error> {
+        let (namespace, references) =
+            (server.namespace().unwrap_or_default(), reference::references(&server.spec));
+        // Noted before they are read, so that no change between the two goes unseen.
+        self.referrers.note(&namespace, &server.name_any(), objects(&references));
+        let references = resolve(&self.client, &namespace, references).await?;
+        match validate(server, &references, &self.settings) {
+            Ok(validated) => self.deploy(validated, self.see(server)).await.map(Ok),
+            Err(refusal) => Ok(Err(refusal)),
+        }
+    }
+
+    fn status(
+        server: &McpServer,
+        deployment: &Option<Arc<Deployment>>,
+        outcome: &Outcome<'_, Applied>,
+        now: Timestamp,
+    ) -> McpServerStatus {
+        status::status(server, deployment.as_deref(), outcome, now)
+    }
+
+    fn forget(&self, namespace: &str, name: &str) {
+        self.owned.forget(namespace, name);
+        self.referrers.forget(namespace, name);
+    }
+}
+
+impl McpServers {
+    async fn deploy(
+        &self,
+        mut server: ValidatedServer,
+        live: Option<Arc<Deployment>>,
+    ) -> Result<Applied, Error> {
+        server.portico_image = render::own_image(&server, live.as_deref());
+        let desired = render::render(&server);
+        let deployment = self.owned.apply(&self.client, &server, desired).await?;
+        let unsettled = deployment.as_ref().is_some_and(|deployment| !workload::rolled_out(deployment));
+        let pods = if unsettled { self.pods(&server).await? } else { Vec::new() };
+        Ok(Applied { server, pods })
     }
 
     /// The pods of a server that is not rolled out: they say why. Nothing of them is cached.
-    async fn pods(&self, server: &validate::ValidatedServer) -> Result<Vec<Pod>, Error> {
+    async fn pods(&self, server: &ValidatedServer) -> Result<Vec<Pod>, Error> {
         let params =
             ListParams::default().labels(&format!("{}={}", labels::MCP_SERVER, server.name)).limit(100);
         let object = || format!("pods of '{}'", server.name);
@@ -132,24 +132,5 @@ impl Context {
             Ok(Err(source)) => Err(Error::Api { verb: "list", object: object(), source: Box::new(source) }),
             Err(_) => Err(Error::Timeout { verb: "list", object: object() }),
         }
-    }
-
-    fn forget(&self, namespace: &str, name: &str) {
-        self.owned.forget(namespace, name);
-        self.referrers.forget(namespace, name);
-        self.publisher.forget(namespace, name);
-        self.failures.clear(&ObjectRef::new(name).within(namespace));
-    }
-}
-
-/// When a failed pass is tried again. A fault of the object itself waits for an edit.
-#[expect(clippy::needless_pass_by_value, reason = "the controller gives them away")]
-fn retry(guarded: Arc<Guarded>, error: &Error, context: Arc<Context>) -> Action {
-    let key = ObjectRef::from_obj(&*guarded);
-    let wait = context.failures.wait(key.clone());
-    tracing::warn!(resource = %key, class = error.class().as_str(), %error, ?wait, "a pass failed");
-    match error.class() {
-        Class::Invalid if matches!(error, Error::Undecodable(_)) => Action::await_change(),
-        _ => Action::requeue(wait),
     }
 }

@@ -1,189 +1,76 @@
-//! Which Secrets, `ConfigMaps` and Services a spec names, and what was found of them. Pure.
+//! Which other objects an `McpServer` names. Pure.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::{Display, Formatter, Result as FmtResult},
+use portico_crds::{
+    McpServerSpec,
+    mcp_server::{EnvVar, OnChange},
 };
 
-use portico_crds::McpServerSpec;
-use sha2::{Digest as _, Sha256};
-
-/// Kinds of objects that a spec may name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
-    /// A Secret.
-    Secret,
-    /// A `ConfigMap`.
-    ConfigMap,
-    /// A Service.
-    Service,
-}
-
-impl Kind {
-    /// The kind as manifests write it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Secret => "Secret",
-            Self::ConfigMap => "ConfigMap",
-            Self::Service => "Service",
-        }
-    }
-}
-
-/// One place in a spec that names another object.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Reference {
-    /// Kind of the object.
-    pub kind: Kind,
-    /// Its name.
-    pub name: String,
-    /// The key that is read; `None` for the whole object.
-    pub key: Option<String>,
-    /// Path of the field that names it.
-    pub field: String,
-}
-
-/// A reference that leads nowhere.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Missing {
-    /// The reference.
-    pub reference: Reference,
-    /// Whether the object exists and only the key is missing.
-    pub object_exists: bool,
-}
-
-impl Display for Missing {
-    fn fmt(&self, f: &mut Formatter<'_>) -> FmtResult {
-        let Reference { kind, name, key, field } = &self.reference;
-        match key {
-            Some(key) if self.object_exists => {
-                write!(f, "{field}: {} '{name}' has no key '{key}'; add the key", kind.as_str())
-            }
-            _ => write!(f, "{field}: {} '{name}' does not exist in this namespace; create it", kind.as_str()),
-        }
-    }
-}
-
-/// Content of a Secret or `ConfigMap` by key. It is hashed and then dropped; nothing prints it.
-pub type Content = BTreeMap<String, Vec<u8>>;
-
-/// What a spec's references lead to.
-#[derive(Clone, Debug, Default)]
-pub struct References {
-    /// References that lead nowhere.
-    pub missing: Vec<Missing>,
-    digests: BTreeMap<(Kind, String, Option<String>), String>,
-}
-
-impl References {
-    /// Looks each reference of `spec` up in what was found.
-    #[must_use]
-    pub fn resolve(spec: &McpServerSpec, found: &BTreeMap<(Kind, String), Content>) -> Self {
-        let mut resolved = Self::default();
-        for reference in references(spec) {
-            resolved.add(reference, found);
-        }
-        resolved
-    }
-
-    fn add(&mut self, reference: Reference, found: &BTreeMap<(Kind, String), Content>) {
-        let content = found.get(&(reference.kind, reference.name.clone()));
-        let value = content.and_then(|content| value_digest(content, reference.key.as_deref()));
-        match value {
-            Some(digest) => {
-                self.digests.insert((reference.kind, reference.name, reference.key), digest);
-            }
-            None => self.missing.push(Missing { reference, object_exists: content.is_some() }),
-        }
-    }
-
-    /// Digest of everything outside the pod template that the pods read: a change of it rolls them.
-    #[must_use]
-    pub fn digest(&self, spec: &McpServerSpec) -> String {
-        let mut hash = Sha256::new();
-        for ((kind, name, key), digest) in &self.digests {
-            feed(&mut hash, &[kind.as_str(), name, key.as_deref().unwrap_or_default(), digest]);
-        }
-        for file in &spec.config_files {
-            feed(&mut hash, &[&file.path, &file.content]);
-        }
-        hex(&hash.finalize()[..16])
-    }
-}
-
-fn value_digest(content: &Content, key: Option<&str>) -> Option<String> {
-    let mut hash = Sha256::new();
-    match key {
-        Some(key) => hash.update(content.get(key)?),
-        None => content.iter().for_each(|(key, value)| {
-            hash.update((key.len() as u64).to_be_bytes());
-            hash.update(key);
-            hash.update((value.len() as u64).to_be_bytes());
-            hash.update(value);
-        }),
-    }
-    Some(hex(&hash.finalize()))
-}
-
-/// Lengths go in with the parts, so that no two lists of parts hash alike.
-fn feed(hash: &mut Sha256, parts: &[&str]) {
-    for part in parts {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-}
-
-/// Lower-case hexadecimal.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        text.push(char::from_digit(u32::from(byte >> 4), 16).unwrap_or_default());
-        text.push(char::from_digit(u32::from(byte & 15), 16).unwrap_or_default());
-        text
-    })
-}
-
-/// The objects that a spec names, each once.
-#[must_use]
-pub fn objects(spec: &McpServerSpec) -> BTreeSet<(Kind, String)> {
-    references(spec).into_iter().map(|reference| (reference.kind, reference.name)).collect()
-}
+use crate::reference::{Kind, Reference};
 
 /// Every place in a spec that names another object.
 #[must_use]
 pub fn references(spec: &McpServerSpec) -> Vec<Reference> {
-    let mut all = Vec::new();
-    let mut add = |kind, name: &str, key: Option<&str>, field: String| {
-        all.push(Reference { kind, name: name.to_owned(), key: key.map(ToOwned::to_owned), field });
-    };
-    for (i, variable) in spec.env.iter().enumerate() {
-        let Some(from) = &variable.value_from else { continue };
-        if let Some(r) = &from.secret_key_ref {
-            add(Kind::Secret, &r.name, Some(&r.key), format!("spec.env[{i}].valueFrom.secretKeyRef"));
-        }
-        if let Some(r) = &from.config_map_key_ref {
-            add(Kind::ConfigMap, &r.name, Some(&r.key), format!("spec.env[{i}].valueFrom.configMapKeyRef"));
-        }
-    }
+    let mut all = variables("spec.env", &spec.env);
     for (i, from) in spec.env_from.iter().enumerate() {
-        if let Some(name) = &from.secret_ref {
-            add(Kind::Secret, name, None, format!("spec.envFrom[{i}].secretRef"));
-        }
-        if let Some(name) = &from.config_map_ref {
-            add(Kind::ConfigMap, name, None, format!("spec.envFrom[{i}].configMapRef"));
-        }
+        let at = |field: &str| format!("spec.envFrom[{i}].{field}");
+        all.extend(from.secret_ref.iter().map(|name| Reference::new(Kind::Secret, name, at("secretRef"))));
+        let map = from.config_map_ref.iter();
+        all.extend(map.map(|name| Reference::new(Kind::ConfigMap, name, at("configMapRef"))));
     }
     for (i, mount) in spec.secret_mounts.iter().enumerate() {
-        add(Kind::Secret, &mount.secret_ref, None, format!("spec.secretMounts[{i}].secretRef"));
+        let secret =
+            Reference::new(Kind::Secret, &mount.secret_ref, format!("spec.secretMounts[{i}].secretRef"));
+        all.push(if mount.on_change == OnChange::Reread { secret.without_restart() } else { secret });
     }
     for (i, volume) in spec.volumes.iter().enumerate() {
-        if let Some(name) = &volume.config_map_ref {
-            add(Kind::ConfigMap, name, None, format!("spec.volumes[{i}].configMapRef"));
+        let at = |field: &str| format!("spec.volumes[{i}].{field}");
+        let map = volume.config_map_ref.iter();
+        all.extend(map.map(|name| Reference::new(Kind::ConfigMap, name, at("configMapRef"))));
+        let claim = volume.claim_ref.iter();
+        all.extend(claim.map(|name| Reference::new(Kind::Volume, name, at("claimRef")).without_restart()));
+    }
+    all.extend(elsewhere(spec));
+    all
+}
+
+/// Places in a list of environment variables that name another object; `field` is the list's path.
+#[must_use]
+pub fn variables(field: &str, env: &[EnvVar]) -> Vec<Reference> {
+    let mut all = Vec::new();
+    for (i, from) in
+        env.iter().enumerate().filter_map(|(i, variable)| Some((i, variable.value_from.as_ref()?)))
+    {
+        if let Some(r) = &from.secret_key_ref {
+            let at = format!("{field}[{i}].valueFrom.secretKeyRef");
+            all.push(Reference::new(Kind::Secret, &r.name, at).key(&r.key));
+        }
+        if let Some(r) = &from.config_map_key_ref {
+            let at = format!("{field}[{i}].valueFrom.configMapKeyRef");
+            all.push(Reference::new(Kind::ConfigMap, &r.name, at).key(&r.key));
         }
     }
-    if let Some(service) = &spec.source.service {
-        add(Kind::Service, &service.name, None, "spec.source.service.name".into());
-    }
     all
+}
+
+/// What the pods do not read, but need.
+fn elsewhere(spec: &McpServerSpec) -> impl Iterator<Item = Reference> {
+    let service = spec.source.service.iter().map(|service| {
+        Reference::new(Kind::Service, &service.name, "spec.source.service").key(&service.port.to_string())
+    });
+    service.chain(claims("spec.resourceClaims", &spec.resource_claims))
+}
+
+/// The claims and templates of claims that a list of `resourceClaims` names; `field` is the list's path.
+pub fn claims(
+    field: &'static str,
+    claims: &[portico_crds::mcp_server::ResourceClaim],
+) -> impl Iterator<Item = Reference> {
+    claims.iter().enumerate().filter_map(move |(i, claim)| {
+        let (kind, name, member) = match (&claim.claim_name, &claim.claim_template_name) {
+            (Some(name), _) => (Kind::Claim, name, "claimName"),
+            (None, Some(name)) => (Kind::ClaimTemplate, name, "claimTemplateName"),
+            (None, None) => return None,
+        };
+        Some(Reference::new(kind, name, format!("{field}[{i}].{member}")).without_restart())
+    })
 }

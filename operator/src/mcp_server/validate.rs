@@ -3,17 +3,17 @@
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::{Affinity, PodTemplateSpec};
-use kube::{Resource, ResourceExt};
+use kube::ResourceExt;
 use portico_crds::{
-    McpServer, McpServerSpec,
-    mcp_server::{Opaque, Registry, Transport},
+    McpServer, McpServerSpec, labels,
+    mcp_server::{Registry, Transport},
 };
-use serde::de::DeserializeOwned;
-use thiserror::Error;
 
-use super::{
-    reference::{Missing, References},
-    render,
+use super::render;
+use crate::{
+    kind::Refusal,
+    pod::{self, parse},
+    reference::References,
 };
 
 /// Settings of the operator that every rendered server shares.
@@ -54,6 +54,8 @@ pub struct ValidatedServer {
     pub portico_image: String,
     /// Parsed `spec.placement.affinity`.
     pub affinity: Option<Affinity>,
+    /// The annotation that asks for a restart, as it is.
+    pub restarted_at: Option<String>,
     /// Digest of everything outside the spec that the pods read.
     pub inputs_digest: String,
 }
@@ -88,46 +90,38 @@ pub enum Program {
     },
 }
 
-/// Why a server cannot be rendered.
-#[derive(Debug, Error)]
-pub enum Error {
-    /// The spec is wrong; nothing but an edit can help.
-    #[error("{}", .0.join("; "))]
-    Invalid(Vec<String>),
-    /// The spec names objects that are not there (yet).
-    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Missing(Vec<Missing>),
-}
-
 /// Checks a server.
 ///
 /// # Errors
-/// [`Error::Invalid`] lists every fault of the spec with its field; [`Error::Missing`] every reference that leads
+/// [`Refusal::Invalid`] lists every fault of the spec with its field; [`Refusal::Missing`] every reference that leads
 /// nowhere, with the field that makes it.
 pub fn validate(
     server: &McpServer,
     references: &References,
     settings: &Settings,
-) -> Result<ValidatedServer, Error> {
+) -> Result<ValidatedServer, Refusal> {
     let faults = faults(server);
     if !faults.is_empty() {
-        return Err(Error::Invalid(faults));
+        return Err(Refusal::Invalid(faults));
     }
     if !references.missing.is_empty() {
-        return Err(Error::Missing(references.missing.clone()));
+        return Err(Refusal::Missing(references.missing.clone()));
     }
+    let files = server.spec.config_files.iter().map(|file| (file.path.as_str(), file.content.as_str()));
     let validated = ValidatedServer {
         name: server.name_any(),
         namespace: server.namespace().unwrap_or_default(),
         uid: server.uid().unwrap_or_default(),
         spec: server.spec.clone(),
         program: program(server, settings)
-            .ok_or_else(|| Error::Invalid(vec!["spec.source: has no known member".into()]))?,
+            .ok_or_else(|| Refusal::Invalid(vec!["spec.source: has no known member".into()]))?,
         portico_image: settings.portico_image.clone(),
-        affinity: affinity(&server.spec).transpose().map_err(|fault| Error::Invalid(vec![fault]))?.flatten(),
-        inputs_digest: references.digest(&server.spec),
+        affinity: pod::affinity(server.spec.placement.as_ref())
+            .map_err(|fault| Refusal::Invalid(vec![fault]))?,
+        restarted_at: server.annotations().get(labels::RESTARTED_AT).cloned(),
+        inputs_digest: references.digest(files),
     };
-    render::check_patch(&validated).map_err(|fault| Error::Invalid(vec![fault]))?;
+    render::check_patch(&validated).map_err(|fault| Refusal::Invalid(vec![fault]))?;
     Ok(validated)
 }
 
@@ -180,16 +174,6 @@ fn missing_command(spec: &McpServerSpec) -> Option<String> {
     })
 }
 
-fn affinity(spec: &McpServerSpec) -> Option<Result<Option<Affinity>, String>> {
-    let affinity = spec.placement.as_ref()?.affinity.as_ref()?;
-    Some(parse("spec.placement.affinity", affinity).map(Some))
-}
-
-fn parse<T: DeserializeOwned>(field: &str, object: &Opaque) -> Result<T, String> {
-    serde_json::from_value(serde_json::Value::Object(object.clone()))
-        .map_err(|error| format!("{field}: {error}"))
-}
-
 fn program(server: &McpServer, settings: &Settings) -> Option<Program> {
     let source = &server.spec.source;
     if let Some(builtin) = &source.builtin {
@@ -238,15 +222,4 @@ fn elsewhere(server: &McpServer) -> Option<Program> {
     Some(Program::Elsewhere {
         url: format!("http://{}.{namespace}.svc:{}{path}", service.name, service.port),
     })
-}
-
-/// Whether the server's `metadata` asks the operator not to act.
-#[must_use]
-pub fn is_paused(server: &McpServer) -> bool {
-    server
-        .meta()
-        .annotations
-        .as_ref()
-        .and_then(|all| all.get(portico_crds::labels::PAUSED))
-        .is_some_and(|v| v == "true")
 }

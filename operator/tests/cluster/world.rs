@@ -121,7 +121,7 @@ impl World {
             identity: account.to_owned(),
         });
         let options = Options {
-            namespace: Some(self.namespace.name().to_owned()),
+            namespaces: vec![self.namespace.name().to_owned()],
             settings: Settings::default(),
             listen: ([127, 0, 0, 1], 0).into(),
             claim,

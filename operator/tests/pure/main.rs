@@ -10,8 +10,10 @@ mod validate;
 use std::collections::BTreeMap;
 
 use portico_crds::McpServer;
-use portico_operator::mcp_server::reference::{Content, Kind, References};
-use portico_operator::mcp_server::validate::{Error, Settings, ValidatedServer, validate as validated};
+use portico_operator::kind::Refusal;
+use portico_operator::mcp_server::reference::references;
+use portico_operator::mcp_server::validate::{Settings, ValidatedServer, validate as validated};
+use portico_operator::reference::{Content, Kind, References};
 use serde_json::{Value, json};
 
 /// A server as the API server gives it, generation 3.
@@ -33,13 +35,15 @@ fn cluster() -> BTreeMap<(Kind, String), Content> {
     BTreeMap::from([
         ((Kind::Secret, "keys".to_owned()), content(&[("api", "one"), ("other", "x")])),
         ((Kind::ConfigMap, "settings".to_owned()), content(&[("LEVEL", "info")])),
-        ((Kind::Service, "there".to_owned()), Content::new()),
+        ((Kind::Service, "there".to_owned()), content(&[("81", "")])),
+        ((Kind::Volume, "models".to_owned()), Content::new()),
+        ((Kind::ClaimTemplate, "gpu".to_owned()), Content::new()),
     ])
 }
 
-fn validate(spec: &Value) -> Result<ValidatedServer, Error> {
+fn validate(spec: &Value) -> Result<ValidatedServer, Refusal> {
     let server = server(spec);
-    validated(&server, &References::resolve(&server.spec, &cluster()), &settings())
+    validated(&server, &References::resolve(references(&server.spec), &cluster()), &settings())
 }
 
 fn settings() -> Settings {

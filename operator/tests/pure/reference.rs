@@ -1,6 +1,7 @@
 //! The digest by which changed Secrets and ConfigMaps roll the pods.
 
-use portico_operator::mcp_server::reference::{Kind, References};
+use portico_operator::mcp_server::reference::references;
+use portico_operator::reference::{Kind, References};
 use serde_json::{Value, json};
 
 use super::{cluster, content, server};
@@ -9,7 +10,8 @@ fn digest(spec: &Value, secret: &[(&str, &str)]) -> String {
     let server = server(spec);
     let mut cluster = cluster();
     cluster.insert((Kind::Secret, "keys".to_owned()), content(secret));
-    References::resolve(&server.spec, &cluster).digest(&server.spec)
+    let files = server.spec.config_files.iter().map(|file| (file.path.as_str(), file.content.as_str()));
+    References::resolve(references(&server.spec), &cluster).digest(files)
 }
 
 #[test]
@@ -33,4 +35,18 @@ fn every_key_counts_where_the_whole_object_is_read_and_keys_do_not_run_into_valu
 fn the_text_of_a_config_file_counts() {
     let spec = |text: &str| json!({"source": {"image": {"name": "a"}}, "configFiles": [{"path": "/a", "content": text}]});
     assert_ne!(digest(&spec("one"), &[]), digest(&spec("two"), &[]));
+}
+
+#[test]
+fn a_secret_that_the_server_reads_again_by_itself_does_not_count() {
+    let spec = |on_change: &str| {
+        json!({"source": {"image": {"name": "a"}},
+            "secretMounts": [{"secretRef": "keys", "mountPath": "/k", "onChange": on_change}]})
+    };
+    let digests =
+        |on_change: &str| [digest(&spec(on_change), &[("a", "1")]), digest(&spec(on_change), &[("a", "2")])];
+    let [one, two] = digests("Reread");
+    assert_eq!(one, two);
+    let [one, two] = digests("Restart");
+    assert_ne!(one, two);
 }

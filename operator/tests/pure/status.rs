@@ -5,8 +5,8 @@ use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::jiff::Timestamp;
 use portico_crds::{McpServer, McpServerStatus};
 use portico_operator::error;
-use portico_operator::mcp_server::status::{Outcome, status};
-use portico_operator::mcp_server::validate::{Error, ValidatedServer};
+use portico_operator::kind::{Outcome, Refusal};
+use portico_operator::mcp_server::status::{Applied, status};
 use proptest::prelude::*;
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -17,8 +17,8 @@ fn spec() -> Value {
     json!({"source": {"image": {"name": "example:1"}}})
 }
 
-fn valid() -> ValidatedServer {
-    validate(&spec()).unwrap()
+fn valid(pods: &[Pod]) -> Applied {
+    Applied { server: validate(&spec()).unwrap(), pods: pods.to_vec() }
 }
 
 /// A Deployment that wants `wanted` pods: so many exist, are updated, are available.
@@ -60,12 +60,12 @@ fn now() -> Timestamp {
     Timestamp::from_second(1_000_000).unwrap()
 }
 
-fn after(outcome: &Outcome<'_>) -> McpServerStatus {
-    status(&server(&spec()), outcome, now())
+fn after(deployment: Option<&Deployment>, outcome: &Outcome<'_, Applied>) -> McpServerStatus {
+    status(&server(&spec()), deployment, outcome, now())
 }
 
 fn applied(deployment: &Deployment, pods: &[Pod]) -> McpServerStatus {
-    after(&Outcome::Applied { server: &valid(), deployment: Some(deployment), pods })
+    after(Some(deployment), &Outcome::Applied(&valid(pods)))
 }
 
 /// A condition as `status reason: message`.
@@ -117,13 +117,13 @@ fn a_rolled_out_server_has_its_pods_placed_without_reading_them() {
 #[test]
 fn an_invalid_spec_stalls_and_a_missing_reference_is_awaited_while_the_old_pods_serve() {
     let old = deployment(1, [1, 1, 1]);
-    let invalid = Error::Invalid(vec!["spec.x: wrong".to_owned()]);
-    let status = after(&Outcome::Refused { error: &invalid, deployment: Some(&old) });
+    let invalid = Refusal::Invalid(vec!["spec.x: wrong".to_owned()]);
+    let status = after(Some(&old), &Outcome::Refused(&invalid));
     assert_eq!(said(&status, "Ready"), "False InvalidSpec: spec.x: wrong");
     assert_eq!(said(&status, "Stalled"), "True InvalidSpec: spec.x: wrong");
     assert!(said(&status, "Available").starts_with("True "));
-    let missing = Error::Missing(Vec::new());
-    let status = after(&Outcome::Refused { error: &missing, deployment: Some(&old) });
+    let missing = Refusal::Missing(Vec::new());
+    let status = after(Some(&old), &Outcome::Refused(&missing));
     assert!(said(&status, "Reconciling").starts_with("True ReferenceNotFound"));
     assert!(said(&status, "Stalled").starts_with("False "));
 }
@@ -131,7 +131,7 @@ fn an_invalid_spec_stalls_and_a_missing_reference_is_awaited_while_the_old_pods_
 #[test]
 fn a_name_that_somebody_else_has_is_told() {
     let conflict = error::Error::Conflict { kind: "Service".to_owned(), name: "shop-mcp".to_owned() };
-    let status = after(&Outcome::Failed { error: &conflict, deployment: None });
+    let status = after(None, &Outcome::Failed(&conflict));
     assert!(said(&status, "Ready").starts_with("False NameTaken: Service 'shop-mcp' exists"));
     assert_eq!(said(&status, "Accepted"), "True Valid: The spec is valid");
 }
@@ -139,11 +139,10 @@ fn a_name_that_somebody_else_has_is_told() {
 #[test]
 fn a_condition_keeps_its_time_until_its_status_flips() {
     let mut server: McpServer = server(&spec());
-    let valid = valid();
+    let valid = valid(&[]);
     let look = |server: &McpServer, counts: [i32; 3], seconds: i64| {
         let deployment = deployment(1, counts);
-        let outcome = Outcome::Applied { server: &valid, deployment: Some(&deployment), pods: &[] };
-        status(server, &outcome, Timestamp::from_second(seconds).unwrap())
+        status(server, Some(&deployment), &Outcome::Applied(&valid), Timestamp::from_second(seconds).unwrap())
     };
     let time = |status: &McpServerStatus| status.conditions[0].last_transition_time.0.as_second();
     server.status = Some(look(&server, [1, 1, 0], 10));
@@ -171,11 +170,11 @@ proptest! {
     #[test]
     fn a_second_look_at_the_same_things_changes_nothing(wanted in 0..3i32, available in 0..3i32) {
         let deployment = deployment(wanted, [wanted, wanted, available]);
-        let valid = valid();
-        let outcome = Outcome::Applied { server: &valid, deployment: Some(&deployment), pods: &[] };
+        let valid = valid(&[]);
+        let outcome = Outcome::Applied(&valid);
         let mut server = server(&spec());
-        server.status = Some(status(&server, &outcome, now()));
-        let again = status(&server, &outcome, Timestamp::from_second(2_000_000).unwrap());
+        server.status = Some(status(&server, Some(&deployment), &outcome, now()));
+        let again = status(&server, Some(&deployment), &outcome, Timestamp::from_second(2_000_000).unwrap());
         prop_assert_eq!(server.status, Some(again));
     }
 }

@@ -1,6 +1,7 @@
 //! What a spec may not say although the schema takes it.
 
-use portico_operator::mcp_server::validate::{Error, Program, ValidatedServer};
+use portico_operator::kind::Refusal;
+use portico_operator::mcp_server::validate::{Program, ValidatedServer};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -26,7 +27,7 @@ fn words(spec: &Value) -> String {
     "spec.secretMounts[1].mountPath: '/a/' is mounted twice"
 )]
 fn a_faulty_spec_is_refused_by_field(#[case] spec: Value, #[case] expected: &str) {
-    assert!(matches!(validate(&spec), Err(Error::Invalid(_))));
+    assert!(matches!(validate(&spec), Err(Refusal::Invalid(_))));
     assert!(words(&spec).contains(expected), "{}", words(&spec));
 }
 
@@ -43,7 +44,7 @@ fn every_fault_is_told_at_once() {
 #[case::other_kind(json!([{"configMapRef": "keys"}]), "spec.envFrom[0].configMapRef: ConfigMap 'keys' does not exist")]
 fn a_reference_that_leads_nowhere_is_named(#[case] env_from: Value, #[case] expected: &str) {
     let spec = with("envFrom", env_from);
-    assert!(matches!(validate(&spec), Err(Error::Missing(_))));
+    assert!(matches!(validate(&spec), Err(Refusal::Missing(_))));
     assert!(words(&spec).contains(expected), "{}", words(&spec));
 }
 
@@ -68,4 +69,14 @@ fn a_service_of_the_namespace_is_reached_by_its_name() {
     let spec = json!({"source": {"service": {"name": "there", "port": 81}}, "path": "/x"});
     let url = "http://there.store.svc:81/x".to_owned();
     assert_eq!(validate(&spec).unwrap().program, Program::Elsewhere { url });
+}
+
+#[test]
+fn a_port_that_a_service_lacks_and_a_claim_that_is_not_there_are_named() {
+    let spec = json!({"source": {"service": {"name": "there", "port": 9}}});
+    assert_eq!(words(&spec), "spec.source.service: Service 'there' has no port 9; name one that it has");
+    let spec = with("resourceClaims", json!([{"name": "gpu", "claimTemplateName": "none"}]));
+    let expected = "spec.resourceClaims[0].claimTemplateName: ResourceClaimTemplate 'none' does not exist in this \
+                    namespace; create it";
+    assert_eq!(words(&spec), expected);
 }

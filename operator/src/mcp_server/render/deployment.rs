@@ -5,12 +5,17 @@ use k8s_openapi::{
     apimachinery::pkg::util::intstr::IntOrString,
 };
 
-use super::{ValidatedServer, child_name, label_selector, meta, pod};
+use kube::api::ObjectMeta;
+use portico_crds::labels;
+use sha2::{Digest as _, Sha256};
+
+use super::{ValidatedServer, child_name, label_selector, meta, pod, strings};
+use crate::reference::hex;
 
 /// `replicas` stays out where the spec says none: whoever scales the Deployment owns the field then.
 pub fn deployment(server: &ValidatedServer) -> Deployment {
     Deployment {
-        metadata: meta(server, child_name(&server.name)),
+        metadata: metadata(server),
         spec: Some(DeploymentSpec {
             replicas: server.spec.replicas,
             selector: label_selector(server),
@@ -32,4 +37,22 @@ fn strategy() -> DeploymentStrategy {
             max_unavailable: Some(IntOrString::Int(0)),
         }),
     }
+}
+
+/// What the pods run of Portico's own image is written down, so that the next operator can keep it.
+fn metadata(server: &ValidatedServer) -> ObjectMeta {
+    let annotations = pod::uses_own_image(&server.program).then(|| {
+        strings(&[
+            (labels::PORTICO_IMAGE, &server.portico_image),
+            (labels::TEMPLATE_DIGEST, &digest(server, &server.portico_image)),
+        ])
+    });
+    ObjectMeta { annotations, ..meta(server, child_name(&server.name)) }
+}
+
+/// Digest of the pod template with `image` as Portico's own.
+pub fn digest(server: &ValidatedServer, image: &str) -> String {
+    let server = ValidatedServer { portico_image: image.to_owned(), ..server.clone() };
+    let template = serde_json::to_string(&pod::template(&server)).unwrap_or_default();
+    hex(&Sha256::digest(template)[..16])
 }

@@ -1,60 +1,19 @@
 //! The container's environment.
 
-use k8s_openapi::api::core::v1::{
-    ConfigMapEnvSource, ConfigMapKeySelector, EnvFromSource, EnvVar, EnvVarSource, ObjectFieldSelector,
-    SecretEnvSource, SecretKeySelector,
-};
-use portico_crds::mcp_server as api;
+use k8s_openapi::api::core::v1::EnvVar;
+use portico_crds::mcp_server::Audit;
 
 use super::{super::validate::ValidatedServer, pod::runner_environment};
+use crate::pod::{plain, variable};
 
 /// `HOST` and `PORT` first, so that later values may use them; then the runner's; then the spec's own.
 pub fn variables(server: &ValidatedServer) -> Vec<EnvVar> {
     let mut all = vec![plain("HOST", "0.0.0.0"), plain("PORT", &server.spec.port.to_string())];
     let own = |name: &str| server.spec.env.iter().any(|variable| variable.name == name);
     all.extend(runner_environment(&server.program).into_iter().filter(|variable| !own(&variable.name)));
+    if server.spec.audit != Audit::Off {
+        all.push(plain("PORTICO_AUDIT", server.spec.audit.as_str()));
+    }
     all.extend(server.spec.env.iter().map(variable));
     all
-}
-
-fn plain(name: &str, value: &str) -> EnvVar {
-    EnvVar { name: name.into(), value: Some(value.into()), ..EnvVar::default() }
-}
-
-fn variable(given: &api::EnvVar) -> EnvVar {
-    EnvVar {
-        name: given.name.clone(),
-        value: given.value.clone(),
-        value_from: given.value_from.as_ref().map(source),
-    }
-}
-
-fn source(given: &api::EnvVarSource) -> EnvVarSource {
-    EnvVarSource {
-        secret_key_ref: given.secret_key_ref.as_ref().map(|r| SecretKeySelector {
-            name: r.name.clone(),
-            key: r.key.clone(),
-            optional: None,
-        }),
-        config_map_key_ref: given.config_map_key_ref.as_ref().map(|r| ConfigMapKeySelector {
-            name: r.name.clone(),
-            key: r.key.clone(),
-            optional: None,
-        }),
-        field_ref: given.field_ref.as_ref().map(|r| ObjectFieldSelector {
-            api_version: Some("v1".into()),
-            field_path: r.field_path.clone(),
-        }),
-        ..EnvVarSource::default()
-    }
-}
-
-/// The Secrets and `ConfigMaps` whose every key is a variable.
-pub fn sources(server: &ValidatedServer) -> Vec<EnvFromSource> {
-    let from = |given: &api::EnvFrom| EnvFromSource {
-        prefix: given.prefix.clone(),
-        secret_ref: given.secret_ref.clone().map(|name| SecretEnvSource { name, optional: None }),
-        config_map_ref: given.config_map_ref.clone().map(|name| ConfigMapEnvSource { name, optional: None }),
-    };
-    server.spec.env_from.iter().map(from).collect()
 }

@@ -4,7 +4,6 @@
 mod deployment;
 mod env;
 mod network;
-mod patch;
 mod pod;
 mod volume;
 
@@ -78,6 +77,20 @@ pub fn check_patch(server: &ValidatedServer) -> Result<(), String> {
 #[must_use]
 pub fn child_name(server: &str) -> String {
     format!("{server}-mcp")
+}
+
+/// The image of Portico's own that the pods should run: the one that `live` runs, as long as nothing else of its pods
+/// changes, else this operator's own. So a newer operator restarts no pod; what is edited moves on.
+#[must_use]
+pub fn own_image(server: &ValidatedServer, live: Option<&Deployment>) -> String {
+    let newest = server.portico_image.clone();
+    let Some(annotations) = live.and_then(|live| live.metadata.annotations.as_ref()) else { return newest };
+    let (image, digest) = (annotations.get(labels::PORTICO_IMAGE), annotations.get(labels::TEMPLATE_DIGEST));
+    match (image, digest) {
+        // The digest goes over the image as well: an annotation edited by hand is not believed.
+        (Some(image), Some(digest)) if *digest == deployment::digest(server, image) => image.clone(),
+        _ => newest,
+    }
 }
 
 /// URL of the server's MCP endpoint, as the gateway and people in the cluster use it.

@@ -12,8 +12,9 @@ use portico_crds::mcp_server::{self as api, Access};
 use super::{
     super::validate::{Program, ValidatedServer},
     config_map_name,
-    pod::{BRIDGE_DIRECTORY, config_key, mount},
+    pod::{BRIDGE_DIRECTORY, config_key},
 };
+use crate::pod::mount;
 
 const BRIDGE: &str = "portico-bridge";
 const CONFIG: &str = "portico-config";

@@ -1,0 +1,101 @@
+//! Reads what a spec refers to. The one step that reads the cluster beside the caches, and it reads by name.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::{
+    core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service},
+    resource::v1::{ResourceClaim, ResourceClaimTemplate},
+};
+use kube::{Api, Client, Resource, core::NamespaceResourceScope};
+use serde::de::DeserializeOwned;
+
+use crate::{
+    child::CALL_TIMEOUT,
+    error::Error,
+    reference::{Content, Kind, Reference, References, objects},
+};
+
+/// Finds the objects that `references` lead to in `namespace`.
+pub async fn resolve(
+    client: &Client,
+    namespace: &str,
+    references: Vec<Reference>,
+) -> Result<References, Error> {
+    let mut found = BTreeMap::new();
+    for (kind, name) in objects(&references) {
+        if let Some(content) = read(client, namespace, kind, &name).await? {
+            found.insert((kind, name), content);
+        }
+    }
+    Ok(References::resolve(references, &found))
+}
+
+async fn read(client: &Client, namespace: &str, kind: Kind, name: &str) -> Result<Option<Content>, Error> {
+    let object = || format!("{} '{name}'", kind.as_str());
+    match tokio::time::timeout(CALL_TIMEOUT, get(client.clone(), namespace, kind, name)).await {
+        Ok(answer) => {
+            answer.map_err(|source| Error::Api { verb: "get", object: object(), source: Box::new(source) })
+        }
+        Err(_) => Err(Error::Timeout { verb: "get", object: object() }),
+    }
+}
+
+async fn get(
+    client: Client,
+    namespace: &str,
+    kind: Kind,
+    name: &str,
+) -> Result<Option<Content>, kube::Error> {
+    Ok(match kind {
+        Kind::Secret => Api::<Secret>::namespaced(client, namespace).get_opt(name).await?.map(secret_content),
+        Kind::ConfigMap => {
+            Api::<ConfigMap>::namespaced(client, namespace).get_opt(name).await?.map(config_content)
+        }
+        Kind::Service => {
+            Api::<Service>::namespaced(client, namespace).get_opt(name).await?.map(|s| service_content(&s))
+        }
+        Kind::Volume => exists::<PersistentVolumeClaim>(client, namespace, name).await?,
+        Kind::Claim => exists::<ResourceClaim>(client, namespace, name).await?,
+        Kind::ClaimTemplate => exists::<ResourceClaimTemplate>(client, namespace, name).await?,
+    })
+}
+
+/// Only its metadata is read: nothing else of it matters.
+async fn exists<K>(client: Client, namespace: &str, name: &str) -> Result<Option<Content>, kube::Error>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + DeserializeOwned,
+{
+    match Api::<K>::namespaced(client, namespace).get_metadata(name).await {
+        Ok(_) => Ok(Some(Content::new())),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The data of a Secret.
+#[must_use]
+pub fn secret_content(secret: Secret) -> Content {
+    let mut content: Content =
+        secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect();
+    content.extend(
+        secret.string_data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.into_bytes())),
+    );
+    content
+}
+
+/// The data of a `ConfigMap`.
+#[must_use]
+pub fn config_content(map: ConfigMap) -> Content {
+    let text = map.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.into_bytes()));
+    text.chain(map.binary_data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0))).collect()
+}
+
+/// The ports of a Service, as keys.
+#[must_use]
+pub fn service_content(service: &Service) -> Content {
+    let ports = service.spec.iter().flat_map(|spec| spec.ports.iter().flatten());
+    ports.map(|port| (port.port.to_string(), Vec::new())).collect()
+}
