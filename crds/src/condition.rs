@@ -20,6 +20,12 @@ pub enum Type {
     Stalled,
     /// True: an annotation asks the operator not to act. Abnormal when true.
     Paused,
+    /// True: the upstream took the credentials; the server that uses them asked for a token and got one.
+    CredentialsValid,
+    /// True: the keys that seal sessions exist, and none is due for rotation.
+    KeysReady,
+    /// True: every server that the resource asks for exists in the form it asks for.
+    Synced,
 }
 
 impl Type {
@@ -35,6 +41,9 @@ impl Type {
             Self::Reconciling => "Reconciling",
             Self::Stalled => "Stalled",
             Self::Paused => "Paused",
+            Self::CredentialsValid => "CredentialsValid",
+            Self::KeysReady => "KeysReady",
+            Self::Synced => "Synced",
         }
     }
 }
