@@ -47,8 +47,11 @@ fn each_shell_gets_its_completion() {
 #[test]
 fn the_printed_definitions_are_those_that_are_committed() {
     let printed = text(&portico(&["crds"]).stdout);
-    let committed = std::fs::read_to_string(workspace("crds/yaml/mcpservers.portico.dev.yaml")).unwrap();
-    assert_eq!(printed, format!("---\n{committed}"));
+    let folder = std::fs::read_dir(workspace("crds/yaml")).unwrap();
+    let mut files: Vec<_> = folder.map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let committed = files.iter().map(|file| format!("---\n{}", std::fs::read_to_string(file).unwrap()));
+    assert_eq!(printed, committed.collect::<String>());
 }
 
 #[test]

@@ -31,3 +31,5 @@ pub const PORTICO_IMAGE: &str = "portico.dev/image";
 pub const TEMPLATE_DIGEST: &str = "portico.dev/template-digest";
 /// Label of the operator's own pods, which may read the health of the servers they watch over.
 pub const OPERATOR_POD: &str = "portico.dev/operator";
+/// Annotation on a `KrogerIntegration`: a new value, such as the date, asks for a new key to seal sessions with.
+pub const ROTATE_KEYS: &str = "portico.dev/rotate-keys";

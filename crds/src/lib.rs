@@ -6,13 +6,19 @@
 
 pub mod check;
 pub mod condition;
+pub mod kroger_integration;
 pub mod labels;
 pub mod mcp_server;
 pub mod reason;
+mod rules;
 mod schema;
+pub mod secret_value;
+pub mod shop_connector;
 
 pub use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+pub use kroger_integration::{KrogerIntegration, KrogerIntegrationSpec, KrogerIntegrationStatus};
 pub use mcp_server::{McpServer, McpServerSpec, McpServerStatus};
+pub use shop_connector::{ShopConnector, ShopConnectorSpec, ShopConnectorStatus};
 
 /// The API group of all kinds.
 pub const GROUP: &str = "portico.dev";
@@ -20,7 +26,11 @@ pub const GROUP: &str = "portico.dev";
 /// The definitions of all kinds, as they are applied to a cluster.
 #[must_use]
 pub fn definitions() -> Vec<CustomResourceDefinition> {
-    vec![schema::definition::<McpServer>(&mcp_server::CONDITIONS)]
+    vec![
+        schema::definition::<KrogerIntegration>(&kroger_integration::CONDITIONS),
+        schema::definition::<McpServer>(&mcp_server::CONDITIONS),
+        schema::definition::<ShopConnector>(&shop_connector::CONDITIONS),
+    ]
 }
 
 /// One definition as a YAML document, the content of the files in `crds/yaml/`.

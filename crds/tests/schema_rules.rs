@@ -205,14 +205,13 @@ fn status_says_that_nothing_has_been_observed_until_the_operator_writes() {
 }
 
 #[test]
-fn every_kind_has_status_and_scale_columns_a_short_name_and_the_category() {
+fn every_kind_has_status_columns_a_short_name_and_the_category() {
     for (file, definition) in definitions() {
         let names = &definition["spec"]["names"];
         assert_eq!(names["categories"], serde_json::json!(["portico"]), "{file}");
         assert!(names["shortNames"].as_array().is_some_and(|all| !all.is_empty()), "{file}");
         for version in versions(&definition) {
             assert!(version["subresources"]["status"].is_object(), "{file}");
-            assert_eq!(version["subresources"]["scale"]["labelSelectorPath"], ".status.selector", "{file}");
             let columns: Vec<&str> = version["additionalPrinterColumns"]
                 .as_array()
                 .unwrap()
@@ -222,6 +221,19 @@ fn every_kind_has_status_and_scale_columns_a_short_name_and_the_category() {
             for expected in ["Ready", "Reason", "Age"] {
                 assert!(columns.contains(&expected), "{file}: {columns:?}");
             }
+        }
+    }
+}
+
+/// Those that render servers have no pods of their own.
+#[test]
+fn every_kind_with_replicas_can_be_scaled() {
+    for (file, definition) in definitions() {
+        for version in versions(&definition) {
+            let has_replicas = has(&schema(version)["properties"]["spec"]["properties"], "replicas");
+            let scale = &version["subresources"]["scale"];
+            assert_eq!(has_replicas, scale.is_object(), "{file}");
+            assert!(!has_replicas || scale["labelSelectorPath"] == ".status.selector", "{file}");
         }
     }
 }

@@ -132,15 +132,24 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Kinds without any properties, such as `ObjectMeta` of a custom resource, take whatever comes.
+    /// The schema leaves `metadata` open, and some built-in kinds hold whatever comes. A custom resource's own field
+    /// without properties takes none.
     fn unknown(&mut self, properties: Option<&Map<String, Value>>, name: &str, path: &str) {
-        let Some(properties) = properties.filter(|all| !all.is_empty()) else { return };
-        let hint = suggestion(name, properties.keys().map(String::as_str));
+        let known = properties.into_iter().flat_map(Map::keys).map(String::as_str);
+        let open = self.strictness == Strictness::BuiltIn || path.starts_with("metadata.");
+        if open && known.clone().next().is_none() {
+            return;
+        }
+        let hint = suggestion(name, known);
         self.add(path, format!("is not a field of this kind{hint}"));
     }
 
     fn array(&mut self, schema: &'a Value, items: &[Value], path: &str, depth: usize) {
         self.bound(schema, ("maxItems", "items"), items.len(), path);
+        let least = schema.get("minItems").and_then(Value::as_u64).unwrap_or(0);
+        if (items.len() as u64) < least {
+            self.add(path, format!("has {} items; at least {least} must be there", items.len()));
+        }
         if let Some(item) = schema.get("items") {
             for (index, value) in items.iter().enumerate() {
                 self.value(item, value, &format!("{path}[{index}]"), depth + 1);

@@ -1,5 +1,6 @@
 //! `McpServer`: one MCP server, wherever it comes from.
 
+mod overrides;
 mod pod;
 mod scaling;
 mod source;
@@ -9,6 +10,7 @@ mod tools;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
+pub use overrides::ServerOverrides;
 pub use pod::{
     Access, ConfigFile, ConfigMapKeyRef, Egress, EmptyDir, EnvFrom, EnvVar, EnvVarSource, FieldRef, Gpu,
     GpuSharing, OnChange, Opaque, Placement, Quantity, ResourceClaim, Resources, SecretKeyRef, SecretMount,

@@ -96,6 +96,16 @@ pub enum BuiltinName {
     Files,
     /// Products and stores of Kroger.
     Kroger,
+    /// Products, baskets and payment links of a shop, for its customers.
+    Storefront,
+    /// Products of a shop, for those who keep its catalogue.
+    Admin,
+    /// Stock of a shop.
+    Inventory,
+    /// What a person means, as a call of a tool.
+    Intent,
+    /// Messages by e-mail, SMS and `WhatsApp`.
+    Notifications,
 }
 
 impl BuiltinName {
@@ -105,7 +115,18 @@ impl BuiltinName {
         match self {
             Self::Files => "files",
             Self::Kroger => "kroger",
+            Self::Storefront => "storefront",
+            Self::Admin => "admin",
+            Self::Inventory => "inventory",
+            Self::Intent => "intent",
+            Self::Notifications => "notifications",
         }
+    }
+
+    /// Whether this version's image contains the server.
+    #[must_use]
+    pub const fn is_included(self) -> bool {
+        matches!(self, Self::Files | Self::Kroger)
     }
 }
 

@@ -1,7 +1,9 @@
-//! What `check` takes and what it refuses, and with which words.
+//! Manifests of `McpServer`.
 
 use portico_crds::check::{check, without_nulls};
 use serde_json::{Value, json};
+
+use crate::verdict::{accepted, refused};
 
 fn server(spec: &Value) -> Value {
     json!({"apiVersion": "portico.dev/v1alpha1", "kind": "McpServer", "metadata": {"name": "a"}, "spec": spec})
@@ -11,24 +13,6 @@ fn with(field: &str, value: &Value) -> Value {
     let mut spec = json!({"source": {"image": {"name": "example:1", "command": ["serve"]}}});
     spec[field] = value.clone();
     server(&spec)
-}
-
-fn faults(manifest: &Value) -> Vec<String> {
-    check(manifest).unwrap().iter().map(ToString::to_string).collect()
-}
-
-#[track_caller]
-fn accepted(manifest: &Value) {
-    assert_eq!(faults(manifest), Vec::<String>::new(), "{manifest}");
-}
-
-#[track_caller]
-fn refused(manifest: &Value, expected: &str) {
-    let faults = faults(manifest);
-    assert!(
-        faults.iter().any(|fault| fault.contains(expected)),
-        "expected '{expected}' in {faults:?} for {manifest}"
-    );
 }
 
 #[test]

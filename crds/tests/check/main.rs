@@ -1,0 +1,6 @@
+//! What `check` takes and what it refuses, and with which words.
+
+mod kroger_integration;
+mod mcp_server;
+mod shop_connector;
+mod verdict;
