@@ -17,6 +17,7 @@ pub mod pod;
 pub mod publish;
 pub mod reference;
 pub mod referrers;
+pub mod rendered;
 pub mod replicas;
 pub mod resolve;
 mod run;

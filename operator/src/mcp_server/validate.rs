@@ -100,6 +100,14 @@ pub fn validate(
     references: &References,
     settings: &Settings,
 ) -> Result<ValidatedServer, Refusal> {
+    if let Some(name) = server.spec.source.builtin.as_ref().map(|builtin| builtin.name)
+        && !name.is_included()
+    {
+        return Err(Refusal::NotIncluded(format!(
+            "spec.source.builtin.name: this version of Portico does not contain the server '{}'",
+            name.as_str()
+        )));
+    }
     let faults = faults(server);
     if !faults.is_empty() {
         return Err(Refusal::Invalid(faults));

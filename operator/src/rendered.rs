@@ -1,0 +1,84 @@
+//! An `McpServer` that another kind renders, as the cache has it.
+
+use std::borrow::Cow;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{Resource, api::ObjectMeta, core::NamespaceResourceScope};
+use portico_crds::{McpServer, McpServerSpec, condition::Type};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// An `McpServer` read loosely: one that a newer version has written, and that this one could not decode, must not
+/// stop the watch that all of them come through.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct RenderedServer {
+    /// 'portico.dev/v1alpha1'.
+    #[serde(default)]
+    pub api_version: String,
+    /// '`McpServer`'.
+    #[serde(default)]
+    pub kind: String,
+    /// As of any object.
+    pub metadata: ObjectMeta,
+    /// The spec, whatever it holds.
+    #[serde(default)]
+    pub spec: Value,
+    /// The status, whatever it holds; never written from here.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub status: Value,
+}
+
+impl Resource for RenderedServer {
+    type DynamicType = ();
+    type Scope = NamespaceResourceScope;
+
+    fn kind(_: &()) -> Cow<'_, str> {
+        McpServer::kind(&())
+    }
+    fn group(_: &()) -> Cow<'_, str> {
+        McpServer::group(&())
+    }
+    fn version(_: &()) -> Cow<'_, str> {
+        McpServer::version(&())
+    }
+    fn plural(_: &()) -> Cow<'_, str> {
+        McpServer::plural(&())
+    }
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}
+
+impl RenderedServer {
+    /// The server to write.
+    #[must_use]
+    pub fn new(metadata: ObjectMeta, spec: &McpServerSpec) -> Self {
+        Self {
+            api_version: McpServer::api_version(&()).into_owned(),
+            kind: McpServer::kind(&()).into_owned(),
+            metadata,
+            spec: serde_json::to_value(spec).unwrap_or_default(),
+            status: Value::Null,
+        }
+    }
+
+    /// The condition Ready, where it speaks of the newest spec.
+    #[must_use]
+    pub fn ready(&self) -> Option<Condition> {
+        let observed = self.status["observedGeneration"].as_i64();
+        let conditions = self.status["conditions"].as_array()?.iter();
+        let mut all = conditions.filter_map(|value| serde_json::from_value::<Condition>(value.clone()).ok());
+        all.find(|condition| condition.type_ == Type::Ready.as_str())
+            .filter(|_| observed.is_some() && observed == self.metadata.generation)
+    }
+
+    /// URL of its MCP endpoint.
+    #[must_use]
+    pub fn url(&self) -> Option<&str> {
+        self.status["url"].as_str()
+    }
+}
