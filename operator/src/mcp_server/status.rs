@@ -39,6 +39,11 @@ pub fn status(
     outcome: &Outcome<'_, Applied>,
     now: Timestamp,
 ) -> McpServerStatus {
+    // What is being deleted still shows in the caches for a moment.
+    let deployment = deployment.filter(|_| match outcome {
+        Outcome::Applied(applied) => applied.server.spec.is_deployed(),
+        _ => true,
+    });
     let verdicts = verdicts(deployment, outcome);
     let previous = resource.status.clone().unwrap_or_default();
     let generation = resource.metadata.generation;

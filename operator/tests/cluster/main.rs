@@ -8,6 +8,7 @@
 mod at_rest;
 mod children;
 mod election;
+mod faults;
 mod gpu;
 mod kubectl;
 mod references;

@@ -21,6 +21,8 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
+use crate::faults::Plan;
+
 /// For what takes a moment, on a machine that also builds something.
 pub const SOON: Duration = Duration::from_secs(40);
 /// What the operator promises for a damaged child.
@@ -100,6 +102,19 @@ impl World {
 
     /// Starts an operator with an account of its own, which has the shipped rights in this namespace.
     pub async fn operator(&self, account: &str, lease: Option<&str>) -> Operator {
+        self.bind(account).await;
+        let client = self.client_of(account);
+        self.run(client, account, lease)
+    }
+
+    /// The same, whose every request goes through `plan`.
+    pub async fn operator_through(&self, account: &str, plan: &Plan) -> Operator {
+        self.bind(account).await;
+        self.run(plan.client(self.client_of(account)), account, None)
+    }
+
+    /// Gives an account the shipped rights in this namespace.
+    async fn bind(&self, account: &str) {
         let subject = format!("--serviceaccount={}:{account}", self.namespace.name());
         for role in ["portico-operator", "portico-operator-lease"] {
             let binding = format!("{account}-{role}");
@@ -113,8 +128,14 @@ impl World {
             .await
             .ok();
         }
+    }
+
+    fn client_of(&self, account: &str) -> Client {
         let user = format!("system:serviceaccount:{}:{account}", self.namespace.name());
-        let client = self.cluster.client_as(&user, &["system:authenticated"]).unwrap();
+        self.cluster.client_as(&user, &["system:authenticated"]).unwrap()
+    }
+
+    fn run(&self, client: Client, account: &str, lease: Option<&str>) -> Operator {
         let claim = lease.map(|name| Claim {
             namespace: self.namespace.name().to_owned(),
             name: name.to_owned(),

@@ -1,0 +1,214 @@
+//! A client that goes wrong at one chosen write, and remembers what was asked.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use http::{Method, Request, Response, StatusCode};
+use kube::Client;
+use kube::client::Body;
+use serde_json::json;
+use tokio::sync::Notify;
+use tower::{BoxError, Service};
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// The operator dies before it sends the write.
+    DieBefore,
+    /// The operator dies when the write is committed and not yet answered.
+    DieAfter,
+    /// Somebody else wrote first.
+    Conflict,
+    /// Come back later.
+    TooManyRequests,
+    /// The API server fails.
+    ServerError,
+    /// The write is committed, and the answer is that it took too long.
+    GatewayTimeout,
+    /// The write is committed, and the connection breaks.
+    Reset,
+    /// The operator may not.
+    Forbidden,
+}
+
+impl Fault {
+    pub const ALL: [Self; 8] = [
+        Self::DieBefore,
+        Self::DieAfter,
+        Self::Conflict,
+        Self::TooManyRequests,
+        Self::ServerError,
+        Self::GatewayTimeout,
+        Self::Reset,
+        Self::Forbidden,
+    ];
+
+    pub const fn is_death(self) -> bool {
+        matches!(self, Self::DieBefore | Self::DieAfter)
+    }
+}
+
+/// One write of a scenario: the step in which it happens, and the how-manieth of its kind it is there.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Write {
+    pub step: usize,
+    /// Method and path, with the resource's name as NAME.
+    pub what: String,
+    pub nth: usize,
+}
+
+/// What was asked of the API server, for the test that compares it with the shipped rights.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Asked {
+    pub method: String,
+    pub path: String,
+}
+
+#[derive(Default)]
+struct State {
+    name: String,
+    step: usize,
+    writes: Vec<Write>,
+    fault: Option<(Write, Fault)>,
+    asked: std::collections::BTreeSet<Asked>,
+    last: Option<Instant>,
+    /// Every request fails while the API server is "away".
+    away: bool,
+}
+
+/// Steers a [`FaultyClient`] from outside.
+#[derive(Clone, Default)]
+pub struct Plan {
+    state: Arc<Mutex<State>>,
+    died: Arc<Notify>,
+}
+
+impl Plan {
+    /// Begins a run over the resource `name`, in which `fault` happens.
+    pub fn begin(&self, name: &str, fault: Option<(Write, Fault)>) {
+        let mut state = self.state.lock().unwrap();
+        let asked = std::mem::take(&mut state.asked);
+        *state = State { name: name.to_owned(), fault, asked, ..State::default() };
+    }
+
+    pub fn step(&self, step: usize) {
+        self.state.lock().unwrap().step = step;
+    }
+
+    pub fn writes(&self) -> Vec<Write> {
+        self.state.lock().unwrap().writes.clone()
+    }
+
+    /// Whether the fault has not happened (yet).
+    pub fn is_pending(&self) -> bool {
+        self.state.lock().unwrap().fault.is_some()
+    }
+
+    pub fn asked(&self) -> std::collections::BTreeSet<Asked> {
+        self.state.lock().unwrap().asked.clone()
+    }
+
+    /// Whether nothing was written for `time`.
+    pub fn is_quiet_for(&self, time: Duration) -> bool {
+        self.state.lock().unwrap().last.is_none_or(|last| last.elapsed() >= time)
+    }
+
+    pub fn set_away(&self, away: bool) {
+        self.state.lock().unwrap().away = away;
+    }
+
+    /// Waits until the operator has died.
+    pub async fn death(&self) {
+        self.died.notified().await;
+    }
+
+    /// `client`, which goes wrong as planned.
+    pub fn client(&self, client: Client) -> Client {
+        let namespace = client.default_namespace().to_owned();
+        Client::new(FaultyClient { inner: client, plan: self.clone() }, namespace)
+    }
+
+    /// Notes a request; the fault that it meets.
+    fn note(&self, method: &Method, path: &str) -> Result<Option<Fault>, BoxError> {
+        let mut state = self.state.lock().unwrap();
+        state.asked.insert(Asked { method: method.to_string(), path: path.to_owned() });
+        if state.away {
+            return Err(std::io::Error::from(std::io::ErrorKind::ConnectionRefused).into());
+        }
+        if *method == Method::GET || path.contains("/events") || path.contains("/leases") {
+            return Ok(None);
+        }
+        state.last = Some(Instant::now());
+        let what = format!("{method} {}", path.replace(&state.name, "NAME"));
+        let step = state.step;
+        let nth = state.writes.iter().filter(|write| write.step == step && write.what == what).count();
+        let write = Write { step, what, nth };
+        state.writes.push(write.clone());
+        let hit = state.fault.take_if(|(wanted, _)| *wanted == write);
+        Ok(hit.map(|(_, fault)| fault))
+    }
+}
+
+#[derive(Clone)]
+struct FaultyClient {
+    inner: Client,
+    plan: Plan,
+}
+
+type Answer = Result<Response<Body>, BoxError>;
+
+impl Service<Request<Body>> for FaultyClient {
+    type Response = Response<Body>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let (inner, plan) = (self.inner.clone(), self.plan.clone());
+        Box::pin(async move {
+            match plan.note(request.method(), request.uri().path())? {
+                None => Ok(inner.send(request).await?),
+                Some(fault) => meet(fault, &plan, inner, request).await,
+            }
+        })
+    }
+}
+
+async fn meet(fault: Fault, plan: &Plan, inner: Client, request: Request<Body>) -> Answer {
+    match fault {
+        Fault::DieBefore => die(plan).await,
+        Fault::DieAfter => {
+            inner.send(request).await?;
+            die(plan).await
+        }
+        Fault::Conflict => Ok(answer(StatusCode::CONFLICT, "Conflict")),
+        Fault::TooManyRequests => Ok(answer(StatusCode::TOO_MANY_REQUESTS, "TooManyRequests")),
+        Fault::ServerError => Ok(answer(StatusCode::INTERNAL_SERVER_ERROR, "InternalError")),
+        Fault::Forbidden => Ok(answer(StatusCode::FORBIDDEN, "Forbidden")),
+        Fault::GatewayTimeout => {
+            inner.send(request).await?;
+            Ok(answer(StatusCode::GATEWAY_TIMEOUT, "Timeout"))
+        }
+        Fault::Reset => {
+            inner.send(request).await?;
+            Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset).into())
+        }
+    }
+}
+
+async fn die(plan: &Plan) -> Answer {
+    plan.died.notify_one();
+    std::future::pending().await
+}
+
+fn answer(code: StatusCode, reason: &str) -> Response<Body> {
+    let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": format!("planted: {reason}"), "reason": reason, "code": code.as_u16()});
+    let builder = Response::builder().status(code).header("content-type", "application/json");
+    builder.header("retry-after", "1").body(Body::from(status.to_string().into_bytes())).unwrap()
+}

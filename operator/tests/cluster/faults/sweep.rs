@@ -1,0 +1,163 @@
+//! The sweep: every write of a scenario, with every fault.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use futures::future::{join, join_all};
+
+use super::client::{Fault, Plan, Write};
+use super::scenario::{Act, Run, Scenario};
+use super::snapshot::{Leaves, difference, differing, snapshot};
+use crate::world::{Operator, World};
+
+/// Runs at once: more would only wait for the API server.
+const WORKERS: usize = 12;
+/// A state that will be as wanted may take a few looks to be so.
+const LOOKS: u32 = 40;
+
+/// What a scenario leads to when nothing goes wrong, after each step.
+struct Reference {
+    states: Vec<Leaves>,
+    masked: BTreeSet<String>,
+    writes: BTreeSet<Write>,
+}
+
+/// A namespace with an operator whose client goes wrong on demand.
+struct Worker {
+    world: World,
+    plan: Plan,
+    operator: Option<Operator>,
+    runs: usize,
+}
+
+impl Worker {
+    async fn start() -> Self {
+        let mut worker = Self { world: World::empty().await, plan: Plan::default(), operator: None, runs: 0 };
+        worker.restart().await;
+        worker
+    }
+
+    async fn restart(&mut self) {
+        drop(self.operator.take());
+        let operator = self.world.operator_through("operator", &self.plan).await;
+        self.operator = Some(operator);
+    }
+
+    /// Runs the scenario up to and with the step of `fault`, or to its end; the states after each step.
+    async fn run(
+        &mut self,
+        scenario: &Scenario,
+        fault: Option<(Write, Fault)>,
+    ) -> Result<Vec<Leaves>, String> {
+        self.runs += 1;
+        let name = format!("r{:04}x", self.runs);
+        self.plan.begin(&name, fault.clone());
+        let last = fault.as_ref().map_or(scenario.steps.len(), |(write, _)| write.step + 1);
+        let mut states = Vec::new();
+        for (step, act) in scenario.steps.iter().take(last).enumerate() {
+            self.plan.step(step);
+            states.push(self.step(scenario, &name, act, fault.as_ref().map(|(_, fault)| *fault)).await?);
+        }
+        Ok(states)
+    }
+
+    async fn step(
+        &mut self,
+        scenario: &Scenario,
+        name: &str,
+        act: &Act,
+        fault: Option<Fault>,
+    ) -> Result<Leaves, String> {
+        let (client, namespace) = (self.world.client.clone(), self.world.namespace.name().to_owned());
+        let run = Run { client: &client, namespace: &namespace, name, scenario };
+        run.act(act).await;
+        if fault.is_some_and(Fault::is_death) {
+            let plan = self.plan.clone();
+            tokio::select! {
+                () = plan.death() => self.restart().await,
+                settled = run.settle(&self.plan) => settled?,
+            }
+        }
+        run.settle(&self.plan).await?;
+        snapshot(&client, &namespace, &scenario.kind, name).await.map_err(|error| error.to_string())
+    }
+
+    /// The state after the last step, looked at again while it is not yet as `wanted`.
+    async fn compare(&self, scenario: &Scenario, wanted: &Leaves, masked: &BTreeSet<String>) -> Vec<String> {
+        let name = format!("r{:04}x", self.runs);
+        let mut pause = tokio::time::interval(Duration::from_millis(250));
+        let mut found = Vec::new();
+        for _ in 0..LOOKS {
+            pause.tick().await;
+            let state = snapshot(&self.world.client, self.world.namespace.name(), &scenario.kind, &name);
+            found = difference(wanted, &state.await.unwrap(), masked);
+            if found.is_empty() {
+                break;
+            }
+        }
+        found
+    }
+}
+
+async fn reference(worker: &mut Worker, scenario: &Scenario) -> Reference {
+    let mut runs = Vec::new();
+    let mut writes: BTreeSet<Write> = BTreeSet::new();
+    for _ in 0..2 {
+        runs.push(worker.run(scenario, None).await.unwrap());
+        writes.extend(worker.plan.writes());
+    }
+    let masked = runs[0].iter().zip(&runs[1]).flat_map(|(one, other)| differing(one, other)).collect();
+    Reference { states: runs.swap_remove(0), masked, writes }
+}
+
+/// Runs every write with every fault; answers how many runs there were, and what went wrong.
+pub async fn sweep(scenario: Scenario) -> (usize, Vec<String>) {
+    let began = Instant::now();
+    let mut first = Worker::start().await;
+    let reference = reference(&mut first, &scenario).await;
+    let pairs = reference.writes.iter().flat_map(|write| Fault::ALL.map(|fault| (write.clone(), fault)));
+    let queue: Queue = Mutex::new(pairs.collect());
+    let all = queue.lock().unwrap().len();
+    let others = (1..WORKERS).map(async |_| work(Worker::start().await, &scenario, &reference, &queue).await);
+    let (one, others) = join(work(first, &scenario, &reference, &queue), join_all(others)).await;
+    let (mut wrong, mut missed) = one;
+    for (failures, unmet) in others {
+        wrong.extend(failures);
+        missed += unmet;
+    }
+    eprintln!(
+        "{}: {} writes, {all} runs, {missed} in which the write did not come, {} wrong, {} paths masked, {} s",
+        scenario.kind.kind,
+        reference.writes.len(),
+        wrong.len(),
+        reference.masked.len(),
+        began.elapsed().as_secs()
+    );
+    assert!(missed * 5 < all, "{missed} of {all} faults did not happen: the sweep does not sweep");
+    (all, wrong)
+}
+
+type Queue = Mutex<Vec<(Write, Fault)>>;
+
+async fn work(
+    mut worker: Worker,
+    scenario: &Scenario,
+    reference: &Reference,
+    queue: &Queue,
+) -> (Vec<String>, usize) {
+    let (mut wrong, mut missed) = (Vec::new(), 0);
+    loop {
+        let next = queue.lock().unwrap().pop();
+        let Some((write, fault)) = next else { break };
+        let outcome = worker.run(scenario, Some((write.clone(), fault))).await;
+        missed += usize::from(worker.plan.is_pending());
+        let failures = match outcome {
+            Ok(_) => worker.compare(scenario, &reference.states[write.step], &reference.masked).await,
+            Err(error) => vec![error],
+        };
+        let place = || format!("{fault:?} at step {} {} #{}", write.step, write.what, write.nth);
+        wrong.extend((!failures.is_empty()).then(|| format!("{}: {}", place(), failures.join("; "))));
+    }
+    (wrong, missed)
+}
