@@ -26,6 +26,12 @@ pub enum Type {
     KeysReady,
     /// True: every server that the resource asks for exists in the form it asks for.
     Synced,
+    /// True: the model's file is whole, verified and in its place.
+    ArtifactReady,
+    /// True: the engine has loaded the model and answers.
+    ModelLoaded,
+    /// True: a fallback answers in place of the model. Abnormal when true.
+    FallbackActive,
 }
 
 impl Type {
@@ -44,6 +50,9 @@ impl Type {
             Self::CredentialsValid => "CredentialsValid",
             Self::KeysReady => "KeysReady",
             Self::Synced => "Synced",
+            Self::ArtifactReady => "ArtifactReady",
+            Self::ModelLoaded => "ModelLoaded",
+            Self::FallbackActive => "FallbackActive",
         }
     }
 }
