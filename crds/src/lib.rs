@@ -6,6 +6,7 @@
 
 pub mod check;
 pub mod condition;
+pub mod inference_model;
 pub mod kroger_integration;
 pub mod labels;
 pub mod mcp_server;
@@ -15,6 +16,7 @@ mod schema;
 pub mod secret_value;
 pub mod shop_connector;
 
+pub use inference_model::{InferenceModel, InferenceModelSpec, InferenceModelStatus};
 pub use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 pub use kroger_integration::{KrogerIntegration, KrogerIntegrationSpec, KrogerIntegrationStatus};
 pub use mcp_server::{McpServer, McpServerSpec, McpServerStatus};
@@ -27,6 +29,7 @@ pub const GROUP: &str = "portico.dev";
 #[must_use]
 pub fn definitions() -> Vec<CustomResourceDefinition> {
     vec![
+        schema::definition::<InferenceModel>(&inference_model::CONDITIONS),
         schema::definition::<KrogerIntegration>(&kroger_integration::CONDITIONS),
         schema::definition::<McpServer>(&mcp_server::CONDITIONS),
         schema::definition::<ShopConnector>(&shop_connector::CONDITIONS),
