@@ -43,6 +43,8 @@ pub enum Command {
     Serve(Serve),
     /// Serve a local stdio MCP server over streamable HTTP.
     Bridge(Bridge),
+    /// Download the file of a language model: resumed, verified, and in its place only when it is whole.
+    Fetch(Fetch),
     /// Run a local imitation of an upstream API, for trials and tests.
     Standin(Standin),
     /// Print the completion script of a shell.
@@ -207,6 +209,60 @@ pub struct Bridge {
     /// The stdio server and its arguments, after `--`.
     #[arg(last = true, required_unless_present = "install")]
     pub command: Vec<String>,
+}
+
+/// Arguments of `fetch`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  portico fetch --url https://models.example.com/small.gguf --sha256 \"$SUM\" --into /models/small.gguf
+  portico fetch --hugging-face ggml-org/gemma-3-4b-it-GGUF --file gemma-3-4b-it-Q4_K_M.gguf --into /models/gemma.gguf
+
+What has come so far is kept in FILE.partial; the same command goes on from there. Without --sha256 a file of Hugging Face is
+held against the checksum that the repository states, which rules out damage on the way but not another file. HF_ENDPOINT names
+another endpoint than the public one. Proxies are taken from HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
+
+The outcome also goes, as one line `REASON: message`, to the file that PORTICO_TERMINATION_LOG names, else to
+/dev/termination-log where that exists.
+
+Exit codes: 0 Downloaded, 1 wrong token file or address, 2 wrong usage, 3 ChecksumMismatch, 4 NoSpace, 5 NotFound,
+6 Unauthorized, 7 Unreachable, 8 Interrupted, 9 Unwritable.")]
+pub struct Fetch {
+    /// URL of the file.
+    #[arg(long, required_unless_present = "hugging_face", requires = "sha256")]
+    pub url: Option<String>,
+    /// Owner and name of a Hugging Face repository.
+    #[arg(long, value_name = "REPOSITORY", conflicts_with = "url", requires = "file")]
+    pub hugging_face: Option<String>,
+    /// Path of the file in the repository.
+    #[arg(long, requires = "hugging_face")]
+    pub file: Option<String>,
+    /// Branch, tag or commit of the repository.
+    #[arg(long, default_value = "main")]
+    pub revision: String,
+    /// Endpoint of Hugging Face.
+    #[arg(long, default_value = "https://huggingface.co", env = "HF_ENDPOINT", hide = true)]
+    pub hf_endpoint: String,
+    /// SHA-256 that the file must have, as `sha256sum` prints it.
+    #[arg(long, value_name = "HEX")]
+    pub sha256: Option<portico_models::fetch::Sha256>,
+    /// Bytes that the file must have.
+    #[arg(long, value_name = "BYTES")]
+    pub size: Option<u64>,
+    /// Where the file goes; its folder is made.
+    #[arg(long, value_name = "FILE")]
+    pub into: PathBuf,
+    /// File with a token, which is sent to the origin of the URL alone.
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Address at which `GET /progress` tells how far it is, as JSON.
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+    /// Seconds for everything, all tries together.
+    #[arg(long, value_name = "SECONDS", default_value_t = 21_600)]
+    pub deadline: u64,
+    /// File for the outcome.
+    #[arg(long, env = "PORTICO_TERMINATION_LOG", hide = true)]
+    pub termination_log: Option<PathBuf>,
 }
 
 /// Arguments of `standin`.

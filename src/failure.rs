@@ -37,6 +37,9 @@ pub enum Failure {
     /// A session key is wrong.
     #[error("{0}: a session key is 64 hexadecimal digits a line; make one with `openssl rand -hex 32`")]
     SessionKey(PathBuf),
+    /// A token file holds none.
+    #[error("{0}: must hold a token, one line of visible ASCII characters")]
+    Token(PathBuf),
     /// A part of Portico failed, in its own words.
     #[error("{0}")]
     Part(String),

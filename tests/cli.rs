@@ -25,7 +25,8 @@ fn refused(arguments: &[&str]) -> (String, i32) {
 
 #[test]
 fn every_command_explains_itself_with_an_example() {
-    for command in ["up", "check", "crds", "operator", "gateway", "serve", "bridge", "standin", "completions"]
+    for command in
+        ["up", "check", "crds", "operator", "gateway", "serve", "bridge", "fetch", "standin", "completions"]
     {
         let output = portico(&[command, "--help"]);
         let help = text(&output.stdout);

@@ -4,6 +4,7 @@ pub mod bridge;
 pub mod check;
 pub mod completions;
 pub mod crds;
+mod fetch;
 mod gateway;
 mod operator;
 mod serve;
@@ -26,6 +27,7 @@ pub async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Gateway(arguments) => gateway::run(arguments, stop).await?,
         Command::Serve(arguments) => serve::run(&arguments, stop).await?,
         Command::Bridge(arguments) => bridge::run(arguments, stop).await?,
+        Command::Fetch(arguments) => return fetch::run(&arguments, stop).await,
         Command::Standin(arguments) => standin::run(&arguments, stop).await?,
         Command::Check(_) | Command::Crds(_) | Command::Completions(_) | Command::Keep(_) => {}
     }
