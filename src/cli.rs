@@ -35,6 +35,8 @@ pub enum Command {
     Check(Check),
     /// Print the custom resource definitions, ready for `kubectl apply -f -`.
     Crds(Crds),
+    /// Say what the reason of a condition or an event means, and what to do.
+    Explain(Explain),
     /// Turn McpServers of a cluster into running workloads.
     Operator(Operator),
     /// Serve one MCP endpoint in front of a cluster's McpServers.
@@ -101,6 +103,24 @@ pub struct Crds {
     /// Write one file a definition into this folder instead of printing them.
     #[arg(long, value_name = "FOLDER")]
     pub write: Option<PathBuf>,
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  portico explain ReferenceNotFound
+  portico explain
+
+Exit codes: 0 explained, 1 no such reason, 2 wrong usage.")]
+pub struct Explain {
+    /// The reason, as a condition or an event gives it; absent: all of them, a line each.
+    pub reason: Option<String>,
+    /// Print JSON, one object a line.
+    #[arg(long)]
+    pub json: bool,
+    /// Print the reference page.
+    #[arg(long, hide = true)]
+    pub markdown: bool,
 }
 
 /// Arguments of `operator`.

@@ -54,7 +54,7 @@ impl Fault {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Write {
     pub step: usize,
-    /// Method and path, with the resource's name as NAME.
+    /// Method and path, with the resource's name as NAME and its namespace as NAMESPACE.
     pub what: String,
     pub nth: usize,
 }
@@ -69,9 +69,11 @@ pub struct Asked {
 #[derive(Default)]
 struct State {
     name: String,
+    namespace: String,
     step: usize,
     writes: Vec<Write>,
     fault: Option<(Write, Fault)>,
+    faulty: bool,
     asked: std::collections::BTreeSet<Asked>,
     last: Option<Instant>,
     /// Every request fails while the API server is "away".
@@ -87,18 +89,27 @@ pub struct Plan {
 
 impl Plan {
     /// Begins a run over the resource `name`, in which `fault` happens.
-    pub fn begin(&self, name: &str, fault: Option<(Write, Fault)>) {
+    pub fn begin(&self, namespace: &str, name: &str, fault: Option<(Write, Fault)>) {
         let mut state = self.state.lock().unwrap();
         let asked = std::mem::take(&mut state.asked);
-        *state = State { name: name.to_owned(), fault, asked, ..State::default() };
+        let (name, namespace) = (name.to_owned(), namespace.to_owned());
+        let faulty = fault.is_some();
+        *state = State { name, namespace, fault, faulty, asked, ..State::default() };
     }
 
+    /// The next step begins; quiet is counted from now.
     pub fn step(&self, step: usize) {
-        self.state.lock().unwrap().step = step;
+        let mut state = self.state.lock().unwrap();
+        (state.step, state.last) = (step, Some(Instant::now()));
     }
 
     pub fn writes(&self) -> Vec<Write> {
         self.state.lock().unwrap().writes.clone()
+    }
+
+    /// Whether anything is to go wrong in this run.
+    pub fn is_faulty(&self) -> bool {
+        self.state.lock().unwrap().faulty
     }
 
     /// Whether the fault has not happened (yet).
@@ -141,7 +152,7 @@ impl Plan {
             return Ok(None);
         }
         state.last = Some(Instant::now());
-        let what = format!("{method} {}", path.replace(&state.name, "NAME"));
+        let what = format!("{method} {}", path.replace(&state.name, "NAME").replace(&state.namespace, "NAMESPACE"));
         let step = state.step;
         let nth = state.writes.iter().filter(|write| write.step == step && write.what == what).count();
         let write = Write { step, what, nth };

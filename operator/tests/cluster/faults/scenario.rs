@@ -11,9 +11,6 @@ use serde_json::{Value, json};
 use super::client::Plan;
 use crate::world::SOON;
 
-/// With no write for so long a step has come to its end.
-const QUIET: Duration = Duration::from_millis(300);
-
 /// What is done in one step.
 #[derive(Clone)]
 pub enum Act {
@@ -77,11 +74,11 @@ impl Run<'_> {
         api.patch(&name, &PatchParams::apply("person").force(), &Patch::Apply(body)).await.unwrap();
     }
 
-    /// Waits until the operator has nothing more to do.
-    pub async fn settle(&self, plan: &Plan) -> Result<(), String> {
+    /// Waits until the operator has written nothing for `quiet_for`, and the resource is ready or gone.
+    pub async fn settle(&self, plan: &Plan, quiet_for: Duration) -> Result<(), String> {
         let what = format!("{} '{}' settled", self.scenario.kind.kind, self.name);
         let settled = wait_for(&what, SOON * 2, async || {
-            let quiet = plan.is_quiet_for(QUIET);
+            let quiet = plan.is_quiet_for(quiet_for);
             let Some(object) = self.api().get_opt(self.name).await.map_err(|error| error.to_string())? else {
                 return Ok(quiet.then_some(()));
             };

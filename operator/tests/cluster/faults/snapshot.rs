@@ -36,7 +36,7 @@ fn resource((group, version, kind, plural): (&str, &str, &str, &str)) -> ApiReso
     }
 }
 
-/// The leaves of the resource `name` of `kind` and of its children; the name itself reads NAME.
+/// The leaves of the resource `name` of `kind` and of its children; the name itself reads NAME, the namespace NAMESPACE.
 pub async fn snapshot(
     client: &Client,
     namespace: &str,
@@ -68,13 +68,14 @@ pub async fn snapshot(
 
 fn add(leaves: &mut Leaves, kind: &str, name: &str, object: &DynamicObject) {
     let mut object = object.clone();
+    let namespace = object.metadata.namespace.clone().unwrap_or_default();
     let meta = &mut object.metadata;
     (meta.uid, meta.resource_version, meta.creation_timestamp, meta.managed_fields) =
         (None, None, None, None);
     for owner in meta.owner_references.iter_mut().flatten() {
         owner.uid = String::new();
     }
-    let text = serde_json::to_string(&object).unwrap().replace(name, "NAME");
+    let text = serde_json::to_string(&object).unwrap().replace(name, "NAME").replace(&namespace, "NAMESPACE");
     let of = object.metadata.name.as_deref().unwrap_or_default().replace(name, "NAME");
     walk(leaves, &format!("{kind}/{of}"), &serde_json::from_str(&text).unwrap());
 }

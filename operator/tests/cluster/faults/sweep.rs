@@ -13,6 +13,10 @@ use crate::world::{Operator, World};
 
 /// Runs at once: more would only wait for the API server.
 const WORKERS: usize = 12;
+/// With no write for so long a step has come to its end; a state that is not yet as wanted is looked at again.
+const QUIET: Duration = Duration::from_millis(300);
+/// The longest that the operator takes to begin with what a step asks of it.
+const REACTION: Duration = Duration::from_secs(3);
 /// A state that will be as wanted may take a few looks to be so.
 const LOOKS: u32 = 40;
 
@@ -52,12 +56,13 @@ impl Worker {
     ) -> Result<Vec<Leaves>, String> {
         self.runs += 1;
         let name = format!("r{:04}x", self.runs);
-        self.plan.begin(&name, fault.clone());
+        self.plan.begin(self.world.namespace.name(), &name, fault.clone());
         let last = fault.as_ref().map_or(scenario.steps.len(), |(write, _)| write.step + 1);
         let mut states = Vec::new();
         for (step, act) in scenario.steps.iter().take(last).enumerate() {
             self.plan.step(step);
-            states.push(self.step(scenario, &name, act, fault.as_ref().map(|(_, fault)| *fault)).await?);
+            let here = fault.as_ref().filter(|(write, _)| write.step == step).map(|(_, fault)| *fault);
+            states.push(self.step(scenario, &name, act, here).await?);
         }
         Ok(states)
     }
@@ -73,13 +78,13 @@ impl Worker {
         let run = Run { client: &client, namespace: &namespace, name, scenario };
         run.act(act).await;
         if fault.is_some_and(Fault::is_death) {
-            let plan = self.plan.clone();
-            tokio::select! {
-                () = plan.death() => self.restart().await,
-                settled = run.settle(&self.plan) => settled?,
+            // A write that does not come this time kills nobody.
+            if tokio::time::timeout(REACTION, self.plan.clone().death()).await.is_ok() {
+                self.restart().await;
             }
         }
-        run.settle(&self.plan).await?;
+        let quiet = if self.plan.is_faulty() { QUIET } else { REACTION };
+        run.settle(&self.plan, quiet).await?;
         snapshot(&client, &namespace, &scenario.kind, name).await.map_err(|error| error.to_string())
     }
 
@@ -157,7 +162,10 @@ async fn work(
             Err(error) => vec![error],
         };
         let place = || format!("{fault:?} at step {} {} #{}", write.step, write.what, write.nth);
-        wrong.extend((!failures.is_empty()).then(|| format!("{}: {}", place(), failures.join("; "))));
+        if !failures.is_empty() {
+            eprintln!("wrong: {}: {}", place(), failures.join("; "));
+            wrong.push(format!("{}: {}", place(), failures.join("; ")));
+        }
     }
     (wrong, missed)
 }
