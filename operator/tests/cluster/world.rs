@@ -46,6 +46,10 @@ pub struct Operator {
 }
 
 impl Operator {
+    pub fn is_finished(&self) -> bool {
+        self.task.is_finished()
+    }
+
     /// Ends it as SIGTERM does.
     pub async fn stop(mut self) {
         self.stop.cancel();

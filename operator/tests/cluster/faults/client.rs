@@ -1,15 +1,20 @@
 //! A client that goes wrong at one chosen write, and remembers what was asked.
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use futures::StreamExt as _;
 use http::{Method, Request, Response, StatusCode};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, BodyStream, StreamBody};
 use kube::Client;
 use kube::client::Body;
 use serde_json::json;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tower::{BoxError, Service};
 
 /// What goes wrong.
@@ -66,6 +71,18 @@ pub struct Asked {
     pub path: String,
 }
 
+/// What becomes of the events of watches.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Events {
+    /// They come.
+    #[default]
+    Pass,
+    /// Those of kinds whose path holds this word wait.
+    Hold(&'static str),
+    /// Those of kinds whose path holds this word are lost, and so is the connection.
+    Cut(&'static str),
+}
+
 #[derive(Default)]
 struct State {
     name: String,
@@ -81,10 +98,23 @@ struct State {
 }
 
 /// Steers a [`FaultyClient`] from outside.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Plan {
     state: Arc<Mutex<State>>,
     died: Arc<Notify>,
+    events: watch::Sender<Events>,
+    cuts: Arc<AtomicUsize>,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            state: Arc::default(),
+            died: Arc::default(),
+            events: watch::Sender::new(Events::Pass),
+            cuts: Arc::default(),
+        }
+    }
 }
 
 impl Plan {
@@ -126,6 +156,22 @@ impl Plan {
         self.state.lock().unwrap().last.is_none_or(|last| last.elapsed() >= time)
     }
 
+    /// Waits until a watch was cut.
+    pub async fn until_cut(&self) {
+        let cuts = self.cuts.load(Ordering::Relaxed);
+        portico_cluster::wait_for("a cut watch", crate::world::SOON, async || {
+            Ok::<_, portico_cluster::Error>((self.cuts.load(Ordering::Relaxed) > cuts).then_some(()))
+        })
+        .await
+        .unwrap();
+    }
+
+    /// From now on events are treated so.
+    pub fn set_events(&self, events: Events) {
+        self.events.send_replace(events);
+    }
+
+    /// From now on the API server answers nobody, or answers again.
     pub fn set_away(&self, away: bool) {
         self.state.lock().unwrap().away = away;
     }
@@ -152,7 +198,8 @@ impl Plan {
             return Ok(None);
         }
         state.last = Some(Instant::now());
-        let what = format!("{method} {}", path.replace(&state.name, "NAME").replace(&state.namespace, "NAMESPACE"));
+        let what =
+            format!("{method} {}", path.replace(&state.name, "NAME").replace(&state.namespace, "NAMESPACE"));
         let step = state.step;
         let nth = state.writes.iter().filter(|write| write.step == step && write.what == what).count();
         let write = Write { step, what, nth };
@@ -168,10 +215,11 @@ struct FaultyClient {
     plan: Plan,
 }
 
-type Answer = Result<Response<Body>, BoxError>;
+type Stream = UnsyncBoxBody<Bytes, BoxError>;
+type Answer = Result<Response<Stream>, BoxError>;
 
 impl Service<Request<Body>> for FaultyClient {
-    type Response = Response<Body>;
+    type Response = Response<Stream>;
     type Error = BoxError;
     type Future = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
@@ -183,10 +231,44 @@ impl Service<Request<Body>> for FaultyClient {
         let (inner, plan) = (self.inner.clone(), self.plan.clone());
         Box::pin(async move {
             match plan.note(request.method(), request.uri().path())? {
-                None => Ok(inner.send(request).await?),
+                None if is_watch(&request) => plan.watch(inner, request).await,
+                None => Ok(inner.send(request).await?.map(plain)),
                 Some(fault) => meet(fault, &plan, inner, request).await,
             }
         })
+    }
+}
+
+fn is_watch(request: &Request<Body>) -> bool {
+    request.uri().query().is_some_and(|query| query.split('&').any(|pair| pair == "watch=true"))
+}
+
+fn plain(body: Body) -> Stream {
+    body.map_err(Into::into).boxed_unsync()
+}
+
+impl Plan {
+    /// A watch whose events come as [`Events`] says.
+    async fn watch(&self, inner: Client, request: Request<Body>) -> Answer {
+        let path = request.uri().path().to_owned();
+        let response = inner.send(request).await?;
+        let (events, cuts) = (self.events.subscribe(), Arc::clone(&self.cuts));
+        let frames = BodyStream::new(plain(response.into_body())).then(move |frame| {
+            let (path, mut events, cuts) = (path.clone(), events.clone(), Arc::clone(&cuts));
+            async move {
+                let concerned = |now: &Events| matches!(now, Events::Hold(word) if path.contains(word));
+                // The sender is gone only when the test is.
+                drop(events.wait_for(|now| !concerned(now)).await);
+                match &*events.borrow() {
+                    Events::Cut(word) if path.contains(word) => {
+                        cuts.fetch_add(1, Ordering::Relaxed);
+                        Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset).into())
+                    }
+                    _ => frame,
+                }
+            }
+        });
+        Ok(Response::new(StreamBody::new(frames).boxed_unsync()))
     }
 }
 
@@ -217,9 +299,9 @@ async fn die(plan: &Plan) -> Answer {
     std::future::pending().await
 }
 
-fn answer(code: StatusCode, reason: &str) -> Response<Body> {
+fn answer(code: StatusCode, reason: &str) -> Response<Stream> {
     let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
         "message": format!("planted: {reason}"), "reason": reason, "code": code.as_u16()});
     let builder = Response::builder().status(code).header("content-type", "application/json");
-    builder.header("retry-after", "1").body(Body::from(status.to_string().into_bytes())).unwrap()
+    builder.header("retry-after", "1").body(plain(Body::from(status.to_string().into_bytes()))).unwrap()
 }

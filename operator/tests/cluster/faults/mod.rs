@@ -4,8 +4,10 @@ mod client;
 mod scenario;
 mod snapshot;
 mod sweep;
+mod trouble;
 
 pub use client::Plan;
+pub use snapshot::{Leaves, difference, snapshot};
 
 use kube::api::ApiResource;
 use portico_cluster::{Level, wanted};
@@ -19,7 +21,7 @@ fn server(tag: &str, replicas: i32) -> Value {
     json!({
         "source": {"image": {"name": format!("example:{tag}")}},
         "replicas": replicas,
-        "env": [{"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "NAME-keys", "key": "api"}}}],
+        "env": [{"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "api"}}}],
         "configFiles": [{"path": "/etc/greeting", "content": tag}],
         "podTemplate": {"metadata": {"annotations": {"kwok.portico.dev/ready-after": "0s"}}},
     })

@@ -16,7 +16,7 @@ use crate::world::SOON;
 pub enum Act {
     /// Apply the resource with this spec.
     Apply(Value),
-    /// Set the data of the Secret that the spec names, `NAME-keys`.
+    /// Set the data of the Secret `keys`, which the spec names.
     Secret(&'static str),
     /// Annotate the resource.
     Annotate(&'static str, &'static str),
@@ -67,11 +67,11 @@ impl Run<'_> {
     }
 
     async fn secret(&self, value: &str) {
-        let name = format!("{}-keys", self.name);
+        let name = "keys";
         let body = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name},
             "stringData": {"api": value, "client-id": "id", "client-secret": value}});
         let api = Api::<Secret>::namespaced(self.client.clone(), self.namespace);
-        api.patch(&name, &PatchParams::apply("person").force(), &Patch::Apply(body)).await.unwrap();
+        api.patch(name, &PatchParams::apply("person").force(), &Patch::Apply(body)).await.unwrap();
     }
 
     /// Waits until the operator has written nothing for `quiet_for`, and the resource is ready or gone.

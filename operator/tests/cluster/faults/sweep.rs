@@ -12,7 +12,7 @@ use super::snapshot::{Leaves, difference, differing, snapshot};
 use crate::world::{Operator, World};
 
 /// Runs at once: more would only wait for the API server.
-const WORKERS: usize = 12;
+const WORKERS: usize = 20;
 /// With no write for so long a step has come to its end; a state that is not yet as wanted is looked at again.
 const QUIET: Duration = Duration::from_millis(300);
 /// The longest that the operator takes to begin with what a step asks of it.
