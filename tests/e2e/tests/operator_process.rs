@@ -118,7 +118,7 @@ async fn a_leader_that_was_stopped_past_its_lease_writes_nothing_when_it_goes_on
     world.kubectl(&["wait", "--for=condition=Ready", "mcpservers", "--all", "--timeout=60s"]).await;
     let mark = world.cluster.audit_mark().unwrap();
     one.signal("-CONT");
-    let ended = wait_for("the end of the one that lost", PATIENCE, async || Ok::<_, std::io::Error>(one.0.try_wait()?));
+    let ended = wait_for("the end of the one that lost", PATIENCE, || std::future::ready(one.0.try_wait()));
     assert!(!ended.await.unwrap().success(), "it says by its exit code that it did not end as asked");
     assert_eq!(world.writes(mark, "one"), [], "the one that lost wrote");
     assert_eq!(world.writes(mark, "two"), [], "there was nothing to mend");
