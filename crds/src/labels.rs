@@ -29,6 +29,9 @@ pub const PORTICO_IMAGE: &str = "portico.dev/image";
 /// Annotation on a Deployment: digest of its pod template. While it leads to the same with [`PORTICO_IMAGE`], a newer
 /// operator leaves the pods on the image they run.
 pub const TEMPLATE_DIGEST: &str = "portico.dev/template-digest";
+/// Annotation on a child: digest of what the operator last applied, by which the next operator knows that there is
+/// nothing to write.
+pub const APPLIED: &str = "portico.dev/applied";
 /// Label of the operator's own pods, which may read the health of the servers they watch over.
 pub const OPERATOR_POD: &str = "portico.dev/operator";
 /// Annotation on a `KrogerIntegration`: a new value, such as the date, asks for a new key to seal sessions with.

@@ -3,7 +3,6 @@
 use std::{
     collections::HashMap,
     fmt::Debug,
-    hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -14,11 +13,15 @@ use kube::{
     core::NamespaceResourceScope,
     runtime::reflector::{ObjectRef, Store},
 };
+use portico_crds::labels;
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use crate::{
     error::Error,
     metrics::{Metrics, Why},
+    reference::hex,
 };
 
 /// Field manager of everything the operator writes below its own resources.
@@ -53,8 +56,8 @@ impl<K> Child for K where
 
 /// What our last write of one child was, and what came of it.
 struct Written<K> {
-    desired: u64,
-    content: u64,
+    desired: String,
+    content: String,
     live: Arc<K>,
 }
 
@@ -93,21 +96,40 @@ impl<K: Child> Children<K> {
         }
     }
 
-    /// Makes the child be `desired`; writes nothing when neither side has changed since the last write.
+    /// Makes the child be `desired`; writes nothing when neither side has changed since the last write, be it of this
+    /// process or of one before it.
     pub async fn apply(&self, desired: &K) -> Result<Arc<K>, Error> {
-        let key = ObjectRef::from_obj(desired);
-        let digest = digest(desired);
+        let (key, digest) = (ObjectRef::from_obj(desired), digest(desired));
         let current = self.current(&desired.namespace().unwrap_or_default(), &desired.name_any());
-        if let Some(live) = current.as_ref().filter(|live| self.is_settled(&key, digest, live)) {
+        if let Some(live) = current.as_ref().filter(|live| self.is_settled(&key, &digest, live)) {
             return Ok(Arc::clone(live));
         }
-        let why = self.why(&key, digest, current.as_deref());
+        if let Some(live) =
+            current.as_ref().filter(|live| self.is_known_from_before(&key, desired, &digest, live))
+        {
+            self.remember(key, digest, Arc::clone(live));
+            return Ok(Arc::clone(live));
+        }
+        let why = self.why(&key, &digest, current.as_deref());
         self.check_owner(desired, current).await?;
-        let live = Arc::new(self.write(desired).await?);
+        let live = Arc::new(self.write(desired, &digest).await?);
         self.metrics.wrote("apply", &K::kind(&()), why);
-        let written = Written { desired: digest, content: content(&*live), live: Arc::clone(&live) };
-        self.lock().insert(key, written);
+        self.remember(key, digest, Arc::clone(&live));
         Ok(live)
+    }
+
+    fn remember(&self, key: ObjectRef<K>, desired: String, live: Arc<K>) {
+        let content = content(&*live);
+        self.lock().insert(key, Written { desired, content, live });
+    }
+
+    /// Whether a process before this one wrote `desired`, and it still stands. A new operator that finds everything so
+    /// writes nothing at all.
+    fn is_known_from_before(&self, key: &ObjectRef<K>, desired: &K, digest: &str, live: &K) -> bool {
+        !self.lock().contains_key(key)
+            && live.annotations().get(labels::APPLIED).is_some_and(|applied| applied == digest)
+            && controller(live) == controller(desired)
+            && is_within(&json(desired), &json(live))
     }
 
     /// Deletes the child of that name if `owner` controls it. The uid goes along, so that an old cache can never
@@ -138,7 +160,7 @@ impl<K: Child> Children<K> {
     /// Whether `desired` is what we last wrote, and nobody has changed it since.
     pub fn is_as_written(&self, desired: &K) -> bool {
         let live = self.current(&desired.namespace().unwrap_or_default(), &desired.name_any());
-        live.is_some_and(|live| self.is_settled(&ObjectRef::from_obj(desired), digest(desired), &live))
+        live.is_some_and(|live| self.is_settled(&ObjectRef::from_obj(desired), &digest(desired), &live))
     }
 
     /// The children in a namespace that `owner` controls, as the cache has them.
@@ -148,7 +170,7 @@ impl<K: Child> Children<K> {
         self.cache.state().into_iter().filter(|child| own(child)).collect()
     }
 
-    fn why(&self, key: &ObjectRef<K>, desired: u64, current: Option<&K>) -> Why {
+    fn why(&self, key: &ObjectRef<K>, desired: &str, current: Option<&K>) -> Why {
         match (self.lock().get(key), current) {
             (Some(own), _) if own.desired == desired => Why::Drift,
             (Some(_), _) => Why::Change,
@@ -157,7 +179,7 @@ impl<K: Child> Children<K> {
         }
     }
 
-    fn is_settled(&self, key: &ObjectRef<K>, desired: u64, live: &K) -> bool {
+    fn is_settled(&self, key: &ObjectRef<K>, desired: &str, live: &K) -> bool {
         self.lock().get(key).is_some_and(|own| own.desired == desired && own.content == content(live))
     }
 
@@ -177,11 +199,13 @@ impl<K: Child> Children<K> {
         }
     }
 
-    async fn write(&self, desired: &K) -> Result<K, Error> {
+    async fn write(&self, desired: &K, digest: &str) -> Result<K, Error> {
         let (namespace, name) = (desired.namespace().unwrap_or_default(), desired.name_any());
+        let mut desired = desired.clone();
+        desired.annotations_mut().insert(labels::APPLIED.to_owned(), digest.to_owned());
         let params = PatchParams::apply(FIELD_MANAGER).force();
         let mut live = self
-            .call("apply", &name, self.api(&namespace).patch(&name, &params, &Patch::Apply(desired)))
+            .call("apply", &name, self.api(&namespace).patch(&name, &params, &Patch::Apply(&desired)))
             .await?;
         live.managed_fields_mut().clear();
         Ok(live)
@@ -226,17 +250,21 @@ fn controller<K: Resource>(object: &K) -> Option<&str> {
         .map(|owner| owner.uid.as_str())
 }
 
-fn digest<K: Serialize>(object: &K) -> u64 {
-    hash(&serde_json::to_value(object).unwrap_or_default())
+fn json<K: Serialize>(object: &K) -> Value {
+    serde_json::to_value(object).unwrap_or_default()
+}
+
+fn digest<K: Serialize>(object: &K) -> String {
+    hash(&json(object))
 }
 
 /// Digest of what a person or program could have edited: all but the status and the server's own bookkeeping.
-fn content<K: Serialize>(object: &K) -> u64 {
-    let mut value = serde_json::to_value(object).unwrap_or_default();
+fn content<K: Serialize>(object: &K) -> String {
+    let mut value = json(object);
     if let Some(fields) = value.as_object_mut() {
         fields.remove("status");
     }
-    if let Some(meta) = value.get_mut("metadata").and_then(serde_json::Value::as_object_mut) {
+    if let Some(meta) = value.get_mut("metadata").and_then(Value::as_object_mut) {
         for field in ["managedFields", "resourceVersion", "generation"] {
             meta.remove(field);
         }
@@ -244,8 +272,36 @@ fn content<K: Serialize>(object: &K) -> u64 {
     hash(&value)
 }
 
-fn hash(value: &serde_json::Value) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.to_string().hash(&mut hasher);
-    hasher.finish()
+/// The same in every process: an annotation of the child keeps it.
+fn hash(value: &Value) -> String {
+    hex(&Sha256::digest(value.to_string())[..16])
+}
+
+/// Whether every field of `part` stands in `whole` with the same value; the API server only adds fields.
+fn is_within(part: &Value, whole: &Value) -> bool {
+    match (part, whole) {
+        (Value::Object(part), Value::Object(whole)) => part
+            .iter()
+            .all(|(field, value)| value.is_null() || whole.get(field).is_some_and(|w| is_within(value, w))),
+        (Value::Array(part), Value::Array(whole)) => {
+            part.len() == whole.len() && part.iter().zip(whole).all(|(part, whole)| is_within(part, whole))
+        }
+        (part, whole) => part == whole,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::is_within;
+
+    #[test]
+    fn what_the_api_server_adds_does_not_count_and_what_somebody_changed_does() {
+        let part = json!({"a": 1, "b": {"c": ["x"]}, "d": null});
+        assert!(is_within(&part, &json!({"a": 1, "b": {"c": ["x"], "e": 2}, "f": 3})));
+        assert!(!is_within(&part, &json!({"a": 2, "b": {"c": ["x"]}})));
+        assert!(!is_within(&part, &json!({"a": 1, "b": {"c": ["x", "y"]}})));
+        assert!(!is_within(&part, &json!({"a": 1})));
+    }
 }

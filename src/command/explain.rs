@@ -23,7 +23,9 @@ pub fn run(arguments: &Explain) -> Result<ExitCode, Failure> {
     let text = match &arguments.reason {
         None if arguments.markdown => markdown(),
         None if arguments.json => lines(Reason::ALL.iter().map(|reason| object(*reason).to_string())),
-        None => lines(Reason::ALL.iter().map(|reason| format!("{:<26} {}", reason.as_str(), reason.meaning()))),
+        None => {
+            lines(Reason::ALL.iter().map(|reason| format!("{:<26} {}", reason.as_str(), reason.meaning())))
+        }
         Some(word) => one(word, arguments.json)?,
     };
     // Whoever read may have seen enough.
@@ -43,11 +45,14 @@ fn one(word: &str, json: bool) -> Result<String, Failure> {
 
 fn unknown(word: &str) -> Failure {
     let near = Reason::ALL.iter().max_by(|one, other| {
-        let similar = |reason: &Reason| strsim::jaro_winkler(&reason.as_str().to_lowercase(), &word.to_lowercase());
+        let similar =
+            |reason: &Reason| strsim::jaro_winkler(&reason.as_str().to_lowercase(), &word.to_lowercase());
         similar(one).total_cmp(&similar(other))
     });
     let near = near.map(|reason| format!(", did you mean '{}'?", reason.as_str())).unwrap_or_default();
-    Failure::part(&format!("'{word}' is no reason that Portico gives{near}; `portico explain` lists them all"))
+    Failure::part(&format!(
+        "'{word}' is no reason that Portico gives{near}; `portico explain` lists them all"
+    ))
 }
 
 fn object(reason: Reason) -> serde_json::Value {

@@ -30,7 +30,11 @@ pub async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Bridge(arguments) => bridge::run(arguments, stop).await?,
         Command::Fetch(arguments) => return fetch::run(&arguments, stop).await,
         Command::Standin(arguments) => standin::run(&arguments, stop).await?,
-        Command::Check(_) | Command::Crds(_) | Command::Explain(_) | Command::Completions(_) | Command::Keep(_) => {}
+        Command::Check(_)
+        | Command::Crds(_)
+        | Command::Explain(_)
+        | Command::Completions(_)
+        | Command::Keep(_) => {}
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -40,7 +40,9 @@ impl World {
         let world = Self { namespace, cluster, folder: tempfile::tempdir().unwrap() };
         let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
         let files = [format!("{root}/crds/yaml"), format!("{root}/operator/rbac.yaml")];
-        world.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", &files[0], "-f", &files[1]]).await;
+        world
+            .kubectl(&["apply", "--server-side", "--force-conflicts", "-f", &files[0], "-f", &files[1]])
+            .await;
         world
     }
 
@@ -114,7 +116,10 @@ async fn a_leader_that_was_stopped_past_its_lease_writes_nothing_when_it_goes_on
     one.signal("-STOP");
     let stopped = Instant::now();
     world.until_held_by("two").await;
-    eprintln!("a leader that stops without a word is followed after {:.1} s", stopped.elapsed().as_secs_f64());
+    eprintln!(
+        "a leader that stops without a word is followed after {:.1} s",
+        stopped.elapsed().as_secs_f64()
+    );
     world.kubectl(&["wait", "--for=condition=Ready", "mcpservers", "--all", "--timeout=60s"]).await;
     let mark = world.cluster.audit_mark().unwrap();
     one.signal("-CONT");

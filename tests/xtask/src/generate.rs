@@ -32,10 +32,15 @@ pub fn run(check: bool) -> Result<(), String> {
 fn differing(path: &str, fresh: &Path) -> Vec<String> {
     let (made, committed) = (fresh.join(path), root().join(path));
     let files = match made.is_dir() {
-        true => names(&made).into_iter().chain(names(&committed)).map(|name| PathBuf::from(path).join(name)).collect(),
+        true => names(&made)
+            .into_iter()
+            .chain(names(&committed))
+            .map(|name| PathBuf::from(path).join(name))
+            .collect(),
         false => vec![PathBuf::from(path)],
     };
-    let differs = |file: &PathBuf| std::fs::read(fresh.join(file)).ok() != std::fs::read(root().join(file)).ok();
+    let differs =
+        |file: &PathBuf| std::fs::read(fresh.join(file)).ok() != std::fs::read(root().join(file)).ok();
     files.iter().filter(|file| differs(file)).map(|file| file.display().to_string()).collect()
 }
 
@@ -52,7 +57,9 @@ fn write(to: &Path, arguments: &[&str]) -> Result<(), String> {
         return Err(failed(&String::from_utf8_lossy(&output.stderr)));
     }
     let folder = to.parent().unwrap_or(to);
-    std::fs::create_dir_all(folder).and_then(|()| std::fs::write(to, output.stdout)).map_err(|error| failed(&error))
+    std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::write(to, output.stdout))
+        .map_err(|error| failed(&error))
 }
 
 fn names(folder: &Path) -> Vec<PathBuf> {

@@ -107,6 +107,7 @@ fn timeless(state: &Leaves) -> Leaves {
         ".status.conditions[",
         "status.replicas",
         "clusterIP",
+        "portico.dev/applied",
     ];
     let of_deployment = |path: &str| path.starts_with("Deployment/") && path.contains(".status.");
     let kept = |path: &str| !of_deployment(path) && !differs.iter().any(|word| path.contains(word));

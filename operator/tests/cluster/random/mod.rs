@@ -175,6 +175,7 @@ fn comparable(state: &Leaves, spec: &Value) -> Leaves {
         "status.replicas",
         "status.readyReplicas",
         "template-digest",
+        "portico.dev/applied",
         ".message",
         "status.instances",
     ];
