@@ -22,6 +22,7 @@ use crate::{
     error::Error,
     metrics::{Metrics, Why},
     reference::hex,
+    watch::Filled,
 };
 
 /// Field manager of everything the operator writes below its own resources.
@@ -65,6 +66,7 @@ struct Written<K> {
 pub struct Children<K: Child> {
     client: Client,
     cache: Store<K>,
+    filled: Filled,
     metrics: Metrics,
     written: Mutex<HashMap<ObjectRef<K>, Written<K>>>,
 }
@@ -72,14 +74,14 @@ pub struct Children<K: Child> {
 impl<K: Child> Children<K> {
     /// Children of kind `K`, read from `cache`.
     #[must_use]
-    pub fn new(client: Client, cache: Store<K>, metrics: Metrics) -> Self {
-        Self { client, cache, metrics, written: Mutex::default() }
+    pub fn new(client: Client, (cache, filled): (Store<K>, Filled), metrics: Metrics) -> Self {
+        Self { client, cache, filled, metrics, written: Mutex::default() }
     }
 
     /// Waits until the cache has been filled once.
     pub async fn filled(&self) -> Result<(), Error> {
-        let stopped = |_| Error::Fatal(format!("the watch of {}s has stopped", K::kind(&())));
-        self.cache.wait_until_ready().await.map_err(stopped)
+        let stopped = || Error::Fatal(format!("the watch of {}s has stopped", K::kind(&())));
+        self.filled.wait().await.then_some(()).ok_or_else(stopped)
     }
 
     /// The child as we know it: from the cache, or from our own last write where the cache has not caught up.

@@ -22,6 +22,29 @@ pub trait Watched:
 }
 impl<K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static> Watched for K {}
 
+/// Whether a cache has been filled once. `Store::wait_until_ready` wakes only the last of several that wait, so it is
+/// left to the controller alone.
+#[derive(Clone, Debug)]
+pub struct Filled(tokio::sync::watch::Receiver<bool>);
+
+impl Filled {
+    /// Waits until it has; false if the watch has ended before.
+    pub async fn wait(&self) -> bool {
+        self.0.clone().wait_for(|filled| *filled).await.is_ok()
+    }
+}
+
+/// A sender, and what tells it that the first list is complete.
+fn filled<K>() -> (Filled, impl FnMut(&std::result::Result<watcher::Event<K>, watcher::Error>)) {
+    let (sender, receiver) = tokio::sync::watch::channel(false);
+    let note = move |event: &std::result::Result<watcher::Event<K>, watcher::Error>| {
+        if matches!(event, Ok(watcher::Event::InitDone)) {
+            sender.send_replace(true);
+        }
+    };
+    (Filled(receiver), note)
+}
+
 /// Objects as a watch brings them, or why it does not.
 pub type Result<K> = std::result::Result<K, watcher::Error>;
 
@@ -29,31 +52,32 @@ pub type Result<K> = std::result::Result<K, watcher::Error>;
 pub fn children<K: Watched>(
     api: Api<K>,
     component: &str,
-) -> (Store<K>, impl Stream<Item = Result<K>> + Send) {
-    let (reader, writer) = reflector::store();
+) -> (Store<K>, Filled, impl Stream<Item = Result<K>> + Send + use<K>) {
+    let ((reader, writer), (filled, note)) = (reflector::store(), filled());
     let own = format!("{}={},{}={component}", labels::MANAGED_BY, labels::OPERATOR, labels::COMPONENT);
     let config = watcher::Config::default().labels(&own);
     let stream = watcher(api, config)
         .default_backoff()
         .modify(|object| object.managed_fields_mut().clear())
         .reflect(writer)
+        .inspect(note)
         .touched_objects();
-    (reader, stream)
+    (reader, filled, stream)
 }
 
 /// The resources themselves: a cache, and changes of what a person writes.
 ///
 /// Status writes are ours and pass the predicate unseen; deletions change the finalizers or end the object.
-pub fn resources<K: Watched>(api: Api<K>) -> (Store<K>, impl Stream<Item = Result<K>> + Send) {
-    let (reader, writer) = reflector::store();
+pub fn resources<K: Watched>(api: Api<K>) -> (Store<K>, Filled, impl Stream<Item = Result<K>> + Send) {
+    let ((reader, writer), (filled, note)) = (reflector::store(), filled());
     let stream = watcher(api, watcher::Config::default())
         .default_backoff()
         .modify(|object| object.managed_fields_mut().clear())
         .reflect(writer)
+        .inspect(note)
         .touched_objects()
-        .filter_map(|event| std::future::ready(Some(event)))
         .predicate_filter(written_by_people, kube::runtime::PredicateConfig::default());
-    (reader, stream)
+    (reader, filled, stream)
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the signature of a predicate")]

@@ -59,7 +59,7 @@ impl Scope {
 /// The watches of one kind, while they are put together.
 pub struct Watches<R: Custom> {
     controller: Controller<Guarded<R>>,
-    store: kube::runtime::reflector::Store<Guarded<R>>,
+    filled: watch::Filled,
     scope: Scope,
     /// The part that the children's label `app.kubernetes.io/component` names.
     component: &'static str,
@@ -70,18 +70,18 @@ impl<R: Custom> Watches<R> {
     /// Watches the resources themselves.
     #[must_use]
     pub fn new(scope: Scope, component: &'static str, metrics: Metrics) -> Self {
-        let (store, changes) = watch::resources::<Guarded<R>>(scope.api());
+        let (store, filled, changes) = watch::resources::<Guarded<R>>(scope.api());
         let config = Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE);
-        let controller = Controller::for_stream(changes, store.clone()).with_config(config);
-        Self { controller, store, scope, component, metrics }
+        let controller = Controller::for_stream(changes, store).with_config(config);
+        Self { controller, filled, scope, component, metrics }
     }
 
     /// Watches a kind of child.
     #[must_use]
     pub fn own<K: Child>(mut self) -> (Self, Children<K>) {
-        let (store, changes) = watch::children::<K>(self.scope.api(), self.component);
+        let (store, filled, changes) = watch::children::<K>(self.scope.api(), self.component);
         self.controller = self.controller.owns_stream(changes);
-        let children = Children::new(self.scope.client.clone(), store, self.metrics.clone());
+        let children = Children::new(self.scope.client.clone(), (store, filled), self.metrics.clone());
         (self, children)
     }
 
@@ -138,9 +138,9 @@ impl<R: Custom> Watches<R> {
             metrics: self.metrics,
         });
         let filled = readiness.await_one_more();
-        let (store, waiting) = (self.store, Arc::clone(&context));
+        let (resources, waiting) = (self.filled, Arc::clone(&context));
         tokio::spawn(async move {
-            if store.wait_until_ready().await.is_ok() && waiting.kind.filled().await.is_ok() {
+            if resources.wait().await && waiting.kind.filled().await.is_ok() {
                 filled.done();
             }
         });

@@ -24,6 +24,8 @@ Usage: cargo xtask COMMAND
   generate            write the files that are made from code: crds/yaml
   generate --check    say whether they are up to date
   bench [--quick]     the gateway beside direct calls and a byte-forwarding proxy
+  bench operator      the operator with 100, 1,000 and 5,000 servers, beside bare Deployments
+  soak [MINUTES]      random lives of resources, with operators killed on the way; 60 minutes unless said
   coverage            lines that the tests without a cluster run
   ci                  lint and test, as CI runs them, and the quickstart of the release build
 ";
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         Some("lint") => lint::run(),
         Some("generate") => generate::run(rest.iter().any(|argument| argument == "--check")),
         Some("bench") => bench::run(rest),
+        Some("soak") => test::soak(rest),
         Some("coverage") => test::coverage(),
         Some("ci") => lint::run().and_then(|()| test::run(&[])).and_then(|()| test::quickstart()),
         Some("help" | "--help" | "-h") => {

@@ -38,6 +38,21 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     step("tests", &mut tests)
 }
 
+/// Runs the random lives of resources for so many minutes, each kind in turn.
+pub fn soak(arguments: &[String]) -> Result<(), String> {
+    let minutes: u64 = match arguments {
+        [] => 60,
+        [minutes] => minutes.parse().map_err(|_| format!("'{minutes}' is no number of minutes"))?,
+        _ => return Err("cargo xtask soak takes one number, the minutes of each kind".to_owned()),
+    };
+    build_all()?;
+    let clusters = Clusters::start()?;
+    let mut tests = cargo(&["test", "--locked", "--package", "portico-operator", "--test", "cluster", "--"]);
+    tests.args(["random::", "--nocapture", "--test-threads=1"]);
+    tests.env("PORTICO_SOAK_SECONDS", (minutes * 60).to_string());
+    step("random lives", tests.env(CLUSTER_TESTS, "1").env(JOIN, clusters.folders()))
+}
+
 /// What a newcomer runs first: the release build, and the quickstart until every server is there.
 pub fn quickstart() -> Result<(), String> {
     step("release build", &mut cargo(&["build", "--release", "--locked", "--package", "portico"]))?;
