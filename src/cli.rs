@@ -146,6 +146,18 @@ pub struct Operator {
     /// Image in which PyPI packages run.
     #[arg(long, env = "PORTICO_PYPI_IMAGE", value_name = "IMAGE")]
     pub pypi_image: Option<String>,
+    /// Image of the server of llama.cpp, for the CPU.
+    #[arg(long, env = "PORTICO_LLAMA_IMAGE", value_name = "IMAGE")]
+    pub llama_image: Option<String>,
+    /// The same for CUDA.
+    #[arg(long, env = "PORTICO_LLAMA_CUDA_IMAGE", value_name = "IMAGE")]
+    pub llama_cuda_image: Option<String>,
+    /// Image of the vLLM server.
+    #[arg(long, env = "PORTICO_VLLM_IMAGE", value_name = "IMAGE")]
+    pub vllm_image: Option<String>,
+    /// Image of Ollama.
+    #[arg(long, env = "PORTICO_OLLAMA_IMAGE", value_name = "IMAGE")]
+    pub ollama_image: Option<String>,
     /// Namespace of the Lease by which several operators agree who acts.
     #[arg(long, default_value = "portico-system", env = "POD_NAMESPACE")]
     pub lease_namespace: String,

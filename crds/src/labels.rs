@@ -16,6 +16,14 @@ pub const OPERATOR: &str = "portico-operator";
 pub const PORTICO: &str = "portico";
 /// Label that says which `McpServer` a pod, Service or EndpointSlice serves.
 pub const MCP_SERVER: &str = "portico.dev/mcp-server";
+/// Label that says which `InferenceModel` a pod serves, or fetches the file of.
+pub const INFERENCE_MODEL: &str = "portico.dev/inference-model";
+/// Label of a model's pods and Deployments: the revision that they serve. The Service of a model selects one.
+pub const REVISION: &str = "portico.dev/revision";
+/// Annotation on a model's volume: digest of the source whose file lies there whole.
+pub const ARTIFACT: &str = "portico.dev/artifact";
+/// Annotation on a model's Deployment: where its model came from, for the status.
+pub const MODEL_SOURCE: &str = "portico.dev/model-source";
 /// Label that a namespace's gateway pods carry; servers accept traffic from these alone.
 pub const GATEWAY: &str = "portico.dev/gateway";
 /// Annotation on a pod template: digest of the Secrets and ConfigMaps that its pods read.

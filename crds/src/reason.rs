@@ -92,6 +92,7 @@ reasons! {
     ArtifactStored: "The model's file is stored and verified.", "";
     ArtifactUnverified: "The model's file is stored; no checksum was given to verify it by.",
         "Give source.….sha256 to be sure of what runs.";
+    ArtifactMounted: "The model lies on a volume or in an image that is mounted as it is.", "";
     NotNeeded: "The engine brings or fetches the model itself.", "";
     Downloading: "The model's file is being downloaded.", "";
     DownloadFailed: "The model's file could not be downloaded; it is tried again, more and more seldom.",

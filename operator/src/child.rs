@@ -101,6 +101,16 @@ impl<K: Child> Children<K> {
     /// Makes the child be `desired`; writes nothing when neither side has changed since the last write, be it of this
     /// process or of one before it.
     pub async fn apply(&self, desired: &K) -> Result<Arc<K>, Error> {
+        self.apply_for(desired, controller(desired), false).await
+    }
+
+    /// The same for a child of the resource `owner` that may outlive it: whether or not `desired` names its owner, one
+    /// of the operator's that has none is taken over, and one of the owner's may lose it.
+    pub async fn apply_lasting(&self, desired: &K, owner: &str) -> Result<Arc<K>, Error> {
+        self.apply_for(desired, Some(owner), true).await
+    }
+
+    async fn apply_for(&self, desired: &K, owner: Option<&str>, lasting: bool) -> Result<Arc<K>, Error> {
         let (key, digest) = (ObjectRef::from_obj(desired), digest(desired));
         let current = self.current(&desired.namespace().unwrap_or_default(), &desired.name_any());
         if let Some(live) = current.as_ref().filter(|live| self.is_settled(&key, &digest, live)) {
@@ -113,7 +123,7 @@ impl<K: Child> Children<K> {
             return Ok(Arc::clone(live));
         }
         let why = self.why(&key, &digest, current.as_deref());
-        self.check_owner(desired, current).await?;
+        self.check_owner(desired, current, (owner, lasting)).await?;
         let live = Arc::new(self.write(desired, &digest).await?);
         self.metrics.wrote("apply", &K::kind(&()), why);
         self.remember(key, digest, Arc::clone(&live));
@@ -132,6 +142,11 @@ impl<K: Child> Children<K> {
             && live.annotations().get(labels::APPLIED).is_some_and(|applied| applied == digest)
             && controller(live) == controller(desired)
             && is_within(&json(desired), &json(live))
+    }
+
+    /// The child as the API server has it now.
+    pub async fn read(&self, namespace: &str, name: &str) -> Result<Option<K>, Error> {
+        self.call("get", name, self.api(namespace).get_opt(name)).await
     }
 
     /// Deletes the child of that name if `owner` controls it. The uid goes along, so that an old cache can never
@@ -157,6 +172,11 @@ impl<K: Child> Children<K> {
     /// Drops what is remembered of a child.
     pub fn forget(&self, namespace: &str, name: &str) {
         self.lock().remove(&ObjectRef::new(name).within(namespace));
+    }
+
+    /// Drops what is remembered of the children of a namespace whose name is `one` of those of a resource that is gone.
+    pub fn forget_those(&self, namespace: &str, one: impl Fn(&str) -> bool) {
+        self.lock().retain(|key, _| key.namespace.as_deref() != Some(namespace) || !one(&key.name));
     }
 
     /// Whether `desired` is what we last wrote, and nobody has changed it since.
@@ -187,16 +207,23 @@ impl<K: Child> Children<K> {
 
     /// An object that somebody else made under our name is left alone. The cache holds only what carries our
     /// label, so a child that seems absent is looked for once more.
-    async fn check_owner(&self, desired: &K, current: Option<Arc<K>>) -> Result<(), Error> {
+    async fn check_owner(
+        &self,
+        desired: &K,
+        current: Option<Arc<K>>,
+        (owner, lasting): (Option<&str>, bool),
+    ) -> Result<(), Error> {
         let (namespace, name) = (desired.namespace().unwrap_or_default(), desired.name_any());
         let found = match current {
             Some(live) => Some(live),
-            None => self.call("get", &name, self.api(&namespace).get_opt(&name)).await?.map(Arc::new),
+            None => self.read(&namespace, &name).await?.map(Arc::new),
+        };
+        let is_ours = |live: &K| match controller(live) {
+            None if lasting => is_of_operator(live, desired),
+            found => found == owner,
         };
         match found {
-            Some(live) if controller(&*live) != controller(desired) => {
-                Err(Error::Conflict { kind: K::kind(&()).into_owned(), name })
-            }
+            Some(live) if !is_ours(&live) => Err(Error::Conflict { kind: K::kind(&()).into_owned(), name }),
             _ => Ok(()),
         }
     }
@@ -242,6 +269,15 @@ fn is_newer<K: Resource>(one: &K, other: &K) -> bool {
     let version =
         |object: &K| object.meta().resource_version.as_ref().and_then(|text| text.parse::<u64>().ok());
     one.meta().uid == other.meta().uid && version(one) > version(other)
+}
+
+/// Whether an object that nobody controls is one that the operator left under this name: it says so by its labels,
+/// or, should somebody have removed those, by who has written it.
+fn is_of_operator<K: Resource>(live: &K, desired: &K) -> bool {
+    let own = [labels::MANAGED_BY, labels::INSTANCE, labels::COMPONENT];
+    let labelled = own.iter().all(|key| live.labels().get(*key) == desired.labels().get(*key));
+    let written = live.managed_fields().iter().any(|entry| entry.manager.as_deref() == Some(FIELD_MANAGER));
+    labelled || written
 }
 
 fn controller<K: Resource>(object: &K) -> Option<&str> {

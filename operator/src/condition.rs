@@ -94,6 +94,7 @@ fn refused(refusal: &Refusal) -> Vec<Verdict> {
     match refusal {
         Refusal::Invalid(_) => stalled(Reason::InvalidSpec),
         Refusal::NotIncluded(_) => stalled(Reason::NotIncluded),
+        Refusal::Loop(_) => stalled(Reason::FallbackLoop),
         Refusal::Missing(_) => vec![
             verdict(Type::Ready, "False", Reason::ReferenceNotFound, message.clone()),
             verdict(Type::Accepted, "True", Reason::Valid, "The spec is valid"),

@@ -74,6 +74,9 @@ pub enum Refusal {
     /// The spec asks for a part that this version does not contain.
     #[error("{0}")]
     NotIncluded(String),
+    /// The fallbacks lead back to where they start.
+    #[error("{0}")]
+    Loop(String),
     /// The spec names objects that are not there (yet).
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Missing(Vec<Missing>),

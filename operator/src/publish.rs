@@ -163,7 +163,13 @@ fn ready(conditions: &[Condition]) -> Option<&Condition> {
 fn transition(before: &[Condition], after: &[Condition]) -> Option<Event> {
     let now = ready(after)?;
     let same = ready(before).is_some_and(|then| (&then.status, &then.reason) == (&now.status, &now.reason));
-    let passing = [Reason::RollingOut, Reason::Downloading, Reason::Loading, Reason::ServersNotReady];
+    let passing = [
+        Reason::RollingOut,
+        Reason::Downloading,
+        Reason::Loading,
+        Reason::Switching,
+        Reason::ServersNotReady,
+    ];
     let is_warning = now.status == "False" && !passing.iter().any(|reason| reason.as_str() == now.reason);
     let kind = if is_warning { EventType::Warning } else { EventType::Normal };
     (!same).then(|| event(kind, &now.reason, &note(now)))

@@ -22,6 +22,8 @@ pub enum Kind {
     Claim,
     /// A `ResourceClaimTemplate`.
     ClaimTemplate,
+    /// An `InferenceModel`.
+    Model,
 }
 
 impl Kind {
@@ -35,6 +37,7 @@ impl Kind {
             Self::Volume => "PersistentVolumeClaim",
             Self::Claim => "ResourceClaim",
             Self::ClaimTemplate => "ResourceClaimTemplate",
+            Self::Model => "InferenceModel",
         }
     }
 }

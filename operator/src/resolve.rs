@@ -7,6 +7,7 @@ use k8s_openapi::api::{
     resource::v1::{ResourceClaim, ResourceClaimTemplate},
 };
 use kube::{Api, Client, Resource, core::NamespaceResourceScope};
+use portico_crds::InferenceModel;
 use serde::de::DeserializeOwned;
 
 use crate::{
@@ -56,6 +57,7 @@ async fn get(
         }
         Kind::Volume => exists::<PersistentVolumeClaim>(client, namespace, name).await?,
         Kind::Claim => exists::<ResourceClaim>(client, namespace, name).await?,
+        Kind::Model => exists::<InferenceModel>(client, namespace, name).await?,
         Kind::ClaimTemplate => exists::<ResourceClaimTemplate>(client, namespace, name).await?,
     })
 }

@@ -10,6 +10,7 @@ use crate::{
     client::{Fence, wrap},
     error::Error,
     health::{self, Readiness},
+    inference_model,
     lease::{Claim, Election},
     mcp_server::{self, validate::Settings},
     metrics::Metrics,
@@ -131,7 +132,11 @@ fn kinds(
     stop: &CancellationToken,
 ) -> Vec<Pin<Box<dyn Future<Output = ()> + Send>>> {
     let (metrics, readiness, stop) = (|| metrics.clone(), || readiness.clone(), || stop.clone());
-    vec![mcp_server::run(scope.clone(), options.settings.clone(), metrics(), readiness(), stop())]
+    let settings = || options.settings.clone();
+    vec![
+        mcp_server::run(scope.clone(), settings(), metrics(), readiness(), stop()),
+        inference_model::run(scope.clone(), settings(), metrics(), readiness(), stop()),
+    ]
 }
 
 /// A controller that ends by itself must not leave a process that looks alive.

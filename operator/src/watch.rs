@@ -88,6 +88,18 @@ fn written_by_people<K: Resource>(object: &K) -> Option<u64> {
     Some(std::hash::Hasher::finish(&hasher))
 }
 
+/// All objects with everything that changes of them, statuses included: a cache, and the changes once they are in it.
+pub fn all<K: Watched>(api: Api<K>) -> (Store<K>, Filled, impl Stream<Item = Result<K>> + Send) {
+    let ((reader, writer), (filled, note)) = (reflector::store(), filled());
+    let stream = watcher(api, watcher::Config::default())
+        .default_backoff()
+        .modify(|object| object.managed_fields_mut().clear())
+        .reflect(writer)
+        .inspect(note)
+        .touched_objects();
+    (reader, filled, stream)
+}
+
 /// Changes of objects of which only the name matters; nothing is kept.
 pub fn names<K>(api: Api<PartialObjectMeta<K>>) -> impl Stream<Item = Result<PartialObjectMeta<K>>> + Send
 where

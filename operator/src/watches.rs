@@ -10,8 +10,13 @@ use k8s_openapi::api::{
 use kube::{
     Api, Client, Resource, ResourceExt as _,
     core::{NamespaceResourceScope, PartialObjectMeta},
-    runtime::{Controller, controller::Config, reflector::ObjectRef},
+    runtime::{
+        Controller,
+        controller::Config,
+        reflector::{ObjectRef, Store},
+    },
 };
+use portico_crds::InferenceModel;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
@@ -105,8 +110,27 @@ impl<R: Custom> Watches<R> {
             reference::Kind::Service => watches.refer::<Service>(*kind, referrers),
             reference::Kind::Volume => watches.refer::<PersistentVolumeClaim>(*kind, referrers),
             reference::Kind::Claim => watches.refer::<ResourceClaim>(*kind, referrers),
+            reference::Kind::Model => watches.refer::<InferenceModel>(*kind, referrers),
             reference::Kind::ClaimTemplate => watches.refer::<ResourceClaimTemplate>(*kind, referrers),
         })
+    }
+
+    /// Wakes the resources that name another of the same kind when anything of that changes, its status included. The
+    /// cache of them knows of a change before anybody is woken by it.
+    #[must_use]
+    pub fn siblings(
+        mut self,
+        kind: reference::Kind,
+        referrers: &Arc<Referrers>,
+    ) -> (Self, Store<Guarded<R>>, watch::Filled) {
+        let (store, filled, changes) = watch::all::<Guarded<R>>(self.scope.api());
+        let referrers = Arc::clone(referrers);
+        self.controller = self.controller.watches_stream(changes, move |object| {
+            let namespace = object.namespace().unwrap_or_default();
+            let names = referrers.of(&namespace, kind, &object.name_any());
+            names.into_iter().map(|name| ObjectRef::new(&name).within(&namespace)).collect::<Vec<_>>()
+        });
+        (self, store, filled)
     }
 
     fn refer<K>(mut self, kind: reference::Kind, referrers: &Arc<Referrers>) -> Self

@@ -123,7 +123,8 @@ fn unschedulable(pod: &Pod) -> Option<String> {
 }
 
 /// What keeps a pod from serving, as reason and message.
-fn trouble(pod: &Pod) -> Option<(Reason, String)> {
+#[must_use]
+pub fn trouble(pod: &Pod) -> Option<(Reason, String)> {
     if let Some(message) = unschedulable(pod) {
         return Some((Reason::Unschedulable, message));
     }

@@ -1,7 +1,7 @@
 //! `portico operator`.
 
 use portico_operator::lease::Claim;
-use portico_operator::mcp_server::validate::Settings;
+use portico_operator::mcp_server::validate::{EngineImages, Settings};
 use portico_operator::{Options, run as operate};
 use tokio_util::sync::CancellationToken;
 
@@ -39,6 +39,12 @@ fn settings(arguments: &Operator) -> Settings {
         portico_image: arguments.portico_image.clone().unwrap_or(default.portico_image),
         npm_image: arguments.npm_image.clone().unwrap_or(default.npm_image),
         pypi_image: arguments.pypi_image.clone().unwrap_or(default.pypi_image),
+        engines: EngineImages {
+            llama: arguments.llama_image.clone().unwrap_or(default.engines.llama),
+            llama_cuda: arguments.llama_cuda_image.clone().unwrap_or(default.engines.llama_cuda),
+            vllm: arguments.vllm_image.clone().unwrap_or(default.engines.vllm),
+            ollama: arguments.ollama_image.clone().unwrap_or(default.engines.ollama),
+        },
     }
 }
 

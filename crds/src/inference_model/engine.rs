@@ -51,7 +51,7 @@ impl Engine {
 #[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct LlamaCpp {
-    /// Image with the program `llama-server`. Absent: the stock image that the operator was started with, for the CPU or,
+    /// Image whose entry point is the program `llama-server`. Absent: the stock image that the operator was started with, for the CPU or,
     /// with `gpu` or `resourceClaims`, for CUDA.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512), regex(pattern = r"^[^\s]+$"))]

@@ -98,7 +98,8 @@ pub struct InferenceModelSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scaling: Option<Scaling>,
 
-    /// Environment variables of the engine's container.
+    /// Environment variables of the engine's container. `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY` and `HF_ENDPOINT` are
+    /// also those of the download.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 128))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
@@ -136,8 +137,8 @@ pub struct InferenceModelSpec {
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
     pub egress: Vec<Egress>,
 
-    /// Where the downloaded model is kept. Absent: on a volume of `source.url.sizeBytes` and a tenth, or of 20Gi, that is
-    /// deleted with the model.
+    /// Where the downloaded model is kept. Absent: on a volume of `source.url.sizeBytes` and a tenth, but no less than
+    /// 1Gi, or of 20Gi, that is deleted with the model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<Cache>,
 

@@ -16,7 +16,7 @@ use crate::{
     reference::References,
 };
 
-/// Settings of the operator that every rendered server shares.
+/// Settings of the operator that everything it renders shares.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Portico's own image: the shipped servers, and the bridge for stdio servers.
@@ -25,6 +25,32 @@ pub struct Settings {
     pub npm_image: String,
     /// Stock image in which uvx runs.
     pub pypi_image: String,
+    /// Stock images of the engines of models.
+    pub engines: EngineImages,
+}
+
+/// Stock images in which the engines of models run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EngineImages {
+    /// The server of llama.cpp, for the CPU.
+    pub llama: String,
+    /// The same for CUDA.
+    pub llama_cuda: String,
+    /// The vLLM server.
+    pub vllm: String,
+    /// Ollama.
+    pub ollama: String,
+}
+
+impl Default for EngineImages {
+    fn default() -> Self {
+        Self {
+            llama: "ghcr.io/ggml-org/llama.cpp:server-b11669".into(),
+            llama_cuda: "ghcr.io/ggml-org/llama.cpp:server-cuda-b11669".into(),
+            vllm: "vllm/vllm-openai:v0.11.0".into(),
+            ollama: "ollama/ollama:0.12.6".into(),
+        }
+    }
 }
 
 impl Default for Settings {
@@ -33,6 +59,7 @@ impl Default for Settings {
             portico_image: concat!("portico:", env!("CARGO_PKG_VERSION")).into(),
             npm_image: "node:22-slim".into(),
             pypi_image: "astral/uv:python3.13-bookworm-slim".into(),
+            engines: EngineImages::default(),
         }
     }
 }

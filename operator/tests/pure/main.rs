@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
+mod models;
 mod reference;
 mod render;
 mod status;
@@ -26,7 +27,7 @@ fn server(spec: &Value) -> McpServer {
     .unwrap()
 }
 
-fn content(pairs: &[(&str, &str)]) -> Content {
+pub(crate) fn content(pairs: &[(&str, &str)]) -> Content {
     pairs.iter().map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec())).collect()
 }
 
@@ -51,5 +52,6 @@ fn settings() -> Settings {
         portico_image: "portico:test".into(),
         npm_image: "node:test".into(),
         pypi_image: "uv:test".into(),
+        ..Settings::default()
     }
 }

@@ -61,7 +61,8 @@ fn gateway() -> NetworkPolicyPeer {
     }
 }
 
-fn dns() -> NetworkPolicyEgressRule {
+/// The cluster's name service.
+pub fn dns() -> NetworkPolicyEgressRule {
     NetworkPolicyEgressRule {
         to: Some(vec![NetworkPolicyPeer {
             namespace_selector: Some(LabelSelector {
@@ -74,7 +75,8 @@ fn dns() -> NetworkPolicyEgressRule {
     }
 }
 
-fn destination(egress: &Egress) -> NetworkPolicyEgressRule {
+/// A destination that a spec allows.
+pub fn destination(egress: &Egress) -> NetworkPolicyEgressRule {
     let blocks = egress.cidrs.iter().map(|cidr| NetworkPolicyPeer {
         ip_block: Some(IPBlock { cidr: cidr.clone(), except: None }),
         ..NetworkPolicyPeer::default()
