@@ -57,6 +57,7 @@ async fn at_rest_nothing_is_written_for_a_minute_and_a_new_operator_touches_no_c
             json!({"source": {"builtin": {"name": "kroger"}}, "envFrom": [{"secretRef": "none"}]}),
         )
         .await;
+    crate::models::at_rest(&world).await;
     for name in ["image", "builtin", "remote"] {
         world.until_ready(name).await;
     }

@@ -11,6 +11,7 @@ mod election;
 mod faults;
 mod gpu;
 mod kubectl;
+mod models;
 mod random;
 mod references;
 mod refusals;

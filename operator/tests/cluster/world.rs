@@ -29,8 +29,7 @@ pub const SOON: Duration = Duration::from_secs(40);
 pub const HEALED: Duration = Duration::from_secs(10);
 
 /// The kinds of children, as kubectl names them.
-pub const KINDS: &str =
-    "deployments,services,serviceaccounts,networkpolicies,poddisruptionbudgets,configmaps";
+pub const KINDS: &str = "deployments,services,serviceaccounts,networkpolicies,poddisruptionbudgets,configmaps,jobs,persistentvolumeclaims";
 
 pub struct World {
     pub client: Client,
