@@ -2,6 +2,7 @@
 
 mod document;
 mod folder;
+mod models;
 mod objects;
 
 use std::{fmt, path::PathBuf};

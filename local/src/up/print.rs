@@ -6,6 +6,7 @@
 //!   `removed`; beside it where known `tools` (a number), `reason` and `pid`;
 //! - `manifests`: `state` is `valid`, `invalid` (with `problems`: `file`, `line`, `field`, `message`), `empty`, or
 //!   `unreadable` (with `reason`);
+//! - `model`: `namespace`, `name`, `state` (`skipped`) and `reason`;
 //! - `output`: `namespace`, `name` and `line`, with `--verbose` alone.
 
 use std::{io::Write, path::Path};
@@ -14,7 +15,10 @@ use jiff::{Timestamp, Zoned};
 use serde_json::{Map, Value, json};
 
 use super::board::{Row, Rows, State};
-use crate::{manifest::Problem, plan::Id};
+use crate::{
+    manifest::{Key, Problem},
+    plan::Id,
+};
 
 /// Last lines shown of a process that failed.
 const SHOWN: usize = 5;
@@ -107,6 +111,18 @@ impl Printer {
                 }
             }
         }
+    }
+
+    /// A model that only a cluster runs.
+    pub fn not_run(&mut self, model: &Key) {
+        const REASON: &str = "models are not run on this machine yet; a cluster runs it";
+        if self.json {
+            let (namespace, name) = (&model.namespace, &model.name);
+            let fields =
+                json!({ "namespace": namespace, "name": name, "state": "skipped", "reason": REASON });
+            return self.object("model", fields);
+        }
+        self.timed(&format!("InferenceModel {model} is skipped: {REASON}."));
     }
 
     /// There is nothing to run.
@@ -276,6 +292,22 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("inspector --cli http://x/mcp"), "{text}");
+    }
+
+    #[test]
+    fn a_model_is_said_not_to_run_here_and_why() {
+        let key = Key { namespace: "default".into(), name: "chat".into() };
+        let line = printed(false, false, |printer| printer.not_run(&key));
+        assert!(
+            line.contains("InferenceModel default/chat is skipped: models are not run on this machine yet"),
+            "{line}"
+        );
+        let object: Value =
+            serde_json::from_str(&printed(true, false, |printer| printer.not_run(&key))).unwrap();
+        assert_eq!(
+            (&object["kind"], &object["name"], &object["state"]),
+            (&json!("model"), &json!("chat"), &json!("skipped"))
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The state of a run, and what each event does to it.
 
 use std::{
+    collections::BTreeSet,
     future::Future,
     io,
     os::unix::fs::PermissionsExt as _,
@@ -26,7 +27,7 @@ use super::{
     watch::Watch,
 };
 use crate::{
-    manifest::{Objects, Problem},
+    manifest::{Key, Objects, Problem},
     plan::{Machine, Plan, plan, workloads},
     process::{Keeper, Policy},
 };
@@ -58,6 +59,7 @@ pub struct System {
     /// Whether the last that was said of the folder is that it cannot be read.
     unreadable: bool,
     empty: bool,
+    models: BTreeSet<Key>,
     summary_due: Option<Instant>,
 }
 
@@ -89,6 +91,7 @@ impl System {
             rows: Rows::new(),
             unreadable: false,
             empty: false,
+            models: BTreeSet::new(),
             options,
             url,
             folder,
@@ -138,6 +141,11 @@ impl System {
             self.printer.empty(&self.options.path);
         }
         self.empty = empty;
+        let models: BTreeSet<Key> = self.objects.models_for_clusters().cloned().collect();
+        for model in models.difference(&self.models) {
+            self.printer.not_run(model);
+        }
+        self.models = models;
     }
 
     /// Does what each event asks for, for ever.
