@@ -74,6 +74,7 @@ fn check_says_what_is_wrong_where_and_with_its_exit_code() {
     let finding: serde_json::Value = serde_json::from_str(json.lines().next().unwrap()).unwrap();
     assert_eq!((finding["line"].as_i64(), finding["severity"].as_str()), (Some(8), Some("error")));
     assert_eq!(portico(&["check", &workspace("examples/quickstart")]).status.code(), Some(0));
+    assert_eq!(portico(&["check", &workspace("examples/models")]).status.code(), Some(0));
 }
 
 #[test]

@@ -93,7 +93,10 @@ impl Owned {
 
     /// Drops what is remembered of a model that is gone.
     pub fn forget(&self, namespace: &str, model: &str) {
-        let (name, own) = (render::child_name(model), |child: &str| child.starts_with(&format!("{model}-")));
+        let name = render::child_name(model);
+        let (revisions, downloads) =
+            (format!("{name}-"), format!("{}-", render::download_policy_name(model)));
+        let own = |child: &str| child.starts_with(&revisions) || child.starts_with(&downloads);
         self.service_accounts.forget(namespace, &name);
         self.network_policies.forget(namespace, &name);
         self.network_policies.forget(namespace, &render::download_policy_name(model));

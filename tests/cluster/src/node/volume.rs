@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{
-    ConfigMap, DownwardAPIVolumeFile, KeyToPath, Secret, ServiceAccount, ServiceAccountTokenProjection,
-    Volume, VolumeProjection,
+    ConfigMap, DownwardAPIVolumeFile, KeyToPath, PersistentVolume, PersistentVolumeClaim, Secret,
+    ServiceAccount, ServiceAccountTokenProjection, Volume, VolumeProjection,
 };
 use kube::api::PostParams;
 use kube::{Api, ResourceExt};
@@ -39,6 +39,9 @@ async fn one(facts: &Facts<'_>, volume: &Volume, place: PathBuf) -> Result<PathB
     if let Some(host) = &volume.host_path {
         return Ok(PathBuf::from(&host.path));
     }
+    if let Some(claim) = &volume.persistent_volume_claim {
+        return claimed(facts, &claim.claim_name).await;
+    }
     fs::create_dir_all(&place).map_err(Error::file("making", &place))?;
     if volume.empty_dir.is_some() {
         return Ok(place);
@@ -46,6 +49,18 @@ async fn one(facts: &Facts<'_>, volume: &Volume, place: PathBuf) -> Result<PathB
     let files = files_of(facts, volume, &place).await?;
     projection::write(&place, &files)?;
     Ok(place)
+}
+
+/// The folder of the volume that a claim is bound to.
+async fn claimed(facts: &Facts<'_>, name: &str) -> Result<PathBuf, Refusal> {
+    let claims: Api<PersistentVolumeClaim> = Api::namespaced(facts.client.clone(), &namespace(facts.pod));
+    let claim = claims.get_opt(name).await?;
+    let bound = claim.and_then(|claim| claim.spec?.volume_name);
+    let bound = bound.ok_or_else(|| Refusal::Config(format!("claim \"{name}\" is not bound")))?;
+    let volumes: Api<PersistentVolume> = Api::all(facts.client.clone());
+    let volume = volumes.get_opt(&bound).await?;
+    let folder = volume.and_then(|volume| volume.spec?.host_path).map(|host| PathBuf::from(host.path));
+    folder.ok_or_else(|| Refusal::Create(format!("volume {bound}: this node has volumes of hostPath alone")))
 }
 
 async fn files_of(facts: &Facts<'_>, volume: &Volume, place: &Path) -> Result<Files, Refusal> {
@@ -67,7 +82,8 @@ async fn files_of(facts: &Facts<'_>, volume: &Volume, place: &Path) -> Result<Fi
         }
         return Ok(files);
     }
-    let message = "this node has emptyDir, hostPath, configMap, secret, downwardAPI and projected volumes";
+    let message =
+        "this node has emptyDir, hostPath, claims, configMap, secret, downwardAPI and projected volumes";
     Err(Refusal::Create(format!("volume {}: {message}", volume.name)))
 }
 
