@@ -95,7 +95,7 @@ async fn serve(file: Vec<u8>) -> String {
         while let Ok((mut stream, _)) = listener.accept().await {
             let head =
                 format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", file.len());
-            stream.read(&mut [0; 8192]).await.ok();
+            let _request = stream.read(&mut [0; 8192]).await;
             stream.write_all(&[head.as_bytes(), &file].concat()).await.ok();
         }
     });

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Service, ServiceAccount}
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::ResourceExt;
-use kube::api::{Patch, PatchParams};
+use kube::api::{ListParams, Patch, PatchParams};
 use portico_cluster::{Level, wait_for, wanted};
 use portico_crds::InferenceModel;
 use serde_json::json;
@@ -140,7 +140,7 @@ async fn damage(world: &World, revision: &str) {
 }
 
 async fn claim(world: &World) -> PersistentVolumeClaim {
-    let mut all = world.api::<PersistentVolumeClaim>().list(&Default::default()).await.unwrap().items;
+    let mut all = world.api::<PersistentVolumeClaim>().list(&ListParams::default()).await.unwrap().items;
     all.pop().unwrap()
 }
 
@@ -188,7 +188,7 @@ async fn a_download_that_somebody_deletes_begins_again_within_ten_seconds() {
     apply(&world, "chat", super::downloads::slow("one", "127.77.0.1")).await;
     until_said(&world, "chat", "False Downloading").await;
     let job = |jobs: Vec<Job>| jobs.first().map(|job| (job.name_any(), job.uid()));
-    let jobs = async || job(world.api::<Job>().list(&Default::default()).await.unwrap().items);
+    let jobs = async || job(world.api::<Job>().list(&ListParams::default()).await.unwrap().items);
     let (name, uid) = jobs().await.unwrap();
     world.delete::<Job>(&name).await;
     wait_for("another Job of that name", HEALED, async || {

@@ -92,7 +92,7 @@ async fn another_source_is_downloaded_beside_the_one_that_serves() {
     apply(&world, "chat", slow("two", "127.77.0.4")).await;
     let model = until_said(&world, "chat", "False Downloading").await;
     assert_eq!(active(&model), Some(old.clone()));
-    assert_eq!(revisions(&world, "chat").await, [old.clone()]);
+    assert_eq!(revisions(&world, "chat").await, std::slice::from_ref(&old));
     let volumes =
         async || world.kubectl(&["get", "persistentvolumeclaims", "--output", "name"]).await.lines().count();
     assert_eq!(volumes().await, 2);

@@ -14,7 +14,7 @@ fn job(condition: &str) -> Job {
     serde_json::from_value(json!({"metadata": {"name": "j"}, "status": {"conditions": conditions}})).unwrap()
 }
 
-fn pod(phase: &str, state: Value, last: Value) -> Pod {
+fn pod(phase: &str, state: &Value, last: &Value) -> Pod {
     serde_json::from_value(json!({
         "metadata": {"name": "p", "labels": {}},
         "status": {"phase": phase, "containerStatuses": [{
@@ -26,11 +26,15 @@ fn pod(phase: &str, state: Value, last: Value) -> Pod {
 }
 
 fn failed(code: i32, message: &str) -> Pod {
-    pod("Failed", json!({"terminated": {"exitCode": code, "reason": "Error", "message": message}}), json!({}))
+    pod(
+        "Failed",
+        &json!({"terminated": {"exitCode": code, "reason": "Error", "message": message}}),
+        &json!({}),
+    )
 }
 
 fn running() -> Pod {
-    pod("Running", json!({"running": {}}), json!({}))
+    pod("Running", &json!({"running": {}}), &json!({}))
 }
 
 fn said(artifact: &Artifact) -> String {
@@ -82,7 +86,7 @@ fn a_job_that_ended_without_words_is_told_in_its_controllers() {
 
 #[test]
 fn a_pod_of_the_download_that_no_node_takes_is_the_reason() {
-    let mut waiting = pod("Pending", json!({}), json!({}));
+    let mut waiting = pod("Pending", &json!({}), &json!({}));
     waiting.status.as_mut().unwrap().conditions =
         serde_json::from_value(json!([{"type": "PodScheduled", "status": "False", "message": "0/3 nodes"}]))
             .unwrap();
@@ -92,7 +96,7 @@ fn a_pod_of_the_download_that_no_node_takes_is_the_reason() {
 #[test]
 fn a_download_within_the_engines_pods_is_told_until_it_is_done() {
     let model = validate(&from_url()).unwrap();
-    let init = |state: Value, last: Value| {
+    let init = |state: &Value, last: &Value| {
         let mut pod = pod("Pending", state, last);
         let status = pod.status.as_mut().unwrap();
         status.init_container_statuses = status.container_statuses.take();
@@ -102,7 +106,7 @@ fn a_download_within_the_engines_pods_is_told_until_it_is_done() {
     let crashed = json!({"terminated": {"exitCode": 4, "message": "NoSpace: 5 bytes"}});
     let waits = json!({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}});
     let of = |pod: Pod| said(&of_pods(&model.weights(), &[pod], None));
-    assert_eq!(of(init(done, json!({}))), "True ArtifactStored: The model's file is stored and verified");
-    assert!(of(init(json!({"running": {}}), json!({}))).starts_with("False Downloading"));
-    assert_eq!(of(init(waits, crashed)), "False NoSpace: 5 bytes");
+    assert_eq!(of(init(&done, &json!({}))), "True ArtifactStored: The model's file is stored and verified");
+    assert!(of(init(&json!({"running": {}}), &json!({}))).starts_with("False Downloading"));
+    assert_eq!(of(init(&waits, &crashed)), "False NoSpace: 5 bytes");
 }

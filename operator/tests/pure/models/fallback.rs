@@ -30,18 +30,18 @@ fn available(status: &'static str, reason: Reason) -> Verdict {
     verdict(Type::Available, status, reason, "")
 }
 
-fn standby(available: bool, on: Value) -> Standby {
+fn standby(available: bool, on: &Value) -> Standby {
     Standby { fallback: serde_json::from_value(json!({"modelRef": "small", "on": on})).unwrap(), available }
 }
 
 #[rstest]
-#[case::well(available("True", Reason::MinimumReplicasAvailable), false, standby(true, json!([])), "False FallbackIdle")]
-#[case::at_zero(available("False", Reason::ScaledToZero), false, standby(true, json!([])), "False FallbackIdle")]
-#[case::down(available("False", Reason::NoReadyPod), false, standby(true, json!([])), "True FallbackInUse")]
-#[case::both_down(available("False", Reason::NoReadyPod), false, standby(false, json!([])), "False FallbackUnavailable")]
-#[case::not_for_this(available("False", Reason::NoReadyPod), false, standby(true, json!(["Timeout"])), "False FallbackUnavailable")]
-#[case::load_failed(available("False", Reason::NoReadyPod), true, standby(true, json!(["LoadFailed"])), "True FallbackInUse")]
-#[case::not_failed(available("False", Reason::NoReadyPod), false, standby(true, json!(["LoadFailed"])), "False FallbackUnavailable")]
+#[case::well(available("True", Reason::MinimumReplicasAvailable), false, standby(true, &json!([])), "False FallbackIdle")]
+#[case::at_zero(available("False", Reason::ScaledToZero), false, standby(true, &json!([])), "False FallbackIdle")]
+#[case::down(available("False", Reason::NoReadyPod), false, standby(true, &json!([])), "True FallbackInUse")]
+#[case::both_down(available("False", Reason::NoReadyPod), false, standby(false, &json!([])), "False FallbackUnavailable")]
+#[case::not_for_this(available("False", Reason::NoReadyPod), false, standby(true, &json!(["Timeout"])), "False FallbackUnavailable")]
+#[case::load_failed(available("False", Reason::NoReadyPod), true, standby(true, &json!(["LoadFailed"])), "True FallbackInUse")]
+#[case::not_failed(available("False", Reason::NoReadyPod), false, standby(true, &json!(["LoadFailed"])), "False FallbackUnavailable")]
 fn a_fallback_answers_when_the_model_cannot_and_it_can(
     #[case] own: Verdict,
     #[case] load_failed: bool,

@@ -33,7 +33,7 @@ fn deployment(revision: &str, wanted: i32, [exist, updated, available]: [i32; 3]
     .unwrap()
 }
 
-fn pod(revision: &str, state: Value, last: Value) -> Pod {
+fn pod(revision: &str, state: &Value, last: &Value) -> Pod {
     serde_json::from_value(json!({
         "metadata": {"name": "chat-1", "labels": {"portico.dev/revision": revision}},
         "status": {"containerStatuses": [{"name": "engine", "image": "", "imageID": "", "ready": false,
@@ -44,11 +44,11 @@ fn pod(revision: &str, state: Value, last: Value) -> Pod {
 
 fn crashed(revision: &str) -> Pod {
     let last = json!({"terminated": {"exitCode": 1, "reason": "Error", "message": "model is corrupted\n"}});
-    pod(revision, json!({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}}), last)
+    pod(revision, &json!({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}}), &last)
 }
 
 fn starting(revision: &str) -> Pod {
-    pod(revision, json!({"running": {}}), json!({}))
+    pod(revision, &json!({"running": {}}), &json!({}))
 }
 
 fn unschedulable(revision: &str) -> Pod {
