@@ -90,12 +90,9 @@ async fn a_download_tells_its_progress_and_is_known_to_be_stored_by_the_volume_a
     assert!(claims[0].annotations().contains_key(labels::ARTIFACT));
     let mark = world.cluster.audit_mark().unwrap();
     world.restart_operator().await;
-    world.kubectl(&["annotate", "inferencemodel/chat", "note=look"]).await;
-    wait_for("the new operator's first writes", SOON, async || {
-        Ok::<_, portico_cluster::Error>((!world.writes(mark, "operator").is_empty()).then_some(()))
-    })
-    .await
-    .unwrap();
+    let mut edited = slow("one", "127.77.0.2");
+    edited["replicas"] = json!(2);
+    apply(&world, "chat", edited).await;
     until_ready(&world, "chat").await;
     assert!(!world.writes(mark, "operator").iter().any(|event| event.resource == "jobs"));
 }
