@@ -36,8 +36,8 @@ use crate::{
     reference::{Kind as Referred, objects},
     referrers::Referrers,
     resolve::resolve,
-    watches::{Scope, Watches},
     watch::Filled,
+    watches::{Scope, Watches},
     workload::rolled_out,
 };
 
@@ -80,7 +80,14 @@ pub fn run(
     let named =
         [Referred::Secret, Referred::ConfigMap, Referred::Volume, Referred::Claim, Referred::ClaimTemplate];
     let watches = watches.pods(labels::INFERENCE_MODEL).referred(&named, &referrers);
-    let kind = InferenceModels { client, settings, owned, referrers, models: (models, filled), asker: Asker::default() };
+    let kind = InferenceModels {
+        client,
+        settings,
+        owned,
+        referrers,
+        models: (models, filled),
+        asker: Asker::default(),
+    };
     Box::pin(watches.run(kind, readiness, shutdown))
 }
 
