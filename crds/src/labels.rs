@@ -44,3 +44,5 @@ pub const APPLIED: &str = "portico.dev/applied";
 pub const OPERATOR_POD: &str = "portico.dev/operator";
 /// Annotation on a `KrogerIntegration`: a new value, such as the date, asks for a new key to seal sessions with.
 pub const ROTATE_KEYS: &str = "portico.dev/rotate-keys";
+/// Annotation on the definitions: the version of Portico that they belong to.
+pub const BUNDLE_VERSION: &str = "portico.dev/bundle-version";

@@ -11,6 +11,8 @@ use crate::{CustomResourceDefinition, condition::Type};
 #[allow(clippy::expect_used, reason = "a definition is built from our own types; a test builds every one")]
 pub fn definition<K: CustomResourceExt>(conditions: &[Type]) -> CustomResourceDefinition {
     let mut crd = serde_json::to_value(K::crd()).expect("a definition is plain data");
+    // By this a newer set of definitions is told from an older one (operator/policies/crd-downgrade.yaml).
+    crd["metadata"]["annotations"] = json!({crate::labels::BUNDLE_VERSION: env!("CARGO_PKG_VERSION")});
     for version in crd["spec"]["versions"].as_array_mut().into_iter().flatten() {
         tidy(&mut version["schema"]["openAPIV3Schema"]);
         set_status_default(&mut version["schema"]["openAPIV3Schema"]["properties"]["status"], conditions);

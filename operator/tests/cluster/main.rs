@@ -12,6 +12,7 @@ mod faults;
 mod gpu;
 mod kubectl;
 mod models;
+mod policies;
 mod random;
 mod references;
 mod refusals;
