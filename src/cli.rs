@@ -35,6 +35,8 @@ pub enum Command {
     Check(Check),
     /// Print the custom resource definitions, ready for `kubectl apply -f -`.
     Crds(Crds),
+    /// Print the operator's roles, for the whole cluster or for single namespaces.
+    Rbac(Rbac),
     /// Say what the reason of a condition or an event means, and what to do.
     Explain(Explain),
     /// Turn McpServers of a cluster into running workloads.
@@ -103,6 +105,22 @@ pub struct Crds {
     /// Write one file a definition into this folder instead of printing them.
     #[arg(long, value_name = "FOLDER")]
     pub write: Option<PathBuf>,
+}
+
+/// Arguments of `rbac`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  portico rbac | kubectl apply -f -
+  portico rbac --namespace shop --namespace kitchen | kubectl apply -f -
+
+With namespaces there are only Roles and RoleBindings, for an installation without cluster-wide rights.")]
+pub struct Rbac {
+    /// A namespace that the operator looks at; may be repeated.
+    #[arg(long)]
+    pub namespace: Vec<String>,
+    /// The operator's service account, as NAMESPACE/NAME.
+    #[arg(long, default_value = "portico-system/portico-operator")]
+    pub account: String,
 }
 
 /// Arguments of `explain`.

@@ -27,6 +27,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
     match cli.command {
         // Without a runtime: these print and end.
         Command::Crds(arguments) => return command::crds::run(&arguments),
+        Command::Rbac(arguments) => return command::rbac::run(&arguments),
         Command::Explain(arguments) => return command::explain::run(&arguments),
         Command::Check(arguments) => return command::check::run(&arguments),
         Command::Keep(cli::Keep { grace, command }) => {

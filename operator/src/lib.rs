@@ -22,6 +22,7 @@ pub mod referrers;
 pub mod rendered;
 pub mod replicas;
 pub mod resolve;
+pub mod rights;
 mod run;
 mod watch;
 pub mod watches;

@@ -463,4 +463,50 @@ mod tests {
         metrics.forget("McpServer", "shop", "a");
         assert_eq!(series(&metrics.text()), 0);
     }
+
+    #[test]
+    fn what_is_documented_is_what_is_emitted() {
+        let metrics = Metrics::default();
+        let server = portico_crds::McpServer::new(
+            "a",
+            serde_json::from_value(serde_json::json!({"source": {"builtin": {"name": "files"}}})).unwrap(),
+        );
+        let ready = Condition {
+            type_: "Ready".into(),
+            status: "True".into(),
+            reason: "RolledOut".into(),
+            message: String::new(),
+            observed_generation: None,
+            last_transition_time: k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(
+                jiff::Timestamp::UNIX_EPOCH,
+            ),
+        };
+        let timeout = Error::Timeout { verb: "get", object: String::new() };
+        metrics.pass("McpServer").end(&Err::<(), _>(timeout));
+        metrics.pass("McpServer").end(&Err::<(), _>(Error::Panic(String::new())));
+        metrics.pass("McpServer").end(&Err::<(), _>(Error::Undecodable(String::new())));
+        metrics.request(&http::Method::GET, 200, Duration::ZERO);
+        metrics.wrote("apply", "Service", Why::Drift);
+        metrics.behind("Service");
+        metrics.leads(true);
+        metrics.conditions(&server, &[ready]);
+        let text = metrics.text();
+        let emitted: BTreeSet<String> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
+            .map(|(name, kind)| match kind {
+                "counter" => format!("{name}_total"),
+                "info" => format!("{name}_info"),
+                _ => name.to_owned(),
+            })
+            .collect();
+        let page = include_str!("../../docs/operator.md");
+        let table = page.split("## Metrics").nth(1).unwrap_or_default();
+        let documented: BTreeSet<String> = table
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
+            .map(|(name, _)| name.to_owned())
+            .collect();
+        assert_eq!(documented, emitted);
+    }
 }

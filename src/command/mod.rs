@@ -8,6 +8,7 @@ pub mod explain;
 mod fetch;
 mod gateway;
 mod operator;
+pub mod rbac;
 mod serve;
 mod standin;
 mod up;
@@ -32,6 +33,7 @@ pub async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Standin(arguments) => standin::run(&arguments, stop).await?,
         Command::Check(_)
         | Command::Crds(_)
+        | Command::Rbac(_)
         | Command::Explain(_)
         | Command::Completions(_)
         | Command::Keep(_) => {}

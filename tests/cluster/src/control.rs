@@ -159,7 +159,7 @@ fn server_arguments(folder: &Path, port: u16, level: Level) -> Vec<String> {
         ("token-auth-file", at("tokens.csv")),
         // The default would allow everything, and every test of permissions would pass.
         ("authorization-mode", "Node,RBAC".to_owned()),
-        ("enable-admission-plugins", "NodeRestriction".to_owned()),
+        ("enable-admission-plugins", "NodeRestriction,OwnerReferencesPermissionEnforcement".to_owned()),
         ("audit-policy-file", at("audit.yaml")),
         ("audit-log-path", at("audit.log")),
         // A line is on the disk before the caller has its answer, so that a count is exact.

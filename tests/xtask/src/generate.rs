@@ -6,8 +6,11 @@ use std::process::Command;
 use crate::steps::{build_all, built, root, step};
 
 /// What is generated: a folder or file of the repository, and the arguments that print or write it.
-const GENERATED: [(&str, &[&str]); 2] =
-    [("crds/yaml", &["crds", "--write"]), ("docs/reasons.md", &["explain", "--markdown"])];
+const GENERATED: [(&str, &[&str]); 3] = [
+    ("crds/yaml", &["crds", "--write"]),
+    ("docs/reasons.md", &["explain", "--markdown"]),
+    ("operator/rbac.yaml", &["rbac"]),
+];
 
 /// Writes them, or says whether they differ.
 pub fn run(check: bool) -> Result<(), String> {
