@@ -19,7 +19,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    error::Error,
+    error::{Class, Error},
     metrics::{Metrics, Why},
     reference::hex,
     watch::Filled,
@@ -238,6 +238,23 @@ impl<K: Child> Children<K> {
             .await?;
         live.managed_fields_mut().clear();
         Ok(live)
+    }
+
+    /// Puts right what server-side apply cannot: an item that somebody has put into one of our lists under another key
+    /// stays there, and may make the whole object invalid, such as a second port of a Service with the first one's
+    /// name. A merge patch replaces lists as a whole; after it nobody owns a field, so that the next apply owns all of
+    /// ours and nothing lingers when we drop one. Answers `refused` where that is not it.
+    async fn repair(&self, desired: &K, digest: &str, refused: Error) -> Result<K, Error> {
+        let (namespace, name) = (desired.namespace().unwrap_or_default(), desired.name_any());
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
+        let api = self.api(&namespace);
+        if self.call("repair", &name, api.patch(&name, &params, &Patch::Merge(json(desired)))).await.is_err()
+        {
+            return Err(refused);
+        }
+        let nobody = serde_json::json!({"metadata": {"managedFields": [{}]}});
+        self.call("repair", &name, api.patch(&name, &params, &Patch::Merge(nobody))).await?;
+        self.write(desired, digest).await
     }
 
     async fn call<T>(

@@ -106,14 +106,19 @@ impl World {
     /// Starts an operator with an account of its own, which has the shipped rights in this namespace.
     pub async fn operator(&self, account: &str, lease: Option<&str>) -> Operator {
         self.bind(account).await;
-        let client = self.client_of(account);
-        self.run(client, account, lease)
+        self.run(self.client_of(account), account, lease, Settings::default())
     }
 
     /// The same, whose every request goes through `plan`.
     pub async fn operator_through(&self, account: &str, plan: &Plan) -> Operator {
         self.bind(account).await;
-        self.run(plan.client(self.client_of(account)), account, None)
+        self.run(plan.client(self.client_of(account)), account, None, Settings::default())
+    }
+
+    /// One with other settings, such as that of another version.
+    pub async fn operator_with(&self, account: &str, settings: Settings) -> Operator {
+        self.bind(account).await;
+        self.run(self.client_of(account), account, None, settings)
     }
 
     /// Gives an account the shipped rights in this namespace.
@@ -138,7 +143,7 @@ impl World {
         self.cluster.client_as(&user, &["system:authenticated"]).unwrap()
     }
 
-    fn run(&self, client: Client, account: &str, lease: Option<&str>) -> Operator {
+    fn run(&self, client: Client, account: &str, lease: Option<&str>, settings: Settings) -> Operator {
         let claim = lease.map(|name| Claim {
             namespace: self.namespace.name().to_owned(),
             name: name.to_owned(),
@@ -146,7 +151,7 @@ impl World {
         });
         let options = Options {
             namespaces: vec![self.namespace.name().to_owned()],
-            settings: Settings::default(),
+            settings,
             listen: ([127, 0, 0, 1], 0).into(),
             claim,
         };

@@ -7,14 +7,15 @@ mod sweep;
 mod trouble;
 
 pub use client::Plan;
-pub use snapshot::{Leaves, difference, snapshot};
+pub use scenario::{Run, Scenario};
+pub use snapshot::{CHILDREN, Leaves, difference, resource, snapshot};
 
 use kube::api::ApiResource;
 use portico_cluster::{Level, wanted};
 use portico_crds::McpServer;
 use serde_json::{Value, json};
 
-use scenario::{Act, Scenario};
+use scenario::Act;
 
 /// A server that has every kind of child and names a Secret.
 fn server(tag: &str, replicas: i32) -> Value {
@@ -27,7 +28,7 @@ fn server(tag: &str, replicas: i32) -> Value {
     })
 }
 
-fn mcp_server() -> Scenario {
+pub fn mcp_server() -> Scenario {
     let steps = vec![
         Act::Secret("one"),
         Act::Apply(server("1", 1)),

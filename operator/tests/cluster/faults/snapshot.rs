@@ -12,7 +12,7 @@ use serde_json::Value;
 pub type Leaves = BTreeMap<String, Value>;
 
 /// Kinds of children of any resource: group, version, kind, plural.
-const CHILDREN: [(&str, &str, &str, &str); 10] = [
+pub const CHILDREN: [(&str, &str, &str, &str); 10] = [
     ("", "v1", "ConfigMap", "configmaps"),
     ("", "v1", "Secret", "secrets"),
     ("", "v1", "Service", "services"),
@@ -25,7 +25,7 @@ const CHILDREN: [(&str, &str, &str, &str); 10] = [
     ("portico.dev", "v1alpha1", "McpServer", "mcpservers"),
 ];
 
-fn resource((group, version, kind, plural): (&str, &str, &str, &str)) -> ApiResource {
+pub fn resource((group, version, kind, plural): (&str, &str, &str, &str)) -> ApiResource {
     let api_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
     ApiResource {
         group: group.to_owned(),
