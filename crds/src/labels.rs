@@ -36,3 +36,5 @@ pub const APPLIED: &str = "portico.dev/applied";
 pub const OPERATOR_POD: &str = "portico.dev/operator";
 /// Annotation on a `KrogerIntegration`: a new value, such as the date, asks for a new key to seal sessions with.
 pub const ROTATE_KEYS: &str = "portico.dev/rotate-keys";
+/// Annotation on a Secret with keys: the value of [`ROTATE_KEYS`] that its newest key was made for.
+pub const ROTATED_FOR: &str = "portico.dev/rotated-for";

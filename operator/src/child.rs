@@ -9,7 +9,7 @@ use std::{
 
 use kube::{
     Api, Client, Resource, ResourceExt,
-    api::{DeleteParams, Patch, PatchParams, Preconditions},
+    api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
     core::NamespaceResourceScope,
     runtime::reflector::{ObjectRef, Store},
 };
@@ -99,6 +99,16 @@ impl<K: Child> Children<K> {
     /// Makes the child be `desired`; writes nothing when neither side has changed since the last write, be it of this
     /// process or of one before it.
     pub async fn apply(&self, desired: &K) -> Result<Arc<K>, Error> {
+        self.apply_for(desired, controller(desired), false).await
+    }
+
+    /// The same for a child of the resource `owner` that may outlive it: whether or not `desired` names its owner, one
+    /// of the operator's that has none is taken over, and one of the owner's may lose it.
+    pub async fn apply_lasting(&self, desired: &K, owner: &str) -> Result<Arc<K>, Error> {
+        self.apply_for(desired, Some(owner), true).await
+    }
+
+    async fn apply_for(&self, desired: &K, owner: Option<&str>, lasting: bool) -> Result<Arc<K>, Error> {
         let (key, digest) = (ObjectRef::from_obj(desired), digest(desired));
         let current = self.current(&desired.namespace().unwrap_or_default(), &desired.name_any());
         if let Some(live) = current.as_ref().filter(|live| self.is_settled(&key, &digest, live)) {
@@ -111,7 +121,7 @@ impl<K: Child> Children<K> {
             return Ok(Arc::clone(live));
         }
         let why = self.why(&key, &digest, current.as_deref());
-        self.check_owner(desired, current).await?;
+        self.check_owner(desired, current, (owner, lasting)).await?;
         let live = Arc::new(self.write(desired, &digest).await?);
         self.metrics.wrote("apply", &K::kind(&()), why);
         self.remember(key, digest, Arc::clone(&live));
@@ -130,6 +140,41 @@ impl<K: Child> Children<K> {
             && live.annotations().get(labels::APPLIED).is_some_and(|applied| applied == digest)
             && controller(live) == controller(desired)
             && is_within(&json(desired), &json(live))
+    }
+
+    /// Creates a child whose content is not to be made twice; `None` where one of that name exists already.
+    pub async fn create(&self, desired: &K) -> Result<Option<K>, Error> {
+        let (namespace, name) = (desired.namespace().unwrap_or_default(), desired.name_any());
+        let (api, params) = (self.api(&namespace), PostParams::default());
+        self.unless_raced(("create", Why::Create), &name, api.create(&params, desired)).await
+    }
+
+    /// Replaces a child as it was read; `None` where somebody else has written it since, or deleted it.
+    pub async fn replace(&self, changed: &K, why: Why) -> Result<Option<K>, Error> {
+        let (namespace, name) = (changed.namespace().unwrap_or_default(), changed.name_any());
+        let (api, params) = (self.api(&namespace), PostParams::default());
+        self.unless_raced(("update", why), &name, api.replace(&name, &params, changed)).await
+    }
+
+    /// The child as the API server has it now.
+    pub async fn read(&self, namespace: &str, name: &str) -> Result<Option<K>, Error> {
+        self.call("get", name, self.api(namespace).get_opt(name)).await
+    }
+
+    async fn unless_raced(
+        &self,
+        (verb, why): (&'static str, Why),
+        name: &str,
+        call: impl Future<Output = Result<K, kube::Error>>,
+    ) -> Result<Option<K>, Error> {
+        match self.call(verb, name, call).await {
+            Ok(live) => {
+                self.metrics.wrote(verb, &K::kind(&()), why);
+                Ok(Some(live))
+            }
+            Err(error) if error.is_gone() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Deletes the child of that name if `owner` controls it. The uid goes along, so that an old cache can never
@@ -185,16 +230,23 @@ impl<K: Child> Children<K> {
 
     /// An object that somebody else made under our name is left alone. The cache holds only what carries our
     /// label, so a child that seems absent is looked for once more.
-    async fn check_owner(&self, desired: &K, current: Option<Arc<K>>) -> Result<(), Error> {
+    async fn check_owner(
+        &self,
+        desired: &K,
+        current: Option<Arc<K>>,
+        (owner, lasting): (Option<&str>, bool),
+    ) -> Result<(), Error> {
         let (namespace, name) = (desired.namespace().unwrap_or_default(), desired.name_any());
         let found = match current {
             Some(live) => Some(live),
-            None => self.call("get", &name, self.api(&namespace).get_opt(&name)).await?.map(Arc::new),
+            None => self.read(&namespace, &name).await?.map(Arc::new),
+        };
+        let is_ours = |live: &K| match controller(live) {
+            None if lasting => is_of_operator(live, desired),
+            found => found == owner,
         };
         match found {
-            Some(live) if controller(&*live) != controller(desired) => {
-                Err(Error::Conflict { kind: K::kind(&()).into_owned(), name })
-            }
+            Some(live) if !is_ours(&live) => Err(Error::Conflict { kind: K::kind(&()).into_owned(), name }),
             _ => Ok(()),
         }
     }
@@ -242,7 +294,17 @@ fn is_newer<K: Resource>(one: &K, other: &K) -> bool {
     one.meta().uid == other.meta().uid && version(one) > version(other)
 }
 
-fn controller<K: Resource>(object: &K) -> Option<&str> {
+/// Whether an object that nobody controls is one that the operator left under this name: it says so by its labels,
+/// or, should somebody have removed those, by who has written it.
+fn is_of_operator<K: Resource>(live: &K, desired: &K) -> bool {
+    let own = [labels::MANAGED_BY, labels::INSTANCE, labels::COMPONENT];
+    let labelled = own.iter().all(|key| live.labels().get(*key) == desired.labels().get(*key));
+    let written = live.managed_fields().iter().any(|entry| entry.manager.as_deref() == Some(FIELD_MANAGER));
+    labelled || written
+}
+
+/// Uid of the resource that an object belongs to.
+pub fn controller<K: Resource>(object: &K) -> Option<&str> {
     object
         .owner_references()
         .iter()

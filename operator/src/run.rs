@@ -7,12 +7,15 @@ use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    checks::Checks,
     client::{Fence, wrap},
     error::Error,
     health::{self, Readiness},
+    kroger_integration,
     lease::{Claim, Election},
     mcp_server::{self, validate::Settings},
     metrics::Metrics,
+    shop_connector,
     watches::Scope,
 };
 
@@ -27,6 +30,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// The Lease under which it acts; `None` where it is certain to be the only one.
     pub claim: Option<Claim>,
+    /// How servers are asked for their checks.
+    pub checks: Checks,
 }
 
 /// Runs until `shutdown`, or until another operator has taken over.
@@ -131,7 +136,11 @@ fn kinds(
     stop: &CancellationToken,
 ) -> Vec<Pin<Box<dyn Future<Output = ()> + Send>>> {
     let (metrics, readiness, stop) = (|| metrics.clone(), || readiness.clone(), || stop.clone());
-    vec![mcp_server::run(scope.clone(), options.settings.clone(), metrics(), readiness(), stop())]
+    vec![
+        mcp_server::run(scope.clone(), options.settings.clone(), metrics(), readiness(), stop()),
+        kroger_integration::run(scope.clone(), options.checks.clone(), metrics(), readiness(), stop()),
+        shop_connector::run(scope.clone(), metrics(), readiness(), stop()),
+    ]
 }
 
 /// A controller that ends by itself must not leave a process that looks alive.
