@@ -103,7 +103,7 @@ fn of_magento(auth: &MagentoAuth) -> Vec<Credential> {
         let at = "magento.auth.integrationToken";
         Credential::new("MAGENTO_INTEGRATION_TOKEN", (&token.secret_ref, &token.key), at)
     }));
-    for keys in &auth.oauth1 {
+    if let Some(keys) = &auth.oauth1 {
         for (variable, key, member) in [
             ("MAGENTO_CONSUMER_KEY", &keys.consumer_key_key, "consumerKeyKey"),
             ("MAGENTO_CONSUMER_SECRET", &keys.consumer_secret_key, "consumerSecretKey"),
