@@ -7,12 +7,15 @@
 
 mod at_rest;
 mod children;
+mod composite;
 mod election;
 mod faults;
 mod gpu;
+mod kroger;
 mod kubectl;
 mod random;
 mod references;
 mod refusals;
+mod shop;
 mod verdicts;
 mod world;
