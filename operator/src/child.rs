@@ -192,7 +192,11 @@ impl<K: Child> Children<K> {
                 self.metrics.wrote("delete", &K::kind(&()), Why::Prune);
                 Ok(())
             }
-            Err(error) if error.is_gone() => Ok(()),
+            // Refused under the precondition, or for another cause: what is there now tells which.
+            Err(error) if error.is_gone() => match self.read(namespace, name).await? {
+                Some(now) if now.uid() == live.uid() && now.meta().deletion_timestamp.is_none() => Err(error),
+                _ => Ok(()),
+            },
             Err(error) => Err(error),
         }
     }
