@@ -14,7 +14,6 @@ use portico_crds::check::{Fault, Strictness, check, check_metadata, check_schema
 use portico_operator::{
     kind::Refusal,
     mcp_server::validate::{Settings, validate},
-    reference::References,
 };
 use serde_json::Value;
 
@@ -47,25 +46,31 @@ pub fn check_path(path: &Path) -> io::Result<Report> {
             Err(twice) => problems.extend(twice),
         }
     }
-    for (key, (server, index)) in &report.objects.servers {
-        let references = report.objects.references(key, server);
-        match validate(server, &references, &Settings::default()) {
-            Ok(_) => {}
+    for (index, refusal) in refusals(&report.objects, &report.documents) {
+        let document = &report.documents[index];
+        match refusal {
             // A fine manifest, for another version.
-            Err(Refusal::NotIncluded(_)) => {}
-            Err(Refusal::Invalid(faults)) => {
-                problems.extend(faults.iter().map(|text| placed(&report.documents[*index], text)));
-            }
-            Err(Refusal::Missing(all)) => {
-                report.unresolved.extend(
-                    all.iter().map(|missing| placed(&report.documents[*index], &missing.to_string())),
-                );
+            Refusal::NotIncluded(_) => {}
+            Refusal::Invalid(faults) => problems.extend(faults.iter().map(|text| placed(document, text))),
+            Refusal::Missing(all) => {
+                let said = all.iter().map(|missing| placed(document, &missing.to_string()));
+                report.unresolved.extend(said);
             }
         }
     }
     problems.sort();
     report.problems = problems;
     Ok(report)
+}
+
+/// What the operator would refuse, each with its document. Of a rendered server its own resource tells.
+fn refusals(objects: &Objects, documents: &[Document]) -> Vec<(usize, Refusal)> {
+    let own = objects.servers.iter().filter(|(_, (_, index))| documents[*index].kind().1 == "McpServer");
+    let of_servers = own.filter_map(|(key, (server, index))| {
+        let references = objects.references(key, server);
+        Some((*index, validate(server, &references, &Settings::default()).err()?))
+    });
+    of_servers.chain(objects.refusals()).collect()
 }
 
 /// The operator writes the field's path before a colon.
@@ -80,15 +85,14 @@ pub(crate) fn problems(document: &Document) -> Vec<Problem> {
     if !found.is_empty() {
         return found;
     }
-    let objects = match Objects::from_documents(std::slice::from_ref(document)) {
+    let documents = std::slice::from_ref(document);
+    let objects = match Objects::from_documents(documents) {
         Ok(objects) => objects,
         Err(problems) => return problems,
     };
-    let invalid = objects.servers.values().filter_map(|(server, _)| {
-        match validate(server, &References::default(), &Settings::default()) {
-            Err(Refusal::Invalid(faults)) => Some(faults),
-            _ => None,
-        }
+    let invalid = refusals(&objects, documents).into_iter().filter_map(|(_, refusal)| match refusal {
+        Refusal::Invalid(faults) => Some(faults),
+        _ => None,
     });
     invalid.flatten().map(|text| placed(document, &text)).collect()
 }

@@ -7,10 +7,10 @@ use k8s_openapi::api::{
     core::v1::{ConfigMap, Secret, Service},
 };
 use kube::{Resource, ResourceExt as _};
-use portico_crds::{McpServer, check::without_nulls};
+use portico_crds::{KrogerIntegration, McpServer, ShopConnector, check::without_nulls};
 use portico_operator::{
     mcp_server::reference::references,
-    reference::{Content, Kind, References, objects},
+    reference::{Content, Kind, Reference, References, objects},
     resolve::{config_content, secret_content, service_content},
 };
 use serde::de::DeserializeOwned;
@@ -38,8 +38,12 @@ impl std::fmt::Display for Key {
 /// The objects of a folder.
 #[derive(Clone, Debug, Default)]
 pub struct Objects {
-    /// Servers, each with the document it comes from.
+    /// Servers, each with the document it comes from: its own, or that of the resource it is rendered from.
     pub servers: BTreeMap<Key, (McpServer, usize)>,
+    /// Integrations, each with the document it comes from.
+    pub integrations: BTreeMap<Key, (KrogerIntegration, usize)>,
+    /// Shops, each with the document it comes from.
+    pub shops: BTreeMap<Key, (ShopConnector, usize)>,
     /// Plain workloads that the servers need, such as a stand-in.
     pub deployments: BTreeMap<Key, Deployment>,
     /// Addresses of workloads.
@@ -71,6 +75,8 @@ impl Objects {
                 let server = decode(document)?;
                 insert(&mut self.servers, key(&server), (server, index), document)
             }
+            ("portico.dev/v1alpha1", "KrogerIntegration") => self.add_integration(document, index),
+            ("portico.dev/v1alpha1", "ShopConnector") => self.add_shop(document, index),
             ("apps/v1", "Deployment") => keep(&mut self.deployments, document),
             ("v1", "Service") => keep(&mut self.services, document),
             ("v1", "Secret") => keep(&mut self.secrets, document),
@@ -82,9 +88,15 @@ impl Objects {
     /// What a server's references lead to within the folder.
     #[must_use]
     pub fn references(&self, key: &Key, server: &McpServer) -> References {
-        let (mut found, references) = (BTreeMap::new(), references(&server.spec));
+        self.resolve(&key.namespace, references(&server.spec))
+    }
+
+    /// What references lead to within the folder.
+    #[must_use]
+    pub fn resolve(&self, namespace: &str, references: Vec<Reference>) -> References {
+        let mut found = BTreeMap::new();
         for (kind, name) in objects(&references) {
-            let at = Key { namespace: key.namespace.clone(), name: name.clone() };
+            let at = Key { namespace: namespace.to_owned(), name: name.clone() };
             if let Some(content) = self.content(kind, &at) {
                 found.insert((kind, name), content);
             }
@@ -113,7 +125,12 @@ fn keep<K: Resource<DynamicType = ()> + DeserializeOwned>(
     insert(all, key(&object), object, document)
 }
 
-fn insert<T>(all: &mut BTreeMap<Key, T>, key: Key, object: T, document: &Document) -> Result<(), Problem> {
+pub(super) fn insert<T>(
+    all: &mut BTreeMap<Key, T>,
+    key: Key,
+    object: T,
+    document: &Document,
+) -> Result<(), Problem> {
     if all.contains_key(&key) {
         let message = format!("{} '{key}' is defined twice; rename or remove one", document.kind().1);
         return Err(document.problem("metadata.name", message));
@@ -122,11 +139,13 @@ fn insert<T>(all: &mut BTreeMap<Key, T>, key: Key, object: T, document: &Documen
     Ok(())
 }
 
-fn key<K: Resource>(object: &K) -> Key {
+pub(super) fn key<K: Resource>(object: &K) -> Key {
     Key { namespace: object.namespace().unwrap_or_else(|| DEFAULT_NAMESPACE.into()), name: object.name_any() }
 }
 
-fn decode<K: Resource<DynamicType = ()> + DeserializeOwned>(document: &Document) -> Result<K, Problem> {
+pub(super) fn decode<K: Resource<DynamicType = ()> + DeserializeOwned>(
+    document: &Document,
+) -> Result<K, Problem> {
     let mut object: K = serde_json::from_value(without_nulls(&document.value))
         .map_err(|error| document.problem("", format!("cannot be read as {}: {error}", document.kind().1)))?;
     object.meta_mut().namespace.get_or_insert_with(|| DEFAULT_NAMESPACE.into());

@@ -117,7 +117,7 @@ fn daily(limits: &DailyRequests) -> Vec<EnvVar> {
 
 fn stored(storage: &Storage) -> Vec<EnvVar> {
     let Some(database) = &storage.postgresql else {
-        return vec![plain("DATABASE_URL", format!("sqlite://{DATA_DIRECTORY}/kroger.db"))];
+        return vec![plain("DATABASE_URL", format!("sqlite:{DATA_DIRECTORY}/kroger.db"))];
     };
     let mut all = vec![secret("DATABASE_URL", &database.secret_ref, &database.key)];
     let replica = database.read_replica_key.iter();
