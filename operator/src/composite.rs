@@ -124,8 +124,8 @@ pub fn builtin(name: BuiltinName) -> McpServerSpec {
 
 /// A variable with a value that is no secret.
 #[must_use]
-pub fn plain(name: &str, value: impl ToString) -> EnvVar {
-    EnvVar { name: name.to_owned(), value: Some(value.to_string()), value_from: None }
+pub fn plain(name: &str, value: impl Into<String>) -> EnvVar {
+    EnvVar { name: name.to_owned(), value: Some(value.into()), value_from: None }
 }
 
 /// A variable whose value the pods read from a Secret.

@@ -82,11 +82,7 @@ pub fn decide(
 
 /// Whether the Secret is this integration's. Labels or the owner may have been taken from it, not both.
 fn is_ours(integration: &ValidatedIntegration, live: &Secret) -> bool {
-    match controller(live) {
-        Some(uid) => uid == integration.owner.uid,
-        None => {
-            let wanted = integration.owner.meta(String::new()).labels.unwrap_or_default();
-            wanted.iter().all(|(key, value)| live.labels().get(key) == Some(value))
-        }
-    }
+    let wanted = integration.owner.meta(String::new()).labels.unwrap_or_default();
+    let labelled = || wanted.iter().all(|(key, value)| live.labels().get(key) == Some(value));
+    controller(live).map_or_else(labelled, |uid| uid == integration.owner.uid)
 }

@@ -92,7 +92,7 @@ fn environment(integration: &ValidatedIntegration) -> Vec<EnvVar> {
         plain("KROGER_BASE_URL", base_url(integration)),
         plain("KROGER_KEYRING_FILE", format!("{KEYS_DIRECTORY}/{KEYRING_KEY}")),
         plain("LOG_LEVEL", spec.log_level.as_str()),
-        plain("MAX_REQUESTS_PER_MINUTE", limits.requests_per_minute),
+        plain("MAX_REQUESTS_PER_MINUTE", limits.requests_per_minute.to_string()),
     ];
     all.extend(limits.daily_requests.iter().flat_map(daily));
     all.extend(spec.default_store.iter().map(|store| plain("KROGER_LOCATION_ID", &store.location_id)));
@@ -112,7 +112,7 @@ fn daily(limits: &DailyRequests) -> Vec<EnvVar> {
         ("CART", limits.cart),
         ("IDENTITY", limits.identity),
     ];
-    groups.iter().map(|(group, most)| plain(&format!("KROGER_DAILY_{group}"), most)).collect()
+    groups.iter().map(|(group, most)| plain(&format!("KROGER_DAILY_{group}"), most.to_string())).collect()
 }
 
 fn stored(storage: &Storage) -> Vec<EnvVar> {
@@ -127,7 +127,7 @@ fn stored(storage: &Storage) -> Vec<EnvVar> {
 
 fn cached(integration: &ValidatedIntegration) -> Option<EnvVar> {
     let cache = integration.spec.cache.as_ref()?;
-    let memory = || Some(plain("KROGER_CACHE_MEBIBYTES", cache.memory.as_ref()?.size_mebibytes));
+    let memory = || Some(plain("KROGER_CACHE_MEBIBYTES", cache.memory.as_ref()?.size_mebibytes.to_string()));
     let redis = cache.redis.as_ref();
     redis.map(|redis| secret("REDIS_URL", &redis.secret_ref, &redis.key)).or_else(memory)
 }
