@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::composite::portico_kind;
 use crate::world::{HEALED, SOON, World};
 
-fn kroger() -> ApiResource {
+pub fn kroger() -> ApiResource {
     portico_kind("KrogerIntegration", "krogerintegrations")
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::composite::portico_kind;
 use crate::world::{HEALED, SOON, World};
 
-fn shop() -> ApiResource {
+pub fn shop() -> ApiResource {
     portico_kind("ShopConnector", "shopconnectors")
 }
 
