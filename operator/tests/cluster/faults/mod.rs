@@ -55,8 +55,8 @@ async fn an_mcp_server_ends_the_same_whichever_write_fails_and_however() {
 /// Storage in a database: a claim is no matter of the operator's once it is written.
 fn integration(level: &str) -> Value {
     json!({
-        "credentials": {"secretRef": "NAME-keys", "clientIdKey": "api", "clientSecretKey": "api"},
-        "storage": {"postgresql": {"secretRef": "NAME-keys", "key": "api"}},
+        "credentials": {"secretRef": "keys", "clientIdKey": "api", "clientSecretKey": "api"},
+        "storage": {"postgresql": {"secretRef": "keys", "key": "api"}},
         "logLevel": level,
         "server": {"replicas": 1},
     })
@@ -85,7 +85,7 @@ async fn a_kroger_integration_ends_the_same_whichever_write_fails_and_however() 
 
 fn shop(servers: &[&str]) -> Value {
     let servers: Vec<Value> = servers.iter().map(|name| json!({"name": name, "replicas": 1})).collect();
-    let account = json!({"secretRef": "NAME-keys", "apiKeyKey": "api", "apiSecretKey": "api"});
+    let account = json!({"secretRef": "keys", "apiKeyKey": "api", "apiSecretKey": "api"});
     json!({"platform": {"museo": {"url": "http://museo", "serviceAccount": account}}, "servers": servers})
 }
 
