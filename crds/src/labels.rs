@@ -46,3 +46,5 @@ pub const OPERATOR_POD: &str = "portico.dev/operator";
 pub const ROTATE_KEYS: &str = "portico.dev/rotate-keys";
 /// Annotation on the definitions: the version of Portico that they belong to.
 pub const BUNDLE_VERSION: &str = "portico.dev/bundle-version";
+/// Annotation on a Secret with keys: the value of [`ROTATE_KEYS`] that its newest key was made for.
+pub const ROTATED_FOR: &str = "portico.dev/rotated-for";

@@ -46,7 +46,7 @@ pub fn check_path(path: &Path) -> io::Result<Report> {
             Err(twice) => problems.extend(twice),
         }
     }
-    for (index, refusal) in refusals(&report.objects) {
+    for (index, refusal) in refusals(&report.objects, &report.documents) {
         let document = &report.documents[index];
         match refusal {
             // A fine manifest, for another version.
@@ -64,13 +64,14 @@ pub fn check_path(path: &Path) -> io::Result<Report> {
     Ok(report)
 }
 
-/// What the operator would refuse, each with its document.
-fn refusals(objects: &Objects) -> Vec<(usize, Refusal)> {
-    let of_servers = objects.servers.iter().filter_map(|(key, (server, index))| {
+/// What the operator would refuse, each with its document. Of a rendered server its own resource tells.
+fn refusals(objects: &Objects, documents: &[Document]) -> Vec<(usize, Refusal)> {
+    let own = objects.servers.iter().filter(|(_, (_, index))| documents[*index].kind().1 == "McpServer");
+    let of_servers = own.filter_map(|(key, (server, index))| {
         let references = objects.references(key, server);
         Some((*index, validate(server, &references, &Settings::default()).err()?))
     });
-    of_servers.chain(objects.model_refusals()).collect()
+    of_servers.chain(objects.refusals()).chain(objects.model_refusals()).collect()
 }
 
 /// The operator writes the field's path before a colon.
@@ -85,11 +86,12 @@ pub(crate) fn problems(document: &Document) -> Vec<Problem> {
     if !found.is_empty() {
         return found;
     }
-    let objects = match Objects::from_documents(std::slice::from_ref(document)) {
+    let documents = std::slice::from_ref(document);
+    let objects = match Objects::from_documents(documents) {
         Ok(objects) => objects,
         Err(problems) => return problems,
     };
-    let invalid = refusals(&objects).into_iter().filter_map(|(_, refusal)| match refusal {
+    let invalid = refusals(&objects, documents).into_iter().filter_map(|(_, refusal)| match refusal {
         Refusal::Invalid(faults) => Some(faults),
         _ => None,
     });

@@ -4,8 +4,10 @@
 
 use std::path::{Path, PathBuf};
 
+use k8s_openapi::jiff::Timestamp;
 use portico_local::manifest::{Objects, parse};
 use portico_local::plan::{Command, Fate, Id, Machine, Plan, plan, workloads};
+use portico_operator::kroger_integration::keyring::Keyring;
 
 const FILES: &str = "\
 apiVersion: portico.dev/v1alpha1
@@ -28,8 +30,11 @@ spec:
 fn planned(manifests: &str) -> Plan {
     let (documents, problems) = parse(Path::new("a.yaml"), manifests);
     assert!(problems.is_empty(), "{problems:?}");
-    let objects = Objects::from_documents(&documents).unwrap();
-    let ports = workloads(&objects).into_iter().zip(4001..).collect();
+    planned_objects(&Objects::from_documents(&documents).unwrap())
+}
+
+fn planned_objects(objects: &Objects) -> Plan {
+    let ports = workloads(objects).into_iter().zip(4001..).collect();
     let machine = Machine {
         portico: Path::new("/bin/portico"),
         run_directory: Path::new("/run/p"),
@@ -37,7 +42,7 @@ fn planned(manifests: &str) -> Plan {
         ports: &ports,
         find_program: &|_| None::<PathBuf>,
     };
-    plan(&objects, &machine)
+    plan(objects, &machine)
 }
 
 fn command(fates: &Plan) -> &Command {
@@ -69,4 +74,57 @@ fn an_image_of_somebody_else_is_skipped_with_the_reason() {
     let fates = planned(&image);
     let fate = fates.values().next().unwrap();
     assert!(matches!(fate, Fate::Skipped(reason) if reason.contains("example.com/other:1")), "{fate:?}");
+}
+
+const INTEGRATION: &str = "\
+apiVersion: portico.dev/v1alpha1
+kind: KrogerIntegration
+metadata:
+  name: shop
+spec:
+  credentials:
+    secretRef: kroger
+---
+apiVersion: v1
+kind: Secret
+metadata:
+  name: kroger
+stringData:
+  client-id: a
+  client-secret: b
+";
+
+#[test]
+fn an_integration_runs_as_its_server_with_keys_and_a_folder_for_its_volume() {
+    let (documents, _) = parse(Path::new("a.yaml"), INTEGRATION);
+    let mut objects = Objects::from_documents(&documents).unwrap();
+    let key = objects.integrations.keys().next().unwrap().clone();
+    objects.add_keys(&key, &Keyring::first(Timestamp::UNIX_EPOCH, &[1; 32]));
+    let fates = planned_objects(&objects);
+    let command = command(&fates);
+    assert_eq!(command.args[..2], ["serve", "kroger"]);
+    let keyring = Path::new(&command.env["KROGER_KEYRING_FILE"]);
+    assert!(keyring.starts_with("/run/p"), "{}", keyring.display());
+    assert!(command.files.iter().any(|(path, content)| path == keyring && Keyring::read(content).is_ok()));
+    assert_eq!(command.env["DATABASE_URL"], "sqlite:/state/p/claims/default/shop-kroger-data/kroger.db");
+    assert_eq!(command.env["KROGER_CLIENT_SECRET"], "b");
+}
+
+#[test]
+fn an_integration_whose_secret_is_not_in_the_folder_is_blocked() {
+    let fates = planned(INTEGRATION.split("---").next().unwrap());
+    let fate = fates.values().next().unwrap();
+    assert!(matches!(fate, Fate::Blocked(reason) if reason.contains("Secret 'kroger'")), "{fate:?}");
+}
+
+#[test]
+fn a_shop_is_skipped_since_this_version_does_not_contain_its_servers() {
+    let fates = planned(
+        "{apiVersion: portico.dev/v1alpha1, kind: ShopConnector, metadata: {name: a}, spec: {servers: [{name: Admin}],
+          platform: {museo: {url: 'http://museo', serviceAccount: {secretRef: museo}}}}}",
+    );
+    let (id, fate) = fates.iter().next().unwrap();
+    assert_eq!(id.to_string(), "a-admin");
+    let expected = "this version of Portico does not contain the server 'admin'";
+    assert!(matches!(fate, Fate::Skipped(reason) if reason.contains(expected)), "{fate:?}");
 }

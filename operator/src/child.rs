@@ -9,7 +9,7 @@ use std::{
 
 use kube::{
     Api, Client, Resource, ResourceExt,
-    api::{DeleteParams, Patch, PatchParams, Preconditions},
+    api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
     core::NamespaceResourceScope,
     runtime::reflector::{ObjectRef, Store},
 };
@@ -123,8 +123,14 @@ impl<K: Child> Children<K> {
             return Ok(Arc::clone(live));
         }
         let why = self.why(&key, &digest, current.as_deref());
-        self.check_owner(desired, current, (owner, lasting)).await?;
-        let live = Arc::new(self.write(desired, &digest).await?);
+        self.check_owner(desired, current.clone(), (owner, lasting)).await?;
+        let live = match self.write(desired, &digest).await {
+            Err(error) if error.class() == Class::Invalid && current.is_some() => {
+                self.repair(desired, &digest, error).await?
+            }
+            written => written?,
+        };
+        let live = Arc::new(live);
         self.metrics.wrote("apply", &K::kind(&()), why);
         self.remember(key, digest, Arc::clone(&live));
         Ok(live)
@@ -144,9 +150,39 @@ impl<K: Child> Children<K> {
             && is_within(&json(desired), &json(live))
     }
 
+    /// Creates a child whose content is not to be made twice; `None` where one of that name exists already.
+    pub async fn create(&self, desired: &K) -> Result<Option<K>, Error> {
+        let (namespace, name) = (desired.namespace().unwrap_or_default(), desired.name_any());
+        let (api, params) = (self.api(&namespace), PostParams::default());
+        self.unless_raced(("create", Why::Create), &name, api.create(&params, desired)).await
+    }
+
+    /// Replaces a child as it was read; `None` where somebody else has written it since, or deleted it.
+    pub async fn replace(&self, changed: &K, why: Why) -> Result<Option<K>, Error> {
+        let (namespace, name) = (changed.namespace().unwrap_or_default(), changed.name_any());
+        let (api, params) = (self.api(&namespace), PostParams::default());
+        self.unless_raced(("update", why), &name, api.replace(&name, &params, changed)).await
+    }
+
     /// The child as the API server has it now.
     pub async fn read(&self, namespace: &str, name: &str) -> Result<Option<K>, Error> {
         self.call("get", name, self.api(namespace).get_opt(name)).await
+    }
+
+    async fn unless_raced(
+        &self,
+        (verb, why): (&'static str, Why),
+        name: &str,
+        call: impl Future<Output = Result<K, kube::Error>>,
+    ) -> Result<Option<K>, Error> {
+        match self.call(verb, name, call).await {
+            Ok(live) => {
+                self.metrics.wrote(verb, &K::kind(&()), why);
+                Ok(Some(live))
+            }
+            Err(error) if error.is_gone() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Deletes the child of that name if `owner` controls it. The uid goes along, so that an old cache can never
@@ -164,7 +200,11 @@ impl<K: Child> Children<K> {
                 self.metrics.wrote("delete", &K::kind(&()), Why::Prune);
                 Ok(())
             }
-            Err(error) if error.is_gone() => Ok(()),
+            // Refused under the precondition, or for another cause: what is there now tells which.
+            Err(error) if error.is_gone() => match self.read(namespace, name).await? {
+                Some(now) if now.uid() == live.uid() && now.meta().deletion_timestamp.is_none() => Err(error),
+                _ => Ok(()),
+            },
             Err(error) => Err(error),
         }
     }
@@ -297,7 +337,8 @@ fn is_of_operator<K: Resource>(live: &K, desired: &K) -> bool {
     labelled || written
 }
 
-fn controller<K: Resource>(object: &K) -> Option<&str> {
+/// Uid of the resource that an object belongs to.
+pub fn controller<K: Resource>(object: &K) -> Option<&str> {
     object
         .owner_references()
         .iter()

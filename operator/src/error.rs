@@ -87,7 +87,7 @@ impl Error {
     /// Whether trying again soon will not help: somebody has to change something, so a condition says it.
     #[must_use]
     pub fn is_lasting(&self) -> bool {
-        matches!(self.class(), Class::Conflict | Class::Denied | Class::Invalid)
+        matches!(self, Self::Conflict { .. }) || matches!(self.class(), Class::Denied | Class::Invalid)
     }
 
     /// Whether the object that was written to is not there (any more), or is another one by now.

@@ -4,13 +4,16 @@
 //! `apply` writes. What kinds share stands beside them.
 
 pub mod backoff;
+pub mod checks;
 pub mod child;
 pub mod client;
+pub mod composite;
 pub mod condition;
 pub mod error;
 pub mod health;
 pub mod inference_model;
 pub mod kind;
+pub mod kroger_integration;
 pub mod lease;
 pub mod mcp_server;
 pub mod metrics;
@@ -24,6 +27,7 @@ pub mod replicas;
 pub mod resolve;
 pub mod rights;
 mod run;
+pub mod shop_connector;
 mod watch;
 pub mod watches;
 pub mod workload;

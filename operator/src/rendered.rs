@@ -33,16 +33,16 @@ impl Resource for RenderedServer {
     type DynamicType = ();
     type Scope = NamespaceResourceScope;
 
-    fn kind(_: &()) -> Cow<'_, str> {
+    fn kind((): &()) -> Cow<'_, str> {
         McpServer::kind(&())
     }
-    fn group(_: &()) -> Cow<'_, str> {
+    fn group((): &()) -> Cow<'_, str> {
         McpServer::group(&())
     }
-    fn version(_: &()) -> Cow<'_, str> {
+    fn version((): &()) -> Cow<'_, str> {
         McpServer::version(&())
     }
-    fn plural(_: &()) -> Cow<'_, str> {
+    fn plural((): &()) -> Cow<'_, str> {
         McpServer::plural(&())
     }
     fn meta(&self) -> &ObjectMeta {
@@ -66,14 +66,26 @@ impl RenderedServer {
         }
     }
 
-    /// The condition Ready, where it speaks of the newest spec.
+    /// A condition, where the status speaks of the newest spec.
     #[must_use]
-    pub fn ready(&self) -> Option<Condition> {
+    pub fn condition(&self, kind: Type) -> Option<Condition> {
         let observed = self.status["observedGeneration"].as_i64();
         let conditions = self.status["conditions"].as_array()?.iter();
         let mut all = conditions.filter_map(|value| serde_json::from_value::<Condition>(value.clone()).ok());
-        all.find(|condition| condition.type_ == Type::Ready.as_str())
+        all.find(|condition| condition.type_ == kind.as_str())
             .filter(|_| observed.is_some() && observed == self.metadata.generation)
+    }
+
+    /// The condition Ready, where it speaks of the newest spec.
+    #[must_use]
+    pub fn ready(&self) -> Option<Condition> {
+        self.condition(Type::Ready)
+    }
+
+    /// Whether it serves as the newest spec wants it.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.ready().is_some_and(|condition| condition.status == "True")
     }
 
     /// URL of its MCP endpoint.

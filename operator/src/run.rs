@@ -7,13 +7,15 @@ use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    checks::Checks,
     client::{Fence, wrap},
     error::Error,
     health::{self, Readiness},
-    inference_model,
+    inference_model, kroger_integration,
     lease::{Claim, Election},
     mcp_server::{self, validate::Settings},
     metrics::Metrics,
+    shop_connector,
     watches::Scope,
 };
 
@@ -28,6 +30,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// The Lease under which it acts; `None` where it is certain to be the only one.
     pub claim: Option<Claim>,
+    /// How servers are asked for their checks.
+    pub checks: Checks,
 }
 
 /// Runs until `shutdown`, or until another operator has taken over.
@@ -136,6 +140,8 @@ fn kinds(
     vec![
         mcp_server::run(scope.clone(), settings(), metrics(), readiness(), stop()),
         inference_model::run(scope.clone(), settings(), metrics(), readiness(), stop()),
+        kroger_integration::run(scope.clone(), options.checks.clone(), metrics(), readiness(), stop()),
+        shop_connector::run(scope.clone(), metrics(), readiness(), stop()),
     ]
 }
 

@@ -23,6 +23,7 @@ pub async fn run(arguments: Operator, stop: CancellationToken) -> Result<(), Fai
         settings: settings(&arguments),
         listen: arguments.listen,
         claim,
+        checks: portico_operator::checks::Checks::default(),
     };
     tracing::info!(
         namespaces = if options.namespaces.is_empty() { "all".to_owned() } else { options.namespaces.join(",") },

@@ -23,7 +23,8 @@ pub struct ServerOverrides {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub placement: Option<Placement>,
 
-    /// Destinations the pods may open connections to, instead of those that the operator derives from the spec.
+    /// Destinations the pods may open connections to, besides the one that the operator derives from the spec; one of
+    /// the same name replaces it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]

@@ -1,5 +1,6 @@
 //! Manifests as files on disk, with the place of every field.
 
+mod composite;
 mod document;
 mod folder;
 mod models;

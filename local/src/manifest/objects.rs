@@ -7,7 +7,7 @@ use k8s_openapi::api::{
     core::v1::{ConfigMap, Secret, Service},
 };
 use kube::{Resource, ResourceExt as _};
-use portico_crds::{InferenceModel, McpServer, check::without_nulls};
+use portico_crds::{InferenceModel, KrogerIntegration, McpServer, ShopConnector, check::without_nulls};
 use portico_operator::{
     mcp_server::reference::references,
     reference::{Content, Kind, Reference, References, objects},
@@ -38,10 +38,14 @@ impl std::fmt::Display for Key {
 /// The objects of a folder.
 #[derive(Clone, Debug, Default)]
 pub struct Objects {
-    /// Servers, each with the document it comes from.
+    /// Servers, each with the document it comes from: its own, or that of the resource it is rendered from.
     pub servers: BTreeMap<Key, (McpServer, usize)>,
     /// Models, each with the document it comes from.
     pub models: BTreeMap<Key, (InferenceModel, usize)>,
+    /// Integrations, each with the document it comes from.
+    pub integrations: BTreeMap<Key, (KrogerIntegration, usize)>,
+    /// Shops, each with the document it comes from.
+    pub shops: BTreeMap<Key, (ShopConnector, usize)>,
     /// Plain workloads that the servers need, such as a stand-in.
     pub deployments: BTreeMap<Key, Deployment>,
     /// Addresses of workloads.
@@ -74,6 +78,8 @@ impl Objects {
                 insert(&mut self.servers, key(&server), (server, index), document)
             }
             ("portico.dev/v1alpha1", "InferenceModel") => self.add_model(document, index),
+            ("portico.dev/v1alpha1", "KrogerIntegration") => self.add_integration(document, index),
+            ("portico.dev/v1alpha1", "ShopConnector") => self.add_shop(document, index),
             ("apps/v1", "Deployment") => keep(&mut self.deployments, document),
             ("v1", "Service") => keep(&mut self.services, document),
             ("v1", "Secret") => keep(&mut self.secrets, document),

@@ -2,6 +2,7 @@
 
 mod board;
 mod fleet;
+mod keys;
 mod listen;
 mod load;
 mod ports;

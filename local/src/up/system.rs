@@ -20,6 +20,7 @@ use super::{
     Options,
     board::{Rows, Scene, State, changes},
     fleet::{Fleet, News, Settings},
+    keys,
     load::{Folder, Loaded},
     ports::Ports,
     print::Printer,
@@ -119,7 +120,8 @@ impl System {
             self.printer.problems(&problems);
             self.problems = problems;
         }
-        if let Some(objects) = objects {
+        if let Some(mut objects) = objects {
+            keys::add(&mut objects, &self.options.state_directory);
             self.objects = objects;
             self.replan();
         }

@@ -9,6 +9,8 @@ use kube::ResourceExt;
 use portico_cluster::{Level, wait_for, wanted};
 use serde_json::json;
 
+use crate::kroger::kroger;
+use crate::shop::shop;
 use crate::world::{SOON, World, image};
 
 /// Shorter than any period in the operator would not prove much: leases, resyncs and retries are counted in
@@ -16,6 +18,24 @@ use crate::world::{SOON, World, image};
 const REST: Duration = Duration::from_mins(1);
 /// With no write for so long everything has settled.
 const SETTLED: Duration = Duration::from_secs(2);
+
+/// Kinds of which a resource has children, or children's children.
+const OTHERS: &str = "replicasets,pods,mcpservers,secrets,persistentvolumeclaims";
+
+/// An integration and a shop, which are made of servers.
+async fn composites(world: &World) {
+    world
+        .put::<Secret>("kroger", json!({"stringData": {"client-id": "a", "client-secret": "b", "url": "c"}}))
+        .await;
+    let storage = json!({"postgresql": {"secretRef": "kroger"}});
+    let spec = json!({"credentials": {"secretRef": "kroger"}, "storage": storage, "server": {"replicas": 1}});
+    world.apply_kind(&kroger(), "groceries", &spec).await;
+    let account = json!({"secretRef": "kroger", "apiKeyKey": "client-id", "apiSecretKey": "client-secret"});
+    let platform = json!({"museo": {"url": "http://museo", "serviceAccount": account}});
+    world.apply_kind(&shop(), "shop", &json!({"platform": platform, "servers": [{"name": "Admin"}]})).await;
+    world.until_said(&kroger(), "groceries", &["Ready True"]).await;
+    world.until_said(&shop(), "shop", &["Stalled True ServersNotReady"]).await;
+}
 
 async fn settle(world: &World) {
     wait_for("two seconds without a write", SOON, async || {
@@ -31,9 +51,8 @@ async fn settle(world: &World) {
 async fn versions(world: &World) -> BTreeMap<String, String> {
     let path = "jsonpath={range .items[*]}{.kind}/{.metadata.name} {.metadata.uid}/{.metadata.resourceVersion}{\"\\n\"}{end}";
     let own = ["--selector", "app.kubernetes.io/managed-by=portico-operator", "--output", path];
-    let text = world
-        .kubectl(&[&["get", &format!("{},replicasets,pods", crate::world::KINDS)], &own[..]].concat())
-        .await;
+    let text =
+        world.kubectl(&[&["get", &format!("{},{OTHERS}", crate::world::KINDS)], &own[..]].concat()).await;
     text.lines()
         .filter_map(|line| line.split_once(' '))
         .map(|(name, version)| (name.into(), version.into()))
@@ -62,6 +81,7 @@ async fn at_rest_nothing_is_written_for_a_minute_and_a_new_operator_touches_no_c
         world.until_ready(name).await;
     }
     world.until_reason("broken", "ReferenceNotFound").await;
+    composites(&world).await;
     settle(&world).await;
     let mark = world.cluster.audit_mark().unwrap();
     tokio::time::sleep(REST).await;

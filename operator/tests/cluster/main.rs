@@ -7,16 +7,19 @@
 
 mod at_rest;
 mod children;
+mod composite;
 mod election;
 mod faults;
 mod gpu;
 mod healing;
+mod kroger;
 mod kubectl;
 mod models;
 mod policies;
 mod random;
 mod references;
 mod refusals;
+mod shop;
 mod upgrade;
 mod verdicts;
 mod world;

@@ -1,5 +1,8 @@
 //! `portico check` says of a manifest what the API server says.
 
+mod integrations;
+mod shops;
+
 use axum::http::Request;
 use portico_cluster::{Level, wanted};
 use portico_crds::check::check;
@@ -177,8 +180,9 @@ fn against_the_schema() -> Vec<Value> {
 /// What the API server says of creating it; nothing when it would be taken.
 async fn servers_verdict(world: &World, manifest: &Value) -> Option<String> {
     let namespace = world.namespace.name();
+    let plural = format!("{}s", manifest["kind"].as_str().unwrap().to_lowercase());
     let path = format!(
-        "/apis/portico.dev/v1alpha1/namespaces/{namespace}/mcpservers?dryRun=All&fieldValidation=Strict"
+        "/apis/portico.dev/v1alpha1/namespaces/{namespace}/{plural}?dryRun=All&fieldValidation=Strict"
     );
     let request = Request::post(path).header("content-type", "application/json");
     let request = request.body(serde_json::to_vec(manifest).unwrap()).unwrap();
@@ -200,20 +204,27 @@ async fn check_and_the_api_server_agree_on_good_and_bad_manifests() {
         return;
     }
     let world = World::empty().await;
-    for manifest in good() {
+    agree(&world, good(), against_rules(), against_the_schema()).await;
+    agree(&world, integrations::good(), integrations::against_rules(), integrations::against_the_schema())
+        .await;
+    agree(&world, shops::good(), shops::against_rules(), shops::against_the_schema()).await;
+}
+
+async fn agree(world: &World, good: Vec<Value>, rules: Vec<(Value, &str)>, schema: Vec<Value>) {
+    for manifest in good {
         assert_eq!(
-            (own_verdict(&manifest), servers_verdict(&world, &manifest).await),
+            (own_verdict(&manifest), servers_verdict(world, &manifest).await),
             (None, None),
             "{manifest}"
         );
     }
-    for (manifest, words) in against_rules() {
-        for verdict in [own_verdict(&manifest), servers_verdict(&world, &manifest).await] {
+    for (manifest, words) in rules {
+        for verdict in [own_verdict(&manifest), servers_verdict(world, &manifest).await] {
             assert!(verdict.as_ref().is_some_and(|said| said.contains(words)), "{verdict:?} of {manifest}");
         }
     }
-    for manifest in against_the_schema() {
-        let (own, servers) = (own_verdict(&manifest), servers_verdict(&world, &manifest).await);
+    for manifest in schema {
+        let (own, servers) = (own_verdict(&manifest), servers_verdict(world, &manifest).await);
         assert!(own.is_some() && servers.is_some(), "check: {own:?}, API server: {servers:?}, of {manifest}");
     }
 }

@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
+use crate::composite::Answers;
 use crate::faults::Plan;
 
 /// For what takes a moment, on a machine that also builds something.
@@ -36,6 +37,8 @@ pub struct World {
     operators: Vec<Operator>,
     pub namespace: Namespace,
     pub cluster: Arc<Cluster>,
+    /// What simulated servers say of themselves.
+    pub answers: Answers,
 }
 
 /// A running operator; dropped, it is killed.
@@ -100,7 +103,8 @@ impl World {
         let namespace = cluster.namespace("operator").await.unwrap();
         let label = "pod-security.kubernetes.io/enforce=restricted";
         kubectl(&cluster, &["label", "namespace", namespace.name(), label]).await;
-        Self { client: cluster.client().unwrap(), operators: Vec::new(), namespace, cluster }
+        let (client, answers) = (cluster.client().unwrap(), Answers::start().await);
+        Self { client, operators: Vec::new(), namespace, cluster, answers }
     }
 
     /// Starts an operator with an account of its own, which has the shipped rights in this namespace.
@@ -124,7 +128,7 @@ impl World {
     /// Gives an account the shipped rights in this namespace.
     async fn bind(&self, account: &str) {
         let subject = format!("--serviceaccount={}:{account}", self.namespace.name());
-        for role in ["portico-operator", "portico-operator-lease"] {
+        for role in ["portico-operator", "portico-operator-composites", "portico-operator-lease"] {
             let binding = format!("{account}-{role}");
             self.try_kubectl(&[
                 "create",
@@ -154,6 +158,7 @@ impl World {
             settings,
             listen: ([127, 0, 0, 1], 0).into(),
             claim,
+            checks: self.answers.checks(),
         };
         let stop = CancellationToken::new();
         let task = tokio::spawn(run(client, options, stop.clone()));

@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
+mod keyring;
+mod kroger;
 mod models;
 mod reference;
 mod render;
+mod shop;
 mod status;
 mod validate;
 
@@ -38,6 +41,7 @@ fn cluster() -> BTreeMap<(Kind, String), Content> {
         ((Kind::ConfigMap, "settings".to_owned()), content(&[("LEVEL", "info")])),
         ((Kind::Service, "there".to_owned()), content(&[("81", "")])),
         ((Kind::Volume, "models".to_owned()), Content::new()),
+        ((Kind::Volume, "shop-data".to_owned()), Content::new()),
         ((Kind::ClaimTemplate, "gpu".to_owned()), Content::new()),
     ])
 }

@@ -4,6 +4,7 @@
 //! checks, metrics and an orderly end. [`tool`] turns typed arguments and answers into MCP tools,
 //! [`upstream`] calls the API that a server stands in front of.
 
+pub mod checks;
 pub mod config;
 pub mod metrics;
 pub mod secret;
@@ -13,6 +14,7 @@ pub mod upstream;
 
 mod metered;
 
+pub use checks::{Check, Checks};
 pub use config::{ConfigError, Environment};
 pub use metrics::Metrics;
 /// The URL type that configuration and file addresses use.

@@ -31,7 +31,7 @@ use rmcp::{
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::{metered::Metered, metrics::Metrics};
+use crate::{checks::Checks, metered::Metered, metrics::Metrics};
 
 /// Time that running calls get to end after the server was told to stop.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -47,7 +47,7 @@ const MAX_SESSIONS: usize = 2_000;
 /// How clients reach a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
-    /// Streamable HTTP at `/mcp`, beside `/healthz`, `/readyz` and `/metrics`.
+    /// Streamable HTTP at `/mcp`, beside `/healthz`, `/readyz`, `/checks` and `/metrics`.
     Http(SocketAddr),
     /// JSON-RPC lines on standard input and output; ends when the input ends.
     Stdio,
@@ -77,13 +77,15 @@ pub enum Error {
 pub struct Serving {
     /// Where calls are counted.
     pub metrics: Arc<Metrics>,
+    /// What the server knows of the things it depends on.
+    pub checks: Arc<Checks>,
     /// Largest request body, in bytes; a longer one gets 413.
     pub max_body_bytes: usize,
 }
 
 impl Default for Serving {
     fn default() -> Self {
-        Self { metrics: Arc::default(), max_body_bytes: 4 * 1024 * 1024 }
+        Self { metrics: Arc::default(), checks: Arc::default(), max_body_bytes: 4 * 1024 * 1024 }
     }
 }
 
@@ -114,7 +116,11 @@ pub async fn serve_on<H: ServerHandler + Clone>(
     let address = listener.local_addr().map_err(Error::Http)?;
     tracing::info!(%address, "serving MCP over HTTP");
     let metrics = Arc::clone(&serving.metrics);
-    let state = Arc::new(Ops { metrics: Arc::clone(&metrics), ready: AtomicBool::new(true) });
+    let state = Arc::new(Ops {
+        metrics: Arc::clone(&metrics),
+        checks: Arc::clone(&serving.checks),
+        ready: AtomicBool::new(true),
+    });
     let closing = CancellationToken::new();
     let app = router(handler, &serving, address, (Arc::clone(&state), closing.clone()));
     // An answer is one small write: waiting for more to send with it only adds latency.
@@ -182,6 +188,7 @@ async fn serve_stdio<H: ServerHandler>(
 
 struct Ops {
     metrics: Arc<Metrics>,
+    checks: Arc<Checks>,
     ready: AtomicBool,
 }
 
@@ -206,6 +213,7 @@ fn router<H: ServerHandler + Clone>(
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
+        .route("/checks", get(checks))
         .route("/metrics", get(metrics))
         .with_state(state)
         .merge(mcp)
@@ -253,6 +261,10 @@ async fn ready(State(ops): State<Arc<Ops>>) -> (StatusCode, &'static str) {
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
     }
+}
+
+async fn checks(State(ops): State<Arc<Ops>>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], ops.checks.render())
 }
 
 async fn metrics(State(ops): State<Arc<Ops>>) -> impl IntoResponse {

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use moka::future::Cache;
 use portico_kit::{
-    ConfigError, Metrics,
+    Check, ConfigError, Metrics,
     upstream::{Answer, Call, Class, Client, DailyQuota, Error},
 };
 use serde_json::Value;
@@ -15,9 +15,6 @@ use crate::{
     token::Tokens,
 };
 
-/// Calls a day and application, as Kroger publishes them.
-const PRODUCTS_A_DAY: u64 = 10_000;
-const PLACES_A_DAY: u64 = 1_600;
 /// Answers kept at most, of each kind.
 const KEPT: u64 = 1_000;
 const PRODUCTS_KEPT_FOR: Duration = Duration::from_mins(5);
@@ -52,19 +49,23 @@ where
 }
 
 impl Api {
-    pub(crate) fn new(config: &Config, metrics: Arc<Metrics>) -> Result<Self, ConfigError> {
+    pub(crate) fn new(
+        config: &Config,
+        metrics: Arc<Metrics>,
+        credentials: Check,
+    ) -> Result<Self, ConfigError> {
         let client = Client::new("Kroger", config.base.clone(), config.policy.clone(), explain, metrics)?;
         let quota = |limit| Arc::new(DailyQuota::new(limit));
         Ok(Self {
             client,
-            tokens: Tokens::new(config.client_id.clone(), config.client_secret.clone()),
+            tokens: Tokens::new(config.client_id.clone(), config.client_secret.clone(), credentials),
             products: cache(PRODUCTS_KEPT_FOR),
             stores: cache(STORES_KEPT_FOR),
             departments: cache(DEPARTMENTS_KEPT_FOR),
             quotas: Quotas {
-                products: quota(PRODUCTS_A_DAY),
-                locations: quota(PLACES_A_DAY),
-                departments: quota(PLACES_A_DAY),
+                products: quota(config.daily.products),
+                locations: quota(config.daily.locations),
+                departments: quota(config.daily.departments),
             },
         })
     }
@@ -91,6 +92,12 @@ impl Api {
             self.send(call).await?.json().map(Arc::new)
         };
         self.departments.try_get_with((), fetch).await.map_err(unshared)
+    }
+
+    /// Keeps a token at hand, whether or not anybody calls a tool, so that it is always known whether the credentials
+    /// work. Never ends.
+    pub(crate) async fn keep_token(&self) {
+        self.tokens.keep(&self.client).await;
     }
 
     /// Sends with a token; a token that Kroger refuses is replaced once.

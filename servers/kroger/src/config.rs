@@ -14,12 +14,33 @@ pub struct Config {
     pub(crate) base: Url,
     pub(crate) location: Option<String>,
     pub(crate) policy: Policy,
+    pub(crate) daily: Daily,
+}
+
+/// Calls a day and application by group of paths, by default as Kroger publishes them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Daily {
+    pub(crate) products: u64,
+    pub(crate) locations: u64,
+    pub(crate) departments: u64,
+}
+
+impl Daily {
+    fn from_env(environment: &Environment<'_>) -> Result<Self, ConfigError> {
+        let most = |variable, default| environment.number(variable, 0..=100_000_000, default);
+        Ok(Self {
+            products: most("KROGER_DAILY_PRODUCTS", 10_000)?,
+            locations: most("KROGER_DAILY_LOCATIONS", 1_600)?,
+            departments: most("KROGER_DAILY_DEPARTMENTS", 1_600)?,
+        })
+    }
 }
 
 impl Config {
     /// Reads `KROGER_CLIENT_ID`, `KROGER_CLIENT_SECRET` (or `KROGER_CLIENT_SECRET_FILE`), `KROGER_BASE_URL`
-    /// (default `https://api.kroger.com`), `KROGER_LOCATION_ID` (8 characters, optional) and
-    /// `KROGER_MAX_REQUESTS_PER_MINUTE` (default 60).
+    /// (default `https://api.kroger.com`), `KROGER_LOCATION_ID` (8 characters, optional),
+    /// `MAX_REQUESTS_PER_MINUTE` (default 60), and `KROGER_DAILY_PRODUCTS`, `KROGER_DAILY_LOCATIONS` and
+    /// `KROGER_DAILY_DEPARTMENTS` (by default what Kroger allows).
     pub fn from_env(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let environment = Environment::new(lookup);
         let location = environment.text(LOCATION);
@@ -30,7 +51,7 @@ impl Config {
                 "set 8 letters or digits, such as 01400376; store_locator_advanced shows them",
             ));
         }
-        let per_minute = environment.number("KROGER_MAX_REQUESTS_PER_MINUTE", 1..=60_000, 60)?;
+        let per_minute = environment.number("MAX_REQUESTS_PER_MINUTE", 1..=60_000, 60)?;
         let per_minute = u32::try_from(per_minute).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
         let mend = "set the id that developer.kroger.com gave your application";
         Ok(Self {
@@ -39,6 +60,7 @@ impl Config {
             base: environment.url("KROGER_BASE_URL", "https://api.kroger.com")?,
             location,
             policy: Policy { per_minute, ..Policy::default() },
+            daily: Daily::from_env(&environment)?,
         })
     }
 

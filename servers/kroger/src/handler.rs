@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use portico_kit::{
-    ConfigError, Metrics,
+    Checks, ConfigError, Metrics,
     tool::{self, Answer, Effect, ToolError, define},
 };
 use rmcp::{
@@ -27,13 +27,19 @@ pub struct Kroger {
 }
 
 impl Kroger {
-    /// A handler that counts its calls to Kroger in `metrics`.
-    pub fn new(config: Config, metrics: Arc<Metrics>) -> Result<Self, ConfigError> {
+    /// A handler that counts its calls to Kroger in `metrics`, and tells in `checks` whether Kroger takes the
+    /// credentials.
+    pub fn new(config: Config, metrics: Arc<Metrics>, checks: &Arc<Checks>) -> Result<Self, ConfigError> {
         Ok(Self {
-            api: Arc::new(Api::new(&config, metrics)?),
+            api: Arc::new(Api::new(&config, metrics, checks.add("credentials"))?),
             store: config.location.map(Arc::from),
             tools: Arc::new(tools()),
         })
+    }
+
+    /// Keeps a token at hand. Never ends.
+    pub async fn keep_token(&self) {
+        self.api.keep_token().await;
     }
 
     async fn call(&self, request: CallToolRequestParams) -> Result<Answer, ToolError> {

@@ -15,7 +15,7 @@ mod token;
 
 use std::{pin::Pin, sync::Arc};
 
-use portico_kit::{Metrics, Serving, Transport, serve, serve_on};
+use portico_kit::{Serving, Transport, serve, serve_on};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -44,15 +44,27 @@ pub fn run(
     stop: CancellationToken,
 ) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send>> {
     Box::pin(async move {
-        let metrics = Arc::new(Metrics::default());
-        let handler = Kroger::new(config, Arc::clone(&metrics))?;
-        Ok(serve(handler, transport, Serving { metrics, ..Serving::default() }, stop).await?)
+        let (handler, serving) = prepare(config)?;
+        let keeping = handler.clone();
+        tokio::select! {
+            ended = serve(handler, transport, serving, stop) => Ok(ended?),
+            () = keeping.keep_token() => Ok(()),
+        }
     })
 }
 
 /// As [`run`] over HTTP, on a listener that is bound already.
 pub async fn run_on(listener: TcpListener, config: Config, stop: CancellationToken) -> Result<(), Error> {
-    let metrics = Arc::new(Metrics::default());
-    let handler = Kroger::new(config, Arc::clone(&metrics))?;
-    Ok(serve_on(listener, handler, Serving { metrics, ..Serving::default() }, stop).await?)
+    let (handler, serving) = prepare(config)?;
+    let keeping = handler.clone();
+    tokio::select! {
+        ended = serve_on(listener, handler, serving, stop) => Ok(ended?),
+        () = keeping.keep_token() => Ok(()),
+    }
+}
+
+fn prepare(config: Config) -> Result<(Kroger, Serving), Error> {
+    let serving = Serving::default();
+    let handler = Kroger::new(config, Arc::clone(&serving.metrics), &serving.checks)?;
+    Ok((handler, serving))
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use portico_kit::{
-    Secret,
-    upstream::{Body, Call, Client, Error, Method},
+    Check, Secret,
+    upstream::{Body, Call, Class, Client, Error, Method},
 };
 use serde::Deserialize;
 use tokio::{sync::Mutex, time::Instant};
@@ -13,6 +13,8 @@ use tokio::{sync::Mutex, time::Instant};
 const EARLY: Duration = Duration::from_mins(1);
 /// Callers that waited for a fetch that failed get its error for this long, rather than fetch in turn.
 const FAILURE_KEPT: Duration = Duration::from_secs(1);
+/// First and longest wait before a token is asked for again in the background, where the last attempt failed.
+const RETRY: (Duration, Duration) = (Duration::from_secs(10), Duration::from_mins(5));
 /// Longest life that is believed.
 const MAX_LIFE: u64 = 7 * 24 * 3600;
 
@@ -33,12 +35,36 @@ enum State {
 pub(crate) struct Tokens {
     id: String,
     secret: Secret,
+    credentials: Check,
     state: Mutex<State>,
 }
 
 impl Tokens {
-    pub(crate) fn new(id: String, secret: Secret) -> Self {
-        Self { id, secret, state: Mutex::new(State::Empty) }
+    pub(crate) fn new(id: String, secret: Secret, credentials: Check) -> Self {
+        Self { id, secret, credentials, state: Mutex::new(State::Empty) }
+    }
+
+    /// Asks for a token now and whenever one is due. Never ends.
+    pub(crate) async fn keep(&self, client: &Client) {
+        let (first, longest) = RETRY;
+        let mut wait = first;
+        loop {
+            if self.get(client).await.is_ok() {
+                wait = first;
+                self.until_due().await;
+            } else {
+                tokio::time::sleep(wait).await;
+                wait = longest.min(wait * 2);
+            }
+        }
+    }
+
+    async fn until_due(&self) {
+        let until = match &*self.state.lock().await {
+            State::Held { until, .. } => *until,
+            _ => return,
+        };
+        tokio::time::sleep_until(until).await;
     }
 
     /// A token with some life left.
@@ -53,7 +79,9 @@ impl Tokens {
             }
             _ => {}
         }
-        match self.fetch(client).await {
+        let fetched = self.fetch(client).await;
+        self.record(fetched.as_ref().err());
+        match fetched {
             Ok((token, until)) => {
                 *state = State::Held { token: token.clone(), until };
                 Ok(token)
@@ -73,6 +101,20 @@ impl Tokens {
         }
     }
 
+    fn record(&self, error: Option<&Error>) {
+        match error {
+            None => self.credentials.ok("Accepted", "Kroger has given a token for the credentials"),
+            Some(error) if is_refusal(error.class()) => {
+                let message = format!("Kroger refuses the credentials: {}", error.reason());
+                self.credentials.failing("Refused", &message);
+            }
+            Some(error) => {
+                let message = format!("Kroger gives no token: {}", error.reason());
+                self.credentials.failing("Unreachable", &message);
+            }
+        }
+    }
+
     async fn fetch(&self, client: &Client) -> Result<(Secret, Instant), Error> {
         let form =
             vec![("grant_type", "client_credentials".to_owned()), ("scope", "product.compact".to_owned())];
@@ -86,4 +128,9 @@ impl Tokens {
         let until = Instant::now() + life.saturating_sub(EARLY.min(life / 2));
         Ok((Secret::new(granted.access_token), until))
     }
+}
+
+/// Whether asking again with the same credentials is in vain.
+fn is_refusal(class: Class) -> bool {
+    matches!(class, Class::Unauthorised | Class::Forbidden | Class::Invalid)
 }

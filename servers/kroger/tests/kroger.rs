@@ -377,7 +377,7 @@ async fn metrics_count_calls_by_outcome_and_requests_by_class() {
 #[case::no_file(&[("KROGER_CLIENT_ID", "a"), ("KROGER_CLIENT_SECRET_FILE", "/no/such/file")], "KROGER_CLIENT_SECRET_FILE")]
 #[case::url(&[("KROGER_CLIENT_ID", "a"), ("KROGER_CLIENT_SECRET", "hidden"), ("KROGER_BASE_URL", "ftp://x")], "KROGER_BASE_URL")]
 #[case::store(&[("KROGER_CLIENT_ID", "a"), ("KROGER_CLIENT_SECRET", "hidden"), ("KROGER_LOCATION_ID", "1")], "KROGER_LOCATION_ID")]
-#[case::rate(&[("KROGER_CLIENT_ID", "a"), ("KROGER_CLIENT_SECRET", "hidden"), ("KROGER_MAX_REQUESTS_PER_MINUTE", "0")], "KROGER_MAX_REQUESTS_PER_MINUTE")]
+#[case::rate(&[("KROGER_CLIENT_ID", "a"), ("KROGER_CLIENT_SECRET", "hidden"), ("MAX_REQUESTS_PER_MINUTE", "0")], "MAX_REQUESTS_PER_MINUTE")]
 fn a_wrong_setting_names_its_variable_and_how_to_mend_it(
     #[case] set: &[(&str, &str)],
     #[case] variable: &str,
@@ -387,4 +387,65 @@ fn a_wrong_setting_names_its_variable_and_how_to_mend_it(
     let error = Config::from_env(&lookup).unwrap_err();
     assert_eq!(error.variable, variable);
     assert!(!error.mend.is_empty() && !error.to_string().contains("hidden"), "{error}");
+}
+
+/// The check `credentials`, once it is known.
+async fn credentials(world: &World) -> (Value, String) {
+    let url = format!("http://{}/checks", world.server);
+    for _ in 0..500 {
+        let text = world.http.get(&url).send().await.unwrap().text().await.unwrap();
+        let listed: Value = serde_json::from_str(&text).unwrap();
+        let check = &listed["checks"][0];
+        assert_eq!(check["name"], "credentials", "{text}");
+        if check["state"] != "unknown" {
+            return (json!([check["state"], check["reason"]]), text);
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("the server has not asked for a token");
+}
+
+#[tokio::test]
+async fn the_server_asks_for_a_token_by_itself_and_tells_what_came_of_it() {
+    let world = world(Era::Modern).await;
+    assert_eq!(credentials(&world).await.0, json!(["ok", "Accepted"]));
+}
+
+#[tokio::test]
+async fn refused_credentials_are_told_and_shown_to_nobody() {
+    let world = world_with(Era::Modern, "not-the-secret", quick()).await;
+    let (check, text) = credentials(&world).await;
+    assert_eq!(check, json!(["failing", "Refused"]));
+    assert!(text.contains("invalid credentials") && !text.contains("not-the-secret"), "{text}");
+}
+
+#[tokio::test]
+async fn an_upstream_that_does_not_answer_is_told_from_one_that_refuses() {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let stop = CancellationToken::new();
+    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = listener.local_addr().unwrap();
+    let config = Config::from_env(&|name| match name {
+        "KROGER_CLIENT_ID" | "KROGER_CLIENT_SECRET" => Some("a".to_owned()),
+        "KROGER_BASE_URL" => Some(format!("http://{nobody}")),
+        _ => None,
+    });
+    let config = config.unwrap().with_policy(Policy { call_timeout: Duration::from_millis(200), ..quick() });
+    let serving = tokio::spawn(run_on(listener, config, stop.clone()));
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let asked = async {
+        loop {
+            let text =
+                http.get(format!("http://{server}/checks")).send().await.unwrap().text().await.unwrap();
+            if !text.contains("unknown") {
+                return text;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let text = tokio::time::timeout(Duration::from_secs(10), asked).await.unwrap();
+    assert!(text.contains("\"failing\"") && text.contains("Unreachable"), "{text}");
+    stop.cancel();
+    serving.await.unwrap().unwrap();
 }

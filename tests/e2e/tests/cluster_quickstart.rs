@@ -64,6 +64,9 @@ impl World {
         let namespace = cluster.namespace("shop").await.unwrap();
         let world = Self { namespace, cluster, folder: tempfile::tempdir().unwrap() };
         world.give_rights("portico-operator", "operator/rbac.yaml").await;
+        let subject = format!("--serviceaccount={}:portico-operator", world.namespace.name());
+        let role = "--clusterrole=portico-operator-composites";
+        world.kubectl(&["create", "rolebinding", "portico-operator-composites", role, &subject]).await;
         world.give_rights("portico-gateway", "gateway/rbac.yaml").await;
         world
     }

@@ -6,7 +6,10 @@ use k8s_openapi::{
 };
 
 use kube::api::ObjectMeta;
-use portico_crds::labels;
+use portico_crds::{
+    McpServerSpec, labels,
+    mcp_server::{Access, Volume},
+};
 use sha2::{Digest as _, Sha256};
 
 use super::{ValidatedServer, child_name, label_selector, meta, pod, strings};
@@ -19,7 +22,7 @@ pub fn deployment(server: &ValidatedServer) -> Deployment {
         spec: Some(DeploymentSpec {
             replicas: server.spec.replicas,
             selector: label_selector(server),
-            strategy: Some(strategy()),
+            strategy: Some(strategy(&server.spec)),
             revision_history_limit: Some(3),
             template: pod::template(server),
             ..DeploymentSpec::default()
@@ -28,13 +31,16 @@ pub fn deployment(server: &ValidatedServer) -> Deployment {
     }
 }
 
-/// A new pod must serve before an old one goes, so that an edit interrupts nobody.
-fn strategy() -> DeploymentStrategy {
+/// A new pod must serve before an old one goes, so that an edit interrupts nobody. Where the pods write to a claim, the
+/// old one goes first: most volumes can be had on one node at a time, and a new pod on another would wait for ever.
+fn strategy(spec: &McpServerSpec) -> DeploymentStrategy {
+    let writes = |volume: &Volume| volume.claim_ref.is_some() && volume.access == Access::ReadWrite;
+    let (surge, unavailable) = if spec.volumes.iter().any(writes) { (0, 1) } else { (1, 0) };
     DeploymentStrategy {
         type_: Some("RollingUpdate".into()),
         rolling_update: Some(RollingUpdateDeployment {
-            max_surge: Some(IntOrString::Int(1)),
-            max_unavailable: Some(IntOrString::Int(0)),
+            max_surge: Some(IntOrString::Int(surge)),
+            max_unavailable: Some(IntOrString::Int(unavailable)),
         }),
     }
 }

@@ -32,7 +32,7 @@ pub fn service(server: &ValidatedServer) -> Service {
     }
 }
 
-/// In: the gateway alone. Out: the cluster's DNS and what the spec allows.
+/// In: the gateway, and the operator, which reads the servers' health. Out: the cluster's DNS and what the spec allows.
 pub fn policy(server: &ValidatedServer) -> NetworkPolicy {
     let mut egress = vec![dns()];
     egress.extend(server.spec.egress.iter().map(destination));
@@ -42,7 +42,7 @@ pub fn policy(server: &ValidatedServer) -> NetworkPolicy {
             pod_selector: Some(label_selector(server)),
             policy_types: Some(vec!["Ingress".into(), "Egress".into()]),
             ingress: Some(vec![NetworkPolicyIngressRule {
-                from: Some(vec![gateway()]),
+                from: Some(vec![labelled(labels::GATEWAY), labelled(labels::OPERATOR_POD)]),
                 ports: Some(vec![port("TCP", IntOrString::String(PORT_NAME.into()))]),
             }]),
             egress: Some(egress),
@@ -50,11 +50,12 @@ pub fn policy(server: &ValidatedServer) -> NetworkPolicy {
     }
 }
 
-fn gateway() -> NetworkPolicyPeer {
+/// Pods of any namespace whose label `label` is 'true'.
+fn labelled(label: &str) -> NetworkPolicyPeer {
     NetworkPolicyPeer {
         namespace_selector: Some(LabelSelector::default()),
         pod_selector: Some(LabelSelector {
-            match_labels: Some(strings(&[(labels::GATEWAY, "true")])),
+            match_labels: Some(strings(&[(label, "true")])),
             ..LabelSelector::default()
         }),
         ..NetworkPolicyPeer::default()

@@ -12,7 +12,7 @@ pub use snapshot::{CHILDREN, Leaves, difference, resource, snapshot};
 
 use kube::api::ApiResource;
 use portico_cluster::{Level, wanted};
-use portico_crds::McpServer;
+use portico_crds::{KrogerIntegration, McpServer, ShopConnector};
 use serde_json::{Value, json};
 
 use scenario::Act;
@@ -51,4 +51,60 @@ async fn an_mcp_server_ends_the_same_whichever_write_fails_and_however() {
         return;
     }
     assert_same_end(sweep::sweep(mcp_server()).await);
+}
+
+/// Storage in a database: a claim is no matter of the operator's once it is written.
+fn integration(level: &str) -> Value {
+    json!({
+        "credentials": {"secretRef": "keys", "clientIdKey": "api", "clientSecretKey": "api"},
+        "storage": {"postgresql": {"secretRef": "keys", "key": "api"}},
+        "logLevel": level,
+        "server": {"replicas": 1},
+    })
+}
+
+fn kroger_integration() -> Scenario {
+    let steps = vec![
+        Act::Secret("one"),
+        Act::Apply(integration("Info")),
+        Act::Apply(integration("Debug")),
+        Act::Annotate("portico.dev/rotate-keys", "one"),
+        Act::Secret("two"),
+        Act::Delete,
+    ];
+    Scenario { kind: ApiResource::erase::<KrogerIntegration>(&()), steps }
+}
+
+/// Above all: no fault makes a second key, or loses one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kroger_integration_ends_the_same_whichever_write_fails_and_however() {
+    if !wanted(Level::Kwok) {
+        return;
+    }
+    assert_same_end(sweep::sweep(kroger_integration()).await);
+}
+
+fn shop(servers: &[&str]) -> Value {
+    let servers: Vec<Value> = servers.iter().map(|name| json!({"name": name, "replicas": 1})).collect();
+    let account = json!({"secretRef": "keys", "apiKeyKey": "api", "apiSecretKey": "api"});
+    json!({"platform": {"museo": {"url": "http://museo", "serviceAccount": account}}, "servers": servers})
+}
+
+fn shop_connector() -> Scenario {
+    let steps = vec![
+        Act::Secret("one"),
+        Act::Apply(shop(&["Storefront"])),
+        Act::Apply(shop(&["Storefront", "Admin"])),
+        Act::Apply(shop(&["Admin"])),
+        Act::Delete,
+    ];
+    Scenario { kind: ApiResource::erase::<ShopConnector>(&()), steps }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shop_connector_ends_the_same_whichever_write_fails_and_however() {
+    if !wanted(Level::Kwok) {
+        return;
+    }
+    assert_same_end(sweep::sweep(shop_connector()).await);
 }

@@ -74,7 +74,8 @@ impl Run<'_> {
         api.patch(name, &PatchParams::apply("person").force(), &Patch::Apply(body)).await.unwrap();
     }
 
-    /// Waits until the operator has written nothing for `quiet_for`, and the resource is ready or gone.
+    /// Waits until the operator has written nothing for `quiet_for`, and the resource is ready, waits for a person, or is
+    /// gone.
     pub async fn settle(&self, plan: &Plan, quiet_for: Duration) -> Result<(), String> {
         let what = format!("{} '{}' settled", self.scenario.kind.kind, self.name);
         let settled = wait_for(&what, SOON * 2, async || {
@@ -85,7 +86,8 @@ impl Run<'_> {
             let status = &object.data["status"];
             let observed = status["observedGeneration"].as_i64() == object.metadata.generation;
             let mut conditions = status["conditions"].as_array().into_iter().flatten();
-            let ready = conditions.any(|c| c["type"] == "Ready" && c["status"] == "True");
+            let ready =
+                conditions.any(|c| (c["type"] == "Ready" || c["type"] == "Stalled") && c["status"] == "True");
             let mut pause = tokio::time::interval(Duration::from_millis(100));
             pause.tick().await;
             pause.tick().await;

@@ -3,9 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::{Api, Client};
 use portico_crds::labels;
+use portico_operator::kroger_integration::keyring::Keyring;
 use serde_json::Value;
 
 /// Paths of leaves to their values.
@@ -78,6 +80,14 @@ fn add(leaves: &mut Leaves, kind: &str, name: &str, object: &DynamicObject) {
     let text = serde_json::to_string(&object).unwrap().replace(name, "NAME").replace(&namespace, "NAMESPACE");
     let of = object.metadata.name.as_deref().unwrap_or_default().replace(name, "NAME");
     walk(leaves, &format!("{kind}/{of}"), &serde_json::from_str(&text).unwrap());
+    if let Some(keyring) = object.data["data"]["keyring.json"].as_str() {
+        leaves.insert(format!("{kind}/{of} keys"), keys(keyring).into());
+    }
+}
+
+/// How many keys a keyring has: the keys themselves are never the same.
+fn keys(keyring: &str) -> usize {
+    Keyring::read(&STANDARD.decode(keyring).unwrap()).unwrap().keys.len()
 }
 
 fn walk(leaves: &mut Leaves, path: &str, value: &Value) {

@@ -40,6 +40,19 @@ async fn the_quickstart_serves_every_tool_to_clients_of_both_eras() {
 }
 
 #[tokio::test]
+async fn an_integration_runs_from_its_example_with_the_stand_in() {
+    let mut up = Up::start(&workspace().join("examples/kroger")).await;
+    up.until_ready(&["groceries-kroger"]).await;
+    for era in eras() {
+        let client = connect(&up.url, era).await;
+        let found = call(&client, "search_products_advanced", json!({ "query": "milk" })).await;
+        let products = found["structuredContent"]["products"].as_array().cloned().unwrap_or_default();
+        assert!(!products.is_empty() && !products[0]["price"].is_null(), "{found}");
+    }
+    assert!(up.interrupt().await.success());
+}
+
+#[tokio::test]
 async fn people_see_the_endpoint_every_server_and_the_lines_to_paste() {
     let state = tempfile::tempdir().unwrap();
     let folder = tempfile::tempdir().unwrap();
