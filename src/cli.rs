@@ -141,6 +141,20 @@ pub struct Explain {
     pub markdown: bool,
 }
 
+/// Kinds of resources, as kubectl names them.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+#[value(rename_all = "lower")]
+pub enum Kind {
+    /// MCP servers.
+    McpServers,
+    /// Language models.
+    InferenceModels,
+    /// Integrations of Kroger.
+    KrogerIntegrations,
+    /// Shops.
+    ShopConnectors,
+}
+
 /// Arguments of `operator`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -152,6 +166,15 @@ pub struct Operator {
     /// Look at this namespace alone; may be repeated; absent: at all.
     #[arg(long, env = "PORTICO_NAMESPACE", value_delimiter = ',')]
     pub namespace: Vec<String>,
+    /// Act on these kinds alone; a kind that is left out needs no role.
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        env = "PORTICO_KINDS",
+        default_value = "mcpservers,inferencemodels,krogerintegrations,shopconnectors"
+    )]
+    pub kinds: Vec<Kind>,
     /// Address of /healthz, /readyz and /metrics.
     #[arg(long, default_value = "0.0.0.0:8081", env = "PORTICO_OPERATOR_LISTEN")]
     pub listen: SocketAddr,

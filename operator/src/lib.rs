@@ -32,4 +32,4 @@ mod watch;
 pub mod watches;
 pub mod workload;
 
-pub use run::{Options, run};
+pub use run::{KindName, Options, run};

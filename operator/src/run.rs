@@ -19,11 +19,32 @@ use crate::{
     watches::Scope,
 };
 
+/// A kind that the operator acts on. Without one, its role is not needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KindName {
+    /// `McpServer`.
+    McpServers,
+    /// `InferenceModel`.
+    InferenceModels,
+    /// `KrogerIntegration`.
+    KrogerIntegrations,
+    /// `ShopConnector`.
+    ShopConnectors,
+}
+
+impl KindName {
+    /// All of them.
+    pub const ALL: [Self; 4] =
+        [Self::McpServers, Self::InferenceModels, Self::KrogerIntegrations, Self::ShopConnectors];
+}
+
 /// How the operator runs.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The namespaces to look at; all of them if empty.
     pub namespaces: Vec<String>,
+    /// The kinds to act on.
+    pub kinds: Vec<KindName>,
     /// Images of the servers' pods.
     pub settings: Settings,
     /// Address of `/healthz`, `/readyz` and `/metrics`.
@@ -137,12 +158,17 @@ fn kinds(
 ) -> Vec<Pin<Box<dyn Future<Output = ()> + Send>>> {
     let (metrics, readiness, stop) = (|| metrics.clone(), || readiness.clone(), || stop.clone());
     let settings = || options.settings.clone();
-    vec![
-        mcp_server::run(scope.clone(), settings(), metrics(), readiness(), stop()),
-        inference_model::run(scope.clone(), settings(), metrics(), readiness(), stop()),
-        kroger_integration::run(scope.clone(), options.checks.clone(), metrics(), readiness(), stop()),
-        shop_connector::run(scope.clone(), metrics(), readiness(), stop()),
-    ]
+    let run = |kind: &KindName| match kind {
+        KindName::McpServers => mcp_server::run(scope.clone(), settings(), metrics(), readiness(), stop()),
+        KindName::InferenceModels => {
+            inference_model::run(scope.clone(), settings(), metrics(), readiness(), stop())
+        }
+        KindName::KrogerIntegrations => {
+            kroger_integration::run(scope.clone(), options.checks.clone(), metrics(), readiness(), stop())
+        }
+        KindName::ShopConnectors => shop_connector::run(scope.clone(), metrics(), readiness(), stop()),
+    };
+    options.kinds.iter().map(run).collect()
 }
 
 /// A controller that ends by itself must not leave a process that looks alive.

@@ -2,10 +2,10 @@
 
 use portico_operator::lease::Claim;
 use portico_operator::mcp_server::validate::{EngineImages, Settings};
-use portico_operator::{Options, run as operate};
+use portico_operator::{KindName, Options, run as operate};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::Operator;
+use crate::cli::{Kind, Operator};
 use crate::failure::Failure;
 
 /// Name of the Lease.
@@ -20,6 +20,7 @@ pub async fn run(arguments: Operator, stop: CancellationToken) -> Result<(), Fai
     });
     let options = Options {
         namespaces: arguments.namespace.clone(),
+        kinds: arguments.kinds.iter().map(|kind| kind_name(*kind)).collect(),
         settings: settings(&arguments),
         listen: arguments.listen,
         claim,
@@ -32,6 +33,15 @@ pub async fn run(arguments: Operator, stop: CancellationToken) -> Result<(), Fai
         "watching"
     );
     operate(client, options, stop).await.map_err(|error| Failure::part(&error))
+}
+
+fn kind_name(kind: Kind) -> KindName {
+    match kind {
+        Kind::McpServers => KindName::McpServers,
+        Kind::InferenceModels => KindName::InferenceModels,
+        Kind::KrogerIntegrations => KindName::KrogerIntegrations,
+        Kind::ShopConnectors => KindName::ShopConnectors,
+    }
 }
 
 fn settings(arguments: &Operator) -> Settings {

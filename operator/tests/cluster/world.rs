@@ -15,7 +15,7 @@ use portico_cluster::{AuditEvent, AuditMark, Cluster, Level, Namespace, wait_for
 use portico_crds::{McpServer, labels};
 use portico_operator::lease::Claim;
 use portico_operator::mcp_server::validate::Settings;
-use portico_operator::{Options, run};
+use portico_operator::{KindName, Options, run};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
@@ -128,7 +128,7 @@ impl World {
     /// Gives an account the shipped rights in this namespace.
     async fn bind(&self, account: &str) {
         let subject = format!("--serviceaccount={}:{account}", self.namespace.name());
-        for role in ["portico-operator", "portico-operator-composites", "portico-operator-lease"] {
+        for role in portico_operator::rights::ROLES.map(|role| role.name) {
             let binding = format!("{account}-{role}");
             self.try_kubectl(&[
                 "create",
@@ -155,6 +155,7 @@ impl World {
         });
         let options = Options {
             namespaces: vec![self.namespace.name().to_owned()],
+            kinds: KindName::ALL.to_vec(),
             settings,
             listen: ([127, 0, 0, 1], 0).into(),
             claim,

@@ -68,7 +68,10 @@ impl World {
         std::fs::write(&kubeconfig, config.to_string()).unwrap();
         let mut command = Command::new(portico_e2e::program());
         command.args(["operator", "--namespace", namespace, "--lease-namespace", namespace]);
-        command.args(["--listen", "127.0.0.1:0"]).env("KUBECONFIG", kubeconfig).env("HOSTNAME", account);
+        command
+            .args(["--listen", "127.0.0.1:0", "--kinds", "mcpservers"])
+            .env("KUBECONFIG", kubeconfig)
+            .env("HOSTNAME", account);
         Operator(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
     }
 
