@@ -37,7 +37,7 @@ fn cluster() -> BTreeMap<(Kind, String), Content> {
         ((Kind::Secret, "keys".to_owned()), content(&[("api", "one"), ("other", "x")])),
         ((Kind::ConfigMap, "settings".to_owned()), content(&[("LEVEL", "info")])),
         ((Kind::Service, "there".to_owned()), content(&[("81", "")])),
-        ((Kind::Volume, "models".to_owned()), Content::new()),
+        ((Kind::Volume, "shop-data".to_owned()), Content::new()),
         ((Kind::ClaimTemplate, "gpu".to_owned()), Content::new()),
     ])
 }
