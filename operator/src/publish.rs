@@ -36,8 +36,11 @@ pub struct Publisher<R: Custom> {
     client: Client,
     recorder: Recorder,
     metrics: Metrics,
-    written: Mutex<HashMap<(String, String), Written<R::Status>>>,
+    written: Mutex<Statuses<R::Status>>,
 }
+
+/// By namespace and name.
+type Statuses<S> = HashMap<(String, String), Written<S>>;
 
 /// Our last write of a status, for as long as the cache has not caught up.
 #[derive(Clone)]
@@ -141,7 +144,7 @@ impl<R: Custom> Publisher<R> {
         Ok(())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(String, String), Written<R::Status>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Statuses<R::Status>> {
         self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

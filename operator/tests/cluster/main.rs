@@ -15,5 +15,6 @@ mod models;
 mod random;
 mod references;
 mod refusals;
+mod rollouts;
 mod verdicts;
 mod world;

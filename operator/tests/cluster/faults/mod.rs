@@ -1,5 +1,6 @@
 //! What goes wrong between the operator and the API server, and that it ends the same.
 
+mod caches;
 mod client;
 mod scenario;
 mod snapshot;
@@ -11,7 +12,7 @@ pub use snapshot::{Leaves, difference, snapshot};
 
 use kube::api::ApiResource;
 use portico_cluster::{Level, wanted};
-use portico_crds::McpServer;
+use portico_crds::{InferenceModel, McpServer};
 use serde_json::{Value, json};
 
 use scenario::{Act, Scenario};
@@ -50,4 +51,35 @@ async fn an_mcp_server_ends_the_same_whichever_write_fails_and_however() {
         return;
     }
     assert_same_end(sweep::sweep(mcp_server()).await);
+}
+
+/// A model on a volume that is downloaded once; the second engine is another revision.
+fn inference_model() -> Scenario {
+    let model = |context: i32, replicas: i32| {
+        json!({
+            "source": {"url": {"url": "https://models.example.com/one.gguf", "sha256": "0".repeat(64)}},
+            "engine": {"llamaCpp": {"contextLength": context}},
+            "replicas": replicas,
+            "env": [{"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "api"}}}],
+            "cache": {"persistentVolumeClaim": {"size": "1Gi", "storageClassName": "simulated"}},
+            "podTemplate": {"metadata": {"annotations": {"kwok.portico.dev/ready-after": "0s"}}},
+        })
+    };
+    let steps = vec![
+        Act::Secret("one"),
+        Act::Apply(model(512, 1)),
+        Act::Apply(model(1024, 1)),
+        Act::Apply(model(1024, 2)),
+        Act::Secret("two"),
+        Act::Delete,
+    ];
+    Scenario { kind: ApiResource::erase::<InferenceModel>(&()), steps }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_inference_model_ends_the_same_whichever_write_fails_and_however() {
+    if !wanted(Level::Kwok) {
+        return;
+    }
+    assert_same_end(sweep::sweep(inference_model()).await);
 }

@@ -83,7 +83,7 @@ fn add(leaves: &mut Leaves, kind: &str, name: &str, object: &DynamicObject) {
 fn walk(leaves: &mut Leaves, path: &str, value: &Value) {
     match value {
         Value::Object(fields) => {
-            fields.iter().for_each(|(key, value)| walk(leaves, &format!("{path}.{key}"), value))
+            fields.iter().for_each(|(key, value)| walk(leaves, &format!("{path}.{key}"), value));
         }
         Value::Array(items) => {
             items.iter().enumerate().for_each(|(i, value)| walk(leaves, &format!("{path}[{i}]"), value));

@@ -13,7 +13,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::{Api, CustomResourceExt, Resource};
 use portico_cluster::{Level, wait_for, wanted};
-use portico_crds::McpServer;
+use portico_crds::{InferenceModel, McpServer};
 use serde_json::{Value, json};
 
 use crate::faults::{Leaves, Plan, difference, snapshot};
@@ -313,4 +313,15 @@ async fn whatever_was_edited_before_an_mcp_server_ends_as_a_fresh_create_of_its_
     let base = json!({"source": {"image": {"name": "example:1"}}, "replicas": 1,
         "env": [{"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "api"}}}]});
     all_lives(subject::<McpServer>(base)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_was_edited_before_an_inference_model_ends_as_a_fresh_create_of_its_last_spec() {
+    if !wanted(Level::Kwok) {
+        return;
+    }
+    let base = json!({"source": {"image": {"reference": "example/weights:1", "path": "a.gguf"}}, "replicas": 1,
+        "engine": {"llamaCpp": {}},
+        "env": [{"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "api"}}}]});
+    all_lives(subject::<InferenceModel>(base)).await;
 }
