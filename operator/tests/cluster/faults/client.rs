@@ -198,8 +198,8 @@ impl Plan {
             return Ok(None);
         }
         state.last = Some(Instant::now());
-        let what =
-            format!("{method} {}", path.replace(&state.name, "NAME").replace(&state.namespace, "NAMESPACE"));
+        let path = path.replace(&state.name, "NAME").replace(&state.namespace, "NAMESPACE");
+        let what = format!("{method} {}", without_digest(&path));
         let step = state.step;
         let nth = state.writes.iter().filter(|write| write.step == step && write.what == what).count();
         let write = Write { step, what, nth };
@@ -207,6 +207,13 @@ impl Plan {
         let hit = state.fault.take_if(|(wanted, _)| *wanted == write);
         Ok(hit.map(|(_, fault)| fault))
     }
+}
+
+/// The names of a model's children hold digests in which the model's name is: another in each run.
+fn without_digest(path: &str) -> String {
+    let (before, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let prefix = ["NAME-model-", "NAME-fetch-"].into_iter().find(|prefix| name.starts_with(prefix));
+    prefix.map_or_else(|| path.to_owned(), |prefix| format!("{before}/{prefix}DIGEST"))
 }
 
 #[derive(Clone)]

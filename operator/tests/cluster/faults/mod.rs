@@ -2,6 +2,7 @@
 
 mod caches;
 mod client;
+mod revision;
 mod scenario;
 mod snapshot;
 mod sweep;

@@ -8,6 +8,8 @@ use kube::{Api, Client};
 use portico_crds::labels;
 use serde_json::Value;
 
+use super::revision::by_words;
+
 /// Paths of leaves to their values.
 pub type Leaves = BTreeMap<String, Value>;
 
@@ -63,7 +65,7 @@ pub async fn snapshot(
             }
         }
     }
-    Ok(leaves)
+    Ok(by_words(leaves))
 }
 
 fn add(leaves: &mut Leaves, kind: &str, name: &str, object: &DynamicObject) {
@@ -72,6 +74,8 @@ fn add(leaves: &mut Leaves, kind: &str, name: &str, object: &DynamicObject) {
     let meta = &mut object.metadata;
     (meta.uid, meta.resource_version, meta.creation_timestamp, meta.managed_fields) =
         (None, None, None, None);
+    // Set by the controller of volumes, or not, as it happens to see a new volume bound or unbound.
+    meta.annotations.iter_mut().for_each(|notes| notes.retain(|key, _| !key.contains("storage-provisioner")));
     for owner in meta.owner_references.iter_mut().flatten() {
         owner.uid = String::new();
     }

@@ -183,11 +183,24 @@ fn comparable(state: &Leaves, spec: &Value) -> Leaves {
         state.iter().find(|(path, value)| path.contains("/NAME.status") && **value == json!("Available"));
     let available =
         available.map_or_else(|| "none".to_owned(), |(path, _)| path.trim_end_matches(".type").to_owned());
+    // Until a model's target serves, the revision before it does: that is history as well.
+    let switching = state.contains_key("InferenceModel/NAME.status.target.revision");
+    let of_switch = |path: &str| {
+        let of_serving = [
+            "-OTHER",
+            "status.active",
+            "Service/NAME-model.spec.selector",
+            "status.selector",
+            "FallbackActive",
+        ];
+        switching && of_serving.iter().any(|word| path.contains(word))
+    };
     let kept = |path: &str| {
         let pods_on_their_way = path.contains(".status.") && !path.contains("/NAME.status.conditions");
         let replicas = path.ends_with(".spec.replicas") && path.starts_with("Deployment/") && !owned;
         !pods_on_their_way
             && !replicas
+            && !of_switch(path)
             && !path.starts_with(&available)
             && !history.iter().any(|word| path.contains(word))
     };
