@@ -20,6 +20,8 @@ pub const MCP_SERVER: &str = "portico.dev/mcp-server";
 pub const INFERENCE_MODEL: &str = "portico.dev/inference-model";
 /// Label of a model's pods and Deployments: the revision that they serve. The Service of a model selects one.
 pub const REVISION: &str = "portico.dev/revision";
+/// Label of the pods that use one volume that a single node can have: they are kept together by it.
+pub const MODEL_VOLUME: &str = "portico.dev/model-volume";
 /// Annotation on a model's volume: digest of the source whose file lies there whole.
 pub const ARTIFACT: &str = "portico.dev/artifact";
 /// Annotation on a model's Deployment: where its model came from, for the status.

@@ -82,6 +82,35 @@ impl Service<Request<Body>> for Layered {
 mod tests {
     use super::*;
 
+    /// A server that answers everything, and counts what it is asked.
+    fn counted() -> (Client, Arc<Mutex<Vec<Method>>>) {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let to = Arc::clone(&asked);
+        let answer = tower::service_fn(move |request: Request<Body>| {
+            to.lock().unwrap().push(request.method().clone());
+            std::future::ready(Ok::<_, BoxError>(Response::new(Body::from(b"{}".to_vec()))))
+        });
+        (Client::new(answer, "default"), asked)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn once_the_lease_has_run_out_reads_are_sent_and_writes_are_not() {
+        let ((inner, asked), fence) = (counted(), Fence::default());
+        let client = wrap(inner, Metrics::default(), fence.clone());
+        let send = async |method: Method| {
+            let request = Request::builder().method(method).uri("/api").body(Body::empty()).unwrap();
+            client.send(request).await.is_ok()
+        };
+        fence.open_for(Duration::from_secs(10));
+        assert!(send(Method::PATCH).await);
+        tokio::time::advance(Duration::from_secs(11)).await;
+        assert!(send(Method::GET).await);
+        for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+            assert!(!send(method).await);
+        }
+        assert_eq!(*asked.lock().unwrap(), [Method::PATCH, Method::GET]);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_fence_is_open_without_a_lease_and_closes_when_the_lease_is_not_renewed() {
         let fence = Fence::default();

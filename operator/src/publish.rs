@@ -36,8 +36,11 @@ pub struct Publisher<R: Custom> {
     client: Client,
     recorder: Recorder,
     metrics: Metrics,
-    written: Mutex<HashMap<(String, String), Written<R::Status>>>,
+    written: Mutex<Statuses<R::Status>>,
 }
+
+/// By namespace and name.
+type Statuses<S> = HashMap<(String, String), Written<S>>;
 
 /// Our last write of a status, for as long as the cache has not caught up.
 #[derive(Clone)]
@@ -68,7 +71,8 @@ impl<R: Custom> Publisher<R> {
     ) -> Result<(), Error> {
         let mut resource = resource.clone();
         if let Some(newer) = self.newer(&resource) {
-            *resource.status_mut() = Some(newer);
+            resource.meta_mut().resource_version = newer.version.map(|version| version.to_string());
+            *resource.status_mut() = Some(newer.status);
         }
         let before = resource.status().cloned().unwrap_or_default();
         let after = status(&resource, Timestamp::now());
@@ -114,11 +118,11 @@ impl<R: Custom> Publisher<R> {
     }
 
     /// Our last status, where `resource` comes from a cache that has not seen it.
-    fn newer(&self, resource: &R) -> Option<R::Status> {
+    fn newer(&self, resource: &R) -> Option<Written<R::Status>> {
         let written = self.lock();
         let own = written.get(&key(resource))?;
         let ahead = own.uid == resource.uid() && own.version > version(resource);
-        ahead.then(|| own.status.clone())
+        ahead.then(|| own.clone())
     }
 
     async fn write(&self, resource: &R, status: &R::Status) -> Result<(), Error> {
@@ -126,8 +130,9 @@ impl<R: Custom> Publisher<R> {
         let api = Api::<R>::namespaced(self.client.clone(), &resource.namespace().unwrap_or_default());
         let body = json!({
             "apiVersion": R::api_version(&()), "kind": R::kind(&()),
-            // The uid keeps a status from landing on a new resource of the same name.
-            "metadata": {"name": name, "uid": resource.uid()}, "status": status,
+            // Written for what was read and nothing else: not for a new resource of the same name, nor for another edit. A
+            // uid would not do, for the API server does not look at it in a status.
+            "metadata": {"name": name, "resourceVersion": resource.resource_version()}, "status": status,
         });
         let params = PatchParams::apply(FIELD_MANAGER).force();
         let (verb, object) = ("write the status of", || format!("{} '{name}'", R::kind(&())));
@@ -141,7 +146,7 @@ impl<R: Custom> Publisher<R> {
         Ok(())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(String, String), Written<R::Status>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Statuses<R::Status>> {
         self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -16,7 +16,7 @@ pub enum Kind {
     ConfigMap,
     /// A Service; its keys are its ports.
     Service,
-    /// A `PersistentVolumeClaim`.
+    /// A `PersistentVolumeClaim`; its keys are its access modes.
     Volume,
     /// A `ResourceClaim`.
     Claim,
@@ -118,6 +118,8 @@ pub type Content = BTreeMap<String, Vec<u8>>;
 pub struct References {
     /// References that lead nowhere.
     pub missing: Vec<Missing>,
+    /// Volumes that no two nodes can have at once.
+    one_node: BTreeSet<String>,
     digests: BTreeMap<(Kind, String, Option<String>), String>,
 }
 
@@ -125,7 +127,7 @@ impl References {
     /// Looks each reference up in what was found.
     #[must_use]
     pub fn resolve(references: Vec<Reference>, found: &BTreeMap<(Kind, String), Content>) -> Self {
-        let mut resolved = Self::default();
+        let mut resolved = Self { one_node: on_one_node(found), ..Self::default() };
         for reference in references {
             resolved.add(reference, found);
         }
@@ -144,6 +146,12 @@ impl References {
         }
     }
 
+    /// Whether one node alone can have a volume, as far as it is known.
+    #[must_use]
+    pub fn is_on_one_node(&self, volume: &str) -> bool {
+        self.one_node.contains(volume)
+    }
+
     /// Digest of everything outside the pod template that the pods read: a change of it replaces them. `files` are
     /// paths and texts of the files that the resource itself brings.
     #[must_use]
@@ -157,6 +165,16 @@ impl References {
         }
         hex(&hash.finalize()[..16])
     }
+}
+
+/// The volumes all of whose access modes bind them to one node.
+fn on_one_node(found: &BTreeMap<(Kind, String), Content>) -> BTreeSet<String> {
+    let binds = |modes: &Content| {
+        !modes.is_empty()
+            && modes.keys().all(|mode| ["ReadWriteOnce", "ReadWriteOncePod"].contains(&mode.as_str()))
+    };
+    let volumes = found.iter().filter(|((kind, _), modes)| *kind == Kind::Volume && binds(modes));
+    volumes.map(|((_, name), _)| name.clone()).collect()
 }
 
 fn value_digest(content: &Content, key: Option<&str>) -> Option<String> {

@@ -55,7 +55,10 @@ async fn get(
         Kind::Service => {
             Api::<Service>::namespaced(client, namespace).get_opt(name).await?.map(|s| service_content(&s))
         }
-        Kind::Volume => exists::<PersistentVolumeClaim>(client, namespace, name).await?,
+        Kind::Volume => Api::<PersistentVolumeClaim>::namespaced(client, namespace)
+            .get_opt(name)
+            .await?
+            .map(|claim| volume_content(&claim)),
         Kind::Claim => exists::<ResourceClaim>(client, namespace, name).await?,
         Kind::Model => exists::<InferenceModel>(client, namespace, name).await?,
         Kind::ClaimTemplate => exists::<ResourceClaimTemplate>(client, namespace, name).await?,
@@ -93,6 +96,13 @@ pub fn secret_content(secret: Secret) -> Content {
 pub fn config_content(map: ConfigMap) -> Content {
     let text = map.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.into_bytes()));
     text.chain(map.binary_data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0))).collect()
+}
+
+/// The access modes of a volume, as keys.
+#[must_use]
+pub fn volume_content(claim: &PersistentVolumeClaim) -> Content {
+    let modes = claim.spec.iter().flat_map(|spec| spec.access_modes.iter().flatten());
+    modes.map(|mode| (mode.clone(), Vec::new())).collect()
 }
 
 /// The ports of a Service, as keys.

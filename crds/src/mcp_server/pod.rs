@@ -237,7 +237,7 @@ pub struct Gpu {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub product: Option<String>,
-    /// Whether a GPU is had whole ('Exclusive'), in turns with other pods ('TimeSliced'), or as one of the parts
+    /// Whether a GPU is had whole ('Exclusive'), in turns with other pods ('`TimeSliced`'), or as one of the parts
     /// that the hardware keeps apart ('Mig').
     #[serde(default)]
     pub sharing: GpuSharing,

@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::{Affinity, PodTemplateSpec};
 use kube::ResourceExt as _;
 use portico_crds::{
     InferenceModel, InferenceModelSpec,
-    inference_model::{External, LlamaCpp, Ollama, Vllm},
+    inference_model::{AccessMode, External, LlamaCpp, Ollama, Vllm},
     labels,
 };
 
@@ -46,6 +46,8 @@ pub struct ValidatedModel {
     pub program: Program,
     /// Where downloaded weights are kept.
     pub storage: Storage,
+    /// Name of the volume with the weights, if one node alone can have it: all pods that use it must run there.
+    pub one_node_volume: Option<String>,
     /// Portico's own image, which downloads.
     pub portico_image: String,
     /// Parsed `spec.placement.affinity`.
@@ -116,6 +118,7 @@ pub fn validate(
     let invalid = |fault: String| Refusal::Invalid(vec![fault]);
     let weights =
         source::weights(&model.spec).ok_or_else(|| invalid("spec.source: has no known member".into()))?;
+    let storage = source::storage(&model.spec, &weights);
     let validated = ValidatedModel {
         name: model.name_any(),
         namespace: model.namespace().unwrap_or_default(),
@@ -123,7 +126,8 @@ pub fn validate(
         spec: model.spec.clone(),
         program: program(&model.spec, settings)
             .ok_or_else(|| invalid("spec.engine: has no known member".into()))?,
-        storage: source::storage(&model.spec, &weights),
+        one_node_volume: one_node_volume(&model.name_any(), &storage, &weights, &inputs.engine),
+        storage,
         portico_image: settings.portico_image.clone(),
         affinity: pod::affinity(model.spec.placement.as_ref()).map_err(invalid)?,
         restarted_at: model.annotations().get(labels::RESTARTED_AT).cloned(),
@@ -132,6 +136,21 @@ pub fn validate(
     };
     render::check_patch(&validated).map_err(invalid)?;
     Ok(validated)
+}
+
+fn one_node_volume(
+    model: &str,
+    storage: &Storage,
+    weights: &Weights<'_>,
+    references: &References,
+) -> Option<String> {
+    match (storage, weights) {
+        (Storage::Claim { cache, digest }, _) => {
+            (cache.access_mode == AccessMode::ReadWriteOnce).then(|| render::claim_name(model, digest))
+        }
+        (_, Weights::Claim { name, .. }) => references.is_on_one_node(name).then(|| (*name).to_owned()),
+        _ => None,
+    }
 }
 
 fn faults(model: &InferenceModel) -> Vec<String> {

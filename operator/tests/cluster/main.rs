@@ -19,6 +19,8 @@ mod policies;
 mod random;
 mod references;
 mod refusals;
+mod rights;
+mod rollouts;
 mod shop;
 mod upgrade;
 mod verdicts;

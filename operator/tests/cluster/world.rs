@@ -119,6 +119,25 @@ impl World {
         self.run(plan.client(self.client_of(account)), account, None, Settings::default())
     }
 
+    /// One whose account has rights already.
+    pub async fn operator_bound(&self, account: &str) -> Operator {
+        self.run(self.client_of(account), account, None, Settings::default())
+    }
+
+    /// Applies any object of this namespace as an administrator does.
+    pub async fn put_object<K>(&self, object: &K)
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + Debug
+            + DeserializeOwned
+            + serde::Serialize,
+    {
+        let name = object.meta().name.clone().unwrap();
+        let params = PatchParams::apply("administrator").force();
+        self.api::<K>().patch(&name, &params, &Patch::Apply(object)).await.unwrap();
+    }
+
     /// One with other settings, such as that of another version.
     pub async fn operator_with(&self, account: &str, settings: Settings) -> Operator {
         self.bind(account).await;

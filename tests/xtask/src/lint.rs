@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::steps::{built, cargo, root, step};
-use crate::{generate, tools};
+use crate::{generate, planted, tools};
 
 /// A test fails by panicking, also in the functions that tests share.
 const FOR_TESTS: [&str; 6] =
@@ -12,6 +12,7 @@ const FOR_TESTS: [&str; 6] =
 /// Every check, cheapest first.
 pub fn run() -> Result<(), String> {
     step("format", &mut cargo(&["fmt", "--all", "--check"]))?;
+    planted::check()?;
     step("clippy", &mut cargo(&["clippy", "--workspace", "--locked", "--", "-D", "warnings"]))?;
     let mut clippy = cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]);
     step("clippy of the tests", clippy.args(FOR_TESTS))?;

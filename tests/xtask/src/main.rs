@@ -6,6 +6,8 @@ mod bench;
 mod clusters;
 mod generate;
 mod lint;
+mod mirror;
+mod planted;
 mod steps;
 mod system;
 mod test;
@@ -26,6 +28,7 @@ Usage: cargo xtask COMMAND
   bench [--quick]     the gateway beside direct calls and a byte-forwarding proxy
   bench operator      the operator with 100, 1,000 and 5,000 servers, beside bare Deployments
   soak [MINUTES]      random lives of resources, with operators killed on the way; 60 minutes unless said
+  planted [NAME …]    bugs put into the operator on purpose (operator/tests/planted), each of which a test must catch
   coverage            lines that the tests without a cluster run
   ci                  lint and test, as CI runs them, and the quickstart of the release build
 ";
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         Some("generate") => generate::run(rest.iter().any(|argument| argument == "--check")),
         Some("bench") => bench::run(rest),
         Some("soak") => test::soak(rest),
+        Some("planted") => planted::run(rest),
         Some("coverage") => test::coverage(),
         Some("ci") => lint::run().and_then(|()| test::run(&[])).and_then(|()| test::quickstart()),
         Some("help" | "--help" | "-h") => {

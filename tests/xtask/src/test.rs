@@ -7,9 +7,9 @@ use crate::steps::{build_all, built, cargo, step, target};
 use crate::{system, tools};
 
 /// Tests that need a cluster fail without one when this is set, and say that they were left out otherwise.
-const CLUSTER_TESTS: &str = "PORTICO_CLUSTER_TESTS";
+pub const CLUSTER_TESTS: &str = "PORTICO_CLUSTER_TESTS";
 /// The folders of running clusters.
-const JOIN: &str = "PORTICO_TEST_CLUSTER";
+pub const JOIN: &str = "PORTICO_TEST_CLUSTER";
 /// The program under test, for tests of other crates.
 const PROGRAM: &str = "PORTICO_BIN";
 

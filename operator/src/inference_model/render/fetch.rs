@@ -98,12 +98,13 @@ fn template(model: &ValidatedModel) -> PodTemplateSpec {
         volumes: Some(volume::download(model)),
         ..PodSpec::default()
     };
-    // Where the engine will run: many volumes can be had on one node, or in one zone, alone.
+    // Where the engine will run: many volumes can be had in one zone alone.
     let (gpu, affinity) = (spec.gpu.as_ref(), model.affinity.clone());
     let selector = label_selector(download_selector(model));
     pod::place(&mut pod, &spec.placement.clone().unwrap_or_default(), gpu, affinity, &selector);
+    volume::keep_together(&mut pod, model);
     let metadata = ObjectMeta {
-        labels: Some(child_labels(model, download_selector(model))),
+        labels: Some(volume::with_label(model, child_labels(model, download_selector(model)))),
         annotations: Some(strings(&[(labels::INPUTS_DIGEST, &model.download_digest)])),
         ..ObjectMeta::default()
     };

@@ -53,7 +53,7 @@ fn merged(plain: PodTemplateSpec, change: Option<&Opaque>) -> Result<PodTemplate
 fn plain_template(model: &ValidatedModel, revision: &str) -> PodTemplateSpec {
     PodTemplateSpec {
         metadata: Some(ObjectMeta {
-            labels: Some(child_labels(model, revision_selector(model, revision))),
+            labels: Some(volume::with_label(model, child_labels(model, revision_selector(model, revision)))),
             annotations: Some(annotations(model)),
             ..ObjectMeta::default()
         }),
@@ -84,6 +84,7 @@ fn pod(model: &ValidatedModel) -> PodSpec {
     let (gpu, affinity) = (spec.gpu.as_ref(), model.affinity.clone());
     let pods = label_selector(selector(&model.name));
     pod::place(&mut pod, &spec.placement.clone().unwrap_or_default(), gpu, affinity, &pods);
+    volume::keep_together(&mut pod, model);
     pod
 }
 

@@ -1,12 +1,17 @@
 //! The model's volume, and where its pods see it.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::{
     api::core::v1::{
         EmptyDirVolumeSource, ImageVolumeSource, KeyToPath, PersistentVolumeClaim, PersistentVolumeClaimSpec,
-        PersistentVolumeClaimVolumeSource, SecretVolumeSource, Volume, VolumeMount,
+        PersistentVolumeClaimVolumeSource, PodAffinityTerm, PodSpec, SecretVolumeSource, Volume, VolumeMount,
         VolumeResourceRequirements,
     },
-    apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::ObjectMeta},
+    apimachinery::pkg::{
+        api::resource::Quantity,
+        apis::meta::v1::{LabelSelector, ObjectMeta},
+    },
 };
 use kube::ResourceExt as _;
 use portico_crds::{
@@ -15,7 +20,7 @@ use portico_crds::{
 
 use super::{
     super::{
-        source::{DIRECTORY, Storage, Weights, artifact},
+        source::{DIRECTORY, Storage, Weights, artifact, digest},
         validate::{Program, ValidatedModel},
     },
     meta, strings,
@@ -89,6 +94,31 @@ fn storage_request(claim: &mut PersistentVolumeClaim) -> Option<&mut Quantity> {
 
 fn request_of(claim: &PersistentVolumeClaim) -> Option<Quantity> {
     claim.spec.as_ref()?.resources.as_ref()?.requests.as_ref()?.get("storage").cloned()
+}
+
+/// `labels` of a pod with the one that says which volume of a single node it uses.
+pub fn with_label(model: &ValidatedModel, mut labels: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    labels.extend(volume_label(model));
+    labels
+}
+
+/// Keeps the pods that use a volume of a single node on that node: a surge pod, a second pod or the next revision on
+/// another would wait for the volume for ever. The first of them goes wherever it fits.
+pub fn keep_together(pod: &mut PodSpec, model: &ValidatedModel) {
+    let label_selector = volume_label(model)
+        .map(|label| LabelSelector { match_labels: Some([label].into()), ..LabelSelector::default() });
+    if label_selector.is_some() {
+        let affinity = pod.affinity.get_or_insert_default().pod_affinity.get_or_insert_default();
+        let terms = affinity.required_during_scheduling_ignored_during_execution.get_or_insert_default();
+        let topology_key = "kubernetes.io/hostname".to_owned();
+        terms.push(PodAffinityTerm { label_selector, topology_key, ..PodAffinityTerm::default() });
+    }
+}
+
+/// A digest, since names of volumes are longer than values of labels may be.
+fn volume_label(model: &ValidatedModel) -> Option<(String, String)> {
+    let name = model.one_node_volume.as_ref()?;
+    Some((labels::MODEL_VOLUME.to_owned(), digest(name, 16)))
 }
 
 /// The volumes of the engine's pods.

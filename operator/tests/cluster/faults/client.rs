@@ -64,12 +64,8 @@ pub struct Write {
     pub nth: usize,
 }
 
-/// What was asked of the API server, for the test that compares it with the shipped rights.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Asked {
-    pub method: String,
-    pub path: String,
-}
+/// A right that was made use of: verb, API group, and resource with its subresource.
+pub type Used = (String, String, String);
 
 /// What becomes of the events of watches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -91,7 +87,8 @@ struct State {
     writes: Vec<Write>,
     fault: Option<(Write, Fault)>,
     faulty: bool,
-    asked: std::collections::BTreeSet<Asked>,
+    used: std::collections::BTreeSet<Used>,
+    refused: Vec<String>,
     last: Option<Instant>,
     /// Every request fails while the API server is "away".
     away: bool,
@@ -121,10 +118,9 @@ impl Plan {
     /// Begins a run over the resource `name`, in which `fault` happens.
     pub fn begin(&self, namespace: &str, name: &str, fault: Option<(Write, Fault)>) {
         let mut state = self.state.lock().unwrap();
-        let asked = std::mem::take(&mut state.asked);
         let (name, namespace) = (name.to_owned(), namespace.to_owned());
         let faulty = fault.is_some();
-        *state = State { name, namespace, fault, faulty, asked, ..State::default() };
+        *state = State { name, namespace, fault, faulty, ..State::default() };
     }
 
     /// The next step begins; quiet is counted from now.
@@ -147,8 +143,34 @@ impl Plan {
         self.state.lock().unwrap().fault.is_some()
     }
 
-    pub fn asked(&self) -> std::collections::BTreeSet<Asked> {
-        self.state.lock().unwrap().asked.clone()
+    /// The rights that were used, and the requests that were refused for the lack of one.
+    pub fn rights(&self) -> (std::collections::BTreeSet<Used>, Vec<String>) {
+        let state = self.state.lock().unwrap();
+        (state.used.clone(), state.refused.clone())
+    }
+
+    fn record(&self, method: &Method, path: &str, is_watch: bool, code: StatusCode) {
+        let mut state = self.state.lock().unwrap();
+        if code == StatusCode::FORBIDDEN {
+            state.refused.push(format!("{method} {path}"));
+        }
+        let Some((group, resource, named)) = object_of(path) else { return };
+        let verb = match (method.as_str(), named) {
+            ("GET", _) if is_watch => "watch",
+            ("GET", true) => "get",
+            ("GET", false) => "list",
+            ("POST", _) => "create",
+            ("PUT", _) => "update",
+            ("DELETE", _) => "delete",
+            _ => "patch",
+        };
+        let mut use_of =
+            |verb: &str| drop(state.used.insert((verb.to_owned(), group.clone(), resource.clone())));
+        use_of(verb);
+        // An apply that makes the object needs the right to create it as well.
+        if verb == "patch" && code == StatusCode::CREATED {
+            use_of("create");
+        }
     }
 
     /// Whether nothing was written for `time`.
@@ -190,7 +212,6 @@ impl Plan {
     /// Notes a request; the fault that it meets.
     fn note(&self, method: &Method, path: &str) -> Result<Option<Fault>, BoxError> {
         let mut state = self.state.lock().unwrap();
-        state.asked.insert(Asked { method: method.to_string(), path: path.to_owned() });
         if state.away {
             return Err(std::io::Error::from(std::io::ErrorKind::ConnectionRefused).into());
         }
@@ -198,8 +219,8 @@ impl Plan {
             return Ok(None);
         }
         state.last = Some(Instant::now());
-        let what =
-            format!("{method} {}", path.replace(&state.name, "NAME").replace(&state.namespace, "NAMESPACE"));
+        let path = path.replace(&state.name, "NAME").replace(&state.namespace, "NAMESPACE");
+        let what = format!("{method} {}", without_digest(&path));
         let step = state.step;
         let nth = state.writes.iter().filter(|write| write.step == step && write.what == what).count();
         let write = Write { step, what, nth };
@@ -207,6 +228,13 @@ impl Plan {
         let hit = state.fault.take_if(|(wanted, _)| *wanted == write);
         Ok(hit.map(|(_, fault)| fault))
     }
+}
+
+/// The names of a model's children hold digests in which the model's name is: another in each run.
+fn without_digest(path: &str) -> String {
+    let (before, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let prefix = ["NAME-model-", "NAME-fetch-"].into_iter().find(|prefix| name.starts_with(prefix));
+    prefix.map_or_else(|| path.to_owned(), |prefix| format!("{before}/{prefix}DIGEST"))
 }
 
 #[derive(Clone)]
@@ -231,8 +259,16 @@ impl Service<Request<Body>> for FaultyClient {
         let (inner, plan) = (self.inner.clone(), self.plan.clone());
         Box::pin(async move {
             match plan.note(request.method(), request.uri().path())? {
-                None if is_watch(&request) => plan.watch(inner, request).await,
-                None => Ok(inner.send(request).await?.map(plain)),
+                None => {
+                    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+                    let watches = is_watch(&request);
+                    let answer = match watches {
+                        true => plan.watch(inner, request).await?,
+                        false => inner.send(request).await?.map(plain),
+                    };
+                    plan.record(&method, &path, watches, answer.status());
+                    Ok(answer)
+                }
                 Some(fault) => meet(fault, &plan, inner, request).await,
             }
         })
@@ -241,6 +277,23 @@ impl Service<Request<Body>> for FaultyClient {
 
 fn is_watch(request: &Request<Body>) -> bool {
     request.uri().query().is_some_and(|query| query.split('&').any(|pair| pair == "watch=true"))
+}
+
+/// API group, resource with its subresource, and whether one object is named.
+fn object_of(path: &str) -> Option<(String, String, bool)> {
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let (group, rest) = match parts.as_slice() {
+        ["api", _, rest @ ..] => ("", rest),
+        ["apis", group, _, rest @ ..] => (*group, rest),
+        _ => return None,
+    };
+    let rest = if let ["namespaces", _, rest @ ..] = rest { rest } else { rest };
+    match rest {
+        [resource] => Some((group.to_owned(), (*resource).to_owned(), false)),
+        [resource, _] => Some((group.to_owned(), (*resource).to_owned(), true)),
+        [resource, _, sub] => Some((group.to_owned(), format!("{resource}/{sub}"), true)),
+        _ => None,
+    }
 }
 
 fn plain(body: Body) -> Stream {
@@ -252,6 +305,7 @@ impl Plan {
     async fn watch(&self, inner: Client, request: Request<Body>) -> Answer {
         let path = request.uri().path().to_owned();
         let response = inner.send(request).await?;
+        let status = response.status();
         let (events, cuts) = (self.events.subscribe(), Arc::clone(&self.cuts));
         let frames = BodyStream::new(plain(response.into_body())).then(move |frame| {
             let (path, mut events, cuts) = (path.clone(), events.clone(), Arc::clone(&cuts));
@@ -268,7 +322,9 @@ impl Plan {
                 }
             }
         });
-        Ok(Response::new(StreamBody::new(frames).boxed_unsync()))
+        let mut response = Response::new(StreamBody::new(frames).boxed_unsync());
+        *response.status_mut() = status;
+        Ok(response)
     }
 }
 

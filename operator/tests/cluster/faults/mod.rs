@@ -1,21 +1,21 @@
 //! What goes wrong between the operator and the API server, and that it ends the same.
 
+mod caches;
 mod client;
+mod revision;
 mod scenario;
 mod snapshot;
 mod sweep;
 mod trouble;
 
-pub use client::Plan;
-pub use scenario::{Run, Scenario};
+pub use client::{Plan, Used};
+pub use scenario::{Act, Run, Scenario};
 pub use snapshot::{CHILDREN, Leaves, difference, resource, snapshot};
 
 use kube::api::ApiResource;
 use portico_cluster::{Level, wanted};
-use portico_crds::{KrogerIntegration, McpServer, ShopConnector};
+use portico_crds::{InferenceModel, KrogerIntegration, McpServer, ShopConnector};
 use serde_json::{Value, json};
-
-use scenario::Act;
 
 /// A server that has every kind of child and names a Secret.
 fn server(tag: &str, replicas: i32) -> Value {
@@ -63,7 +63,7 @@ fn integration(level: &str) -> Value {
     })
 }
 
-fn kroger_integration() -> Scenario {
+pub fn kroger_integration() -> Scenario {
     let steps = vec![
         Act::Secret("one"),
         Act::Apply(integration("Info")),
@@ -90,7 +90,7 @@ fn shop(servers: &[&str]) -> Value {
     json!({"platform": {"museo": {"url": "http://museo", "serviceAccount": account}}, "servers": servers})
 }
 
-fn shop_connector() -> Scenario {
+pub fn shop_connector() -> Scenario {
     let steps = vec![
         Act::Secret("one"),
         Act::Apply(shop(&["Storefront"])),
@@ -107,4 +107,35 @@ async fn a_shop_connector_ends_the_same_whichever_write_fails_and_however() {
         return;
     }
     assert_same_end(sweep::sweep(shop_connector()).await);
+}
+
+/// A model on a volume that is downloaded once; the second engine is another revision.
+pub fn inference_model() -> Scenario {
+    let model = |context: i32, replicas: i32| {
+        json!({
+            "source": {"url": {"url": "https://models.example.com/one.gguf", "sha256": "0".repeat(64)}},
+            "engine": {"llamaCpp": {"contextLength": context}},
+            "replicas": replicas,
+            "env": [{"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "api"}}}],
+            "cache": {"persistentVolumeClaim": {"size": "1Gi", "storageClassName": "simulated"}},
+            "podTemplate": {"metadata": {"annotations": {"kwok.portico.dev/ready-after": "0s"}}},
+        })
+    };
+    let steps = vec![
+        Act::Secret("one"),
+        Act::Apply(model(512, 1)),
+        Act::Apply(model(1024, 1)),
+        Act::Apply(model(1024, 2)),
+        Act::Secret("two"),
+        Act::Delete,
+    ];
+    Scenario { kind: ApiResource::erase::<InferenceModel>(&()), steps }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_inference_model_ends_the_same_whichever_write_fails_and_however() {
+    if !wanted(Level::Kwok) {
+        return;
+    }
+    assert_same_end(sweep::sweep(inference_model()).await);
 }

@@ -10,6 +10,8 @@ use portico_crds::labels;
 use portico_operator::kroger_integration::keyring::Keyring;
 use serde_json::Value;
 
+use super::revision::by_words;
+
 /// Paths of leaves to their values.
 pub type Leaves = BTreeMap<String, Value>;
 
@@ -65,7 +67,7 @@ pub async fn snapshot(
             }
         }
     }
-    Ok(leaves)
+    Ok(by_words(leaves))
 }
 
 fn add(leaves: &mut Leaves, kind: &str, name: &str, object: &DynamicObject) {
@@ -74,6 +76,8 @@ fn add(leaves: &mut Leaves, kind: &str, name: &str, object: &DynamicObject) {
     let meta = &mut object.metadata;
     (meta.uid, meta.resource_version, meta.creation_timestamp, meta.managed_fields) =
         (None, None, None, None);
+    // Set by the controller of volumes, or not, as it happens to see a new volume bound or unbound.
+    meta.annotations.iter_mut().for_each(|notes| notes.retain(|key, _| !key.contains("storage-provisioner")));
     for owner in meta.owner_references.iter_mut().flatten() {
         owner.uid = String::new();
     }
@@ -93,7 +97,7 @@ fn keys(keyring: &str) -> usize {
 fn walk(leaves: &mut Leaves, path: &str, value: &Value) {
     match value {
         Value::Object(fields) => {
-            fields.iter().for_each(|(key, value)| walk(leaves, &format!("{path}.{key}"), value))
+            fields.iter().for_each(|(key, value)| walk(leaves, &format!("{path}.{key}"), value));
         }
         Value::Array(items) => {
             items.iter().enumerate().for_each(|(i, value)| walk(leaves, &format!("{path}[{i}]"), value));

@@ -251,3 +251,24 @@ async fn whoever_scales_a_model_is_left_to_it_and_a_new_revision_takes_the_numbe
     let model = until_said(&world, "chat", "True ScaledToZero").await;
     assert_eq!(revisions(&world, "chat").await, [active(&model).unwrap()]);
 }
+
+#[tokio::test]
+async fn pods_on_one_volume_of_one_node_run_on_that_node_also_those_of_the_next_revision() {
+    if !wanted(Level::Kwok) {
+        return;
+    }
+    let world = World::start().await;
+    let mut spec = downloaded("one");
+    spec["replicas"] = json!(4);
+    apply(&world, "chat", spec.clone()).await;
+    let one_node = async || {
+        let nodes = pods(&world, "chat", true).await.into_iter().map(|pod| pod.spec.unwrap().node_name);
+        nodes.collect::<std::collections::BTreeSet<_>>().len() == 1
+    };
+    until_ready(&world, "chat").await;
+    assert!(one_node().await);
+    spec["engine"] = json!({"llamaCpp": {"contextLength": 1024}});
+    apply(&world, "chat", spec).await;
+    until_ready(&world, "chat").await;
+    assert!(one_node().await);
+}

@@ -48,15 +48,15 @@ impl<'a> Generator<'a> {
         let Some(name) = names.choose(&mut self.rng).map(|name| (*name).clone()) else { return };
         let members = union(schema);
         if members.contains(&name) && !self.chance(10) {
-            members
-                .iter()
-                .for_each(|member| drop(object.as_object_mut().and_then(|fields| fields.remove(member))));
+            for member in &members {
+                drop(object.as_object_mut().and_then(|fields| fields.remove(member)));
+            }
         }
         let field = &properties[&name];
         match object.get_mut(&name) {
             Some(inner) if inner.is_object() && self.chance(60) => self.change(field, inner),
             Some(_) if self.chance(40) => {
-                drop(object.as_object_mut().and_then(|fields| fields.remove(&name)))
+                drop(object.as_object_mut().and_then(|fields| fields.remove(&name)));
             }
             _ => object[&name] = self.value(&name, field),
         }
@@ -95,9 +95,10 @@ impl<'a> Generator<'a> {
         let members = union(schema);
         let chosen = members.choose(&mut self.rng).cloned();
         for (name, inner) in schema["properties"].as_object().into_iter().flatten() {
-            let wanted = match members.contains(name) {
-                true => chosen.as_ref() == Some(name),
-                false => required.contains(&name.as_str()) || self.chance(30),
+            let wanted = if members.contains(name) {
+                chosen.as_ref() == Some(name)
+            } else {
+                required.contains(&name.as_str()) || self.chance(30)
             };
             if wanted {
                 fields.insert(name.clone(), self.value(name, inner));
@@ -119,7 +120,7 @@ impl<'a> Generator<'a> {
         if ["replicas", "min", "max"].contains(&name) {
             return json!(self.rng.random_range(least..=3));
         }
-        let choices = [least, most, least + 1, (least + most) / 2, least - 1, most.saturating_add(1)];
+        let choices = [least, most, least + 1, i64::midpoint(least, most), least - 1, most.saturating_add(1)];
         json!(choices.choose(&mut self.rng))
     }
 

@@ -13,7 +13,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::{Api, CustomResourceExt, Resource};
 use portico_cluster::{Level, wait_for, wanted};
-use portico_crds::McpServer;
+use portico_crds::{InferenceModel, McpServer};
 use serde_json::{Value, json};
 
 use crate::faults::{Leaves, Plan, difference, snapshot};
@@ -183,11 +183,24 @@ fn comparable(state: &Leaves, spec: &Value) -> Leaves {
         state.iter().find(|(path, value)| path.contains("/NAME.status") && **value == json!("Available"));
     let available =
         available.map_or_else(|| "none".to_owned(), |(path, _)| path.trim_end_matches(".type").to_owned());
+    // Until a model's target serves, the revision before it does: that is history as well.
+    let switching = state.contains_key("InferenceModel/NAME.status.target.revision");
+    let of_switch = |path: &str| {
+        let of_serving = [
+            "-OTHER",
+            "status.active",
+            "Service/NAME-model.spec.selector",
+            "status.selector",
+            "FallbackActive",
+        ];
+        switching && of_serving.iter().any(|word| path.contains(word))
+    };
     let kept = |path: &str| {
         let pods_on_their_way = path.contains(".status.") && !path.contains("/NAME.status.conditions");
         let replicas = path.ends_with(".spec.replicas") && path.starts_with("Deployment/") && !owned;
         !pods_on_their_way
             && !replicas
+            && !of_switch(path)
             && !path.starts_with(&available)
             && !history.iter().any(|word| path.contains(word))
     };
@@ -313,4 +326,15 @@ async fn whatever_was_edited_before_an_mcp_server_ends_as_a_fresh_create_of_its_
     let base = json!({"source": {"image": {"name": "example:1"}}, "replicas": 1,
         "env": [{"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "api"}}}]});
     all_lives(subject::<McpServer>(base)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_was_edited_before_an_inference_model_ends_as_a_fresh_create_of_its_last_spec() {
+    if !wanted(Level::Kwok) {
+        return;
+    }
+    let base = json!({"source": {"image": {"reference": "example/weights:1", "path": "a.gguf"}}, "replicas": 1,
+        "engine": {"llamaCpp": {}},
+        "env": [{"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "api"}}}]});
+    all_lives(subject::<InferenceModel>(base)).await;
 }

@@ -35,7 +35,8 @@ fn cluster(token: &str) -> BTreeMap<(Kind, String), Content> {
     BTreeMap::from([
         ((Kind::Secret, "tokens".to_owned()), content(&[("hub", token)])),
         ((Kind::Secret, "keys".to_owned()), content(&[("api", token)])),
-        ((Kind::Volume, "models".to_owned()), Content::new()),
+        ((Kind::Volume, "models".to_owned()), content(&[("ReadWriteMany", "")])),
+        ((Kind::Volume, "disk".to_owned()), content(&[("ReadWriteOnce", "")])),
         ((Kind::ClaimTemplate, "gpu".to_owned()), Content::new()),
         ((Kind::Model, "small".to_owned()), Content::new()),
     ])

@@ -167,6 +167,56 @@ fn a_changed_secret_of_the_engine_makes_a_new_revision_and_one_of_the_download_a
     assert_eq!(job(&one), job(&two));
 }
 
+/// The label by which the pods of a template are found, if they are kept with the others that have it.
+fn kept_with(template: &Value) -> Option<Value> {
+    let terms =
+        &template["spec"]["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"];
+    let term = terms.as_array()?.last()?;
+    assert_eq!(term["topologyKey"], "kubernetes.io/hostname");
+    let wanted = &term["labelSelector"]["matchLabels"]["portico.dev/model-volume"];
+    assert_eq!(
+        &template["metadata"]["labels"]["portico.dev/model-volume"], wanted,
+        "the first pod must fit its own rule"
+    );
+    Some(wanted.clone())
+}
+
+fn templates(spec: &Value) -> (Value, Value) {
+    let Desired { job, deployment, .. } = render(&validate(spec).unwrap());
+    (json!(job)["spec"]["template"].clone(), json!(deployment)["spec"]["template"].clone())
+}
+
+#[test]
+fn pods_that_share_a_volume_of_one_node_run_there_and_others_where_they_like() {
+    let (download, engine) = templates(&from_url());
+    let together = kept_with(&engine);
+    assert!(together.is_some());
+    assert_eq!(kept_with(&download), together);
+    let (_, next) = templates(&with("engine", json!({"llamaCpp": {"contextLength": 64}})));
+    assert_eq!(kept_with(&next), together, "the next revision of the same file");
+    let other =
+        with("source", json!({"url": {"url": "https://models.example.com/other.gguf", "sha256": SUM}}));
+    assert_ne!(kept_with(&templates(&other).1), together, "another file lies on another volume");
+    let everywhere =
+        with("cache", json!({"persistentVolumeClaim": {"size": "1Gi", "accessMode": "ReadWriteMany"}}));
+    assert_eq!(kept_with(&templates(&everywhere).1), None);
+    assert_eq!(kept_with(&templates(&with("cache", json!({"emptyDir": {}}))).1), None);
+    let on = |claim: &str| {
+        templates(&json!({"source": {"claim": {"name": claim, "path": "a"}}, "engine": {"llamaCpp": {}}})).1
+    };
+    assert!(kept_with(&on("disk")).is_some());
+    assert_eq!(kept_with(&on("models")), None);
+}
+
+#[test]
+fn the_affinity_of_the_spec_stays_beside_the_rule_that_keeps_pods_together() {
+    let rule = json!({"topologyKey": "zone", "labelSelector": {"matchLabels": {"app": "x"}}});
+    let affinity = json!({"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [rule]}});
+    let (_, engine) = templates(&with("placement", json!({"affinity": affinity})));
+    let terms = &engine["spec"]["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"];
+    assert_eq!((terms[0]["topologyKey"].as_str(), terms.as_array().unwrap().len()), (Some("zone"), 2));
+}
+
 #[test]
 fn a_newer_operator_restarts_no_engine_and_changes_no_download() {
     let newer = Settings { portico_image: "portico:newer".into(), ..settings() };

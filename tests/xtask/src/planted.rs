@@ -1,0 +1,249 @@
+//! `cargo xtask planted`: bugs put into the operator on purpose, to see that its tests catch them.
+//!
+//! Each lies as a patch in `operator/tests/planted`; its first line says what it breaks and which test must fall. The
+//! patches are applied to a copy of the workspace, one after another. While one is built, the tests of those before it
+//! run: most of that time they wait.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::clusters::Clusters;
+use crate::steps::{cargo, root, step, target};
+use crate::test::{CLUSTER_TESTS, JOIN};
+use crate::{mirror, system};
+
+const PATCHES: &str = "operator/tests/planted";
+const PACKAGE: &str = "portico-operator";
+/// Nothing that is caught takes so long.
+const LIMIT: Duration = Duration::from_mins(5);
+
+/// A bug, and the tests that must catch it.
+#[derive(Clone)]
+struct Planted {
+    name: String,
+    what: String,
+    /// `lib`, or the name of a test target.
+    target: String,
+    filters: Vec<String>,
+    patch: Option<PathBuf>,
+}
+
+/// Tests of one bug, while they run.
+struct Running<'a> {
+    planted: &'a Planted,
+    built_in: Duration,
+    began: Instant,
+    child: Child,
+}
+
+/// What came of a bug.
+struct Outcome<'a> {
+    planted: &'a Planted,
+    built_in: Duration,
+    tested_in: Duration,
+    /// The tests that failed.
+    fallen: Vec<String>,
+    /// Whether it is as it should be: red, or green where nothing is planted.
+    as_wanted: bool,
+}
+
+/// Plants the bugs of these names, or all; fails when one is not caught.
+pub fn run(names: &[String]) -> Result<(), String> {
+    let mut all = read()?;
+    if let Some(unknown) = names.iter().find(|name| all.iter().all(|planted| planted.name != **name)) {
+        return Err(format!("there is no {PATCHES}/{unknown}.patch"));
+    }
+    all.retain(|planted| names.is_empty() || names.contains(&planted.name));
+    let began = Instant::now();
+    system::prepare()?;
+    step(
+        "the test cluster's program",
+        &mut cargo(&["build", "--locked", "--package", "portico-cluster", "--bins"]),
+    )?;
+    let clusters = Clusters::start()?;
+    let all: Vec<Planted> = sound(&all).into_iter().chain(all.clone()).collect();
+    let mut running = Vec::new();
+    for planted in &all {
+        running.push(plant(planted, &clusters)?);
+    }
+    let outcomes: Vec<Outcome<'_>> = running.into_iter().map(end).collect::<Result<_, _>>()?;
+    print(&outcomes, began.elapsed());
+    let missed: Vec<&str> = outcomes
+        .iter()
+        .filter(|outcome| !outcome.as_wanted)
+        .map(|outcome| outcome.planted.name.as_str())
+        .collect();
+    let logs = folder().display().to_string();
+    missed
+        .is_empty()
+        .then_some(())
+        .ok_or(format!("not as it should be: {}; see the logs in {logs}", missed.join(", ")))
+}
+
+/// Whether every patch still applies; built and run they are by `cargo xtask planted` alone.
+pub fn check() -> Result<(), String> {
+    let all = read()?;
+    let patches = all.iter().filter_map(|planted| planted.patch.as_ref());
+    step(
+        "planted bugs apply",
+        Command::new("git").current_dir(root()).args(["apply", "--check", "--"]).args(patches),
+    )
+    .or_else(|_| all.iter().try_for_each(applies))
+}
+
+/// Two patches may touch one line; alone each must apply.
+fn applies(planted: &Planted) -> Result<(), String> {
+    let mut git = Command::new("git");
+    git.current_dir(root()).args(["apply", "--check", "--"]).args(&planted.patch);
+    step(&planted.name, &mut git)
+}
+
+/// The patches by name.
+fn read() -> Result<Vec<Planted>, String> {
+    let entries = std::fs::read_dir(root().join(PATCHES)).map_err(|error| format!("{PATCHES}: {error}"))?;
+    let patches = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|e| e == "patch"));
+    let mut all = patches.map(|path| parse(&path)).collect::<Result<Vec<_>, _>>()?;
+    all.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(all)
+}
+
+fn parse(path: &Path) -> Result<Planted, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let first = text.lines().next().unwrap_or_default().strip_prefix("# ").unwrap_or_default();
+    let wrong =
+        || format!("{}: the first line must be '# what it breaks; caught by: TARGET TEST …'", path.display());
+    let (what, tests) = first.split_once("; caught by: ").ok_or_else(wrong)?;
+    let mut words = tests.split_whitespace().map(ToOwned::to_owned);
+    let (target, filters) = (words.next().ok_or_else(wrong)?, words.collect::<Vec<_>>());
+    if filters.is_empty() {
+        return Err(wrong());
+    }
+    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(Planted { name, what: what.to_owned(), target, filters, patch: Some(path.to_owned()) })
+}
+
+/// The same tests with nothing planted, which must pass: else their fall proves nothing.
+fn sound(all: &[Planted]) -> Vec<Planted> {
+    let mut sound: Vec<Planted> = Vec::new();
+    for planted in all {
+        match sound.iter_mut().find(|other| other.target == planted.target) {
+            Some(other) => other.filters.extend(planted.filters.clone()),
+            None => sound.push(Planted {
+                name: format!("nothing-{}", planted.target),
+                what: "Nothing".to_owned(),
+                patch: None,
+                ..planted.clone()
+            }),
+        }
+    }
+    sound
+}
+
+fn folder() -> PathBuf {
+    root().join(target()).join("planted")
+}
+
+/// Builds the copy with the bug in it, and starts the tests that must catch it.
+fn plant<'a>(planted: &'a Planted, clusters: &Clusters) -> Result<Running<'a>, String> {
+    let tree = folder().join("tree");
+    mirror::bring(&root(), &tree)?;
+    if let Some(patch) = &planted.patch {
+        // The copy may lie within the repository, and is none itself.
+        let mut git = Command::new("git");
+        git.current_dir(&tree).env("GIT_CEILING_DIRECTORIES", folder()).args(["apply", "--"]).arg(patch);
+        step(&format!("plant {}", planted.name), &mut git)?;
+    }
+    let began = Instant::now();
+    let program = build(&tree, planted)?;
+    let built_in = began.elapsed();
+    eprintln!("    {}: built in {} s", planted.name, built_in.as_secs());
+    let failed = |error: std::io::Error| format!("{}: {error}", planted.name);
+    let log = File::create(log(planted)).map_err(failed)?;
+    let child = Command::new(program)
+        .args(&planted.filters)
+        .current_dir(tree.join("operator"))
+        .env(CLUSTER_TESTS, "1")
+        .env(JOIN, clusters.folders())
+        .stdin(Stdio::null())
+        .stderr(log.try_clone().map_err(failed)?)
+        .stdout(log)
+        .spawn()
+        .map_err(failed)?;
+    Ok(Running { planted, built_in, began: Instant::now(), child })
+}
+
+fn log(planted: &Planted) -> PathBuf {
+    folder().join(format!("{}.log", planted.name))
+}
+
+/// Builds the test target; answers a copy of its program, which the next build leaves alone.
+fn build(tree: &Path, planted: &Planted) -> Result<PathBuf, String> {
+    let mut command = cargo(&["test", "--locked", "--no-run", "--package", PACKAGE]);
+    match planted.target.as_str() {
+        "lib" => command.arg("--lib"),
+        name => command.args(["--test", name]),
+    };
+    let output = command
+        .current_dir(tree)
+        .env("CARGO_TARGET_DIR", root().join(target()))
+        .output()
+        .map_err(|error| format!("cargo: {error}"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let line = said.lines().find(|line| line.trim_start().starts_with("Executable"));
+    let path = line.and_then(|line| line.split_once('(')).map(|(_, path)| path.trim_end_matches(')'));
+    let path = path
+        .filter(|_| output.status.success())
+        .ok_or_else(|| format!("{}: does not build:\n{said}", planted.name))?;
+    let copy = folder().join(format!("{}.test", planted.name));
+    std::fs::copy(tree.join(path), &copy).map_err(|error| format!("{path}: {error}"))?;
+    Ok(copy)
+}
+
+/// Waits for the tests of one bug.
+fn end(mut running: Running<'_>) -> Result<Outcome<'_>, String> {
+    let failed = |error: std::io::Error| format!("{}: {error}", running.planted.name);
+    let status = loop {
+        if let Some(status) = running.child.try_wait().map_err(failed)? {
+            break Some(status);
+        }
+        if running.began.elapsed() > LIMIT {
+            running.child.kill().and_then(|()| running.child.wait()).map_err(failed)?;
+            break None;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    let tested_in = running.began.elapsed();
+    let fallen = fallen(&std::fs::read_to_string(log(running.planted)).unwrap_or_default());
+    std::fs::remove_file(folder().join(format!("{}.test", running.planted.name))).ok();
+    let as_wanted = match running.planted.patch {
+        None => status.is_some_and(|status| status.success()),
+        Some(_) => !fallen.is_empty() && status.is_none_or(|status: ExitStatus| !status.success()),
+    };
+    Ok(Outcome { planted: running.planted, built_in: running.built_in, tested_in, fallen, as_wanted })
+}
+
+/// The tests that a test program says have failed.
+fn fallen(log: &str) -> Vec<String> {
+    let names = log.lines().filter_map(|line| line.strip_prefix("test ")?.strip_suffix(" ... FAILED"));
+    names.map(|name| name.rsplit("::").next().unwrap_or(name).to_owned()).collect()
+}
+
+fn print(outcomes: &[Outcome<'_>], took: Duration) {
+    println!("| planted | what it breaks | | caught by | build, s | tests, s |\n|---|---|---|---|---|---|");
+    for Outcome { planted, built_in, tested_in, fallen, as_wanted } in outcomes {
+        let colour = match (fallen.is_empty(), as_wanted) {
+            (true, true) => "green",
+            (false, true) => "red",
+            (true, false) => "GREEN",
+            (false, false) => "RED",
+        };
+        let (built, tested, tests) = (built_in.as_secs(), tested_in.as_secs(), fallen.join(", "));
+        println!("| {} | {} | {colour} | {tests} | {built} | {tested} |", planted.name, planted.what);
+    }
+    println!("\n{} s", took.as_secs());
+}
