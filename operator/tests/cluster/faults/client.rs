@@ -164,8 +164,9 @@ impl Plan {
             ("DELETE", _) => "delete",
             _ => "patch",
         };
-        let mut use_of =
-            |verb: &str| drop(state.used.insert((verb.to_owned(), group.clone(), resource.clone())));
+        let mut use_of = |verb: &str| {
+            state.used.insert((verb.to_owned(), group.clone(), resource.clone()));
+        };
         use_of(verb);
         // An apply that makes the object needs the right to create it as well.
         if verb == "patch" && code == StatusCode::CREATED {
