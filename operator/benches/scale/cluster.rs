@@ -56,7 +56,7 @@ impl Scene {
         let files = [format!("{root}/crds/yaml"), format!("{root}/operator/rbac.yaml")];
         self.kubectl(&["apply", "--server-side", "-f", &files[0], "-f", &files[1]]).await?;
         self.kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"]).await?;
-        for role in ["portico-operator", "portico-operator-composites"] {
+        for role in ["portico-operator", "portico-operator-lease"] {
             let (role_ref, user) = (format!("--clusterrole={role}"), format!("--user={OPERATOR}"));
             self.kubectl(&["create", "clusterrolebinding", role, &role_ref, &user]).await?;
         }

@@ -43,7 +43,7 @@ impl Operator {
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let address = format!("127.0.0.1:{port}");
         let mut command = Command::new(program);
-        command.args(["operator", "--no-leader-election", "--listen", &address]);
+        command.args(["operator", "--no-leader-election", "--kinds", "mcpservers", "--listen", &address]);
         command.env("KUBECONFIG", scene.operator_config()).env("LOG_LEVEL", "error");
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
         let operator = Self { child, address };

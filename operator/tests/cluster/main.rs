@@ -22,6 +22,7 @@ mod refusals;
 mod rights;
 mod rollouts;
 mod shop;
+mod undecodable;
 mod upgrade;
 mod verdicts;
 mod world;

@@ -34,13 +34,11 @@ pub fn run(check: bool) -> Result<(), String> {
 /// Files below `path` that are not the same in the repository and in `fresh`.
 fn differing(path: &str, fresh: &Path) -> Vec<String> {
     let (made, committed) = (fresh.join(path), root().join(path));
-    let files = match made.is_dir() {
-        true => names(&made)
-            .into_iter()
-            .chain(names(&committed))
-            .map(|name| PathBuf::from(path).join(name))
-            .collect(),
-        false => vec![PathBuf::from(path)],
+    let files = if made.is_dir() {
+        let all = names(&made).into_iter().chain(names(&committed));
+        all.map(|name| PathBuf::from(path).join(name)).collect()
+    } else {
+        vec![PathBuf::from(path)]
     };
     let differs =
         |file: &PathBuf| std::fs::read(fresh.join(file)).ok() != std::fs::read(root().join(file)).ok();

@@ -64,9 +64,12 @@ pub struct Write {
     pub nth: usize,
 }
 
+<<<<<<< HEAD
 /// A right that was made use of: verb, API group, and resource with its subresource.
 pub type Used = (String, String, String);
 
+=======
+>>>>>>> 6b18fde (Wait for the tests of a planted bug while the next is built)
 /// What becomes of the events of watches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Events {
@@ -87,8 +90,11 @@ struct State {
     writes: Vec<Write>,
     fault: Option<(Write, Fault)>,
     faulty: bool,
+<<<<<<< HEAD
     used: std::collections::BTreeSet<Used>,
     refused: Vec<String>,
+=======
+>>>>>>> 6b18fde (Wait for the tests of a planted bug while the next is built)
     last: Option<Instant>,
     /// Every request fails while the API server is "away".
     away: bool,
@@ -143,6 +149,7 @@ impl Plan {
         self.state.lock().unwrap().fault.is_some()
     }
 
+<<<<<<< HEAD
     /// The rights that were used, and the requests that were refused for the lack of one.
     pub fn rights(&self) -> (std::collections::BTreeSet<Used>, Vec<String>) {
         let state = self.state.lock().unwrap();
@@ -174,6 +181,8 @@ impl Plan {
         }
     }
 
+=======
+>>>>>>> 6b18fde (Wait for the tests of a planted bug while the next is built)
     /// Whether nothing was written for `time`.
     pub fn is_quiet_for(&self, time: Duration) -> bool {
         self.state.lock().unwrap().last.is_none_or(|last| last.elapsed() >= time)
