@@ -133,7 +133,7 @@ async fn an_operator_of_one_namespace_needs_no_cluster_role_and_goes_on_once_a_r
         world.put_object(&object).await;
         world.put_object(&role.binding(namespace, account)).await;
     }
-    let _operator = world.operator_bound(account.1).await;
+    let _operator = world.operator_bound(account.1);
     world.apply("a", json!({"source": {"builtin": {"name": "files"}}, "replicas": 1})).await;
     let user = format!("system:serviceaccount:{namespace}:team");
     let may = world.try_kubectl(&["auth", "can-i", "list", "services", "--as", &user]).await;

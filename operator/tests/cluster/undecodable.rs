@@ -26,7 +26,8 @@ async fn loose_definitions(cluster: &Cluster) {
     for definition in portico_crds::definitions() {
         let mut value = serde_json::to_value(&definition).unwrap();
         let schema = &mut value["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
-        schema["properties"]["spec"] = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+        schema["properties"]["spec"] =
+            json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
         if let Some(schema) = schema.as_object_mut() {
             schema.remove("x-kubernetes-validations");
         }
@@ -41,7 +42,8 @@ async fn loose_definitions(cluster: &Cluster) {
 
 async fn apply(cluster: &Cluster, namespace: &str, kind: &ApiResource, name: &str, spec: Value) {
     let api = Api::<DynamicObject>::namespaced_with(cluster.client().unwrap(), namespace, kind);
-    let body = json!({"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {"name": name}, "spec": spec});
+    let body =
+        json!({"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {"name": name}, "spec": spec});
     api.patch(name, &PatchParams::apply("person").force(), &Patch::Apply(body)).await.unwrap();
 }
 
@@ -71,7 +73,9 @@ async fn an_object_that_this_version_cannot_read_harms_only_itself() {
     let operator = tokio::spawn(run(cluster.client().unwrap(), options, stop.clone()));
     let client = cluster.client().unwrap();
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace.name());
-    wait_for("the good server's Deployment", SOON, async || deployments.get_opt("good-mcp").await).await.unwrap();
+    wait_for("the good server's Deployment", SOON, async || deployments.get_opt("good-mcp").await)
+        .await
+        .unwrap();
     let events: Api<Event> = Api::namespaced(client, namespace.name());
     wait_for("an event about each that cannot be read", SOON, async || {
         let all = events.list(&ListParams::default()).await.map_err(|error| error.to_string())?.items;
@@ -80,7 +84,10 @@ async fn an_object_that_this_version_cannot_read_harms_only_itself() {
                 let regarding = event.regarding.as_ref();
                 regarding.and_then(|object| object.kind.as_deref()) == Some(kind)
                     && regarding.and_then(|object| object.name.as_deref()) == Some("unreadable")
-                    && event.note.as_deref().is_some_and(|note| note.contains("cannot be read by this version"))
+                    && event
+                        .note
+                        .as_deref()
+                        .is_some_and(|note| note.contains("cannot be read by this version"))
             })
         };
         let silent: Vec<&str> = KINDS.iter().map(|(kind, _)| *kind).filter(|kind| !about(kind)).collect();

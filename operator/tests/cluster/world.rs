@@ -120,7 +120,7 @@ impl World {
     }
 
     /// One whose account has rights already.
-    pub async fn operator_bound(&self, account: &str) -> Operator {
+    pub fn operator_bound(&self, account: &str) -> Operator {
         self.run(self.client_of(account), account, None, Settings::default())
     }
 

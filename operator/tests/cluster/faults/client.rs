@@ -64,12 +64,9 @@ pub struct Write {
     pub nth: usize,
 }
 
-<<<<<<< HEAD
 /// A right that was made use of: verb, API group, and resource with its subresource.
 pub type Used = (String, String, String);
 
-=======
->>>>>>> 6b18fde (Wait for the tests of a planted bug while the next is built)
 /// What becomes of the events of watches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Events {
@@ -90,11 +87,8 @@ struct State {
     writes: Vec<Write>,
     fault: Option<(Write, Fault)>,
     faulty: bool,
-<<<<<<< HEAD
     used: std::collections::BTreeSet<Used>,
     refused: Vec<String>,
-=======
->>>>>>> 6b18fde (Wait for the tests of a planted bug while the next is built)
     last: Option<Instant>,
     /// Every request fails while the API server is "away".
     away: bool,
@@ -149,7 +143,6 @@ impl Plan {
         self.state.lock().unwrap().fault.is_some()
     }
 
-<<<<<<< HEAD
     /// The rights that were used, and the requests that were refused for the lack of one.
     pub fn rights(&self) -> (std::collections::BTreeSet<Used>, Vec<String>) {
         let state = self.state.lock().unwrap();
@@ -181,8 +174,6 @@ impl Plan {
         }
     }
 
-=======
->>>>>>> 6b18fde (Wait for the tests of a planted bug while the next is built)
     /// Whether nothing was written for `time`.
     pub fn is_quiet_for(&self, time: Duration) -> bool {
         self.state.lock().unwrap().last.is_none_or(|last| last.elapsed() >= time)
@@ -272,9 +263,10 @@ impl Service<Request<Body>> for FaultyClient {
                 None => {
                     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
                     let watches = is_watch(&request);
-                    let answer = match watches {
-                        true => plan.watch(inner, request).await?,
-                        false => inner.send(request).await?.map(plain),
+                    let answer = if watches {
+                        plan.watch(inner, request).await?
+                    } else {
+                        inner.send(request).await?.map(plain)
                     };
                     plan.record(&method, &path, watches, answer.status());
                     Ok(answer)
