@@ -209,7 +209,7 @@ pub enum Audit {
     /// Nothing.
     #[default]
     Off,
-    /// Who called which tool, when, how long it took and how it ended.
+    /// Which tool was called, when, how long it took and how it ended.
     Metadata,
     /// The names of its arguments as well; never their values.
     Arguments,

@@ -12,6 +12,7 @@ pub mod serve;
 pub mod tool;
 pub mod upstream;
 
+mod audit;
 mod metered;
 
 pub use checks::{Check, Checks};

@@ -14,39 +14,47 @@ use rmcp::{
     service::{NotificationContext, RequestContext, SubscriptionContext},
 };
 
-use crate::metrics::{Metrics, Outcome};
+use crate::{
+    audit::Audit,
+    metrics::{Metrics, Outcome},
+};
 
 /// `inner`, with its tool calls counted.
 #[derive(Clone)]
 pub(crate) struct Metered<H> {
     inner: H,
     metrics: Arc<Metrics>,
+    audit: Audit,
 }
 
 impl<H> Metered<H> {
     pub(crate) fn new(inner: H, metrics: Arc<Metrics>) -> Self {
-        Self { inner, metrics }
+        Self { inner, metrics, audit: Audit::of_process() }
     }
 }
 
 /// One running call; counted as cancelled when it is dropped before it ended.
 struct Running<'a> {
     metrics: &'a Metrics,
+    audit: Audit,
     tool: String,
+    arguments: Option<String>,
     outcome: Outcome,
     since: Instant,
 }
 
 impl<'a> Running<'a> {
-    fn start(metrics: &'a Metrics, tool: String) -> Self {
+    fn start(metrics: &'a Metrics, audit: Audit, tool: String, arguments: Option<String>) -> Self {
         metrics.call_started();
-        Self { metrics, tool, outcome: Outcome::Cancelled, since: Instant::now() }
+        Self { metrics, audit, tool, arguments, outcome: Outcome::Cancelled, since: Instant::now() }
     }
 }
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.metrics.call_ended(&self.tool, self.outcome, self.since.elapsed());
+        let took = self.since.elapsed();
+        self.metrics.call_ended(&self.tool, self.outcome, took);
+        self.audit.note(&self.tool, self.outcome.as_str(), took, self.arguments.as_deref());
     }
 }
 
@@ -70,7 +78,8 @@ impl<H: ServerHandler> ServerHandler for Metered<H> {
         // A name from outside must not become a label: every invented name would be a new time series.
         let known = self.inner.get_tool(&request.name).is_some();
         let tool = if known { request.name.to_string() } else { "unknown".to_owned() };
-        let mut running = Running::start(&self.metrics, tool);
+        let arguments = self.audit.arguments(&request);
+        let mut running = Running::start(&self.metrics, self.audit, tool, arguments);
         let cancelled = context.ct.clone();
         let result = self.inner.call_tool(request, context).await;
         if !cancelled.is_cancelled() {
