@@ -25,9 +25,20 @@ fn refused(arguments: &[&str]) -> (String, i32) {
 
 #[test]
 fn every_command_explains_itself_with_an_example() {
-    for command in
-        ["up", "check", "crds", "operator", "gateway", "serve", "bridge", "fetch", "standin", "completions"]
-    {
+    for command in [
+        "up",
+        "check",
+        "crds",
+        "rbac",
+        "explain",
+        "operator",
+        "gateway",
+        "serve",
+        "bridge",
+        "fetch",
+        "standin",
+        "completions",
+    ] {
         let output = portico(&[command, "--help"]);
         let help = text(&output.stdout);
         assert!(
@@ -53,6 +64,38 @@ fn the_printed_definitions_are_those_that_are_committed() {
     files.sort();
     let committed = files.iter().map(|file| format!("---\n{}", std::fs::read_to_string(file).unwrap()));
     assert_eq!(printed, committed.collect::<String>());
+}
+
+#[test]
+fn every_reason_is_explained_and_a_mistyped_one_is_put_right() {
+    let all = text(&portico(&["explain"]).stdout);
+    let reasons: Vec<&str> = all.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(reasons.len() > 40, "{all}");
+    let page = std::fs::read_to_string(workspace("docs/reasons.md")).unwrap();
+    for reason in &reasons {
+        let output = portico(&["explain", reason]);
+        assert!(output.status.success() && text(&output.stdout).lines().count() == 3, "{reason}");
+        assert!(page.contains(&format!("| `{reason}` |")), "{reason} is not in the reference");
+    }
+    let json = text(&portico(&["explain", "--json", "Unschedulable"]).stdout);
+    assert!(json.contains(r#""remedy":"The message is the scheduler's"#), "{json}");
+    let (said, code) = refused(&["explain", "ReferenceNotFuond"]);
+    assert!(said.contains("did you mean 'ReferenceNotFound'?") && code == 1, "{code}: {said}");
+}
+
+#[test]
+fn roles_of_single_namespaces_need_no_right_over_the_cluster() {
+    let printed = text(&portico(&["rbac", "--namespace", "shop", "--namespace", "kitchen"]).stdout);
+    assert!(!printed.contains("ClusterRole"), "{printed}");
+    assert_eq!(
+        printed.matches("kind: RoleBinding").count(),
+        7,
+        "three roles in two namespaces, and the Lease's"
+    );
+    let whole = text(&portico(&["rbac"]).stdout);
+    assert_eq!(whole, std::fs::read_to_string(workspace("operator/rbac.yaml")).unwrap());
+    let (said, code) = refused(&["rbac", "--namespace", "shop", "--account", "nobody"]);
+    assert!(said.contains("--account nobody: write NAMESPACE/NAME") && code == 1, "{code}: {said}");
 }
 
 #[test]
