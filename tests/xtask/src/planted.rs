@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::clusters::Clusters;
@@ -30,17 +30,9 @@ struct Planted {
     patch: Option<PathBuf>,
 }
 
-/// Tests of one bug, while they run.
-struct Running<'a> {
-    planted: &'a Planted,
-    built_in: Duration,
-    began: Instant,
-    child: Child,
-}
-
 /// What came of a bug.
-struct Outcome<'a> {
-    planted: &'a Planted,
+struct Outcome {
+    planted: Planted,
     built_in: Duration,
     tested_in: Duration,
     /// The tests that failed.
@@ -64,11 +56,16 @@ pub fn run(names: &[String]) -> Result<(), String> {
     )?;
     let clusters = Clusters::start()?;
     let all: Vec<Planted> = sound(&all).into_iter().chain(all.clone()).collect();
+    // Each is waited for in a thread of its own, while the next is built.
     let mut running = Vec::new();
-    for planted in &all {
-        running.push(plant(planted, &clusters)?);
+    for planted in all {
+        let (built_in, child) = plant(&planted, &clusters)?;
+        running.push(std::thread::spawn(move || end(planted, built_in, child)));
     }
-    let outcomes: Vec<Outcome<'_>> = running.into_iter().map(end).collect::<Result<_, _>>()?;
+    let outcomes = running
+        .into_iter()
+        .map(|thread| thread.join().map_err(|_| "a thread failed")?)
+        .collect::<Result<Vec<_>, String>>()?;
     print(&outcomes, began.elapsed());
     let missed: Vec<&str> = outcomes
         .iter()
@@ -149,7 +146,7 @@ fn folder() -> PathBuf {
 }
 
 /// Builds the copy with the bug in it, and starts the tests that must catch it.
-fn plant<'a>(planted: &'a Planted, clusters: &Clusters) -> Result<Running<'a>, String> {
+fn plant(planted: &Planted, clusters: &Clusters) -> Result<(Duration, Child), String> {
     let tree = folder().join("tree");
     mirror::bring(&root(), &tree)?;
     if let Some(patch) = &planted.patch {
@@ -159,12 +156,12 @@ fn plant<'a>(planted: &'a Planted, clusters: &Clusters) -> Result<Running<'a>, S
         step(&format!("plant {}", planted.name), &mut git)?;
     }
     let began = Instant::now();
-    let program = build(&tree, planted)?;
+    let built = build(&tree, planted)?;
     let built_in = began.elapsed();
     eprintln!("    {}: built in {} s", planted.name, built_in.as_secs());
     let failed = |error: std::io::Error| format!("{}: {error}", planted.name);
     let log = File::create(log(planted)).map_err(failed)?;
-    let child = Command::new(program)
+    let child = Command::new(built)
         .args(&planted.filters)
         .current_dir(tree.join("operator"))
         .env(CLUSTER_TESTS, "1")
@@ -174,7 +171,11 @@ fn plant<'a>(planted: &'a Planted, clusters: &Clusters) -> Result<Running<'a>, S
         .stdout(log)
         .spawn()
         .map_err(failed)?;
-    Ok(Running { planted, built_in, began: Instant::now(), child })
+    Ok((built_in, child))
+}
+
+fn program(planted: &Planted) -> PathBuf {
+    folder().join(format!("{}.test", planted.name))
 }
 
 fn log(planted: &Planted) -> PathBuf {
@@ -199,32 +200,36 @@ fn build(tree: &Path, planted: &Planted) -> Result<PathBuf, String> {
     let path = path
         .filter(|_| output.status.success())
         .ok_or_else(|| format!("{}: does not build:\n{said}", planted.name))?;
-    let copy = folder().join(format!("{}.test", planted.name));
+    let copy = program(planted);
     std::fs::copy(tree.join(path), &copy).map_err(|error| format!("{path}: {error}"))?;
     Ok(copy)
 }
 
 /// Waits for the tests of one bug.
-fn end(mut running: Running<'_>) -> Result<Outcome<'_>, String> {
-    let failed = |error: std::io::Error| format!("{}: {error}", running.planted.name);
-    let status = loop {
-        if let Some(status) = running.child.try_wait().map_err(failed)? {
-            break Some(status);
-        }
-        if running.began.elapsed() > LIMIT {
-            running.child.kill().and_then(|()| running.child.wait()).map_err(failed)?;
-            break None;
+fn end(planted: Planted, built_in: Duration, mut child: Child) -> Result<Outcome, String> {
+    let began = Instant::now();
+    let passed = passes(&mut child).map_err(|error| format!("{}: {error}", planted.name))?;
+    let tested_in = began.elapsed();
+    let fallen = fallen(&std::fs::read_to_string(log(&planted)).unwrap_or_default());
+    std::fs::remove_file(program(&planted)).ok();
+    let as_wanted = match planted.patch {
+        None => passed,
+        Some(_) => !passed && !fallen.is_empty(),
+    };
+    Ok(Outcome { planted, built_in, tested_in, fallen, as_wanted })
+}
+
+/// Whether a program ends well, and in time.
+fn passes(child: &mut Child) -> std::io::Result<bool> {
+    let began = Instant::now();
+    while began.elapsed() < LIMIT {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status.success());
         }
         std::thread::sleep(Duration::from_millis(100));
-    };
-    let tested_in = running.began.elapsed();
-    let fallen = fallen(&std::fs::read_to_string(log(running.planted)).unwrap_or_default());
-    std::fs::remove_file(folder().join(format!("{}.test", running.planted.name))).ok();
-    let as_wanted = match running.planted.patch {
-        None => status.is_some_and(|status| status.success()),
-        Some(_) => !fallen.is_empty() && status.is_none_or(|status: ExitStatus| !status.success()),
-    };
-    Ok(Outcome { planted: running.planted, built_in: running.built_in, tested_in, fallen, as_wanted })
+    }
+    child.kill()?;
+    child.wait().map(|_| false)
 }
 
 /// The tests that a test program says have failed.
@@ -233,7 +238,7 @@ fn fallen(log: &str) -> Vec<String> {
     names.map(|name| name.rsplit("::").next().unwrap_or(name).to_owned()).collect()
 }
 
-fn print(outcomes: &[Outcome<'_>], took: Duration) {
+fn print(outcomes: &[Outcome], took: Duration) {
     println!("| planted | what it breaks | | caught by | build, s | tests, s |\n|---|---|---|---|---|---|");
     for Outcome { planted, built_in, tested_in, fallen, as_wanted } in outcomes {
         let colour = match (fallen.is_empty(), as_wanted) {
