@@ -54,8 +54,10 @@ impl World {
         self.kubectl(&["apply", "-f", &file("crds/yaml"), "-f", &file("operator/rbac.yaml")]).await;
         self.kubectl(&["wait", "--for=condition=Established", "crd", "--all"]).await;
         let account = format!("--serviceaccount={}:operator", self.namespace.name());
-        let role = "--clusterrole=portico-operator";
-        self.kubectl(&["create", "rolebinding", "operator", role, &account]).await;
+        for role in ["portico-operator", "portico-operator-models"] {
+            let role_ref = format!("--clusterrole={role}");
+            self.kubectl(&["create", "rolebinding", role, &role_ref, &account]).await;
+        }
         let text = std::fs::read_to_string(self.cluster.kubeconfig()).unwrap();
         let mut config: Value = serde_json::from_str(&text).unwrap();
         config["users"][0]["user"]["as"] =
@@ -66,6 +68,8 @@ impl World {
         command.args([
             "operator",
             "--no-leader-election",
+            "--kinds",
+            "inferencemodels",
             "--listen",
             "127.0.0.1:0",
             "--portico-image",

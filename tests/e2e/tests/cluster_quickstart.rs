@@ -64,9 +64,6 @@ impl World {
         let namespace = cluster.namespace("shop").await.unwrap();
         let world = Self { namespace, cluster, folder: tempfile::tempdir().unwrap() };
         world.give_rights("portico-operator", "operator/rbac.yaml").await;
-        let subject = format!("--serviceaccount={}:portico-operator", world.namespace.name());
-        let role = "--clusterrole=portico-operator-composites";
-        world.kubectl(&["create", "rolebinding", "portico-operator-composites", role, &subject]).await;
         world.give_rights("portico-gateway", "gateway/rbac.yaml").await;
         world
     }
@@ -132,8 +129,11 @@ async fn the_quickstart_applied_with_kubectl_serves_its_tools_through_the_gatewa
     world.kubectl(&["wait", "--for=condition=Established", "crd/mcpservers.portico.dev"]).await;
     world.kubectl(&["apply", "-f", &workspace().join("examples/quickstart").display().to_string()]).await;
     let listen = format!("127.0.0.1:{health}");
-    let _operator =
-        Part::start(&world, "portico-operator", &["operator", "--no-leader-election", "--listen", &listen]);
+    let _operator = Part::start(
+        &world,
+        "portico-operator",
+        &["operator", "--no-leader-election", "--kinds", "mcpservers", "--listen", &listen],
+    );
     let listen = format!("127.0.0.1:{mcp}");
     let _gateway = Part::start(&world, "portico-gateway", &["gateway", "--listen", &listen]);
     bridged(&world).await;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 /// Longer than a Lease lasts, on a machine that also builds something.
 const PATIENCE: Duration = Duration::from_mins(1);
-const ROLES: [&str; 3] = ["portico-operator", "portico-operator-composites", "portico-operator-lease"];
+const ROLES: [&str; 2] = ["portico-operator", "portico-operator-lease"];
 
 struct Operator(Child);
 
