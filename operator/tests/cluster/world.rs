@@ -9,7 +9,7 @@ use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::api::{ApiResource, DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, Client, Resource};
 use portico_cluster::{AuditEvent, AuditMark, Cluster, Level, Namespace, wait_for};
 use portico_crds::{McpServer, labels};
@@ -87,6 +87,20 @@ async fn kubectl(cluster: &Cluster, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// How an operator of these tests runs.
+struct Setup<'a> {
+    account: &'a str,
+    lease: Option<&'a str>,
+    settings: Settings,
+    kinds: Vec<KindName>,
+}
+
+impl<'a> Setup<'a> {
+    fn of(account: &'a str) -> Self {
+        Self { account, lease: None, settings: Settings::default(), kinds: KindName::ALL.to_vec() }
+    }
+}
+
 impl World {
     /// A namespace with one operator.
     pub async fn start() -> Self {
@@ -110,18 +124,30 @@ impl World {
     /// Starts an operator with an account of its own, which has the shipped rights in this namespace.
     pub async fn operator(&self, account: &str, lease: Option<&str>) -> Operator {
         self.bind(account).await;
-        self.run(self.client_of(account), account, lease, Settings::default())
+        self.run(self.client_of(account), Setup { lease, ..Setup::of(account) })
     }
 
     /// The same, whose every request goes through `plan`.
     pub async fn operator_through(&self, account: &str, plan: &Plan) -> Operator {
         self.bind(account).await;
-        self.run(plan.client(self.client_of(account)), account, None, Settings::default())
+        self.run(plan.client(self.client_of(account)), Setup::of(account))
+    }
+
+    /// The same, which acts on `kind` alone, and on servers where that renders some: many of them run at once.
+    pub async fn operator_for(&self, kind: &ApiResource, plan: &Plan) -> Operator {
+        self.bind("operator").await;
+        let kinds = match kind.plural.as_str() {
+            "mcpservers" => vec![KindName::McpServers],
+            "inferencemodels" => vec![KindName::InferenceModels],
+            "krogerintegrations" => vec![KindName::McpServers, KindName::KrogerIntegrations],
+            _ => vec![KindName::McpServers, KindName::ShopConnectors],
+        };
+        self.run(plan.client(self.client_of("operator")), Setup { kinds, ..Setup::of("operator") })
     }
 
     /// One whose account has rights already.
     pub fn operator_bound(&self, account: &str) -> Operator {
-        self.run(self.client_of(account), account, None, Settings::default())
+        self.run(self.client_of(account), Setup::of(account))
     }
 
     /// Applies any object of this namespace as an administrator does.
@@ -141,7 +167,7 @@ impl World {
     /// One with other settings, such as that of another version.
     pub async fn operator_with(&self, account: &str, settings: Settings) -> Operator {
         self.bind(account).await;
-        self.run(self.client_of(account), account, None, settings)
+        self.run(self.client_of(account), Setup { settings, ..Setup::of(account) })
     }
 
     /// Gives an account the shipped rights in this namespace.
@@ -166,7 +192,8 @@ impl World {
         self.cluster.client_as(&user, &["system:authenticated"]).unwrap()
     }
 
-    fn run(&self, client: Client, account: &str, lease: Option<&str>, settings: Settings) -> Operator {
+    fn run(&self, client: Client, setup: Setup<'_>) -> Operator {
+        let Setup { account, lease, settings, kinds } = setup;
         let claim = lease.map(|name| Claim {
             namespace: self.namespace.name().to_owned(),
             name: name.to_owned(),
@@ -174,7 +201,7 @@ impl World {
         });
         let options = Options {
             namespaces: vec![self.namespace.name().to_owned()],
-            kinds: KindName::ALL.to_vec(),
+            kinds,
             settings,
             listen: ([127, 0, 0, 1], 0).into(),
             claim,

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use futures::future::{join, join_all};
+use kube::api::ApiResource;
 
 use super::client::{Fault, Plan, Write};
 use super::scenario::{Act, Run, Scenario};
@@ -29,6 +30,7 @@ struct Reference {
 
 /// A namespace with an operator whose client goes wrong on demand.
 struct Worker {
+    kind: ApiResource,
     world: World,
     plan: Plan,
     operator: Option<Operator>,
@@ -36,15 +38,16 @@ struct Worker {
 }
 
 impl Worker {
-    async fn start() -> Self {
-        let mut worker = Self { world: World::empty().await, plan: Plan::default(), operator: None, runs: 0 };
+    async fn start(kind: &ApiResource) -> Self {
+        let (kind, world) = (kind.clone(), World::empty().await);
+        let mut worker = Self { kind, world, plan: Plan::default(), operator: None, runs: 0 };
         worker.restart().await;
         worker
     }
 
     async fn restart(&mut self) {
         drop(self.operator.take());
-        let operator = self.world.operator_through("operator", &self.plan).await;
+        let operator = self.world.operator_for(&self.kind, &self.plan).await;
         self.operator = Some(operator);
     }
 
@@ -122,12 +125,13 @@ async fn reference(worker: &mut Worker, scenario: &Scenario) -> Reference {
 /// Runs every write with every fault; answers how many runs there were, and what went wrong.
 pub async fn sweep(scenario: Scenario) -> (usize, Vec<String>) {
     let began = Instant::now();
-    let mut first = Worker::start().await;
+    let mut first = Worker::start(&scenario.kind).await;
     let reference = reference(&mut first, &scenario).await;
     let pairs = reference.writes.iter().flat_map(|write| Fault::ALL.map(|fault| (write.clone(), fault)));
     let queue: Queue = Mutex::new(pairs.collect());
     let all = queue.lock().unwrap().len();
-    let others = (1..WORKERS).map(async |_| work(Worker::start().await, &scenario, &reference, &queue).await);
+    let others = (1..WORKERS)
+        .map(async |_| work(Worker::start(&scenario.kind).await, &scenario, &reference, &queue).await);
     let (one, others) = join(work(first, &scenario, &reference, &queue), join_all(others)).await;
     let (mut wrong, mut missed) = one;
     for (failures, unmet) in others {

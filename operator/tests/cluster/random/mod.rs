@@ -115,7 +115,7 @@ impl Life<'_> {
             }
             if soak().is_some() && pauses.chance(20) {
                 self.operator = None;
-                self.operator = Some(self.world.operator_through("operator", &self.plan).await);
+                self.operator = Some(self.world.operator_for(&self.subject.kind, &self.plan).await);
             }
         }
         self.settle(name).await?;
@@ -265,7 +265,7 @@ async fn lives(subject: &Subject, seeds: impl Iterator<Item = u64>) -> Tally {
             break;
         }
         let plan = Plan::default();
-        let operator = Some(world.operator_through("operator", &plan).await);
+        let operator = Some(world.operator_for(&subject.kind, &plan).await);
         let mut life = Life { subject, world: &world, plan, operator, seed, taken: 0 };
         let edits = edits(subject, seed);
         let judged = life.judge(&edits).await;
