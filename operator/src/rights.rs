@@ -68,7 +68,7 @@ pub const ROLES: [Rights; 4] = [
         name: "portico-operator-models",
         purpose: "What it may do besides about InferenceModels: their volumes and downloads.",
         rights: &[
-            right("portico.dev", &["inferencemodels"], &["list", "watch"]),
+            right("portico.dev", &["inferencemodels"], READ),
             right("portico.dev", &["inferencemodels/status"], &["patch"]),
             right("portico.dev", &["inferencemodels/finalizers"], &["update"]),
             right("", &["persistentvolumeclaims"], &["create", "patch", "delete"]),

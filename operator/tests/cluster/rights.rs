@@ -81,12 +81,14 @@ fn with_volume() -> Vec<Value> {
         "storage": {"embedded": {"size": "1Gi"}}, "server": {"replicas": 1}})]
 }
 
-/// Another source: the first one's download and volume go.
+/// Another source: the first one's download and volume go. And a fallback, which is looked for.
 fn other_source(scenario: &Scenario) -> Vec<Value> {
     let Act::Apply(spec) = &scenario.steps[1] else { unreachable!("the second step applies the spec") };
     let mut other = spec.clone();
     other["source"]["url"]["url"] = json!("https://models.example.com/two.gguf");
-    vec![other]
+    let mut fallback = other.clone();
+    fallback["fallbacks"] = json!([{"modelRef": "none", "on": ["Unavailable"]}]);
+    vec![other, fallback]
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
