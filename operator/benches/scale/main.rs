@@ -28,8 +28,14 @@ const EDITS: usize = 5;
 
 fn main() -> Result<(), Failed> {
     let quick = std::env::args().any(|argument| argument == "--quick");
-    let sizes = if quick { &SIZES[..1] } else { &SIZES[..] };
-    tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(2).build()?.block_on(run(sizes))
+    let given: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
+    let sizes = match (given.as_slice(), quick) {
+        ([], true) => SIZES[..1].to_vec(),
+        ([], false) => SIZES.to_vec(),
+        (given, _) => given.to_vec(),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(2).build()?;
+    runtime.block_on(run(&sizes))
 }
 
 async fn run(sizes: &[usize]) -> Result<(), Failed> {
