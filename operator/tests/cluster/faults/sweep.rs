@@ -5,7 +5,8 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use futures::future::{join, join_all};
-use kube::api::ApiResource;
+use kube::Api;
+use kube::api::{ApiResource, DeleteParams, DynamicObject};
 
 use super::client::{Fault, Plan, Write};
 use super::scenario::{Act, Run, Scenario};
@@ -91,6 +92,14 @@ impl Worker {
         snapshot(&client, &namespace, &scenario.kind, name).await.map_err(|error| error.to_string())
     }
 
+    /// Takes away what the last run has left: the pods of all runs together would fill the nodes.
+    async fn remove(&self, scenario: &Scenario) {
+        let (namespace, name) = (self.world.namespace.name(), format!("r{:04}x", self.runs));
+        let api = Api::<DynamicObject>::namespaced_with(self.world.client.clone(), namespace, &scenario.kind);
+        // It is gone already where the run came to its end.
+        api.delete(&name, &DeleteParams::background()).await.ok();
+    }
+
     /// The state after the last step, looked at again while it is not yet as `wanted`.
     async fn compare(&self, scenario: &Scenario, wanted: &Leaves, masked: &BTreeSet<String>) -> Vec<String> {
         let name = format!("r{:04}x", self.runs);
@@ -168,6 +177,7 @@ async fn work(
             Ok(_) => worker.compare(scenario, &reference.states[write.step], &reference.masked).await,
             Err(error) => vec![error],
         };
+        worker.remove(scenario).await;
         let place = || format!("{fault:?} at step {} {} #{}", write.step, write.what, write.nth);
         if !failures.is_empty() {
             eprintln!("wrong: {}: {}", place(), failures.join("; "));
