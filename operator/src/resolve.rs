@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::{
-    core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service},
+    core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service},
     resource::v1::{ResourceClaim, ResourceClaimTemplate},
 };
-use kube::{Api, Client, Resource, core::NamespaceResourceScope};
+use kube::{Api, Client, Resource, api::ListParams, core::NamespaceResourceScope};
 use portico_crds::InferenceModel;
 use serde::de::DeserializeOwned;
 
@@ -29,6 +29,19 @@ pub async fn resolve(
         }
     }
     Ok(References::resolve(references, &found))
+}
+
+/// The pods of `namespace` whose `label` is `name`, at most 200: those of a workload that is not as it should be, which say
+/// why. Nothing of them is cached.
+pub async fn pods(client: &Client, namespace: &str, label: &str, name: &str) -> Result<Vec<Pod>, Error> {
+    let params = ListParams::default().labels(&format!("{label}={name}")).limit(200);
+    let object = || format!("pods of '{name}'");
+    let api = Api::<Pod>::namespaced(client.clone(), namespace);
+    match tokio::time::timeout(CALL_TIMEOUT, api.list(&params)).await {
+        Ok(Ok(list)) => Ok(list.items),
+        Ok(Err(source)) => Err(Error::Api { verb: "list", object: object(), source: Box::new(source) }),
+        Err(_) => Err(Error::Timeout { verb: "list", object: object() }),
+    }
 }
 
 async fn read(client: &Client, namespace: &str, kind: Kind, name: &str) -> Result<Option<Content>, Error> {

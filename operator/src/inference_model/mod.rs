@@ -16,18 +16,15 @@ use std::{collections::BTreeSet, pin::Pin, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
-    Api, Client, ResourceExt as _,
-    api::ListParams,
+    Client, ResourceExt as _,
     runtime::reflector::{ObjectRef, Store},
 };
 use portico_crds::{
     InferenceModel, InferenceModelStatus, condition::Type, inference_model::Fallback, labels,
 };
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    child::CALL_TIMEOUT,
     error::Error,
     health::Readiness,
     kind::{Guarded, Kind, Outcome, RECHECK, Refusal},
@@ -35,7 +32,7 @@ use crate::{
     metrics::Metrics,
     reference::{Kind as Referred, objects},
     referrers::Referrers,
-    resolve::resolve,
+    resolve::{pods, resolve},
     watch::Filled,
     watches::{Scope, Watches},
     workload::rolled_out,
@@ -196,7 +193,11 @@ impl InferenceModels {
         }
         let Deployed { serving, target, job, stored } = self.owned.deploy(&self.client, &model).await?;
         let unsettled = !stored || target.as_deref().is_none_or(|target| !rolled_out(target));
-        let pods = if unsettled { self.pods(&model).await? } else { Vec::new() };
+        let pods = if unsettled {
+            pods(&self.client, &model.namespace, labels::INFERENCE_MODEL, &model.name).await?
+        } else {
+            Vec::new()
+        };
         let progress = self.progress(&pods).await;
         let artifact = match &model.storage {
             _ if !stored => artifact::of_job(job.as_deref(), &pods, progress),
@@ -210,18 +211,5 @@ impl InferenceModels {
     async fn progress(&self, pods: &[Pod]) -> Option<Progress> {
         let fetching = pods.iter().find(|pod| artifact::is_fetching(pod))?;
         self.asker.ask(fetching.status.as_ref()?.pod_ip.as_deref()?).await
-    }
-
-    /// The pods of a model that is not rolled out: they say why. Nothing of them is cached.
-    async fn pods(&self, model: &ValidatedModel) -> Result<Vec<Pod>, Error> {
-        let params =
-            ListParams::default().labels(&format!("{}={}", labels::INFERENCE_MODEL, model.name)).limit(200);
-        let object = || format!("pods of '{}'", model.name);
-        let api = Api::<Pod>::namespaced(self.client.clone(), &model.namespace);
-        match timeout(CALL_TIMEOUT, api.list(&params)).await {
-            Ok(Ok(list)) => Ok(list.items),
-            Ok(Err(source)) => Err(Error::Api { verb: "list", object: object(), source: Box::new(source) }),
-            Err(_) => Err(Error::Timeout { verb: "list", object: object() }),
-        }
     }
 }

@@ -9,21 +9,19 @@ pub mod validate;
 use std::{pin::Pin, sync::Arc};
 
 use jiff::Timestamp;
-use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
-use kube::{Api, Client, ResourceExt as _, api::ListParams};
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::{Client, ResourceExt as _};
 use portico_crds::{McpServer, McpServerStatus, labels};
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    child::CALL_TIMEOUT,
     error::Error,
     health::Readiness,
     kind::{Kind, Outcome, Refusal},
     metrics::Metrics,
     reference::{Kind as Referred, objects},
     referrers::Referrers,
-    resolve::resolve,
+    resolve::{pods, resolve},
     watches::{Scope, Watches},
     workload,
 };
@@ -117,20 +115,11 @@ impl McpServers {
         let desired = render::render(&server);
         let deployment = self.owned.apply(&self.client, &server, desired).await?;
         let unsettled = deployment.as_ref().is_some_and(|deployment| !workload::rolled_out(deployment));
-        let pods = if unsettled { self.pods(&server).await? } else { Vec::new() };
+        let pods = if unsettled {
+            pods(&self.client, &server.namespace, labels::MCP_SERVER, &server.name).await?
+        } else {
+            Vec::new()
+        };
         Ok(Applied { server, pods })
-    }
-
-    /// The pods of a server that is not rolled out: they say why. Nothing of them is cached.
-    async fn pods(&self, server: &ValidatedServer) -> Result<Vec<Pod>, Error> {
-        let params =
-            ListParams::default().labels(&format!("{}={}", labels::MCP_SERVER, server.name)).limit(100);
-        let object = || format!("pods of '{}'", server.name);
-        let api = Api::<Pod>::namespaced(self.client.clone(), &server.namespace);
-        match timeout(CALL_TIMEOUT, api.list(&params)).await {
-            Ok(Ok(list)) => Ok(list.items),
-            Ok(Err(source)) => Err(Error::Api { verb: "list", object: object(), source: Box::new(source) }),
-            Err(_) => Err(Error::Timeout { verb: "list", object: object() }),
-        }
     }
 }

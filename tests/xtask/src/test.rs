@@ -33,7 +33,8 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
         tests.env(CLUSTER_TESTS, "1").env(JOIN, clusters.folders());
     }
     if !filters.is_empty() {
-        tests.arg("--").args(filters);
+        // Whoever picks tests wants to see the figures that they print.
+        tests.args(["--", "--show-output"]).args(filters);
     }
     step("tests", &mut tests)
 }
