@@ -27,6 +27,7 @@ pub mod replicas;
 pub mod resolve;
 pub mod rights;
 mod run;
+pub mod sent;
 pub mod shop_connector;
 mod watch;
 pub mod watches;

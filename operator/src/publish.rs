@@ -1,17 +1,12 @@
 //! Writes statuses and events, and only what has changed.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-};
-
 use jiff::Timestamp;
 use k8s_openapi::{
     api::core::v1::ObjectReference,
     apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta},
 };
 use kube::{
-    Api, Client, Resource, ResourceExt as _,
+    Api, Client, ResourceExt as _,
     api::{Patch, PatchParams},
     runtime::events::{Event, EventType, Recorder, Reporter},
 };
@@ -24,6 +19,7 @@ use crate::{
     error::Error,
     kind::{Custom, Reported},
     metrics::{Metrics, Why},
+    sent::Sent,
 };
 
 /// Field manager of statuses.
@@ -36,27 +32,16 @@ pub struct Publisher<R: Custom> {
     client: Client,
     recorder: Recorder,
     metrics: Metrics,
-    written: Mutex<Statuses<R::Status>>,
-}
-
-/// By namespace and name.
-type Statuses<S> = HashMap<(String, String), Written<S>>;
-
-/// Our last write of a status, for as long as the cache has not caught up.
-#[derive(Clone)]
-struct Written<S> {
-    uid: Option<String>,
-    version: Option<u64>,
-    status: S,
+    sent: Sent<R>,
 }
 
 impl<R: Custom> Publisher<R> {
-    /// Writes through `client`.
+    /// Writes through `client`, and notes in `sent` what it writes.
     #[must_use]
-    pub fn new(client: Client, metrics: Metrics) -> Self {
+    pub fn new(client: Client, metrics: Metrics, sent: Sent<R>) -> Self {
         let reporter = Reporter { controller: "portico-operator".into(), instance: None };
         let recorder = Recorder::new(client.clone(), reporter);
-        Self { client, recorder, metrics, written: Mutex::default() }
+        Self { client, recorder, metrics, sent }
     }
 
     /// Writes the status that `status` makes of the resource, if it is not there yet, and an event if Ready has
@@ -69,11 +54,7 @@ impl<R: Custom> Publisher<R> {
         resource: &R,
         status: impl FnOnce(&R, Timestamp) -> R::Status,
     ) -> Result<(), Error> {
-        let mut resource = resource.clone();
-        if let Some(newer) = self.newer(&resource) {
-            resource.meta_mut().resource_version = newer.version.map(|version| version.to_string());
-            *resource.status_mut() = Some(newer.status);
-        }
+        let resource = self.sent.brought_up_to_date(resource.clone());
         let before = resource.status().cloned().unwrap_or_default();
         let after = status(&resource, Timestamp::now());
         self.metrics.conditions(&resource, after.conditions());
@@ -113,16 +94,8 @@ impl<R: Custom> Publisher<R> {
 
     /// Drops what is remembered of a resource that is gone.
     pub fn forget(&self, namespace: &str, name: &str) {
-        self.lock().remove(&(namespace.to_owned(), name.to_owned()));
+        self.sent.forget(namespace, name);
         self.metrics.forget(&R::kind(&()), namespace, name);
-    }
-
-    /// Our last status, where `resource` comes from a cache that has not seen it.
-    fn newer(&self, resource: &R) -> Option<Written<R::Status>> {
-        let written = self.lock();
-        let own = written.get(&key(resource))?;
-        let ahead = own.uid == resource.uid() && own.version > version(resource);
-        ahead.then(|| own.clone())
     }
 
     async fn write(&self, resource: &R, status: &R::Status) -> Result<(), Error> {
@@ -136,28 +109,15 @@ impl<R: Custom> Publisher<R> {
         });
         let params = PatchParams::apply(FIELD_MANAGER).force();
         let (verb, object) = ("write the status of", || format!("{} '{name}'", R::kind(&())));
+        let attempt = self.sent.begin(resource, status);
         let answer = timeout(CALL_TIMEOUT, api.patch_status(&name, &params, &Patch::Apply(&body))).await;
         let written = answer
             .map_err(|_| Error::Timeout { verb, object: object() })?
             .map_err(|source| Error::Api { verb, object: object(), source: Box::new(source) })?;
         self.metrics.wrote("apply", &R::kind(&()), Why::Status);
-        let entry = Written { uid: written.uid(), version: version(&written), status: status.clone() };
-        self.lock().insert(key(resource), entry);
+        attempt.is_taken(&written);
         Ok(())
     }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Statuses<R::Status>> {
-        self.written.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn key<R: Resource>(resource: &R) -> (String, String) {
-    (resource.namespace().unwrap_or_default(), resource.name_any())
-}
-
-/// Resource versions of one cluster can be compared as numbers (KEP-5504).
-fn version<R: Resource>(resource: &R) -> Option<u64> {
-    resource.resource_version().and_then(|text| text.parse().ok())
 }
 
 fn ready(conditions: &[Condition]) -> Option<&Condition> {

@@ -1,6 +1,6 @@
 //! Watches, pruned before they are kept.
 
-use std::{fmt::Debug, hash::Hash};
+use std::fmt::Debug;
 
 use futures::{Stream, StreamExt as _};
 use kube::{
@@ -65,27 +65,14 @@ pub fn children<K: Watched>(
     (reader, filled, stream)
 }
 
-/// The resources themselves: a cache, and changes of what a person writes.
-///
-/// Status writes are ours and pass the predicate unseen; deletions change the finalizers or end the object.
-pub fn resources<K: Watched>(api: Api<K>) -> (Store<K>, Filled, impl Stream<Item = Result<K>> + Send) {
-    let ((reader, writer), (filled, note)) = (reflector::store(), filled());
-    let stream = watcher(api, watcher::Config::default())
-        .default_backoff()
-        .modify(|object| object.managed_fields_mut().clear())
-        .reflect(writer)
-        .inspect(note)
-        .touched_objects()
-        .predicate_filter(written_by_people, kube::runtime::PredicateConfig::default());
-    (reader, filled, stream)
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "the signature of a predicate")]
-fn written_by_people<K: Resource>(object: &K) -> Option<u64> {
-    let mut hasher = std::hash::DefaultHasher::new();
-    let meta = object.meta();
-    (meta.generation, &meta.annotations, meta.deletion_timestamp.is_some()).hash(&mut hasher);
-    Some(std::hash::Hasher::finish(&hasher))
+/// The resources themselves: a cache, and what changes of them but for the writes that `is_own` knows.
+pub fn resources<K: Watched>(
+    api: Api<K>,
+    is_own: impl Fn(&K) -> bool + Send,
+) -> (Store<K>, Filled, impl Stream<Item = Result<K>> + Send) {
+    let (reader, filled, changes) = all(api);
+    let others = changes.filter(move |change| std::future::ready(!change.as_ref().is_ok_and(&is_own)));
+    (reader, filled, others)
 }
 
 /// All objects with everything that changes of them, statuses included: a cache, and the changes once they are in it.

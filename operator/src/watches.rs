@@ -29,6 +29,7 @@ use crate::{
     publish::Publisher,
     reference,
     referrers::Referrers,
+    sent::Sent,
     watch,
 };
 
@@ -69,16 +70,20 @@ pub struct Watches<R: Custom> {
     /// The part that the children's label `app.kubernetes.io/component` names.
     component: &'static str,
     metrics: Metrics,
+    sent: Sent<R>,
 }
 
 impl<R: Custom> Watches<R> {
     /// Watches the resources themselves.
     #[must_use]
     pub fn new(scope: Scope, component: &'static str, metrics: Metrics) -> Self {
-        let (store, filled, changes) = watch::resources::<Guarded<R>>(scope.api());
+        let sent = Sent::default();
+        let known = sent.clone();
+        let (store, filled, changes) =
+            watch::resources::<Guarded<R>>(scope.api(), move |resource| known.is_echo(resource));
         let config = Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE);
         let controller = Controller::for_stream(changes, store).with_config(config);
-        Self { controller, filled, scope, component, metrics }
+        Self { controller, filled, scope, component, metrics, sent }
     }
 
     /// Watches a kind of child.
@@ -157,7 +162,7 @@ impl<R: Custom> Watches<R> {
     ) {
         let context = Arc::new(Context {
             kind,
-            publisher: Publisher::new(self.scope.client, self.metrics.clone()),
+            publisher: Publisher::new(self.scope.client, self.metrics.clone(), self.sent),
             failures: Failures::default(),
             metrics: self.metrics,
         });

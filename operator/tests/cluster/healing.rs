@@ -79,7 +79,30 @@ pub async fn heal(scenario: Scenario, steps: usize) -> Vec<Duration> {
             damage(&mut patient, &api, child.2, object.metadata.name.as_deref().unwrap_or_default()).await;
         }
     }
+    damage_status(&mut patient).await;
     patient.times
+}
+
+/// Somebody takes away what the operator has told.
+async fn damage_status(patient: &mut Patient<'_>) {
+    let (api, name, began) = (patient.run.api(), patient.run.name, Instant::now());
+    let told = api.get_status(name).await.unwrap().data["status"].clone();
+    let emptied = json!({"status": {"conditions": [], "observedGeneration": null}});
+    let by_hand = PatchParams { field_manager: Some("hand".into()), ..PatchParams::default() };
+    api.patch_status(name, &by_hand, &Patch::Merge(emptied)).await.unwrap();
+    wait_for("the status", HEALED, async || {
+        let now = api.get_status(name).await?.data["status"].clone();
+        let same = types(&now) == types(&told) && now["observedGeneration"] == told["observedGeneration"];
+        Ok::<_, kube::Error>(same.then_some(()))
+    })
+    .await
+    .unwrap();
+    patient.times.push(began.elapsed());
+}
+
+fn types(status: &Value) -> Vec<(&Value, &Value, &Value)> {
+    let conditions = status["conditions"].as_array().into_iter().flatten();
+    conditions.map(|condition| (&condition["type"], &condition["status"], &condition["reason"])).collect()
 }
 
 async fn damage(patient: &mut Patient<'_>, api: &Api<DynamicObject>, kind: &str, name: &str) {

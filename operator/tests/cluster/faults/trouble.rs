@@ -8,7 +8,7 @@ use kube::api::DeleteParams;
 use portico_cluster::{Level, wait_for, wanted};
 use serde_json::json;
 
-use super::client::{Events, Plan};
+use super::client::{Events, Fault, Plan, Write};
 use super::mcp_server;
 use super::scenario::{Act, Run, Scenario};
 use super::snapshot::{Leaves, difference, snapshot};
@@ -196,6 +196,30 @@ async fn an_api_server_that_comes_and_goes_costs_no_child_and_no_readiness() {
     scene.until_like_fresh("solo").await;
     assert_eq!(scene.world.deployment("solo").await.uid(), before);
     assert!(!scene.operator.is_finished(), "the operator outlives an API server that is away");
+}
+
+/// The cache shows the status of before, to which things come back while nobody knows that another was written between.
+#[tokio::test]
+async fn a_status_that_was_written_without_an_answer_is_written_over_once_it_is_old() {
+    if !wanted(Level::Kwok) {
+        return;
+    }
+    let scene = Scene::start().await;
+    scene.create("unsure").await;
+    scene.plan.set_events(Events::Hold("/mcpservers"));
+    let what = "PATCH /apis/portico.dev/v1alpha1/namespaces/NAMESPACE/mcpservers/NAME/status";
+    let write = Write { step: 4, what: what.to_owned(), nth: 0 };
+    scene.plan.begin(scene.world.namespace.name(), "unsure", Some((write, Fault::GatewayTimeout)));
+    scene.begin("unsure", 4).await;
+    wait_for("the rollout over, and all passes after it", SOON, async || {
+        let rolled_out = portico_operator::workload::rolled_out(&scene.world.deployment("unsure").await);
+        let (quiet, met) = (scene.plan.is_quiet_for(Duration::from_secs(2)), !scene.plan.is_pending());
+        if rolled_out && quiet && met { Ok(Some(())) } else { Err(format!("{rolled_out}, {quiet}, {met}")) }
+    })
+    .await
+    .unwrap();
+    scene.plan.set_events(Events::Pass);
+    scene.settle("unsure").await;
 }
 
 #[tokio::test]
