@@ -232,6 +232,9 @@ pub struct Gateway {
     /// PEM file of certificate authorities that may vouch for remote servers, besides the system's.
     #[arg(long, env = "PORTICO_CA_FILE", value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
+    /// Seconds for which clients are still served after SIGTERM, not ready any more, until the cluster sends them elsewhere.
+    #[arg(long, default_value_t = 5, env = "PORTICO_SHUTDOWN_DELAY", value_name = "SECONDS")]
+    pub shutdown_delay: u64,
 }
 
 /// Arguments of `serve`.

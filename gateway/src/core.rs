@@ -39,6 +39,8 @@ pub(crate) struct Core {
     pub(crate) calls: Arc<Calls>,
     pub(crate) streams: Arc<Semaphore>,
     pub(crate) requests: Arc<Semaphore>,
+    /// The stop was asked for; clients are to go elsewhere.
+    pub(crate) leaving: CancellationToken,
     pub(crate) shutdown: CancellationToken,
     reports: Mutex<BTreeMap<ServerKey, ServerReport>>,
     published: watch::Sender<Arc<Vec<ServerReport>>>,
@@ -60,6 +62,7 @@ impl Core {
             calls: Arc::default(),
             streams: Arc::new(Semaphore::new(options.max_streams)),
             requests: Arc::new(Semaphore::new(options.max_requests)),
+            leaving: CancellationToken::new(),
             shutdown: CancellationToken::new(),
             reports: Mutex::default(),
             published: watch::Sender::new(Arc::default()),

@@ -78,6 +78,7 @@ pub(crate) struct Metrics {
     calls: Family<CallLabels, Counter>,
     duration: Family<DurationLabels, Histogram, fn() -> Histogram>,
     in_flight: Family<ServerLabels, Gauge>,
+    held: Family<ServerLabels, Gauge>,
     tools: Family<ServerLabels, Gauge>,
     state: Family<StateLabels, Gauge>,
     sessions: Gauge,
@@ -92,6 +93,7 @@ impl Metrics {
         let histogram: fn() -> Histogram = || Histogram::new(BUCKETS);
         let duration = Family::new_with_constructor(histogram);
         let (in_flight, tools, state) = (Family::default(), Family::default(), Family::default());
+        let held = Family::default();
         let (sessions, streams) = (Gauge::default(), Gauge::default());
         registry.register("calls", "Calls passed to servers", calls.clone());
         let seconds = Unit::Seconds;
@@ -102,11 +104,12 @@ impl Metrics {
             duration.clone(),
         );
         registry.register("calls_in_flight", "Calls that servers have not answered yet", in_flight.clone());
+        registry.register("calls_held", "Calls that wait for a server that is away", held.clone());
         registry.register("catalog_tools", "Tools that servers list", tools.clone());
         registry.register("backend_state", "1 for the state a server is in", state.clone());
         registry.register("backend_sessions", "Sessions kept with legacy servers", sessions.clone());
         registry.register("client_streams", "Streams that clients hold open", streams.clone());
-        Self { registry, calls, duration, in_flight, tools, state, sessions, streams }
+        Self { registry, calls, duration, in_flight, held, tools, state, sessions, streams }
     }
 
     /// The text that Prometheus scrapes.
@@ -128,6 +131,13 @@ impl Metrics {
         Timing { metrics: Arc::clone(self), server: server.clone(), method, started: Instant::now(), outcome }
     }
 
+    /// A call waits for `server` for as long as the answer lives.
+    pub(crate) fn hold(&self, server: &ServerKey) -> Held {
+        let gauge = self.held.get_or_create(&server.into()).clone();
+        gauge.inc();
+        Held(gauge)
+    }
+
     /// The state of `server` is `now`, one of `all`.
     pub(crate) fn state(&self, server: &ServerKey, now: &'static str, all: &[&'static str]) {
         for state in all {
@@ -143,6 +153,7 @@ impl Metrics {
     /// `server` is gone from the source.
     pub(crate) fn forget(&self, server: &ServerKey, states: &[&'static str]) {
         self.tools.remove(&server.into());
+        self.held.remove(&server.into());
         for state in states {
             self.state.remove(&state_labels(server, state));
         }
@@ -161,6 +172,16 @@ impl Metrics {
 
 fn state_labels(server: &ServerKey, state: &'static str) -> StateLabels {
     StateLabels { namespace: server.namespace.clone(), server: server.name.clone(), state }
+}
+
+/// A call that waits.
+#[derive(Debug)]
+pub(crate) struct Held(Gauge);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 /// One call's time; counted when it is dropped.

@@ -26,6 +26,12 @@ pub struct Options {
     pub max_streams: usize,
     /// Requests answered at the same time.
     pub max_requests: usize,
+    /// Calls that one server may have open at the same time: one that hangs must not take the room of all.
+    pub max_server_calls: usize,
+    /// How long a call waits for a server that has answered lately and is away, as when it is restarted.
+    pub hold: Duration,
+    /// How long clients are still served after the stop, while they learn that this gateway goes: `/readyz` fails meanwhile.
+    pub shutdown_delay: Duration,
     /// Sessions with servers kept at the same time, over all clients; the least recently used one gives way.
     pub max_backend_sessions: usize,
     /// How long an unused session with a server is kept.
@@ -52,6 +58,9 @@ impl Default for Options {
             session_lifetime: Duration::from_hours(24),
             max_streams: 4096,
             max_requests: 8192,
+            max_server_calls: 1024,
+            hold: Duration::from_secs(10),
+            shutdown_delay: Duration::ZERO,
             max_backend_sessions: 8192,
             backend_session_idle: Duration::from_mins(30),
             extra_authorities: Vec::new(),

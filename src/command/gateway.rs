@@ -1,6 +1,7 @@
 //! `portico gateway`.
 
 use std::path::Path;
+use std::time::Duration;
 
 use kube::{Client, Config};
 use portico_gateway::{Gateway, Options, kubernetes};
@@ -42,6 +43,7 @@ fn options(arguments: &cli::Gateway) -> Result<Options, Failure> {
         public_hosts: arguments.public_host.clone(),
         session_keys: keys.map_or(Ok(Vec::new()), |path| session_keys(path, &read(path)?))?,
         extra_authorities: arguments.ca_file.as_deref().map_or(Ok(Vec::new()), read)?,
+        shutdown_delay: Duration::from_secs(arguments.shutdown_delay),
         ..Options::default()
     })
 }

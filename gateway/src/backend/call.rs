@@ -6,8 +6,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::HeaderValue;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
+use super::again::Tries;
+use super::breaker;
 use super::client::{METHOD, NAME, Reply};
 use super::fault::Fault;
 use super::flight::Flight;
@@ -23,9 +25,6 @@ use crate::meta;
 use crate::method::Method;
 use crate::metrics::Outcome;
 use crate::version::Era;
-
-/// Endpoints tried when none can be reached.
-const MAX_TRIES: usize = 3;
 
 /// A request and where it goes.
 #[derive(Debug)]
@@ -63,9 +62,7 @@ impl Call<'_> {
         let answer = tokio::select! {
             biased;
             () = stop.cancelled() => Err(Fault::Cancelled),
-            answer = timeout(limit, self.attempts(core, limit)) => {
-                answer.unwrap_or(Err(Fault::Timeout { after: limit }))
-            }
+            answer = self.attempts(core, limit) => answer,
         };
         match answer {
             Ok(Answer::Stream(mut relay)) => {
@@ -83,50 +80,52 @@ impl Call<'_> {
         }
     }
 
-    /// Tries again where the request certainly was not carried out: no connection came about, or the server refused it
-    /// because it lost our session.
+    /// Sends the request until it is answered, or must not be sent again.
     async fn attempts(&self, core: &Arc<Core>, limit: Duration) -> Result<Answer, Fault> {
-        let backend = &self.route.backend;
-        let (mut unreachable, mut lost) = (Vec::new(), false);
+        let (backend, end) = (&self.route.backend, Instant::now() + limit);
+        let mut tries = Tries::new(core, backend, self.route.repeatable);
         loop {
-            let endpoint = self.endpoint(&unreachable)?;
-            let way = self.way(core, &endpoint).await;
-            let (link, kept) = match way {
-                Ok(way) => way,
-                Err(fault @ Fault::Unreachable { .. }) => {
-                    unreachable.push(endpoint.id);
-                    self.give_up(&unreachable, fault)?;
+            if backend.in_flight() >= core.options.max_server_calls {
+                return Err(Fault::Saturated(core.options.max_server_calls));
+            }
+            let endpoint = match backend.pick(tries.unreachable()) {
+                Ok(endpoint) => endpoint,
+                Err(fault) => {
+                    within(end, limit, tries.again(fault, None)).await?;
                     continue;
                 }
-                Err(fault) => {
-                    backend.mark_stale();
-                    return Err(fault);
-                }
             };
-            let used = link.endpoint.id;
-            match self.send(core, link, limit).await {
-                Err(fault @ Fault::Unreachable { .. }) => {
-                    forget(core, kept);
-                    unreachable.push(used);
-                    self.give_up(&unreachable, fault)?;
-                }
-                Err(Fault::SessionLost) if !lost => {
-                    forget(core, kept);
-                    lost = true;
-                }
-                answer => return answer,
+            match self.attempt(core, endpoint, (end, limit)).await {
+                Ok(answer) => return Ok(answer),
+                Err((fault, endpoint)) => within(end, limit, tries.again(fault, Some(endpoint))).await?,
             }
         }
     }
 
-    fn endpoint(&self, unreachable: &[u64]) -> Result<Arc<super::Endpoint>, Fault> {
-        self.route.backend.pick(unreachable)
-    }
-
-    /// Passes `fault` on when there is no endpoint left to try.
-    fn give_up(&self, unreachable: &[u64], fault: Fault) -> Result<(), Fault> {
-        let more = unreachable.len() < MAX_TRIES && self.route.backend.pick(unreachable).is_ok();
-        if more { Ok(()) } else { Err(fault) }
+    /// Sends the request once; a failure comes with the endpoint that it happened at.
+    async fn attempt(
+        &self,
+        core: &Arc<Core>,
+        endpoint: Arc<super::Endpoint>,
+        (end, limit): (Instant, Duration),
+    ) -> Result<Answer, (Fault, u64)> {
+        let way = within(end, limit, self.way(core, &endpoint)).await;
+        let (link, kept) = way.map_err(|fault| {
+            endpoint.breaker.note(Some(&fault), breaker::now());
+            if !matches!(fault, Fault::Unreachable { .. }) {
+                self.route.backend.mark_stale();
+            }
+            (fault, endpoint.id)
+        })?;
+        let used = Arc::clone(&link.endpoint);
+        let answer = within(end, limit, self.send(core, link, limit)).await;
+        used.breaker.note(answer.as_ref().err(), breaker::now());
+        match &answer {
+            Ok(_) => self.route.backend.note_answer(),
+            Err(Fault::Unreachable { .. } | Fault::SessionLost) => forget(core, kept),
+            Err(_) => {}
+        }
+        answer.map_err(|fault| (fault, used.id))
     }
 
     /// A link to the server, and where it is kept if it is a session.
@@ -231,6 +230,15 @@ impl Call<'_> {
             renamed: renamed.then(|| (self.exposed.clone(), self.route.original.clone())),
         }
     }
+}
+
+/// What `step` gives by `end`, which is `limit` after the call began.
+async fn within<T>(
+    end: Instant,
+    limit: Duration,
+    step: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Fault> {
+    timeout_at(end, step).await.unwrap_or(Err(Fault::Timeout { after: limit }))
 }
 
 fn forget(core: &Core, kept: Option<(SessionKey, Slot)>) {

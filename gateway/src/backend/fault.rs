@@ -46,6 +46,9 @@ pub(crate) enum Fault {
         "asks for more input ({0}), which is not passed on to clients of session-based revisions; use a client that speaks 2026-07-28"
     )]
     InputRequired(String),
+    /// It has as many calls open as it may.
+    #[error("has {0} calls open, which is the limit; try again later, or run more pods of it")]
+    Saturated(usize),
     /// The client gave up.
     #[error("was told that the client cancelled the request")]
     Cancelled,
@@ -59,6 +62,7 @@ pub(crate) enum Class {
     Timeout,
     Cancelled,
     Malformed,
+    Saturated,
     Failed,
 }
 
@@ -71,6 +75,7 @@ impl Class {
             Self::Timeout => "timeout",
             Self::Cancelled => "cancelled",
             Self::Malformed => "malformed",
+            Self::Saturated => "saturated",
             Self::Failed => "failed",
         }
     }
@@ -85,7 +90,20 @@ impl Fault {
             Self::Timeout { .. } => Class::Timeout,
             Self::Cancelled => Class::Cancelled,
             Self::Malformed { .. } | Self::TooLarge { .. } => Class::Malformed,
+            Self::Saturated(_) => Class::Saturated,
             _ => Class::Failed,
+        }
+    }
+
+    /// Whether it speaks against the endpoint, rather than against the request, the client or the server as a whole.
+    pub(crate) fn is_of_endpoint(&self) -> bool {
+        match self {
+            Self::Unreachable { .. }
+            | Self::Broken { .. }
+            | Self::Timeout { .. }
+            | Self::Malformed { .. } => true,
+            Self::Http { status } => status.is_server_error(),
+            _ => false,
         }
     }
 

@@ -1,5 +1,7 @@
 //! The servers behind the gateway: connections, sessions, calls.
 
+mod again;
+mod breaker;
 pub(crate) mod call;
 pub(crate) mod client;
 pub(crate) mod control;
@@ -25,6 +27,8 @@ use tokio::sync::{Notify, watch};
 use crate::source::{Server, ServerKey};
 use crate::version::Era;
 
+use again::Budget;
+use breaker::Breaker;
 pub(crate) use fault::Fault;
 pub(crate) use fleet::Fleet;
 pub use supervise::{ServerReport, ServerState};
@@ -39,6 +43,8 @@ pub(crate) struct Endpoint {
     pub(crate) uri: Uri,
     /// Calls it has not answered yet.
     pub(crate) in_flight: AtomicUsize,
+    /// Whether it has failed of late.
+    pub(crate) breaker: Breaker,
 }
 
 /// A server's settings, made ready for use.
@@ -63,6 +69,9 @@ pub(crate) struct Backend {
     /// Asks for the lists to be fetched again.
     stale: Notify,
     modern: AtomicBool,
+    /// When it last answered a call, in milliseconds of the process' clock; 0 for never.
+    answered: AtomicU64,
+    budget: Budget,
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -82,6 +91,8 @@ impl Backend {
             changes: watch::Sender::new(0),
             stale: Notify::new(),
             modern: AtomicBool::new(false),
+            answered: AtomicU64::new(0),
+            budget: Budget::default(),
         }
     }
 
@@ -142,14 +153,33 @@ impl Backend {
         included && !live.exclude.is_match(name)
     }
 
-    /// The endpoint with the fewest calls in flight, but for those in `not`.
+    /// The endpoint for a call, but for those in `not`: one whose turn it is to be tried again after failures, else the
+    /// one with the fewest calls in flight of those that do not fail, else of all.
     pub(crate) fn pick(&self, not: &[u64]) -> Result<Arc<Endpoint>, Fault> {
         let live = self.live.load();
-        let usable = live.endpoints.iter().filter(|endpoint| !not.contains(&endpoint.id));
-        match usable.min_by_key(|endpoint| endpoint.in_flight.load(Ordering::Relaxed)) {
+        let usable = || live.endpoints.iter().filter(|endpoint| !not.contains(&endpoint.id));
+        let least = |open: bool| {
+            let alike = usable().filter(|endpoint| endpoint.breaker.is_open() == open);
+            alike.min_by_key(|endpoint| endpoint.in_flight.load(Ordering::Relaxed))
+        };
+        let due = |endpoint: &&Arc<Endpoint>| {
+            endpoint.breaker.is_open() && endpoint.breaker.takes_trial(breaker::now())
+        };
+        match usable().find(due).or_else(|| least(false)).or_else(|| least(true)) {
             Some(endpoint) => Ok(Arc::clone(endpoint)),
             None => Err(live.bad.clone().unwrap_or(Fault::NoEndpoint)),
         }
+    }
+
+    /// Whether it has an endpoint that is not in `tried`.
+    pub(crate) fn has_other(&self, tried: &[u64]) -> bool {
+        self.live.load().endpoints.iter().any(|endpoint| !tried.contains(&endpoint.id))
+    }
+
+    /// Calls that its endpoints have not answered yet.
+    pub(crate) fn in_flight(&self) -> usize {
+        let live = self.live.load();
+        live.endpoints.iter().map(|endpoint| endpoint.in_flight.load(Ordering::Relaxed)).sum()
     }
 
     /// Whether `endpoint` still belongs to it.
@@ -171,6 +201,7 @@ impl Live {
                         url: url.clone(),
                         uri,
                         in_flight: AtomicUsize::new(0),
+                        breaker: Breaker::default(),
                     })),
                     Err(fault) => bad = bad.or(Some(fault)),
                 },
@@ -230,6 +261,20 @@ mod tests {
         let second = backend.pick(&[]).unwrap();
         assert_eq!(second.url, "http://127.0.0.1:2/mcp");
         assert_eq!(backend.pick(&[second.id]).unwrap().url, "http://127.0.0.1:1/mcp");
+    }
+
+    #[test]
+    fn an_endpoint_that_cannot_be_reached_is_passed_over_unless_there_is_no_other() {
+        let refused = Fault::Unreachable { url: String::new(), reason: String::new() };
+        let backend = Backend::new(&server(&["http://127.0.0.1:1/mcp", "http://127.0.0.1:2/mcp"], &[], &[]));
+        let first = backend.pick(&[]).unwrap();
+        first.breaker.note(Some(&refused), breaker::now());
+        let second = backend.pick(&[]).unwrap();
+        assert_ne!(second.id, first.id);
+        second.in_flight.store(9, Ordering::Relaxed);
+        assert_eq!(backend.pick(&[]).unwrap().id, second.id);
+        second.breaker.note(Some(&refused), breaker::now());
+        assert_eq!(backend.pick(&[]).unwrap().id, first.id, "both fail: both are used");
     }
 
     #[test]

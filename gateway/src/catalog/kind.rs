@@ -20,6 +20,8 @@ pub(crate) struct Route {
     pub(crate) original: String,
     /// The arguments a modern server wants repeated in headers.
     pub(crate) mirrored: Vec<Mirror>,
+    /// Whether nothing is changed by it, or nothing more when it is carried out twice.
+    pub(crate) repeatable: bool,
 }
 
 /// One definition under its exposed key.
@@ -69,6 +71,7 @@ impl Kind {
                 backend: Arc::clone(backend),
                 original: definition.key.clone(),
                 mirrored: definition.mirrored.clone(),
+                repeatable: definition.repeatable,
             });
             if family == Family::Templates
                 && let Some(template) = Template::parse(&exposed)

@@ -94,6 +94,8 @@ pub(crate) struct Definition {
     span: Range<usize>,
     /// Arguments that a modern server wants repeated in headers.
     pub(crate) mirrored: Vec<Mirror>,
+    /// Whether it may be used twice instead of once: all but tools, and tools that say so.
+    pub(crate) repeatable: bool,
 }
 
 /// A tool's argument that is repeated in a header (`x-mcp-header`).
@@ -122,7 +124,8 @@ impl Definition {
             _ => object.string("name").map(|_| Vec::new()).ok_or(Error::Name)?,
         };
         let start = literal.as_ptr().addr() - raw.as_ptr().addr();
-        Ok(Self { key, span: start..start + literal.len(), raw: raw.to_owned(), mirrored })
+        let repeatable = family != Family::Tools || is_repeatable(&object);
+        Ok(Self { key, span: start..start + literal.len(), raw: raw.to_owned(), mirrored, repeatable })
     }
 
     /// Appends the definition to `out`, under another key if `exposed` differs from its own.
@@ -135,6 +138,13 @@ impl Definition {
         out.extend_from_slice(quoted(exposed).as_bytes());
         out.extend_from_slice(&self.raw.as_bytes()[self.span.end..]);
     }
+}
+
+/// Whether a tool says that it only reads, or that a second call changes nothing more (tool annotations).
+fn is_repeatable(tool: &Object<'_>) -> bool {
+    let annotations = tool.object("annotations");
+    let says = |hint| annotations.as_ref().and_then(|hints| hints.get(hint)) == Some("true");
+    says("readOnlyHint") || says("idempotentHint")
 }
 
 /// The headers that `schema` asks for, by the rules of 2026-07-28: only through `properties`, only string, integer and

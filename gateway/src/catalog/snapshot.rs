@@ -71,6 +71,7 @@ impl Snapshot {
             backend: Arc::clone(backend),
             original: original.to_owned(),
             mirrored: Vec::new(),
+            repeatable: true,
         }))
     }
 }

@@ -8,6 +8,7 @@ mod pairings;
 mod raw_server;
 mod real_client;
 mod real_server;
+mod restarts;
 mod schemas;
 mod sessions;
 mod streams;
