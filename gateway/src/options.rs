@@ -1,7 +1,10 @@
 //! What can be set about a gateway.
 
 use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 /// Settings of a gateway; `Options::default()` fits a laptop and a cluster alike.
 #[derive(Clone)]
@@ -38,6 +41,8 @@ pub struct Options {
     pub backend_session_idle: Duration,
     /// PEM certificates of authorities that may vouch for remote servers, besides those the system trusts.
     pub extra_authorities: Vec<u8>,
+    /// Networks besides the public Internet in which remote servers may be.
+    pub allowed_remotes: Vec<IpNet>,
     /// Time for a TCP connection to a server.
     pub connect_timeout: Duration,
     /// Time for a handshake, or for one page of a list, with a server.
@@ -64,6 +69,10 @@ impl Default for Options {
             max_backend_sessions: 8192,
             backend_session_idle: Duration::from_mins(30),
             extra_authorities: Vec::new(),
+            allowed_remotes: vec![
+                Ipv4Net::new_assert(Ipv4Addr::LOCALHOST, 8).into(),
+                Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128).into(),
+            ],
             connect_timeout: Duration::from_secs(5),
             list_timeout: Duration::from_secs(15),
             refresh: Duration::from_mins(1),

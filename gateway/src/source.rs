@@ -72,6 +72,20 @@ impl Default for Timeouts {
 pub struct Endpoint {
     /// The URL of its MCP endpoint, such as `http://127.0.0.1:40001/mcp`.
     pub url: String,
+    /// Whether a person wrote the URL, as that of a remote server: it must then be public or allowed.
+    pub remote: bool,
+}
+
+impl Endpoint {
+    /// A pod or process, where whoever runs it says that it is.
+    pub fn pod(url: impl Into<String>) -> Self {
+        Self { url: url.into(), remote: false }
+    }
+
+    /// A remote server, where its manifest says that it is.
+    pub fn remote(url: impl Into<String>) -> Self {
+        Self { url: url.into(), remote: true }
+    }
 }
 
 /// One MCP server.

@@ -191,7 +191,7 @@ async fn gateway(urls: &[String]) -> Result<(), Failed> {
         protocol: Protocol::Auto,
         tools: ToolSelection::default(),
         timeouts: Timeouts::default(),
-        endpoints: vec![Endpoint { url: url.clone() }],
+        endpoints: vec![Endpoint::pod(url)],
     };
     let servers: Vec<Server> = urls.iter().enumerate().map(server).collect();
     let (sender, servers) = tokio::sync::watch::channel(Servers::new(servers));

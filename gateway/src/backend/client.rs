@@ -1,5 +1,6 @@
 //! HTTP towards servers: one pool of connections for all of them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,7 +11,9 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+use super::Endpoint;
 use super::fault::Fault;
+use super::guard::Guard;
 use super::session::Link;
 use super::sse::Events;
 use super::tls::{self, Connector};
@@ -51,20 +54,24 @@ pub(crate) enum Reply {
 /// The client.
 #[derive(Debug, Clone)]
 pub(crate) struct Http {
-    client: Client<Connector, Full<Bytes>>,
+    /// Towards pods, which the cluster names.
+    pods: Client<Connector, Full<Bytes>>,
+    /// Towards remote servers, which people name.
+    remotes: Client<Connector, Full<Bytes>>,
+    guard: Arc<Guard>,
     max_answer: usize,
 }
 
 impl Http {
     /// A client with an empty pool.
     pub(crate) fn new(options: &Options) -> Result<Self, tls::Error> {
-        let connector = tls::connector(options)?;
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(MAX_IDLE)
-            .build(connector);
-        Ok(Self { client, max_answer: options.max_answer_bytes })
+        let guard = Arc::new(Guard::new(&options.allowed_remotes));
+        Ok(Self {
+            pods: pooled(tls::connector(options, None)?),
+            remotes: pooled(tls::connector(options, Some(Arc::clone(&guard)))?),
+            guard,
+            max_answer: options.max_answer_bytes,
+        })
     }
 
     /// Sends one message.
@@ -115,7 +122,7 @@ impl Http {
         *request.method_mut() = method;
         *request.uri_mut() = link.endpoint.uri.clone();
         *request.headers_mut() = headers;
-        self.client.request(request).await.map_err(|error| {
+        self.client(&link.endpoint)?.request(request).await.map_err(|error| {
             let reason = cause::innermost(&error);
             if error.is_connect() {
                 Fault::Unreachable { url: link.endpoint.url.clone(), reason }
@@ -123,6 +130,16 @@ impl Http {
                 Fault::Broken { reason }
             }
         })
+    }
+
+    fn client(&self, endpoint: &Endpoint) -> Result<&Client<Connector, Full<Bytes>>, Fault> {
+        if !endpoint.remote {
+            return Ok(&self.pods);
+        }
+        if endpoint.uri.host().is_some_and(|host| self.guard.admits_host(host)) {
+            return Ok(&self.remotes);
+        }
+        Err(Fault::NotPublic { url: endpoint.url.clone() })
     }
 
     async fn reply(
@@ -148,6 +165,14 @@ impl Http {
         // A modern server puts its JSON-RPC errors under 400 and 404.
         if body.first() == Some(&b'{') { Ok(Reply::Whole(body)) } else { Err(Fault::Http { status }) }
     }
+}
+
+fn pooled(connector: Connector) -> Client<Connector, Full<Bytes>> {
+    Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE)
+        .pool_max_idle_per_host(MAX_IDLE)
+        .build(connector)
 }
 
 /// The specification asks for 404; widely used servers answer 400 and say so in words.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::StatusCode;
 use serde_json::json;
 
+use super::guard::MEND;
 use crate::rpc::{RpcError, code};
 use crate::source::ServerKey;
 
@@ -17,6 +18,9 @@ pub(crate) enum Fault {
     /// The endpoint's URL cannot be used.
     #[error("has an unusable endpoint `{url}`: {reason}; correct the URL")]
     BadUrl { url: String, reason: String },
+    /// A remote server where none may be.
+    #[error("is at {url}, an address that is not public; {MEND}")]
+    NotPublic { url: String },
     /// No connection came about, so the request did not reach it.
     #[error("cannot be reached at {url} ({reason}); check that it runs and listens there")]
     Unreachable { url: String, reason: String },
@@ -86,7 +90,7 @@ impl Fault {
     pub(crate) fn class(&self) -> Class {
         match self {
             Self::NoEndpoint => Class::NoEndpoint,
-            Self::BadUrl { .. } | Self::Unreachable { .. } => Class::Unreachable,
+            Self::BadUrl { .. } | Self::NotPublic { .. } | Self::Unreachable { .. } => Class::Unreachable,
             Self::Timeout { .. } => Class::Timeout,
             Self::Cancelled => Class::Cancelled,
             Self::Malformed { .. } | Self::TooLarge { .. } => Class::Malformed,

@@ -8,6 +8,7 @@ pub(crate) mod control;
 pub(crate) mod fault;
 mod fleet;
 mod flight;
+mod guard;
 mod lists;
 pub(crate) mod relay;
 mod restore;
@@ -41,6 +42,8 @@ pub(crate) struct Endpoint {
     pub(crate) id: u64,
     pub(crate) url: String,
     pub(crate) uri: Uri,
+    /// Whether people name it, and not the cluster.
+    pub(crate) remote: bool,
     /// Calls it has not answered yet.
     pub(crate) in_flight: AtomicUsize,
     /// Whether it has failed of late.
@@ -192,14 +195,15 @@ impl Live {
     fn new(server: &Server, known: &[Arc<Endpoint>]) -> Self {
         let mut endpoints: Vec<Arc<Endpoint>> = Vec::with_capacity(server.endpoints.len());
         let mut bad = None;
-        for crate::source::Endpoint { url } in &server.endpoints {
-            match known.iter().find(|endpoint| endpoint.url == *url) {
+        for crate::source::Endpoint { url, remote } in &server.endpoints {
+            match known.iter().find(|endpoint| (&endpoint.url, endpoint.remote) == (url, *remote)) {
                 Some(endpoint) => endpoints.push(Arc::clone(endpoint)),
                 None => match parse(url) {
                     Ok(uri) => endpoints.push(Arc::new(Endpoint {
                         id: next_id(),
                         url: url.clone(),
                         uri,
+                        remote: *remote,
                         in_flight: AtomicUsize::new(0),
                         breaker: Breaker::default(),
                     })),
@@ -250,7 +254,7 @@ mod tests {
             protocol: Protocol::Auto,
             tools: ToolSelection { include: owned(include), exclude: owned(exclude) },
             timeouts: Timeouts::default(),
-            endpoints: urls.iter().map(|url| Place { url: (*url).to_owned() }).collect(),
+            endpoints: urls.iter().map(|url| Place::pod(*url)).collect(),
         }
     }
 

@@ -28,7 +28,7 @@ pub fn server(name: &str, urls: &[&str]) -> Server {
         protocol: Protocol::Auto,
         tools: ToolSelection::default(),
         timeouts: Timeouts::default(),
-        endpoints: urls.iter().map(|url| Endpoint { url: (*url).to_owned() }).collect(),
+        endpoints: urls.iter().map(|url| Endpoint::pod(*url)).collect(),
     }
 }
 

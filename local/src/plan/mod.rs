@@ -236,5 +236,6 @@ const RUNNER_CACHES: [&str; 3] = ["HOME", "npm_config_cache", "UV_CACHE_DIR"];
 #[must_use]
 pub fn gateway_server(key: &Key, server: &McpServer, endpoint: Option<String>) -> Server {
     let key = ServerKey { namespace: key.namespace.clone(), name: key.name.clone() };
-    Server::from_spec(key, &server.spec, endpoint.map(|url| Endpoint { url }).into_iter().collect())
+    let remote = server.spec.source.remote.is_some();
+    Server::from_spec(key, &server.spec, endpoint.map(|url| Endpoint { url, remote }).into_iter().collect())
 }
