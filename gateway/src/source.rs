@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use portico_crds::mcp_server::Hint;
 use portico_crds::{McpServerSpec, mcp_server};
 
 /// Identifies one server: a namespace and a name unique in it.
@@ -35,13 +36,54 @@ pub enum Protocol {
     Modern,
 }
 
-/// Which of a server's tools are shown, by globs over the names the server itself gives them.
+/// Which of a server's tools are shown, by globs over the names the server itself gives them, and how.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ToolSelection {
     /// Tools to show; none means all.
     pub include: Vec<String>,
     /// Tools to hide, also when included.
     pub exclude: Vec<String>,
+    /// What clients are told of single tools in place of what the server says, by the server's own names.
+    pub overrides: BTreeMap<String, ToolOverride>,
+}
+
+/// What clients are told of one tool; what is absent stays as the server wrote it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ToolOverride {
+    /// The name clients call it by.
+    pub rename: Option<String>,
+    /// Its title.
+    pub title: Option<String>,
+    /// Its description.
+    pub description: Option<String>,
+    /// Hints of its `annotations` and what they are to be.
+    pub hints: BTreeMap<&'static str, bool>,
+}
+
+impl From<mcp_server::ToolOverride> for ToolOverride {
+    fn from(spec: mcp_server::ToolOverride) -> Self {
+        let annotations = spec.annotations.unwrap_or_default();
+        let hints = [
+            ("readOnlyHint", annotations.read_only_hint),
+            ("destructiveHint", annotations.destructive_hint),
+            ("idempotentHint", annotations.idempotent_hint),
+            ("openWorldHint", annotations.open_world_hint),
+        ];
+        let given = |(name, hint): (_, Option<Hint>)| hint.map(|hint| (name, hint == Hint::Asserted));
+        Self {
+            rename: spec.rename,
+            title: spec.title,
+            description: spec.description,
+            hints: hints.into_iter().filter_map(given).collect(),
+        }
+    }
+}
+
+impl From<mcp_server::Tools> for ToolSelection {
+    fn from(spec: mcp_server::Tools) -> Self {
+        let overrides = spec.overrides.into_iter().map(|change| (change.name.clone(), change.into()));
+        Self { include: spec.include, exclude: spec.exclude, overrides: overrides.collect() }
+    }
 }
 
 /// How long a server may take.
@@ -103,7 +145,7 @@ impl Server {
                 mcp_server::Protocol::Legacy => Protocol::Legacy,
                 mcp_server::Protocol::Modern => Protocol::Modern,
             },
-            tools: ToolSelection { include: tools.include, exclude: tools.exclude },
+            tools: tools.into(),
             timeouts: Timeouts { call: seconds(timeouts.call_seconds), tools: per_tool.collect() },
             endpoints,
         }

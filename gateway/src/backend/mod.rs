@@ -137,9 +137,7 @@ impl Backend {
 
     /// Whether its tool `name` is shown.
     pub(crate) fn shows(&self, name: &str) -> bool {
-        let live = self.live.load();
-        let included = live.server.tools.include.is_empty() || live.include.is_match(name);
-        included && !live.exclude.is_match(name)
+        self.live.load().shows(name)
     }
 
     /// The endpoint with the fewest calls in flight, but for those in `not`.
@@ -180,6 +178,12 @@ impl Live {
         let exclude = globs(&server.key, &server.tools.exclude);
         Self { server: server.clone(), endpoints, bad, include, exclude }
     }
+
+    /// Whether the server's tool `name` is shown.
+    pub(crate) fn shows(&self, name: &str) -> bool {
+        let included = self.server.tools.include.is_empty() || self.include.is_match(name);
+        included && !self.exclude.is_match(name)
+    }
 }
 
 fn parse(url: &str) -> Result<Uri, Fault> {
@@ -217,7 +221,11 @@ mod tests {
         Server {
             key: ServerKey { namespace: "shop".into(), name: "files".into() },
             protocol: Protocol::Auto,
-            tools: ToolSelection { include: owned(include), exclude: owned(exclude) },
+            tools: ToolSelection {
+                include: owned(include),
+                exclude: owned(exclude),
+                ..ToolSelection::default()
+            },
             timeouts: Timeouts::default(),
             endpoints: urls.iter().map(|url| Place { url: (*url).to_owned() }).collect(),
         }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::listing::{Definition, Family, Mirror};
 use super::uri::Template;
 use crate::backend::Backend;
+use crate::source::ToolOverride;
 
 /// Where a name leads.
 #[derive(Debug, Clone)]
@@ -26,6 +27,8 @@ pub(crate) struct Route {
 pub(crate) struct Entry<'a> {
     pub(crate) exposed: String,
     pub(crate) definition: &'a Definition,
+    /// What clients are told in place of what the server says.
+    pub(crate) change: Option<&'a ToolOverride>,
     pub(crate) backend: &'a Arc<Backend>,
 }
 
@@ -61,9 +64,9 @@ impl Kind {
         entries.sort_by(|a, b| a.exposed.cmp(&b.exposed));
         let mut kind = Self { tag: family.member(), ..Self::default() };
         let mut joined = Vec::new();
-        for Entry { exposed, definition, backend } in entries {
+        for Entry { exposed, definition, change, backend } in entries {
             kind.starts.push(joined.len());
-            definition.write(&exposed, &mut joined);
+            definition.write(&exposed, change, &mut joined);
             joined.push(b',');
             let route = Arc::new(Route {
                 backend: Arc::clone(backend),

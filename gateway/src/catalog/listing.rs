@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
+use super::overrides;
 use crate::envelope::{Object, check_depth, quoted};
+use crate::source::ToolOverride;
 use crate::version::Era;
 
 /// The four lists a server gives.
@@ -125,8 +127,12 @@ impl Definition {
         Ok(Self { key, span: start..start + literal.len(), raw: raw.to_owned(), mirrored })
     }
 
-    /// Appends the definition to `out`, under another key if `exposed` differs from its own.
-    pub(crate) fn write(&self, exposed: &str, out: &mut Vec<u8>) {
+    /// Appends the definition to `out`, under another key if `exposed` differs from its own, and changed as `change` says.
+    pub(crate) fn write(&self, exposed: &str, change: Option<&ToolOverride>, out: &mut Vec<u8>) {
+        if let Some(change) = change {
+            out.extend_from_slice(&overrides::changed(&self.raw, exposed, change));
+            return;
+        }
         if exposed == self.key {
             out.extend_from_slice(self.raw.as_bytes());
             return;
@@ -231,7 +237,7 @@ mod tests {
     fn a_renamed_definition_differs_in_its_name_only() {
         let raw = r#"{"x": 1e400, "name" : "a", "inputSchema":{}, "inner":{"name":"a"}}"#;
         let mut out = Vec::new();
-        tool(raw).unwrap().write("s__a", &mut out);
+        tool(raw).unwrap().write("s__a", None, &mut out);
         assert_eq!(String::from_utf8(out).unwrap(), raw.replacen("\"a\"", "\"s__a\"", 1));
     }
 

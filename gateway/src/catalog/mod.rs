@@ -6,6 +6,7 @@
 mod kind;
 mod listing;
 mod names;
+mod overrides;
 mod snapshot;
 mod uri;
 

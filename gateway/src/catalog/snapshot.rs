@@ -6,8 +6,9 @@ use std::sync::Arc;
 use super::kind::{Entry, Kind, Route};
 use super::listing::{Definition, Family};
 use super::{Listed, names};
-use crate::backend::Backend;
+use crate::backend::{Backend, Live};
 use crate::rpc::shortened;
+use crate::source::ToolOverride;
 
 /// Bytes of all servers' instructions together; hosts put them into every prompt.
 const MAX_INSTRUCTIONS: usize = 16 * 1024;
@@ -75,26 +76,43 @@ impl Snapshot {
     }
 }
 
+/// One definition that clients may see, before its name is settled.
+struct Offer<'a> {
+    definition: &'a Definition,
+    change: Option<&'a ToolOverride>,
+    backend: &'a Arc<Backend>,
+}
+
+impl Offer<'_> {
+    /// The key under which it would be shown if it were alone.
+    fn key(&self) -> &str {
+        self.change.and_then(|change| change.rename.as_deref()).unwrap_or(&self.definition.key)
+    }
+}
+
 fn kind(listed: &[Listed], family: Family) -> Kind {
     let prefixes = names::prefixes(listed.iter().map(|listed| listed.backend.key()));
-    let mut definitions: Vec<(&Definition, &Arc<Backend>)> = Vec::new();
-    for Listed { backend, listing } in listed {
-        let shown = |definition: &&Definition| family != Family::Tools || backend.shows(&definition.key);
-        definitions.extend(listing.of(family).iter().filter(shown).map(|definition| (definition, backend)));
-    }
-    let keys: Vec<(&str, &str)> = definitions
-        .iter()
-        .map(|(definition, backend)| (prefixes[backend.key()].as_str(), definition.key.as_str()))
-        .collect();
+    let live: Vec<Arc<Live>> = listed.iter().map(|listed| listed.backend.live()).collect();
+    let offers: Vec<Offer<'_>> =
+        listed.iter().zip(&live).flat_map(|(listed, live)| offers(listed, live, family)).collect();
+    let keys: Vec<(&str, &str)> =
+        offers.iter().map(|offer| (prefixes[offer.backend.key()].as_str(), offer.key())).collect();
     let exposed = names::exposed(family, &keys);
-    let entries = definitions
-        .into_iter()
-        .zip(exposed)
-        .filter_map(|((definition, backend), exposed)| {
-            exposed.map(|exposed| Entry { exposed, definition, backend })
-        })
-        .collect();
-    Kind::build(family, entries)
+    let shown = offers.iter().zip(exposed).filter_map(|(offer, exposed)| {
+        let Offer { definition, change, backend } = *offer;
+        exposed.map(|exposed| Entry { exposed, definition, change, backend })
+    });
+    Kind::build(family, shown.collect())
+}
+
+fn offers<'a>(listed: &'a Listed, live: &'a Live, family: Family) -> impl Iterator<Item = Offer<'a>> {
+    let is_tool = family == Family::Tools;
+    let shown = move |definition: &&Definition| !is_tool || live.shows(&definition.key);
+    listed.listing.of(family).iter().filter(shown).map(move |definition| Offer {
+        definition,
+        change: live.server.tools.overrides.get(&definition.key).filter(|_| is_tool),
+        backend: &listed.backend,
+    })
 }
 
 fn instructions(listed: &[Listed]) -> Option<String> {
