@@ -50,11 +50,12 @@ pub(crate) struct Core {
 impl Core {
     /// The parts of a gateway with these settings, on this runtime.
     pub(crate) fn new(options: Options, runtime: Handle) -> Result<Self, TlsError> {
+        let metrics = Arc::new(Metrics::new());
         Ok(Self {
-            catalog: Catalog::new(),
+            catalog: Catalog::new(Arc::clone(&metrics)),
             control: Control { http: Http::new(&options)?, ids: Ids::new(), patience: options.list_timeout },
             sessions: Sessions::new(options.max_backend_sessions, options.backend_session_idle),
-            metrics: Arc::new(Metrics::new()),
+            metrics,
             keyring: Keyring::new(&options.session_keys, options.session_lifetime),
             ended: Ended::default(),
             calls: Arc::default(),

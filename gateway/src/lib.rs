@@ -10,6 +10,7 @@ mod backend;
 pub mod bridge;
 mod catalog;
 mod cause;
+pub mod config;
 mod core;
 mod envelope;
 mod frontend;

@@ -9,6 +9,7 @@ mod names;
 mod overrides;
 mod snapshot;
 mod uri;
+mod view;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,22 +20,17 @@ use arc_swap::ArcSwap;
 use tokio::sync::{Notify, watch};
 
 use crate::backend::Backend;
+use crate::config::Config;
+use crate::metrics::Metrics;
 use crate::source::ServerKey;
 
 pub(crate) use kind::Route;
 pub(crate) use listing::{Definition, Family, Listing};
 pub(crate) use snapshot::Snapshot;
+pub(crate) use view::{Hidden, Revision, View, ViewName};
 
 /// Time between two snapshots: a burst of changes becomes one notification.
 const PACE: Duration = Duration::from_millis(100);
-
-/// Counts the changes of each list since the start.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Revision {
-    pub(crate) tools: u64,
-    pub(crate) resources: u64,
-    pub(crate) prompts: u64,
-}
 
 /// A server and the last list it gave.
 #[derive(Debug, Clone)]
@@ -46,6 +42,7 @@ pub(crate) struct Listed {
 /// The catalogue.
 #[derive(Debug)]
 pub(crate) struct Catalog {
+    metrics: Arc<Metrics>,
     listed: Mutex<BTreeMap<ServerKey, Listed>>,
     building: Mutex<()>,
     dirty: Notify,
@@ -54,20 +51,24 @@ pub(crate) struct Catalog {
     /// How many of them the snapshot holds.
     built: watch::Sender<u64>,
     snapshot: ArcSwap<Snapshot>,
-    revision: watch::Sender<Revision>,
+    config: ArcSwap<Config>,
+    /// Counts the snapshots in which some list changed.
+    changes: watch::Sender<u64>,
 }
 
 impl Catalog {
     /// An empty one.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
         Self {
+            metrics,
             listed: Mutex::default(),
             building: Mutex::default(),
             dirty: Notify::new(),
             puts: AtomicU64::new(0),
             built: watch::Sender::new(0),
             snapshot: ArcSwap::from_pointee(Snapshot::default()),
-            revision: watch::Sender::new(Revision::default()),
+            config: ArcSwap::default(),
+            changes: watch::Sender::new(0),
         }
     }
 
@@ -77,8 +78,14 @@ impl Catalog {
     }
 
     /// Tells of changes; a reader that is late sees one change instead of many.
-    pub(crate) fn revisions(&self) -> watch::Receiver<Revision> {
-        self.revision.subscribe()
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Takes another configuration; its endpoints are there when this returns.
+    pub(crate) fn configure(&self, config: Arc<Config>) {
+        self.config.store(config);
+        self.build();
     }
 
     /// The last list of `key`.
@@ -127,19 +134,26 @@ impl Catalog {
         // Counted before the lists are read: what is put meanwhile may be left out.
         let put = self.puts.load(Ordering::Acquire);
         let listed: Vec<Listed> = self.lock().values().cloned().collect();
-        let new = Snapshot::build(&listed);
-        let old = self.snapshot.swap(Arc::new(new));
+        let old = self.snapshot.load_full();
+        let new = Arc::new(Snapshot::build(&listed, &self.config.load(), &old));
+        self.tell_hidden(&listed, &old.all().hidden, &new.all().hidden);
+        self.snapshot.store(Arc::clone(&new));
         self.built.send_replace(put);
-        let new = self.snapshot.load();
-        self.revision.send_if_modified(|revision| {
-            let before = *revision;
-            revision.tools += u64::from(!new.tools.same_list(&old.tools));
-            revision.prompts += u64::from(!new.prompts.same_list(&old.prompts));
-            let resources =
-                new.resources.same_list(&old.resources) && new.templates.same_list(&old.templates);
-            revision.resources += u64::from(!resources);
-            before != *revision
-        });
+        if new.differs(&old) {
+            self.changes.send_modify(|count| *count += 1);
+        }
+    }
+
+    /// Says once of each name that another server has it, and counts them.
+    fn tell_hidden(&self, listed: &[Listed], before: &[Hidden], now: &[Hidden]) {
+        for Hidden { server, name, kept } in now.iter().filter(|hidden| !before.contains(hidden)) {
+            tracing::warn!(%server, %name, %kept, "a name is in use already and is not shown; rename it with `tools.overrides`, or let names have prefixes");
+        }
+        let mut counts: BTreeMap<&ServerKey, usize> = BTreeMap::new();
+        now.iter().for_each(|hidden| *counts.entry(&hidden.server).or_default() += 1);
+        for key in listed.iter().map(|listed| listed.backend.key()) {
+            self.metrics.hidden(key, counts.get(key).copied().unwrap_or_default());
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<ServerKey, Listed>> {
