@@ -84,6 +84,7 @@ pub(crate) struct Metrics {
     streams: Gauge,
     config: Gauge,
     hidden: Family<ServerLabels, Gauge>,
+    unapproved: Family<ServerLabels, Gauge>,
 }
 
 impl Metrics {
@@ -114,6 +115,12 @@ impl Metrics {
             "Tools and prompts that are not shown because another server has their name",
             hidden.clone(),
         );
+        let unapproved = Family::default();
+        registry.register(
+            "catalog_unapproved_tools",
+            "Tools of pinned servers that are not what was approved",
+            unapproved.clone(),
+        );
         let config = Gauge::default();
         config.set(1);
         registry.register(
@@ -121,7 +128,19 @@ impl Metrics {
             "1 unless the configuration file was bad when it changed last; the one before it stays in force then",
             config.clone(),
         );
-        Self { registry, calls, duration, in_flight, tools, state, sessions, streams, config, hidden }
+        Self {
+            registry,
+            calls,
+            duration,
+            in_flight,
+            tools,
+            state,
+            sessions,
+            streams,
+            config,
+            hidden,
+            unapproved,
+        }
     }
 
     /// The text that Prometheus scrapes.
@@ -160,10 +179,16 @@ impl Metrics {
         self.hidden.get_or_create(&server.into()).set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
+    /// How many tools of a pinned server were not approved.
+    pub(crate) fn unapproved(&self, server: &ServerKey, count: usize) {
+        self.unapproved.get_or_create(&server.into()).set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
     /// `server` is gone from the source.
     pub(crate) fn forget(&self, server: &ServerKey, states: &[&'static str]) {
         self.tools.remove(&server.into());
         self.hidden.remove(&server.into());
+        self.unapproved.remove(&server.into());
         for state in states {
             self.state.remove(&state_labels(server, state));
         }

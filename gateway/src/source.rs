@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portico_crds::mcp_server::Hint;
-use portico_crds::{McpServerSpec, mcp_server};
+use portico_crds::{McpServer, McpServerSpec, labels, mcp_server};
 
 /// Identifies one server: a namespace and a name unique in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -86,6 +86,24 @@ impl From<mcp_server::Tools> for ToolSelection {
     }
 }
 
+/// That a server's tools must stay what they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pinning {
+    /// What happens when they do not.
+    pub mode: mcp_server::Pin,
+    /// The digest of the list that somebody approved, `sha256:…`.
+    pub approved: Option<String>,
+    /// What was remembered outside of this process.
+    pub remembered: Option<Pinned>,
+}
+
+/// What a server's tools meant when they were approved or seen first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pinned {
+    /// The digest of each tool's definition, by the name that the server gives it.
+    pub tools: BTreeMap<String, String>,
+}
+
 /// How long a server may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timeouts {
@@ -125,6 +143,8 @@ pub struct Server {
     pub protocol: Protocol,
     /// Which of its tools to show.
     pub tools: ToolSelection,
+    /// Whether its tools must stay what they are.
+    pub pinning: Option<Pinning>,
     /// How long it may take.
     pub timeouts: Timeouts,
     /// Where it is ready. With none it stays listed with its last known list, and calls answer that it has no ready pod.
@@ -132,7 +152,23 @@ pub struct Server {
 }
 
 impl Server {
-    /// The server that an `McpServer` describes, ready at `endpoints`.
+    /// The server that an `McpServer` describes, ready at `endpoints`, with what its annotations say.
+    #[must_use]
+    pub fn from_resource(resource: &McpServer, endpoints: Vec<Endpoint>) -> Self {
+        let meta = &resource.metadata;
+        let key = ServerKey {
+            namespace: meta.namespace.clone().unwrap_or_default(),
+            name: meta.name.clone().unwrap_or_default(),
+        };
+        let mut server = Self::from_spec(key, &resource.spec, endpoints);
+        if let Some(pinning) = &mut server.pinning {
+            let annotations = meta.annotations.as_ref();
+            pinning.approved = annotations.and_then(|all| all.get(labels::APPROVED_TOOLS)).cloned();
+        }
+        server
+    }
+
+    /// The server that the spec of an `McpServer` describes, ready at `endpoints`.
     #[must_use]
     pub fn from_spec(key: ServerKey, spec: &McpServerSpec, endpoints: Vec<Endpoint>) -> Self {
         let tools = spec.tools.clone().unwrap_or_default();
@@ -145,6 +181,7 @@ impl Server {
                 mcp_server::Protocol::Legacy => Protocol::Legacy,
                 mcp_server::Protocol::Modern => Protocol::Modern,
             },
+            pinning: tools.pin.map(|mode| Pinning { mode, approved: None, remembered: None }),
             tools: tools.into(),
             timeouts: Timeouts { call: seconds(timeouts.call_seconds), tools: per_tool.collect() },
             endpoints,

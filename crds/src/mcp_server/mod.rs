@@ -19,7 +19,9 @@ pub use pod::{
 pub use scaling::Scaling;
 pub use source::{Builtin, BuiltinName, Image, Package, PullPolicy, Registry, Remote, ServiceRef, Source};
 pub use status::{CONDITIONS, McpServerStatus};
-pub use tools::{DEFAULT_CALL_SECONDS, Hint, Timeouts, ToolAnnotations, ToolOverride, ToolTimeout, Tools};
+pub use tools::{
+    DEFAULT_CALL_SECONDS, Hint, Pin, Timeouts, ToolAnnotations, ToolOverride, ToolTimeout, Tools,
+};
 
 /// The port a server listens on when the spec names none.
 pub const DEFAULT_PORT: i32 = 8080;

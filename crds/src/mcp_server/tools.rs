@@ -26,6 +26,20 @@ pub struct Tools {
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
     pub overrides: Vec<ToolOverride>,
+    /// What happens when a tool's definition changes, or a tool is new, after the server was seen first: 'Report' says
+    /// so in the condition ToolsApproved, 'Quarantine' hides the tool as well, until the annotation
+    /// `portico.dev/approved-tools-digest` gives the digest of the new list. Absent: nothing is remembered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<Pin>,
+}
+
+/// What happens when a server's tools are not what they were.
+#[derive(Serialize, Deserialize, schemars::JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pin {
+    /// It is reported.
+    Report,
+    /// It is reported, and the tools that changed or are new are hidden and cannot be called.
+    Quarantine,
 }
 
 /// What clients are told of one tool. What is absent stays as the server writes it, byte for byte.

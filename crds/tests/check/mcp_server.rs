@@ -214,6 +214,13 @@ fn an_override_of_a_tool_changes_something_and_no_two_give_one_name() {
 }
 
 #[test]
+fn a_pin_reports_or_quarantines() {
+    accepted(&with("tools", &json!({"pin": "Report"})));
+    accepted(&with("tools", &json!({"pin": "Quarantine"})));
+    refused(&with("tools", &json!({"pin": "quarantine"})), "did you mean 'Quarantine'?");
+}
+
+#[test]
 fn a_manifest_nested_without_end_is_refused_and_not_followed() {
     let mut deep = json!(1);
     for _ in 0..500 {

@@ -27,7 +27,7 @@ use crate::version::Era;
 
 pub(crate) use fault::Fault;
 pub(crate) use fleet::Fleet;
-pub use supervise::{ServerReport, ServerState};
+pub use supervise::{PinReport, ServerReport, ServerState};
 pub use tls::Error as TlsError;
 
 /// One place where a server answers.
@@ -226,6 +226,7 @@ mod tests {
                 exclude: owned(exclude),
                 ..ToolSelection::default()
             },
+            pinning: None,
             timeouts: Timeouts::default(),
             endpoints: urls.iter().map(|url| Place { url: (*url).to_owned() }).collect(),
         }

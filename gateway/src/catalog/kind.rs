@@ -201,6 +201,7 @@ mod tests {
             key: ServerKey { namespace: "shop".into(), name: "files".into() },
             protocol: Protocol::Auto,
             tools: ToolSelection::default(),
+            pinning: None,
             timeouts: Timeouts::default(),
             endpoints: Vec::new(),
         }))

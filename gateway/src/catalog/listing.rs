@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::canonical::canonical;
 use super::overrides;
 use crate::envelope::{Object, check_depth, quoted};
 use crate::source::ToolOverride;
@@ -140,6 +141,18 @@ impl Definition {
         out.extend_from_slice(&self.raw.as_bytes()[..self.span.start]);
         out.extend_from_slice(quoted(exposed).as_bytes());
         out.extend_from_slice(&self.raw.as_bytes()[self.span.end..]);
+    }
+}
+
+impl Definition {
+    /// What the definition means, in one spelling.
+    pub(crate) fn canonical(&self) -> String {
+        let mut form = String::with_capacity(self.raw.len());
+        // It was parsed before it was kept.
+        match canonical(&self.raw, &mut form) {
+            Ok(()) => form,
+            Err(_) => self.raw.clone(),
+        }
     }
 }
 

@@ -3,10 +3,12 @@
 //! Each server's last known [`Listing`] is kept apart; whenever one changes the snapshot is built anew, at most every
 //! [`PACE`], and whoever holds a stream open learns which lists changed.
 
+mod canonical;
 mod kind;
 mod listing;
 mod names;
 mod overrides;
+mod pin;
 mod snapshot;
 mod uri;
 mod view;
@@ -22,10 +24,12 @@ use tokio::sync::{Notify, watch};
 use crate::backend::Backend;
 use crate::config::Config;
 use crate::metrics::Metrics;
-use crate::source::ServerKey;
+use crate::source::{Pinned, ServerKey};
 
 pub(crate) use kind::Route;
 pub(crate) use listing::{Definition, Family, Listing};
+use pin::Pins;
+pub(crate) use pin::{Digests, Drift};
 pub(crate) use snapshot::Snapshot;
 pub(crate) use view::{Hidden, Revision, View, ViewName};
 
@@ -37,6 +41,19 @@ const PACE: Duration = Duration::from_millis(100);
 pub(crate) struct Listed {
     pub(crate) backend: Arc<Backend>,
     pub(crate) listing: Arc<Listing>,
+    /// What its tools mean.
+    pub(crate) digests: Arc<Digests>,
+    /// Which of them were not approved, if it is pinned.
+    pub(crate) drift: Option<Arc<Drift>>,
+}
+
+/// What a server's tools mean, and what is remembered of them.
+#[derive(Debug, Clone)]
+pub(crate) struct Judged {
+    pub(crate) digests: Arc<Digests>,
+    /// Which tools were not approved, if the server is pinned.
+    pub(crate) drift: Option<Drift>,
+    pub(crate) pinned: Option<Pinned>,
 }
 
 /// The catalogue.
@@ -46,12 +63,13 @@ pub(crate) struct Catalog {
     listed: Mutex<BTreeMap<ServerKey, Listed>>,
     building: Mutex<()>,
     dirty: Notify,
-    /// Lists that were put, since the start.
+    /// What was put or changed, since the start.
     puts: AtomicU64,
     /// How many of them the snapshot holds.
     built: watch::Sender<u64>,
     snapshot: ArcSwap<Snapshot>,
     config: ArcSwap<Config>,
+    pins: Pins,
     /// Counts the snapshots in which some list changed.
     changes: watch::Sender<u64>,
 }
@@ -68,6 +86,7 @@ impl Catalog {
             built: watch::Sender::new(0),
             snapshot: ArcSwap::from_pointee(Snapshot::default()),
             config: ArcSwap::default(),
+            pins: Pins::default(),
             changes: watch::Sender::new(0),
         }
     }
@@ -93,14 +112,35 @@ impl Catalog {
         self.lock().get(key).map(|listed| Arc::clone(&listed.listing))
     }
 
-    /// Replaces the list of a server.
-    pub(crate) fn put(&self, backend: Arc<Backend>, listing: Arc<Listing>) {
-        self.lock().insert(backend.key().clone(), Listed { backend, listing });
-        self.puts.fetch_add(1, Ordering::AcqRel);
-        self.dirty.notify_one();
+    /// What the tools of `key` mean, and what of them was not approved.
+    pub(crate) fn pins(&self, key: &ServerKey) -> Option<Judged> {
+        let listed = self.lock().get(key).cloned()?;
+        Some(self.judged(&listed))
     }
 
-    /// Waits until clients see every list that was put before.
+    fn judged(&self, listed: &Listed) -> Judged {
+        let digests = Arc::clone(&listed.digests);
+        let key = listed.backend.key();
+        match &listed.backend.live().server.pinning {
+            Some(pinning) => {
+                let (drift, pinned) = self.pins.judge(key, pinning, &digests);
+                Judged { digests, drift: Some(drift), pinned }
+            }
+            None => {
+                self.pins.forget(key);
+                Judged { digests, drift: None, pinned: None }
+            }
+        }
+    }
+
+    /// Replaces the list of a server.
+    pub(crate) fn put(&self, backend: Arc<Backend>, listing: Arc<Listing>) {
+        let digests = Arc::new(Digests::of(&listing.tools));
+        self.lock().insert(backend.key().clone(), Listed { backend, listing, digests, drift: None });
+        self.rebuild();
+    }
+
+    /// Waits until clients see everything that was put or changed before.
     pub(crate) async fn shown(&self) {
         let put = self.puts.load(Ordering::Acquire);
         // The sender is this catalogue's own.
@@ -109,6 +149,7 @@ impl Catalog {
 
     /// Forgets a server that is gone from the source.
     pub(crate) fn remove(&self, key: &ServerKey) {
+        self.pins.forget(key);
         if self.lock().remove(key).is_some() {
             self.dirty.notify_one();
         }
@@ -116,6 +157,7 @@ impl Catalog {
 
     /// Builds the snapshot again although no list changed: a server's tool selection did.
     pub(crate) fn rebuild(&self) {
+        self.puts.fetch_add(1, Ordering::AcqRel);
         self.dirty.notify_one();
     }
 
@@ -133,7 +175,10 @@ impl Catalog {
         let _one_at_a_time = self.building.lock().unwrap_or_else(PoisonError::into_inner);
         // Counted before the lists are read: what is put meanwhile may be left out.
         let put = self.puts.load(Ordering::Acquire);
-        let listed: Vec<Listed> = self.lock().values().cloned().collect();
+        let mut listed: Vec<Listed> = self.lock().values().cloned().collect();
+        for listed in &mut listed {
+            listed.drift = self.judged(listed).drift.map(Arc::new);
+        }
         let old = self.snapshot.load_full();
         let new = Arc::new(Snapshot::build(&listed, &self.config.load(), &old));
         self.tell_hidden(&listed, &old.all().hidden, &new.all().hidden);

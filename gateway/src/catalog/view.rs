@@ -1,5 +1,6 @@
 //! What clients see through one endpoint at one moment.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -139,11 +140,14 @@ struct Member<'a> {
     listed: &'a Listed,
     live: Arc<Live>,
     set: Option<&'a ToolSet>,
+    /// Tools in quarantine.
+    withheld: HashSet<&'a str>,
 }
 
 impl<'a> Member<'a> {
     fn new(listed: &'a Listed, set: Option<&'a ToolSet>) -> Self {
-        Self { listed, live: listed.backend.live(), set }
+        let withheld = listed.drift.as_ref().map(|drift| drift.withheld()).unwrap_or_default();
+        Self { listed, live: listed.backend.live(), set, withheld }
     }
 
     /// A set that names tools takes a server only with one of its tools.
@@ -156,6 +160,7 @@ impl<'a> Member<'a> {
 
     fn offers(&self, tool: &Definition) -> bool {
         self.live.shows(&tool.key)
+            && !self.withheld.contains(tool.key.as_str())
             && self.set.is_none_or(|set| set.takes_tool(self.listed.backend.key(), self.name(tool)))
     }
 

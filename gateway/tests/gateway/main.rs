@@ -5,6 +5,7 @@ mod catalogue;
 mod faults;
 mod lossless;
 mod pairings;
+mod pins;
 mod raw_server;
 mod real_client;
 mod real_server;

@@ -27,6 +27,7 @@ pub fn server(name: &str, urls: &[&str]) -> Server {
         key: ServerKey { namespace: "shop".into(), name: name.into() },
         protocol: Protocol::Auto,
         tools: ToolSelection::default(),
+        pinning: None,
         timeouts: Timeouts::default(),
         endpoints: urls.iter().map(|url| Endpoint { url: (*url).to_owned() }).collect(),
     }
