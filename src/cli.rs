@@ -71,6 +71,9 @@ pub struct Up {
     /// Address of the MCP endpoint, which is at `/mcp`; port 0 takes a free one.
     #[arg(long, default_value = "127.0.0.1:7300", env = "PORTICO_LISTEN")]
     pub listen: SocketAddr,
+    /// YAML file that says how names are made and which tool sets are served (docs/gateway.md).
+    #[arg(long, env = "PORTICO_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Print one JSON object a line for each change of state.
     #[arg(long)]
     pub json: bool,
@@ -233,6 +236,10 @@ pub struct Gateway {
     /// replicas need the same. Absent: a key of this process alone.
     #[arg(long, env = "PORTICO_SESSION_KEYS_FILE", value_name = "FILE")]
     pub session_keys_file: Option<PathBuf>,
+    /// YAML file that says how names are made and which tool sets are served (docs/gateway.md); its changes are taken
+    /// over while the gateway runs.
+    #[arg(long, env = "PORTICO_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// PEM file of certificate authorities that may vouch for remote servers, besides the system's.
     #[arg(long, env = "PORTICO_CA_FILE", value_name = "FILE")]
     pub ca_file: Option<PathBuf>,

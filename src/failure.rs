@@ -34,6 +34,14 @@ pub enum Failure {
         /// What to do.
         mend: &'static str,
     },
+    /// The gateway's configuration file is wrong.
+    #[error("{path}: {source}; docs/gateway.md tells what the gateway's configuration file may say")]
+    Config {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        source: portico_gateway::config::Error,
+    },
     /// A session key is wrong.
     #[error("{0}: a session key is 64 hexadecimal digits a line; make one with `openssl rand -hex 32`")]
     SessionKey(PathBuf),

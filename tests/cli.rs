@@ -146,6 +146,11 @@ fn a_setting_that_is_missing_is_named_with_what_to_set() {
         (&["serve", "files"][..], "FILES_ALLOWED_DIRS"),
         (&["serve", "kroger"][..], "KROGER_CLIENT_ID"),
         (&["gateway", "--listen", "127.0.0.1:0"][..], "set KUBECONFIG"),
+        (
+            &["gateway", "--config", "/nonexistent", "--listen", "127.0.0.1:0"][..],
+            "/nonexistent: it cannot be read",
+        ),
+        (&["gateway", "--config", &workspace("Cargo.toml"), "--listen", "127.0.0.1:0"][..], "it is not YAML"),
         (&["operator", "--listen", "127.0.0.1:0"][..], "set KUBECONFIG"),
         (&["bridge", "--", "no-such-program"][..], "`no-such-program`"),
     ] {

@@ -13,8 +13,10 @@ use tokio_util::sync::CancellationToken;
 use crate::backend::client::Http;
 use crate::backend::control::{Control, Ids};
 use crate::backend::session::{Link, Sessions};
-use crate::backend::{Backend, Fleet, ServerReport, ServerState, TlsError};
-use crate::catalog::{Catalog, Listing};
+use portico_crds::labels;
+
+use crate::backend::{Backend, Fleet, PinReport, ServerReport, ServerState, TlsError};
+use crate::catalog::{Catalog, Definition, Drift, Judged, Listing};
 use crate::frontend::cancel::Calls;
 use crate::frontend::session::{Ended, Keyring};
 use crate::metrics::Metrics;
@@ -52,11 +54,12 @@ pub(crate) struct Core {
 impl Core {
     /// The parts of a gateway with these settings, on this runtime.
     pub(crate) fn new(options: Options, runtime: Handle) -> Result<Self, TlsError> {
+        let metrics = Arc::new(Metrics::new());
         Ok(Self {
-            catalog: Catalog::new(),
+            catalog: Catalog::new(Arc::clone(&metrics)),
             control: Control { http: Http::new(&options)?, ids: Ids::new(), patience: options.list_timeout },
             sessions: Sessions::new(options.max_backend_sessions, options.backend_session_idle),
-            metrics: Arc::new(Metrics::new()),
+            metrics,
             keyring: Keyring::new(&options.session_keys, options.session_lifetime),
             ended: Ended::default(),
             calls: Arc::default(),
@@ -134,7 +137,12 @@ impl Core {
         self.metrics.state(key, state.as_str(), &ServerState::NAMES);
         let listing = self.catalog.listing(key);
         let listing = listing.as_deref();
-        let shown = |listing: &Listing| listing.tools.iter().filter(|tool| backend.shows(&tool.key)).count();
+        let judged = self.catalog.pins(key);
+        let drift = judged.as_ref().and_then(|judged| judged.drift.as_ref());
+        let withheld = drift.map(Drift::withheld).unwrap_or_default();
+        let is_shown = |tool: &&Definition| backend.shows(&tool.key) && !withheld.contains(tool.key.as_str());
+        let shown = |listing: &Listing| listing.tools.iter().filter(is_shown).count();
+        self.metrics.unapproved(key, drift.map_or(0, |drift| drift.changed.len() + drift.added.len()));
         let report = ServerReport {
             key: key.clone(),
             state,
@@ -143,8 +151,22 @@ impl Core {
             prompts: listing.map_or(0, |listing| listing.prompts.len()),
             server_name: listing.and_then(|listing| listing.server_name.clone()),
             protocol_version: listing.map(|listing| listing.version.clone()),
+            tools_digest: judged.as_ref().map(|judged| judged.digests.list.clone()),
+            pin: judged.as_ref().and_then(pin_report),
         };
+        self.tell_unapproved(&report);
         self.publish(|reports| reports.insert(key.clone(), report.clone()).as_ref() != Some(&report));
+    }
+
+    /// Says once of each pinned server that its tools are not what was approved.
+    fn tell_unapproved(&self, report: &ServerReport) {
+        let Some(pin) = report.pin.as_ref().filter(|pin| !pin.unapproved.is_empty()) else { return };
+        let known = self.lock().get(&report.key).is_some_and(|before| before.pin.as_ref() == Some(pin));
+        if !known {
+            let (digest, tools) =
+                (report.tools_digest.as_deref().unwrap_or_default(), pin.unapproved.join(", "));
+            tracing::warn!(server = %report.key, %tools, %digest, quarantined = pin.quarantined, "tools of a pinned server are not what was approved; if they are right, set the annotation {} to the digest", labels::APPROVED_TOOLS);
+        }
     }
 
     /// `backend` is being connected to, which is news only if it was not used before: a server that is tried again after a
@@ -171,6 +193,13 @@ impl Core {
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<ServerKey, ServerReport>> {
         self.reports.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn pin_report(judged: &Judged) -> Option<PinReport> {
+    let drift = judged.drift.as_ref()?;
+    let mut unapproved = [drift.changed.as_slice(), &drift.added].concat();
+    unapproved.sort();
+    Some(PinReport { pinned: judged.pinned.clone(), unapproved, quarantined: drift.quarantined })
 }
 
 /// Keeps the fleet as the source says; when the source is gone, the last word stands.

@@ -229,6 +229,14 @@ impl<'a> Edits<'a> {
         }
     }
 
+    /// Puts `text` behind `part`, which must be a slice of the text.
+    pub(crate) fn append(&mut self, part: &str, text: impl Into<Cow<'a, str>>) {
+        if let Some(start) = self.position(part) {
+            let end = start + part.len();
+            self.pieces.push((end, end, text.into()));
+        }
+    }
+
     /// Puts `member` (`"key":value`) first into `object`, which must be an object in the text.
     pub(crate) fn prepend(&mut self, object: &str, member: &str) {
         let Some(start) = self.position(object).filter(|_| object.starts_with('{')) else { return };

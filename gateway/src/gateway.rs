@@ -1,5 +1,6 @@
 //! The gateway as a whole.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::backend::{ServerReport, TlsError};
+use crate::config::{self, Config};
 use crate::core::Core;
 use crate::options::Options;
 use crate::source::Servers;
@@ -63,6 +65,22 @@ impl Gateway {
         core.start(servers);
         let stop = core.shutdown.clone().drop_guard();
         Ok(Self { core, _stop: stop })
+    }
+
+    /// Takes the configuration file at `path`, and each change of it from now on.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is wrong. Later a bad file is logged and counted, and the one before stays.
+    pub fn configure_from(&self, path: &Path) -> Result<(), config::Error> {
+        let text = config::read(path)?;
+        self.core.catalog.configure(Arc::new(Config::parse(&text)?));
+        self.core.metrics.configured(true);
+        let (core, path) = (Arc::clone(&self.core), path.to_owned());
+        let stop = core.shutdown.clone();
+        self.core.spawn(async move {
+            stop.run_until_cancelled(config::follow(&core, &path, text)).await;
+        });
+        Ok(())
     }
 
     /// `/mcp`, `/healthz`, `/readyz` and `/metrics`. Requests to `/mcp` must name a loopback or public host.

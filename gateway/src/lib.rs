@@ -10,6 +10,7 @@ mod backend;
 pub mod bridge;
 mod catalog;
 mod cause;
+pub mod config;
 mod core;
 mod envelope;
 mod frontend;
@@ -26,6 +27,6 @@ mod serve;
 pub mod source;
 mod version;
 
-pub use backend::{ServerReport, ServerState, TlsError};
+pub use backend::{PinReport, ServerReport, ServerState, TlsError};
 pub use gateway::{Error, Gateway};
 pub use options::Options;

@@ -83,6 +83,9 @@ pub(crate) struct Metrics {
     state: Family<StateLabels, Gauge>,
     sessions: Gauge,
     streams: Gauge,
+    config: Gauge,
+    hidden: Family<ServerLabels, Gauge>,
+    unapproved: Family<ServerLabels, Gauge>,
 }
 
 impl Metrics {
@@ -109,7 +112,39 @@ impl Metrics {
         registry.register("backend_state", "1 for the state a server is in", state.clone());
         registry.register("backend_sessions", "Sessions kept with legacy servers", sessions.clone());
         registry.register("client_streams", "Streams that clients hold open", streams.clone());
-        Self { registry, calls, duration, in_flight, held, tools, state, sessions, streams }
+        let hidden = Family::default();
+        registry.register(
+            "catalog_hidden",
+            "Tools and prompts that are not shown because another server has their name",
+            hidden.clone(),
+        );
+        let unapproved = Family::default();
+        registry.register(
+            "catalog_unapproved_tools",
+            "Tools of pinned servers that are not what was approved",
+            unapproved.clone(),
+        );
+        let config = Gauge::default();
+        config.set(1);
+        registry.register(
+            "config_last_reload_successful",
+            "1 unless the configuration file was bad when it changed last; the one before it stays in force then",
+            config.clone(),
+        );
+        Self {
+            registry,
+            calls,
+            duration,
+            in_flight,
+            held,
+            tools,
+            state,
+            sessions,
+            streams,
+            config,
+            hidden,
+            unapproved,
+        }
     }
 
     /// The text that Prometheus scrapes.
@@ -150,10 +185,22 @@ impl Metrics {
         self.tools.get_or_create(&server.into()).set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
+    /// How many of a server's names others have.
+    pub(crate) fn hidden(&self, server: &ServerKey, count: usize) {
+        self.hidden.get_or_create(&server.into()).set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// How many tools of a pinned server were not approved.
+    pub(crate) fn unapproved(&self, server: &ServerKey, count: usize) {
+        self.unapproved.get_or_create(&server.into()).set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
     /// `server` is gone from the source.
     pub(crate) fn forget(&self, server: &ServerKey, states: &[&'static str]) {
         self.tools.remove(&server.into());
         self.held.remove(&server.into());
+        self.hidden.remove(&server.into());
+        self.unapproved.remove(&server.into());
         for state in states {
             self.state.remove(&state_labels(server, state));
         }
@@ -162,6 +209,11 @@ impl Metrics {
     /// How many sessions with servers are kept.
     pub(crate) fn sessions(&self, count: usize) {
         self.sessions.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Whether the configuration file was taken when it was read last.
+    pub(crate) fn configured(&self, taken: bool) {
+        self.config.set(i64::from(taken));
     }
 
     /// The streams that clients hold open.

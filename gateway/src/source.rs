@@ -6,7 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portico_crds::{McpServerSpec, mcp_server};
+use portico_crds::mcp_server::Hint;
+use portico_crds::{McpServer, McpServerSpec, labels, mcp_server};
 
 /// Identifies one server: a namespace and a name unique in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,13 +36,72 @@ pub enum Protocol {
     Modern,
 }
 
-/// Which of a server's tools are shown, by globs over the names the server itself gives them.
+/// Which of a server's tools are shown, by globs over the names the server itself gives them, and how.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ToolSelection {
     /// Tools to show; none means all.
     pub include: Vec<String>,
     /// Tools to hide, also when included.
     pub exclude: Vec<String>,
+    /// What clients are told of single tools in place of what the server says, by the server's own names.
+    pub overrides: BTreeMap<String, ToolOverride>,
+}
+
+/// What clients are told of one tool; what is absent stays as the server wrote it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ToolOverride {
+    /// The name clients call it by.
+    pub rename: Option<String>,
+    /// Its title.
+    pub title: Option<String>,
+    /// Its description.
+    pub description: Option<String>,
+    /// Hints of its `annotations` and what they are to be.
+    pub hints: BTreeMap<&'static str, bool>,
+}
+
+impl From<mcp_server::ToolOverride> for ToolOverride {
+    fn from(spec: mcp_server::ToolOverride) -> Self {
+        let annotations = spec.annotations.unwrap_or_default();
+        let hints = [
+            ("readOnlyHint", annotations.read_only_hint),
+            ("destructiveHint", annotations.destructive_hint),
+            ("idempotentHint", annotations.idempotent_hint),
+            ("openWorldHint", annotations.open_world_hint),
+        ];
+        let given = |(name, hint): (_, Option<Hint>)| hint.map(|hint| (name, hint == Hint::Asserted));
+        Self {
+            rename: spec.rename,
+            title: spec.title,
+            description: spec.description,
+            hints: hints.into_iter().filter_map(given).collect(),
+        }
+    }
+}
+
+impl From<mcp_server::Tools> for ToolSelection {
+    fn from(spec: mcp_server::Tools) -> Self {
+        let overrides = spec.overrides.into_iter().map(|change| (change.name.clone(), change.into()));
+        Self { include: spec.include, exclude: spec.exclude, overrides: overrides.collect() }
+    }
+}
+
+/// That a server's tools must stay what they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pinning {
+    /// What happens when they do not.
+    pub mode: mcp_server::Pin,
+    /// The digest of the list that somebody approved, `sha256:…`.
+    pub approved: Option<String>,
+    /// What was remembered outside of this process.
+    pub remembered: Option<Pinned>,
+}
+
+/// What a server's tools meant when they were approved or seen first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pinned {
+    /// The digest of each tool's definition, by the name that the server gives it.
+    pub tools: BTreeMap<String, String>,
 }
 
 /// How long a server may take.
@@ -97,6 +157,8 @@ pub struct Server {
     pub protocol: Protocol,
     /// Which of its tools to show.
     pub tools: ToolSelection,
+    /// Whether its tools must stay what they are.
+    pub pinning: Option<Pinning>,
     /// How long it may take.
     pub timeouts: Timeouts,
     /// Where it is ready. With none it stays listed with its last known list, and calls answer that it has no ready pod.
@@ -104,7 +166,23 @@ pub struct Server {
 }
 
 impl Server {
-    /// The server that an `McpServer` describes, ready at `endpoints`.
+    /// The server that an `McpServer` describes, ready at `endpoints`, with what its annotations say.
+    #[must_use]
+    pub fn from_resource(resource: &McpServer, endpoints: Vec<Endpoint>) -> Self {
+        let meta = &resource.metadata;
+        let key = ServerKey {
+            namespace: meta.namespace.clone().unwrap_or_default(),
+            name: meta.name.clone().unwrap_or_default(),
+        };
+        let mut server = Self::from_spec(key, &resource.spec, endpoints);
+        if let Some(pinning) = &mut server.pinning {
+            let annotations = meta.annotations.as_ref();
+            pinning.approved = annotations.and_then(|all| all.get(labels::APPROVED_TOOLS)).cloned();
+        }
+        server
+    }
+
+    /// The server that the spec of an `McpServer` describes, ready at `endpoints`.
     #[must_use]
     pub fn from_spec(key: ServerKey, spec: &McpServerSpec, endpoints: Vec<Endpoint>) -> Self {
         let tools = spec.tools.clone().unwrap_or_default();
@@ -117,7 +195,8 @@ impl Server {
                 mcp_server::Protocol::Legacy => Protocol::Legacy,
                 mcp_server::Protocol::Modern => Protocol::Modern,
             },
-            tools: ToolSelection { include: tools.include, exclude: tools.exclude },
+            pinning: tools.pin.map(|mode| Pinning { mode, approved: None, remembered: None }),
+            tools: tools.into(),
             timeouts: Timeouts { call: seconds(timeouts.call_seconds), tools: per_tool.collect() },
             endpoints,
         }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use kube::{Client, Config};
-use portico_gateway::{Gateway, Options, kubernetes};
+use portico_gateway::{Gateway, Options, config, kubernetes};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -14,11 +14,21 @@ use crate::failure::Failure;
 pub async fn run(arguments: cli::Gateway, stop: CancellationToken) -> Result<(), Failure> {
     let listener = listen(arguments.listen).await?;
     let options = options(&arguments)?;
-    let scope = kubernetes::Scope { client: client().await?, namespace: arguments.namespace };
+    if let Some(config) = &arguments.config {
+        // Before anything else is done, so that a mistake is told at once.
+        config::Config::load(config)
+            .map_err(|error| Failure::Config { path: config.clone(), source: error })?;
+    }
+    let scope = kubernetes::Scope { client: client().await?, namespace: arguments.namespace.clone() };
     tracing::info!(address = %arguments.listen, "waiting for the cluster's McpServers");
     let Some(servers) = kubernetes::follow(&scope, stop.child_token()).await else { return Ok(()) };
     tracing::info!(servers = servers.borrow().len(), "serving MCP at /mcp");
     let gateway = Gateway::new(options, servers).map_err(|error| Failure::part(&error))?;
+    if let Some(config) = &arguments.config {
+        gateway
+            .configure_from(config)
+            .map_err(|error| Failure::Config { path: config.clone(), source: error })?;
+    }
     gateway.serve(listener, stop).await.map_err(|error| Failure::part(&error))
 }
 

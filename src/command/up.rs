@@ -16,6 +16,7 @@ pub async fn run(arguments: Up, stop: CancellationToken) -> Result<(), Failure> 
         colour: std::io::stdout().is_terminal()
             && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
         path: arguments.path,
+        config: arguments.config,
         listen: arguments.listen,
         json: arguments.json,
         verbose: arguments.verbose,

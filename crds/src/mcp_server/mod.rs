@@ -19,7 +19,9 @@ pub use pod::{
 pub use scaling::Scaling;
 pub use source::{Builtin, BuiltinName, Image, Package, PullPolicy, Registry, Remote, ServiceRef, Source};
 pub use status::{CONDITIONS, McpServerStatus};
-pub use tools::{DEFAULT_CALL_SECONDS, Timeouts, ToolTimeout, Tools};
+pub use tools::{
+    DEFAULT_CALL_SECONDS, Hint, Pin, Timeouts, ToolAnnotations, ToolOverride, ToolTimeout, Tools,
+};
 
 /// The port a server listens on when the spec names none.
 pub const DEFAULT_PORT: i32 = 8080;
@@ -165,7 +167,7 @@ pub struct McpServerSpec {
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
     pub egress: Vec<Egress>,
 
-    /// Which of the server's tools clients see.
+    /// Which of the server's tools clients see, and how they are described.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tools: Option<Tools>,
 

@@ -186,6 +186,41 @@ fn items_with_the_same_key_are_refused() {
 }
 
 #[test]
+fn an_override_of_a_tool_changes_something_and_no_two_give_one_name() {
+    let overrides = |items: Value| with("tools", &json!({"overrides": items}));
+    accepted(&overrides(json!([
+        {"name": "a", "as": "shop.a-1_b", "title": "A", "description": "Does a.",
+         "annotations": {"readOnlyHint": "Asserted", "openWorldHint": "Denied"}},
+        {"name": "b", "as": "c"},
+        {"name": "c", "as": "b"},
+    ])));
+    refused(&overrides(json!([{"name": "a"}])), "must change something");
+    refused(
+        &overrides(json!([{"name": "a", "annotations": {}}])),
+        "at least one of `readOnlyHint`, `destructiveHint`, `idempotentHint` and `openWorldHint`",
+    );
+    refused(
+        &overrides(json!([{"name": "a", "as": "x"}, {"name": "b", "as": "x"}])),
+        "two items of `overrides` must not give the same name in `as`",
+    );
+    refused(&overrides(json!([{"name": "a", "as": "x"}, {"name": "a", "as": "y"}])), "has the same name");
+    refused(&overrides(json!([{"name": "a", "as": "x y"}])), "spec.tools.overrides[0].as: 'x y' must match");
+    refused(
+        &overrides(json!([{"name": "a", "annotations": {"readOnlyHint": true}}])),
+        "spec.tools.overrides[0].annotations.readOnlyHint",
+    );
+    let many: Vec<Value> = (0..65).map(|i| json!({"name": format!("t{i}"), "title": "x"})).collect();
+    refused(&overrides(json!(many)), "has 65 items; at most 64 are allowed");
+}
+
+#[test]
+fn a_pin_reports_or_quarantines() {
+    accepted(&with("tools", &json!({"pin": "Report"})));
+    accepted(&with("tools", &json!({"pin": "Quarantine"})));
+    refused(&with("tools", &json!({"pin": "quarantine"})), "did you mean 'Quarantine'?");
+}
+
+#[test]
 fn a_manifest_nested_without_end_is_refused_and_not_followed() {
     let mut deep = json!(1);
     for _ in 0..500 {

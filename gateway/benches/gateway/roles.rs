@@ -190,6 +190,7 @@ async fn gateway(urls: &[String]) -> Result<(), Failed> {
         key: ServerKey { namespace: "bench".into(), name: format!("s{number}") },
         protocol: Protocol::Auto,
         tools: ToolSelection::default(),
+        pinning: None,
         timeouts: Timeouts::default(),
         endpoints: vec![Endpoint::pod(url)],
     };

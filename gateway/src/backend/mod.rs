@@ -32,7 +32,7 @@ use again::Budget;
 use breaker::Breaker;
 pub(crate) use fault::Fault;
 pub(crate) use fleet::Fleet;
-pub use supervise::{ServerReport, ServerState};
+pub use supervise::{PinReport, ServerReport, ServerState};
 pub use tls::Error as TlsError;
 
 /// One place where a server answers.
@@ -151,9 +151,7 @@ impl Backend {
 
     /// Whether its tool `name` is shown.
     pub(crate) fn shows(&self, name: &str) -> bool {
-        let live = self.live.load();
-        let included = live.server.tools.include.is_empty() || live.include.is_match(name);
-        included && !live.exclude.is_match(name)
+        self.live.load().shows(name)
     }
 
     /// The endpoint for a call, but for those in `not`: one whose turn it is to be tried again after failures, else the
@@ -215,6 +213,12 @@ impl Live {
         let exclude = globs(&server.key, &server.tools.exclude);
         Self { server: server.clone(), endpoints, bad, include, exclude }
     }
+
+    /// Whether the server's tool `name` is shown.
+    pub(crate) fn shows(&self, name: &str) -> bool {
+        let included = self.server.tools.include.is_empty() || self.include.is_match(name);
+        included && !self.exclude.is_match(name)
+    }
 }
 
 fn parse(url: &str) -> Result<Uri, Fault> {
@@ -252,7 +256,12 @@ mod tests {
         Server {
             key: ServerKey { namespace: "shop".into(), name: "files".into() },
             protocol: Protocol::Auto,
-            tools: ToolSelection { include: owned(include), exclude: owned(exclude) },
+            tools: ToolSelection {
+                include: owned(include),
+                exclude: owned(exclude),
+                ..ToolSelection::default()
+            },
+            pinning: None,
             timeouts: Timeouts::default(),
             endpoints: urls.iter().map(|url| Place::pod(*url)).collect(),
         }

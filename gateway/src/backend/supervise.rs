@@ -17,7 +17,7 @@ use super::sse::Events;
 use crate::core::Core;
 use crate::envelope::Message;
 use crate::meta;
-use crate::source::{Protocol, ServerKey};
+use crate::source::{Pinned, Protocol, ServerKey};
 use crate::version::Era;
 
 /// First wait after a failure; doubled each time.
@@ -75,6 +75,21 @@ pub struct ServerReport {
     pub server_name: Option<String>,
     /// The revision of MCP spoken with it.
     pub protocol_version: Option<String>,
+    /// Digest of its list of tools, `sha256:…`.
+    pub tools_digest: Option<String>,
+    /// Of a pinned server, what is remembered and what differs.
+    pub pin: Option<PinReport>,
+}
+
+/// How a pinned server's tools compare with what was approved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PinReport {
+    /// What was approved, or seen first.
+    pub pinned: Option<Pinned>,
+    /// Tools that mean something else or are new, by the server's own names, in order.
+    pub unapproved: Vec<String>,
+    /// Whether they are hidden.
+    pub quarantined: bool,
 }
 
 /// How a connection ended.
@@ -187,6 +202,8 @@ async fn follow(
                     return Ok(());
                 }
                 // Another selection of tools needs no other link, and shows another number of them.
+                core.catalog.rebuild();
+                core.catalog.shown().await;
                 core.report(backend, ServerState::Connected);
             }
             () = due => {

@@ -1,15 +1,17 @@
-//! One list of the snapshot: its definitions as joined bytes, and where each leads.
+//! One list of a view: its definitions as kept pieces, and where each leads.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::listing::{Definition, Family, Mirror};
 use super::uri::Template;
 use crate::backend::Backend;
+use crate::source::ToolOverride;
 
 /// Where a name leads.
 #[derive(Debug, Clone)]
@@ -28,6 +30,8 @@ pub(crate) struct Route {
 pub(crate) struct Entry<'a> {
     pub(crate) exposed: String,
     pub(crate) definition: &'a Definition,
+    /// What clients are told in place of what the server says.
+    pub(crate) change: Option<&'a ToolOverride>,
     pub(crate) backend: &'a Arc<Backend>,
 }
 
@@ -45,44 +49,55 @@ pub(crate) struct Page {
     pub(crate) next: Option<String>,
 }
 
+/// A definition as clients get it, with the comma that follows it in a list.
+#[derive(Debug, Clone)]
+struct Piece {
+    text: Bytes,
+    route: Arc<Route>,
+    template: Option<Template>,
+}
+
+/// The pieces that views of one snapshot share: one a definition and exposed key.
+#[derive(Debug, Default)]
+pub(crate) struct Pieces(HashMap<(usize, String), Piece>);
+
+impl Pieces {
+    fn key(entry: &Entry<'_>) -> (usize, String) {
+        (std::ptr::from_ref(entry.definition).addr(), entry.exposed.clone())
+    }
+}
+
 /// One list.
 #[derive(Debug, Default)]
 pub(crate) struct Kind {
     tag: &'static str,
     names: Vec<String>,
-    /// Where each definition begins in `joined`; one more than there are, so that any run of definitions is a slice.
-    starts: Vec<usize>,
-    joined: Bytes,
-    routes: HashMap<String, Arc<Route>>,
-    templates: Vec<(Template, Arc<Route>)>,
+    pieces: Vec<Piece>,
+    /// All pieces in a row and where each begins, if they were written in a row: any page is then a slice.
+    whole: Option<(Bytes, Vec<usize>)>,
+    routes: HashMap<String, usize>,
+    /// Which pieces have a template.
+    templates: Vec<usize>,
 }
 
 impl Kind {
-    /// The list of `entries`, sorted by exposed key.
-    pub(crate) fn build(family: Family, mut entries: Vec<Entry<'_>>) -> Self {
+    /// The list of `entries`, sorted by exposed key, from the pieces that are there already and new ones.
+    pub(crate) fn build(family: Family, mut entries: Vec<Entry<'_>>, pieces: &mut Pieces) -> Self {
         entries.sort_by(|a, b| a.exposed.cmp(&b.exposed));
+        let fresh = write(family, &entries, pieces);
         let mut kind = Self { tag: family.member(), ..Self::default() };
-        let mut joined = Vec::new();
-        for Entry { exposed, definition, backend } in entries {
-            kind.starts.push(joined.len());
-            definition.write(&exposed, &mut joined);
-            joined.push(b',');
-            let route = Arc::new(Route {
-                backend: Arc::clone(backend),
-                original: definition.key.clone(),
-                mirrored: definition.mirrored.clone(),
-                repeatable: definition.repeatable,
-            });
-            if family == Family::Templates
-                && let Some(template) = Template::parse(&exposed)
-            {
-                kind.templates.push((template, Arc::clone(&route)));
+        for (index, entry) in entries.into_iter().enumerate() {
+            if let Some(piece) = pieces.0.get(&Pieces::key(&entry)) {
+                if piece.template.is_some() {
+                    kind.templates.push(index);
+                }
+                kind.pieces.push(piece.clone());
+                kind.routes.insert(entry.exposed.clone(), index);
+                kind.names.push(entry.exposed);
             }
-            kind.routes.insert(exposed.clone(), route);
-            kind.names.push(exposed);
         }
-        kind.starts.push(joined.len());
-        kind.joined = joined.into();
+        let (text, starts) = fresh;
+        kind.whole = (starts.len() == kind.names.len() + 1).then_some((text, starts));
         kind
     }
 
@@ -98,12 +113,20 @@ impl Kind {
         };
         let to = self.names.len().min(from + size.max(1));
         let more = to < self.names.len();
-        let items = if from < to { self.slice(from, to) } else { Bytes::new() };
+        let items = if from < to { self.joined(from..to) } else { Bytes::new() };
         Ok(Page { items, next: more.then(|| self.write_cursor(&self.names[to - 1])) })
     }
 
-    fn slice(&self, from: usize, to: usize) -> Bytes {
-        self.joined.slice(self.starts[from]..self.starts[to] - 1)
+    /// Definitions in a row without the last one's comma.
+    fn joined(&self, range: Range<usize>) -> Bytes {
+        if let Some((text, starts)) = &self.whole {
+            return text.slice(starts[range.start]..starts[range.end] - 1);
+        }
+        let pieces = &self.pieces[range];
+        let mut all = BytesMut::with_capacity(pieces.iter().map(|piece| piece.text.len()).sum());
+        pieces.iter().for_each(|piece| all.extend_from_slice(&piece.text));
+        all.truncate(all.len().saturating_sub(1));
+        all.freeze()
     }
 
     fn write_cursor(&self, last: &str) -> String {
@@ -119,16 +142,107 @@ impl Kind {
 
     /// Where `exposed` leads.
     pub(crate) fn route(&self, exposed: &str) -> Option<&Arc<Route>> {
-        self.routes.get(exposed)
+        self.routes.get(exposed).and_then(|index| self.pieces.get(*index)).map(|piece| &piece.route)
     }
 
     /// Where the first template that `uri` fits leads.
     pub(crate) fn template(&self, uri: &str) -> Option<&Arc<Route>> {
-        self.templates.iter().find(|(template, _)| template.matches(uri)).map(|(_, route)| route)
+        let matches = |piece: &&Piece| piece.template.as_ref().is_some_and(|template| template.matches(uri));
+        self.templates
+            .iter()
+            .filter_map(|index| self.pieces.get(*index))
+            .find(matches)
+            .map(|piece| &piece.route)
     }
 
     /// Whether a client would see the same list.
     pub(crate) fn same_list(&self, other: &Self) -> bool {
-        self.joined == other.joined
+        self.texts().eq(other.texts())
+    }
+
+    fn texts(&self) -> impl Iterator<Item = &Bytes> {
+        self.pieces.iter().map(|piece| &piece.text)
+    }
+}
+
+/// Writes the pieces that are missing in a row; gives them joined, and where each begins, with one more number than there
+/// are.
+fn write(family: Family, entries: &[Entry<'_>], pieces: &mut Pieces) -> (Bytes, Vec<usize>) {
+    let (mut text, mut starts, mut missing) = (Vec::new(), vec![0], Vec::new());
+    for entry in entries {
+        let key = Pieces::key(entry);
+        if pieces.0.contains_key(&key) {
+            continue;
+        }
+        entry.definition.write(&entry.exposed, entry.change, &mut text);
+        text.push(b',');
+        starts.push(text.len());
+        missing.push((key, entry));
+    }
+    let text = Bytes::from(text);
+    for ((key, entry), bounds) in missing.into_iter().zip(starts.windows(2)) {
+        let route = Route {
+            backend: Arc::clone(entry.backend),
+            original: entry.definition.key.clone(),
+            mirrored: entry.definition.mirrored.clone(),
+            repeatable: entry.definition.is_repeatable(entry.change),
+        };
+        let template = (family == Family::Templates).then(|| Template::parse(&entry.exposed)).flatten();
+        let piece = Piece { text: text.slice(bounds[0]..bounds[1]), route: Arc::new(route), template };
+        pieces.0.insert(key, piece);
+    }
+    (text, starts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::{Protocol, Server, ServerKey, Timeouts, ToolSelection};
+
+    fn backend() -> Arc<Backend> {
+        Arc::new(Backend::new(&Server {
+            key: ServerKey { namespace: "shop".into(), name: "files".into() },
+            protocol: Protocol::Auto,
+            tools: ToolSelection::default(),
+            pinning: None,
+            timeouts: Timeouts::default(),
+            endpoints: Vec::new(),
+        }))
+    }
+
+    fn entry<'a>(exposed: &str, definition: &'a Definition, backend: &'a Arc<Backend>) -> Entry<'a> {
+        Entry { exposed: exposed.to_owned(), definition, change: None, backend }
+    }
+
+    #[test]
+    fn views_share_the_pieces_of_what_they_show_under_one_name() {
+        let tool = |name: &str| {
+            Definition::parse(Family::Tools, &format!(r#"{{"name":"{name}","inputSchema":{{}}}}"#)).unwrap()
+        };
+        let (backend, tools) = (backend(), ["a", "b", "c"].map(tool));
+        let build = |names: &[(&str, usize)], pieces: &mut Pieces| {
+            let entries = names.iter().map(|(name, index)| entry(name, &tools[*index], &backend)).collect();
+            Kind::build(Family::Tools, entries, pieces)
+        };
+        let mut pieces = Pieces::default();
+        let all = build(&[("c", 2), ("a", 0), ("x__b", 1)], &mut pieces);
+        let some = build(&[("a", 0), ("b", 1), ("c", 2)], &mut pieces);
+        assert!(all.whole.is_some() && some.whole.is_none());
+        let at = |kind: &Kind, index: usize| kind.pieces[index].text.as_ptr();
+        assert_eq!((at(&all, 0), at(&all, 1)), (at(&some, 0), at(&some, 2)));
+        assert_eq!(pieces.0.len(), 4, "one piece a tool and name");
+        let items = |kind: &Kind, size| kind.page(None, size).unwrap().items;
+        let b = r#"{"name":"b","inputSchema":{}}"#;
+        assert_eq!(items(&some, 3), format!("{},{b},{}", b.replace("\"b", "\"a"), b.replace("\"b", "\"c")));
+        assert_eq!(
+            items(&all, 9),
+            format!("{},{},{}", b.replace("\"b", "\"a"), b.replace("\"b", "\"c"), b.replace("\"b", "\"x__b"))
+        );
+        assert_eq!(
+            (items(&some, 1), items(&all, 1)),
+            (b.replace("\"b", "\"a").into(), b.replace("\"b", "\"a").into())
+        );
+        assert!(some.same_list(&build(&[("a", 0), ("b", 1), ("c", 2)], &mut Pieces::default())));
+        assert!(!some.same_list(&all));
     }
 }

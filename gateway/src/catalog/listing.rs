@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
+use super::canonical::canonical;
+use super::overrides;
 use crate::envelope::{Object, check_depth, quoted};
+use crate::source::ToolOverride;
 use crate::version::Era;
 
 /// The four lists a server gives.
@@ -80,6 +83,10 @@ pub(crate) enum Error {
     Header(&'static str),
 }
 
+/// Hints of a tool about its effects (MCP, `ToolAnnotations`).
+const READ_ONLY: &str = "readOnlyHint";
+const IDEMPOTENT: &str = "idempotentHint";
+
 /// Bytes in a name or URI.
 const MAX_KEY: usize = 2048;
 /// Levels in a definition.
@@ -94,8 +101,10 @@ pub(crate) struct Definition {
     span: Range<usize>,
     /// Arguments that a modern server wants repeated in headers.
     pub(crate) mirrored: Vec<Mirror>,
-    /// Whether it may be used twice instead of once: all but tools, and tools that say so.
-    pub(crate) repeatable: bool,
+    /// Whether it says that it only reads; everything but a tool does.
+    pub(crate) reads: bool,
+    /// Whether it says that a second use changes nothing more.
+    pub(crate) idempotent: bool,
 }
 
 /// A tool's argument that is repeated in a header (`x-mcp-header`).
@@ -124,12 +133,24 @@ impl Definition {
             _ => object.string("name").map(|_| Vec::new()).ok_or(Error::Name)?,
         };
         let start = literal.as_ptr().addr() - raw.as_ptr().addr();
-        let repeatable = family != Family::Tools || is_repeatable(&object);
-        Ok(Self { key, span: start..start + literal.len(), raw: raw.to_owned(), mirrored, repeatable })
+        let annotations = object.object("annotations");
+        let says = |hint| annotations.as_ref().and_then(|hints| hints.get(hint)) == Some("true");
+        Ok(Self {
+            key,
+            span: start..start + literal.len(),
+            raw: raw.to_owned(),
+            mirrored,
+            reads: family != Family::Tools || says(READ_ONLY),
+            idempotent: says(IDEMPOTENT),
+        })
     }
 
-    /// Appends the definition to `out`, under another key if `exposed` differs from its own.
-    pub(crate) fn write(&self, exposed: &str, out: &mut Vec<u8>) {
+    /// Appends the definition to `out`, under another key if `exposed` differs from its own, and changed as `change` says.
+    pub(crate) fn write(&self, exposed: &str, change: Option<&ToolOverride>, out: &mut Vec<u8>) {
+        if let Some(change) = change {
+            out.extend_from_slice(&overrides::changed(&self.raw, exposed, change));
+            return;
+        }
         if exposed == self.key {
             out.extend_from_slice(self.raw.as_bytes());
             return;
@@ -140,11 +161,22 @@ impl Definition {
     }
 }
 
-/// Whether a tool says that it only reads, or that a second call changes nothing more (tool annotations).
-fn is_repeatable(tool: &Object<'_>) -> bool {
-    let annotations = tool.object("annotations");
-    let says = |hint| annotations.as_ref().and_then(|hints| hints.get(hint)) == Some("true");
-    says("readOnlyHint") || says("idempotentHint")
+impl Definition {
+    /// Whether it may be used twice instead of once, as it says itself or as `change` says of it.
+    pub(crate) fn is_repeatable(&self, change: Option<&ToolOverride>) -> bool {
+        let says = |hint, own| change.and_then(|change| change.hints.get(hint)).copied().unwrap_or(own);
+        says(READ_ONLY, self.reads) || says(IDEMPOTENT, self.idempotent)
+    }
+
+    /// What the definition means, in one spelling.
+    pub(crate) fn canonical(&self) -> String {
+        let mut form = String::with_capacity(self.raw.len());
+        // It was parsed before it was kept.
+        match canonical(&self.raw, &mut form) {
+            Ok(()) => form,
+            Err(_) => self.raw.clone(),
+        }
+    }
 }
 
 /// The headers that `schema` asks for, by the rules of 2026-07-28: only through `properties`, only string, integer and
@@ -241,7 +273,7 @@ mod tests {
     fn a_renamed_definition_differs_in_its_name_only() {
         let raw = r#"{"x": 1e400, "name" : "a", "inputSchema":{}, "inner":{"name":"a"}}"#;
         let mut out = Vec::new();
-        tool(raw).unwrap().write("s__a", &mut out);
+        tool(raw).unwrap().write("s__a", None, &mut out);
         assert_eq!(String::from_utf8(out).unwrap(), raw.replacen("\"a\"", "\"s__a\"", 1));
     }
 

@@ -3,11 +3,15 @@
 //! Each server's last known [`Listing`] is kept apart; whenever one changes the snapshot is built anew, at most every
 //! [`PACE`], and whoever holds a stream open learns which lists changed.
 
+mod canonical;
 mod kind;
 mod listing;
 mod names;
+mod overrides;
+mod pin;
 mod snapshot;
 mod uri;
+mod view;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,55 +22,72 @@ use arc_swap::ArcSwap;
 use tokio::sync::{Notify, watch};
 
 use crate::backend::Backend;
-use crate::source::ServerKey;
+use crate::config::Config;
+use crate::metrics::Metrics;
+use crate::source::{Pinned, ServerKey};
 
 pub(crate) use kind::Route;
 pub(crate) use listing::{Definition, Family, Listing};
+use pin::Pins;
+pub(crate) use pin::{Digests, Drift};
 pub(crate) use snapshot::Snapshot;
+pub(crate) use view::{Hidden, Revision, View, ViewName};
 
 /// Time between two snapshots: a burst of changes becomes one notification.
 const PACE: Duration = Duration::from_millis(100);
-
-/// Counts the changes of each list since the start.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Revision {
-    pub(crate) tools: u64,
-    pub(crate) resources: u64,
-    pub(crate) prompts: u64,
-}
 
 /// A server and the last list it gave.
 #[derive(Debug, Clone)]
 pub(crate) struct Listed {
     pub(crate) backend: Arc<Backend>,
     pub(crate) listing: Arc<Listing>,
+    /// What its tools mean.
+    pub(crate) digests: Arc<Digests>,
+    /// Which of them were not approved, if it is pinned.
+    pub(crate) drift: Option<Arc<Drift>>,
+}
+
+/// What a server's tools mean, and what is remembered of them.
+#[derive(Debug, Clone)]
+pub(crate) struct Judged {
+    pub(crate) digests: Arc<Digests>,
+    /// Which tools were not approved, if the server is pinned.
+    pub(crate) drift: Option<Drift>,
+    pub(crate) pinned: Option<Pinned>,
 }
 
 /// The catalogue.
 #[derive(Debug)]
 pub(crate) struct Catalog {
+    metrics: Arc<Metrics>,
     listed: Mutex<BTreeMap<ServerKey, Listed>>,
     building: Mutex<()>,
     dirty: Notify,
-    /// Lists that were put, since the start.
+    /// What was put or changed, since the start.
     puts: AtomicU64,
     /// How many of them the snapshot holds.
     built: watch::Sender<u64>,
     snapshot: ArcSwap<Snapshot>,
-    revision: watch::Sender<Revision>,
+    config: ArcSwap<Config>,
+    pins: Pins,
+    /// Counts the snapshots in which some list changed.
+    changes: watch::Sender<u64>,
 }
 
 impl Catalog {
     /// An empty one.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
         Self {
+            metrics,
             listed: Mutex::default(),
             building: Mutex::default(),
             dirty: Notify::new(),
             puts: AtomicU64::new(0),
             built: watch::Sender::new(0),
             snapshot: ArcSwap::from_pointee(Snapshot::default()),
-            revision: watch::Sender::new(Revision::default()),
+            config: ArcSwap::default(),
+            pins: Pins::default(),
+            changes: watch::Sender::new(0),
         }
     }
 
@@ -76,8 +97,14 @@ impl Catalog {
     }
 
     /// Tells of changes; a reader that is late sees one change instead of many.
-    pub(crate) fn revisions(&self) -> watch::Receiver<Revision> {
-        self.revision.subscribe()
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Takes another configuration; its endpoints are there when this returns.
+    pub(crate) fn configure(&self, config: Arc<Config>) {
+        self.config.store(config);
+        self.build();
     }
 
     /// The last list of `key`.
@@ -85,14 +112,35 @@ impl Catalog {
         self.lock().get(key).map(|listed| Arc::clone(&listed.listing))
     }
 
-    /// Replaces the list of a server.
-    pub(crate) fn put(&self, backend: Arc<Backend>, listing: Arc<Listing>) {
-        self.lock().insert(backend.key().clone(), Listed { backend, listing });
-        self.puts.fetch_add(1, Ordering::AcqRel);
-        self.dirty.notify_one();
+    /// What the tools of `key` mean, and what of them was not approved.
+    pub(crate) fn pins(&self, key: &ServerKey) -> Option<Judged> {
+        let listed = self.lock().get(key).cloned()?;
+        Some(self.judged(&listed))
     }
 
-    /// Waits until clients see every list that was put before.
+    fn judged(&self, listed: &Listed) -> Judged {
+        let digests = Arc::clone(&listed.digests);
+        let key = listed.backend.key();
+        match &listed.backend.live().server.pinning {
+            Some(pinning) => {
+                let (drift, pinned) = self.pins.judge(key, pinning, &digests);
+                Judged { digests, drift: Some(drift), pinned }
+            }
+            None => {
+                self.pins.forget(key);
+                Judged { digests, drift: None, pinned: None }
+            }
+        }
+    }
+
+    /// Replaces the list of a server.
+    pub(crate) fn put(&self, backend: Arc<Backend>, listing: Arc<Listing>) {
+        let digests = Arc::new(Digests::of(&listing.tools));
+        self.lock().insert(backend.key().clone(), Listed { backend, listing, digests, drift: None });
+        self.rebuild();
+    }
+
+    /// Waits until clients see everything that was put or changed before.
     pub(crate) async fn shown(&self) {
         let put = self.puts.load(Ordering::Acquire);
         // The sender is this catalogue's own.
@@ -101,6 +149,7 @@ impl Catalog {
 
     /// Forgets a server that is gone from the source.
     pub(crate) fn remove(&self, key: &ServerKey) {
+        self.pins.forget(key);
         if self.lock().remove(key).is_some() {
             self.dirty.notify_one();
         }
@@ -108,6 +157,7 @@ impl Catalog {
 
     /// Builds the snapshot again although no list changed: a server's tool selection did.
     pub(crate) fn rebuild(&self) {
+        self.puts.fetch_add(1, Ordering::AcqRel);
         self.dirty.notify_one();
     }
 
@@ -125,20 +175,30 @@ impl Catalog {
         let _one_at_a_time = self.building.lock().unwrap_or_else(PoisonError::into_inner);
         // Counted before the lists are read: what is put meanwhile may be left out.
         let put = self.puts.load(Ordering::Acquire);
-        let listed: Vec<Listed> = self.lock().values().cloned().collect();
-        let new = Snapshot::build(&listed);
-        let old = self.snapshot.swap(Arc::new(new));
+        let mut listed: Vec<Listed> = self.lock().values().cloned().collect();
+        for listed in &mut listed {
+            listed.drift = self.judged(listed).drift.map(Arc::new);
+        }
+        let old = self.snapshot.load_full();
+        let new = Arc::new(Snapshot::build(&listed, &self.config.load(), &old));
+        self.tell_hidden(&listed, &old.all().hidden, &new.all().hidden);
+        self.snapshot.store(Arc::clone(&new));
         self.built.send_replace(put);
-        let new = self.snapshot.load();
-        self.revision.send_if_modified(|revision| {
-            let before = *revision;
-            revision.tools += u64::from(!new.tools.same_list(&old.tools));
-            revision.prompts += u64::from(!new.prompts.same_list(&old.prompts));
-            let resources =
-                new.resources.same_list(&old.resources) && new.templates.same_list(&old.templates);
-            revision.resources += u64::from(!resources);
-            before != *revision
-        });
+        if new.differs(&old) {
+            self.changes.send_modify(|count| *count += 1);
+        }
+    }
+
+    /// Says once of each name that another server has it, and counts them.
+    fn tell_hidden(&self, listed: &[Listed], before: &[Hidden], now: &[Hidden]) {
+        for Hidden { server, name, kept } in now.iter().filter(|hidden| !before.contains(hidden)) {
+            tracing::warn!(%server, %name, %kept, "a name is in use already and is not shown; rename it with `tools.overrides`, or let names have prefixes");
+        }
+        let mut counts: BTreeMap<&ServerKey, usize> = BTreeMap::new();
+        now.iter().for_each(|hidden| *counts.entry(&hidden.server).or_default() += 1);
+        for key in listed.iter().map(|listed| listed.backend.key()) {
+            self.metrics.hidden(key, counts.get(key).copied().unwrap_or_default());
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<ServerKey, Listed>> {

@@ -1,11 +1,12 @@
 //! The names under which clients see what servers offer.
 //!
 //! A name stays as the server wrote it, since interface pages and prompts call tools by it. Only where two servers use
-//! one name do both get their prefix.
+//! one name do both get their prefix, unless the configuration wants it always or never.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::catalog::listing::Family;
+use crate::config::Prefix;
 use crate::source::ServerKey;
 
 /// Between a server's name and its tool's; it cannot occur in a Kubernetes name.
@@ -31,16 +32,27 @@ pub(crate) fn prefixes<'a>(
 }
 
 /// The exposed key of each `(prefix, key)`, in the same order. Prefixes are added until no two are equal; what is still
-/// equal then (a server listed one key twice) is `None` but for the first.
-pub(crate) fn exposed(family: Family, entries: &[(&str, &str)]) -> Vec<Option<String>> {
-    let mut prefixed: HashSet<usize> = HashSet::new();
+/// equal then (a server listed one key twice, or prefixes are not wanted) gives the index of the one that has the key.
+///
+/// URIs get a prefix only on a clash, whatever `wanted` says: clients read them where they were given, and never write them.
+pub(crate) fn exposed(
+    (family, wanted): (Family, Prefix),
+    entries: &[(&str, &str)],
+) -> Vec<Result<String, usize>> {
+    let is_name = matches!(family, Family::Tools | Family::Prompts);
+    let wanted = if is_name { wanted } else { Prefix::OnClash };
+    let mut prefixed: HashSet<usize> =
+        if wanted == Prefix::Always { (0..entries.len()).collect() } else { HashSet::new() };
     loop {
         let names: Vec<String> = entries
             .iter()
             .enumerate()
             .map(|(index, (prefix, key))| name(family, prefixed.contains(&index), prefix, key))
             .collect();
-        let more = clashing(&names, entries, &prefixed);
+        let more = match wanted {
+            Prefix::Never => Vec::new(),
+            Prefix::OnClash | Prefix::Always => clashing(&names, entries, &prefixed),
+        };
         if more.is_empty() {
             return first_of_each(names);
         }
@@ -57,9 +69,16 @@ fn clashing(names: &[String], entries: &[(&str, &str)], prefixed: &HashSet<usize
     (0..names.len()).filter(|index| !prefixed.contains(index) && clashes(&names[*index])).collect()
 }
 
-fn first_of_each(names: Vec<String>) -> Vec<Option<String>> {
-    let mut seen = HashSet::new();
-    names.into_iter().map(|name| seen.insert(name.clone()).then_some(name)).collect()
+fn first_of_each(names: Vec<String>) -> Vec<Result<String, usize>> {
+    let mut seen: HashMap<String, usize> = HashMap::with_capacity(names.len());
+    let mut first = |(index, name): (usize, String)| match seen.get(&name) {
+        Some(first) => Err(*first),
+        None => {
+            seen.insert(name.clone(), index);
+            Ok(name)
+        }
+    };
+    names.into_iter().enumerate().map(&mut first).collect()
 }
 
 fn name(family: Family, prefixed: bool, prefix: &str, key: &str) -> String {
@@ -76,8 +95,22 @@ mod tests {
 
     use super::*;
 
+    const ON_CLASH: (Family, Prefix) = (Family::Tools, Prefix::OnClash);
+
     fn tools(entries: &[(&str, &str)]) -> Vec<String> {
-        exposed(Family::Tools, entries).into_iter().map(Option::unwrap_or_default).collect()
+        exposed(ON_CLASH, entries).into_iter().map(Result::unwrap_or_default).collect()
+    }
+
+    #[test]
+    fn prefixes_stand_always_or_never_where_that_is_wanted() {
+        let entries = [("a", "x"), ("b", "y"), ("c", "x")];
+        let with = |family, wanted| exposed((family, wanted), &entries);
+        let all = |names: [&str; 3]| names.map(|name| Ok(name.to_owned()));
+        assert_eq!(with(Family::Tools, Prefix::Always), all(["a__x", "b__y", "c__x"]));
+        assert_eq!(with(Family::Prompts, Prefix::Never), [Ok("x".into()), Ok("y".into()), Err(0)]);
+        let uris = all(["portico+a+x", "y", "portico+c+x"]);
+        assert_eq!(with(Family::Resources, Prefix::Never), uris);
+        assert_eq!(with(Family::Resources, Prefix::Always), uris);
     }
 
     #[test]
@@ -92,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_key_listed_twice_by_one_server_is_shown_once() {
-        assert_eq!(exposed(Family::Tools, &[("a", "x"), ("a", "x")]), [Some("x".to_owned()), None]);
+        assert_eq!(exposed(ON_CLASH, &[("a", "x"), ("a", "x")]), [Ok("x".to_owned()), Err(0)]);
     }
 
     #[test]
@@ -109,12 +142,12 @@ mod tests {
             entries in prop::collection::hash_set(("[ab]{1,2}", "(a__|b__)?[xy]"), 0..12)
         ) {
             let entries: Vec<(&str, &str)> = entries.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
-            let names = exposed(Family::Tools, &entries);
+            let names = exposed(ON_CLASH, &entries);
             let distinct: HashSet<_> = names.iter().flatten().collect();
             prop_assert_eq!(distinct.len(), names.iter().flatten().count());
             let mut turned = entries.clone();
             turned.reverse();
-            let mut again = exposed(Family::Tools, &turned);
+            let mut again = exposed(ON_CLASH, &turned);
             again.reverse();
             prop_assert_eq!(names.iter().flatten().collect::<HashSet<_>>(), again.iter().flatten().collect::<HashSet<_>>());
         }

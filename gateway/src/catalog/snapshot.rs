@@ -1,114 +1,71 @@
-//! What clients see at one moment.
+//! What clients see at one moment, through every endpoint.
 
-use std::fmt::Write as _;
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::kind::{Entry, Kind, Route};
-use super::listing::{Definition, Family};
-use super::{Listed, names};
-use crate::backend::Backend;
-use crate::rpc::shortened;
+use super::Listed;
+use super::kind::Pieces;
+use super::view::{View, ViewName};
+use crate::config::{Config, ToolSet};
 
-/// Bytes of all servers' instructions together; hosts put them into every prompt.
-const MAX_INSTRUCTIONS: usize = 16 * 1024;
-
-/// All lists at one moment.
+/// All views at one moment.
 #[derive(Debug, Default)]
 pub(crate) struct Snapshot {
-    pub(crate) tools: Kind,
-    pub(crate) resources: Kind,
-    pub(crate) templates: Kind,
-    pub(crate) prompts: Kind,
-    /// All servers' instructions, each under a heading.
-    pub(crate) instructions: Option<String>,
-    /// The only server with resources, if there is exactly one: URIs that stand in no list are then its own.
-    sole_resources: Option<Arc<Backend>>,
+    all: Arc<View>,
+    others: HashMap<ViewName, Arc<View>>,
+    /// What a namespace without servers shows.
+    empty: Arc<View>,
 }
 
 impl Snapshot {
-    /// Joins the lists of all servers, which come in the order of their keys.
-    pub(crate) fn build(listed: &[Listed]) -> Self {
-        let mut with_resources = listed.iter().filter(|listed| listed.listing.has_resources);
-        let sole = match (with_resources.next(), with_resources.next()) {
-            (Some(only), None) => Some(Arc::clone(&only.backend)),
-            _ => None,
+    /// Joins the lists of all servers, which come in the order of their keys. Views count their changes on from `before`.
+    pub(crate) fn build(listed: &[Listed], config: &Config, before: &Self) -> Self {
+        let mut pieces = Pieces::default();
+        let mut view = |name: &ViewName, listed: &[Listed], set: Option<&ToolSet>| {
+            let view = View::build(listed, (config.names.prefix, set), &mut pieces);
+            Arc::new(match before.view(name) {
+                Some(before) => view.after(&before),
+                None => view,
+            })
         };
-        Self {
-            tools: kind(listed, Family::Tools),
-            resources: kind(listed, Family::Resources),
-            templates: kind(listed, Family::Templates),
-            prompts: kind(listed, Family::Prompts),
-            instructions: instructions(listed),
-            sole_resources: sole,
+        // Written first, so that its pieces lie in a row.
+        let all = view(&ViewName::All, listed, None);
+        let mut others = HashMap::new();
+        for servers in listed.chunk_by(|one, two| one.backend.key().namespace == two.backend.key().namespace)
+        {
+            let Some(first) = servers.first() else { continue };
+            let name = ViewName::Namespace(first.backend.key().namespace.clone());
+            let view = view(&name, servers, None);
+            others.insert(name, view);
+        }
+        for set in &config.tool_sets {
+            let name = ViewName::Set(set.name.clone());
+            let view = view(&name, listed, Some(set));
+            others.insert(name, view);
+        }
+        Self { all, others, empty: Arc::default() }
+    }
+
+    /// The view `name`; none for a set that nobody configured.
+    pub(crate) fn view(&self, name: &ViewName) -> Option<Arc<View>> {
+        match name {
+            ViewName::All => Some(Arc::clone(&self.all)),
+            ViewName::Namespace(_) => Some(Arc::clone(self.others.get(name).unwrap_or(&self.empty))),
+            ViewName::Set(_) => self.others.get(name).map(Arc::clone),
         }
     }
 
-    /// The list of a family.
-    pub(crate) fn of(&self, family: Family) -> &Kind {
-        match family {
-            Family::Tools => &self.tools,
-            Family::Resources => &self.resources,
-            Family::Templates => &self.templates,
-            Family::Prompts => &self.prompts,
-        }
+    /// The view of `/mcp`.
+    pub(crate) fn all(&self) -> &View {
+        &self.all
     }
 
-    /// Where the resource `uri` is read: a listed one, one of a template, or one that only the sole server with
-    /// resources can mean (a tool's result may link to resources that stand in no list).
-    pub(crate) fn resource(&self, uri: &str) -> Option<Arc<Route>> {
-        if let Some(route) = self.resources.route(uri) {
-            return Some(Arc::clone(route));
-        }
-        let backend = match self.templates.template(uri) {
-            Some(route) => &route.backend,
-            None => self.sole_resources.as_ref()?,
+    /// Whether some client sees another list than in `before`.
+    pub(crate) fn differs(&self, before: &Self) -> bool {
+        let same = |name: &ViewName, view: &View| {
+            before.view(name).is_some_and(|before| before.revision == view.revision)
         };
-        let original = uri
-            .strip_prefix("portico+")
-            .and_then(|rest| rest.split_once('+'))
-            .map_or(uri, |(_, original)| original);
-        Some(Arc::new(Route {
-            backend: Arc::clone(backend),
-            original: original.to_owned(),
-            mirrored: Vec::new(),
-            repeatable: true,
-        }))
+        let kept = before.others.keys().all(|name| self.others.contains_key(name));
+        !kept || !same(&ViewName::All, &self.all) || !self.others.iter().all(|(name, view)| same(name, view))
     }
-}
-
-fn kind(listed: &[Listed], family: Family) -> Kind {
-    let prefixes = names::prefixes(listed.iter().map(|listed| listed.backend.key()));
-    let mut definitions: Vec<(&Definition, &Arc<Backend>)> = Vec::new();
-    for Listed { backend, listing } in listed {
-        let shown = |definition: &&Definition| family != Family::Tools || backend.shows(&definition.key);
-        definitions.extend(listing.of(family).iter().filter(shown).map(|definition| (definition, backend)));
-    }
-    let keys: Vec<(&str, &str)> = definitions
-        .iter()
-        .map(|(definition, backend)| (prefixes[backend.key()].as_str(), definition.key.as_str()))
-        .collect();
-    let exposed = names::exposed(family, &keys);
-    let entries = definitions
-        .into_iter()
-        .zip(exposed)
-        .filter_map(|((definition, backend), exposed)| {
-            exposed.map(|exposed| Entry { exposed, definition, backend })
-        })
-        .collect();
-    Kind::build(family, entries)
-}
-
-fn instructions(listed: &[Listed]) -> Option<String> {
-    let mut all = String::new();
-    for Listed { backend, listing } in listed {
-        let Some(text) = listing.instructions.as_deref().filter(|text| !text.trim().is_empty()) else {
-            continue;
-        };
-        if all.len() + text.len() > MAX_INSTRUCTIONS {
-            tracing::warn!(server = %backend.key(), "the instructions of all servers are longer than {MAX_INSTRUCTIONS} bytes; these are left out");
-            continue;
-        }
-        let _ = writeln!(all, "# {}\n\n{}\n", shortened(&backend.key().name), text.trim());
-    }
-    (!all.is_empty()).then(|| all.trim_end().to_owned())
 }

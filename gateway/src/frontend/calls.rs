@@ -6,10 +6,10 @@ use axum::response::Response;
 use http::StatusCode;
 
 use super::cancel::Stop;
+use super::door::Door;
 use super::{Client, answer};
 use crate::backend::call::{Answer, Call};
-use crate::catalog::{Route, Snapshot};
-use crate::core::Core;
+use crate::catalog::{Route, View};
 use crate::envelope::{Object, text};
 use crate::method::Method;
 use crate::rpc::{RpcError, code, shortened};
@@ -26,12 +26,9 @@ pub(crate) struct Asked<'a> {
 }
 
 /// Passes the request on and gives the answer.
-pub(crate) async fn forward(
-    core: &Arc<Core>,
-    client: &Client,
-    asked: Asked<'_>,
-) -> Result<Response, RpcError> {
-    let call = route(core, client, asked)?;
+pub(crate) async fn forward(door: &Door, client: &Client, asked: Asked<'_>) -> Result<Response, RpcError> {
+    let core = &door.core;
+    let call = route(&door.view, client, asked)?;
     let stop = match client.era {
         Era::Legacy => core.calls.start(client.session, call.id),
         Era::Modern => Stop::never(),
@@ -44,46 +41,42 @@ pub(crate) async fn forward(
     }
 }
 
-fn route<'a>(core: &Core, client: &Client, asked: Asked<'a>) -> Result<Call<'a>, RpcError> {
+fn route<'a>(view: &View, client: &Client, asked: Asked<'a>) -> Result<Call<'a>, RpcError> {
     let Asked { text, id, method, params } = asked;
     let params = params.ok_or_else(|| missing(method))?;
-    let snapshot = core.catalog.load();
-    let (target, exposed, route) = find(&snapshot, client.era, method, &params)?;
+    let (target, exposed, route) = find(view, client.era, method, &params)?;
     Ok(Call { text, id, method, params, target, exposed, route, client: client.era, session: client.session })
 }
 
 /// The JSON string that names what is called, the name in it, and where it leads.
 fn find<'a>(
-    snapshot: &Snapshot,
+    view: &View,
     era: Era,
     method: Method,
     params: &Object<'a>,
 ) -> Result<(&'a str, String, Arc<Route>), RpcError> {
     if method == Method::Complete {
-        return find_reference(snapshot, params);
+        return find_reference(view, params);
     }
     let member = method.name_member().ok_or_else(|| missing(method))?;
     let (literal, name) = named(params, member).ok_or_else(|| missing(method))?;
     let route = match method {
-        Method::ToolsCall => snapshot.tools.route(&name).map(Arc::clone),
-        Method::PromptsGet => snapshot.prompts.route(&name).map(Arc::clone),
-        _ => snapshot.resource(&name),
+        Method::ToolsCall => view.tools.route(&name).map(Arc::clone),
+        Method::PromptsGet => view.prompts.route(&name).map(Arc::clone),
+        _ => view.resource(&name),
     };
     route.map(|route| (literal, name.clone(), route)).ok_or_else(|| unknown(era, method, &name))
 }
 
 /// What `completion/complete` completes an argument of: a prompt or a resource template.
-fn find_reference<'a>(
-    snapshot: &Snapshot,
-    params: &Object<'a>,
-) -> Result<(&'a str, String, Arc<Route>), RpcError> {
+fn find_reference<'a>(view: &View, params: &Object<'a>) -> Result<(&'a str, String, Arc<Route>), RpcError> {
     let reference = params.object("ref").ok_or_else(|| missing(Method::Complete))?;
     if let Some((literal, uri)) = named(&reference, "uri") {
-        let route = snapshot.templates.route(&uri).map(Arc::clone).or_else(|| snapshot.resource(&uri));
+        let route = view.templates.route(&uri).map(Arc::clone).or_else(|| view.resource(&uri));
         return found(literal, uri, route);
     }
     let (literal, name) = named(&reference, "name").ok_or_else(|| missing(Method::Complete))?;
-    let route = snapshot.prompts.route(&name).map(Arc::clone);
+    let route = view.prompts.route(&name).map(Arc::clone);
     found(literal, name, route)
 }
 

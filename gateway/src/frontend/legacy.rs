@@ -7,6 +7,7 @@ use http::StatusCode;
 use http::header::{HeaderMap, HeaderValue};
 
 use super::calls::{Asked, forward};
+use super::door::Door;
 use super::http::{accepts, header};
 use super::session::Session;
 use super::{Client, answer, lists, stream};
@@ -19,10 +20,11 @@ use crate::version::{Era, LEGACY, MODERN, negotiated};
 
 /// Answers one message.
 pub(crate) async fn post(
-    core: &Arc<Core>,
+    door: &Door,
     headers: &HeaderMap,
     (text, message): (&str, Message<'_>),
 ) -> Result<Response, RpcError> {
+    let core = &door.core;
     match message {
         Message::Request { id, method, params } => {
             let method_name = method;
@@ -30,12 +32,12 @@ pub(crate) async fn post(
             let params = params.map(Object::parse).transpose();
             let params = params.map_err(|error| RpcError::invalid_params(error.to_string()))?;
             if method == Method::Initialize {
-                return initialize(core, id, params.as_ref());
+                return initialize(door, id, params.as_ref());
             }
             let session = session(core, headers)?;
             let takes_events = accepts(headers, "text/event-stream");
             let client = Client { era: Era::Legacy, session: session.id, takes_events };
-            request(core, &client, (Asked { text, id, method, params }, &method_name)).await
+            request(door, &client, (Asked { text, id, method, params }, &method_name)).await
         }
         Message::Notification { method, params } => {
             let session = session(core, headers)?;
@@ -53,30 +55,30 @@ pub(crate) async fn post(
 }
 
 async fn request(
-    core: &Arc<Core>,
+    door: &Door,
     client: &Client,
     (asked, method_name): (Asked<'_>, &str),
 ) -> Result<Response, RpcError> {
     match asked.method {
         Method::Ping => Ok(answer::result(asked.id, "{}")),
         Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead | Method::Complete => {
-            forward(core, client, asked).await
+            forward(door, client, asked).await
         }
         method => match lists::family(method) {
-            Some(family) => lists::page(core, Era::Legacy, family, (asked.id, asked.params.as_ref())),
+            Some(family) => lists::page(door, Era::Legacy, family, (asked.id, asked.params.as_ref())),
             None => Err(RpcError::method_not_found(method_name)),
         },
     }
 }
 
-fn initialize(core: &Core, id: &str, params: Option<&Object<'_>>) -> Result<Response, RpcError> {
+fn initialize(door: &Door, id: &str, params: Option<&Object<'_>>) -> Result<Response, RpcError> {
     let requested = params.and_then(|params| params.string("protocolVersion"));
     let requested =
         requested.ok_or_else(|| RpcError::invalid_params("`initialize` needs `params.protocolVersion`"))?;
     let version = negotiated(&requested);
     let failed = || RpcError::new(code::INTERNAL, "no session can be opened; try again");
-    let (_, sealed) = core.keyring.open_session(version).ok_or_else(failed)?;
-    let mut response = answer::result(id, &lists::initialized(core, version));
+    let (_, sealed) = door.core.keyring.open_session(version).ok_or_else(failed)?;
+    let mut response = answer::result(id, &lists::initialized(&door.view, version));
     let value = HeaderValue::try_from(sealed).map_err(|_| failed())?;
     response.headers_mut().insert(SESSION_ID, value);
     Ok(response)
@@ -107,7 +109,7 @@ fn cancel(core: &Core, session: Session, params: Option<&str>) {
 }
 
 /// Opens the session's stream.
-pub(crate) fn get(core: &Arc<Core>, headers: &HeaderMap) -> Result<Response, RpcError> {
+pub(crate) fn get(door: &Door, headers: &HeaderMap) -> Result<Response, RpcError> {
     if header(headers, &PROTOCOL_VERSION) == Some(MODERN) {
         let error = RpcError::invalid_request("revision 2026-07-28 has no GET; use subscriptions/listen");
         return Err(error.status(StatusCode::METHOD_NOT_ALLOWED));
@@ -116,8 +118,8 @@ pub(crate) fn get(core: &Arc<Core>, headers: &HeaderMap) -> Result<Response, Rpc
         let error = RpcError::invalid_request("the Accept header must name text/event-stream");
         return Err(error.status(StatusCode::NOT_ACCEPTABLE));
     }
-    session(core, headers)?;
-    stream::session(core)
+    session(&door.core, headers)?;
+    stream::session(door)
 }
 
 /// Ends the session, and those with servers that were opened for it.

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use http::StatusCode;
 
 use super::answer;
-use crate::catalog::Family;
-use crate::core::Core;
+use super::door::Door;
+use crate::catalog::{Family, View};
 use crate::envelope::{Object, quoted, text};
 use crate::meta;
 use crate::method::Method;
@@ -32,7 +32,7 @@ pub(crate) fn family(method: Method) -> Option<Family> {
 
 /// One page of a list, joined from bytes that lie ready.
 pub(crate) fn page(
-    core: &Core,
+    door: &Door,
     era: Era,
     family: Family,
     (id, params): (&str, Option<&Object<'_>>),
@@ -43,8 +43,7 @@ pub(crate) fn page(
             Some(text(raw).ok_or_else(|| RpcError::invalid_params("`params.cursor` must be a string"))?)
         }
     };
-    let snapshot = core.catalog.load();
-    let page = snapshot.of(family).page(cursor.as_deref(), core.options.page_size);
+    let page = door.view.of(family).page(cursor.as_deref(), door.core.options.page_size);
     let page = page.map_err(|error| RpcError::invalid_params(error.to_string()))?;
     let cacheable = match era {
         Era::Modern => {
@@ -61,20 +60,20 @@ pub(crate) fn page(
 }
 
 /// The result of `initialize`.
-pub(crate) fn initialized(core: &Core, version: &str) -> String {
+pub(crate) fn initialized(view: &View, version: &str) -> String {
     format!(
         r#"{{"protocolVersion":"{version}","capabilities":{CAPABILITIES},"serverInfo":{}{}}}"#,
         meta::implementation(),
-        instructions(core)
+        instructions(view)
     )
 }
 
 /// The result of `server/discover`.
-pub(crate) fn discovered(core: &Core) -> String {
+pub(crate) fn discovered(view: &View) -> String {
     format!(
         r#"{{"resultType":"complete","supportedVersions":["{MODERN}"],"capabilities":{CAPABILITIES},{},"ttlMs":{TTL_MS},"cacheScope":"private"{}}}"#,
         server_info(),
-        instructions(core)
+        instructions(view)
     )
 }
 
@@ -82,8 +81,8 @@ fn server_info() -> String {
     format!(r#""_meta":{{"{}":{}}}"#, meta::SERVER_INFO, meta::implementation())
 }
 
-fn instructions(core: &Core) -> String {
-    match &core.catalog.load().instructions {
+fn instructions(view: &View) -> String {
+    match &view.instructions {
         Some(text) => format!(r#","instructions":{}"#, quoted(text)),
         None => String::new(),
     }

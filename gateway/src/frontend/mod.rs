@@ -3,6 +3,7 @@
 pub(crate) mod answer;
 mod calls;
 pub(crate) mod cancel;
+mod door;
 pub(crate) mod http;
 mod legacy;
 mod lists;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use ::http::{HeaderMap, Request, StatusCode};
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::any;
 
@@ -25,7 +26,9 @@ use crate::envelope::{self, Message, check_depth};
 use crate::rpc::{RpcError, code};
 use crate::version::Era;
 
+use self::door::Door;
 use self::http::Hosts;
+use crate::catalog::ViewName;
 
 /// Who asks.
 #[derive(Debug)]
@@ -42,7 +45,7 @@ struct Front {
     hosts: Arc<Hosts>,
 }
 
-/// The MCP endpoint. `address` is the listener's; without one the rules for loopback hold.
+/// The MCP endpoints: `/mcp`, one a namespace and one a tool set. `address` is the listener's; without one the rules for loopback hold.
 pub(crate) fn router(core: &Arc<Core>, address: Option<IpAddr>) -> Router {
     let public = &core.options.public_hosts;
     let hosts = match address {
@@ -50,10 +53,26 @@ pub(crate) fn router(core: &Arc<Core>, address: Option<IpAddr>) -> Router {
         None => Hosts::loopback_and(public),
     };
     let front = Front { core: Arc::clone(core), hosts: Arc::new(hosts) };
-    Router::new().route("/mcp", any(serve)).with_state(front)
+    Router::new()
+        .route("/mcp", any(all))
+        .route("/ns/{namespace}/mcp", any(namespace))
+        .route("/sets/{name}/mcp", any(set))
+        .with_state(front)
 }
 
-async fn serve(State(front): State<Front>, request: Request<Body>) -> Response {
+async fn all(State(front): State<Front>, request: Request<Body>) -> Response {
+    serve(&front, ViewName::All, request).await
+}
+
+async fn namespace(State(front): State<Front>, Path(name): Path<String>, request: Request<Body>) -> Response {
+    serve(&front, ViewName::Namespace(name), request).await
+}
+
+async fn set(State(front): State<Front>, Path(name): Path<String>, request: Request<Body>) -> Response {
+    serve(&front, ViewName::Set(name), request).await
+}
+
+async fn serve(front: &Front, view: ViewName, request: Request<Body>) -> Response {
     let core = &front.core;
     let Ok(_permit) = core.requests.try_acquire() else {
         return answer::error(&answer::busy("too many requests are being answered; try again later"), None);
@@ -61,10 +80,14 @@ async fn serve(State(front): State<Front>, request: Request<Body>) -> Response {
     if let Err(error) = front.hosts.check(&request) {
         return answer::error(&error, None);
     }
+    let door = match Door::open(core, view) {
+        Ok(door) => door,
+        Err(error) => return answer::error(&error, None),
+    };
     let (parts, body) = request.into_parts();
     let answered = match parts.method.as_str() {
-        "POST" => return post(core, &parts.headers, body).await,
-        "GET" => legacy::get(core, &parts.headers),
+        "POST" => return post(&door, &parts.headers, body).await,
+        "GET" => legacy::get(&door, &parts.headers),
         "DELETE" => legacy::delete(core, &parts.headers),
         method => {
             let error = RpcError::invalid_request(format!("HTTP method {method} is not served; use POST"));
@@ -74,7 +97,8 @@ async fn serve(State(front): State<Front>, request: Request<Body>) -> Response {
     answered.unwrap_or_else(|error| answer::error(&error, None))
 }
 
-async fn post(core: &Arc<Core>, headers: &HeaderMap, body: Body) -> Response {
+async fn post(door: &Door, headers: &HeaderMap, body: Body) -> Response {
+    let core = &door.core;
     let body = match read(core, headers, body).await {
         Ok(body) => body,
         Err(error) => return answer::error(&error, None),
@@ -88,9 +112,9 @@ async fn post(core: &Arc<Core>, headers: &HeaderMap, body: Body) -> Response {
         _ => None,
     };
     let answered = if modern::is_modern(headers, &message) {
-        modern::post(core, headers, (text, message)).await
+        modern::post(door, headers, (text, message)).await
     } else {
-        legacy::post(core, headers, (text, message)).await
+        legacy::post(door, headers, (text, message)).await
     };
     answered.unwrap_or_else(|error| answer::error(&error, id))
 }

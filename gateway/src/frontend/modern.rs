@@ -1,17 +1,16 @@
 //! Clients of revision 2026-07-28: each request stands alone.
 
-use std::sync::Arc;
-
 use axum::response::Response;
 use http::StatusCode;
 use http::header::{HeaderMap, HeaderName};
 
 use super::calls::{Asked, forward};
+use super::door::Door;
 use super::http::accepts;
 use super::{Client, answer, lists, stream};
 use crate::backend::call::mirrored;
 use crate::backend::client::{METHOD, NAME, PROTOCOL_VERSION};
-use crate::core::Core;
+use crate::catalog::View;
 use crate::envelope::{Message, Object};
 use crate::header_text;
 use crate::meta;
@@ -42,7 +41,7 @@ fn says_modern(headers: &HeaderMap) -> bool {
 
 /// Answers one message.
 pub(crate) async fn post(
-    core: &Arc<Core>,
+    door: &Door,
     headers: &HeaderMap,
     (text, message): (&str, Message<'_>),
 ) -> Result<Response, RpcError> {
@@ -53,16 +52,16 @@ pub(crate) async fn post(
     let params = params.map(Object::parse).transpose();
     let params = params.map_err(|error| invalid(error.to_string()))?;
     let method = Method::named(&name);
-    check(core, headers, (&name, method, params.as_ref()))?;
+    check(&door.view, headers, (&name, method, params.as_ref()))?;
     let client = Client { era: Era::Modern, session: 0, takes_events: accepts(headers, "text/event-stream") };
     match method {
-        Method::Discover => Ok(answer::result(id, &lists::discovered(core))),
-        Method::Listen => stream::subscription(core, id, params.as_ref()),
+        Method::Discover => Ok(answer::result(id, &lists::discovered(&door.view))),
+        Method::Listen => stream::subscription(door, id, params.as_ref()),
         Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead | Method::Complete => {
-            forward(core, &client, Asked { text, id, method, params }).await
+            forward(door, &client, Asked { text, id, method, params }).await
         }
         _ => match lists::family(method) {
-            Some(family) => lists::page(core, Era::Modern, family, (id, params.as_ref())),
+            Some(family) => lists::page(door, Era::Modern, family, (id, params.as_ref())),
             None => Err(RpcError::method_not_found(&name).status(StatusCode::NOT_FOUND)),
         },
     }
@@ -75,7 +74,7 @@ fn invalid(message: String) -> RpcError {
 /// Checks what every request must carry, and its headers against its body: a router in front of the gateway acts on the
 /// headers alone.
 fn check(
-    core: &Core,
+    view: &View,
     headers: &HeaderMap,
     (name, method, params): (&str, Method, Option<&Object<'_>>),
 ) -> Result<(), RpcError> {
@@ -94,7 +93,7 @@ fn check(
     // Without the member the method itself refuses the request.
     let Some(called) = params.and_then(|params| params.string(member)) else { return Ok(()) };
     same(headers, &NAME, &called)?;
-    if method == Method::ToolsCall { check_arguments(core, headers, (&called, params)) } else { Ok(()) }
+    if method == Method::ToolsCall { check_arguments(view, headers, (&called, params)) } else { Ok(()) }
 }
 
 fn same(headers: &HeaderMap, name: &HeaderName, body: &str) -> Result<(), RpcError> {
@@ -113,12 +112,11 @@ fn same(headers: &HeaderMap, name: &HeaderName, body: &str) -> Result<(), RpcErr
 
 /// Arguments that a tool wants repeated in headers must be the same there.
 fn check_arguments(
-    core: &Core,
+    view: &View,
     headers: &HeaderMap,
     (tool, params): (&str, Option<&Object<'_>>),
 ) -> Result<(), RpcError> {
-    let snapshot = core.catalog.load();
-    let (Some(route), Some(params)) = (snapshot.tools.route(tool), params) else { return Ok(()) };
+    let (Some(route), Some(params)) = (view.tools.route(tool), params) else { return Ok(()) };
     for mirror in &route.mirrored {
         let expected = mirrored(params, &mirror.path);
         let given = headers.get(&mirror.header);

@@ -9,7 +9,8 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::answer::{self, KEEP_ALIVE, Open, comment, event};
-use crate::catalog::Revision;
+use super::door::Door;
+use crate::catalog::{Revision, ViewName};
 use crate::core::Core;
 use crate::envelope::Object;
 use crate::meta;
@@ -27,7 +28,8 @@ struct Wanted {
 #[derive(Debug)]
 struct Listener {
     core: Arc<Core>,
-    revisions: watch::Receiver<Revision>,
+    view: ViewName,
+    changes: watch::Receiver<u64>,
     seen: Revision,
     wanted: Wanted,
     /// The id of `subscriptions/listen`, for modern clients.
@@ -38,18 +40,14 @@ struct Listener {
 }
 
 /// The stream of a legacy session, opened with GET.
-pub(crate) fn session(core: &Arc<Core>) -> Result<Response, RpcError> {
+pub(crate) fn session(door: &Door) -> Result<Response, RpcError> {
     let wanted = Wanted { tools: true, resources: true, prompts: true };
-    let listener = Listener::new(core, wanted, None)?;
+    let listener = Listener::new(door, wanted, None)?;
     Ok(listener.respond(comment()))
 }
 
 /// The stream of `subscriptions/listen` (2026-07-28, subscriptions).
-pub(crate) fn subscription(
-    core: &Arc<Core>,
-    id: &str,
-    params: Option<&Object<'_>>,
-) -> Result<Response, RpcError> {
+pub(crate) fn subscription(door: &Door, id: &str, params: Option<&Object<'_>>) -> Result<Response, RpcError> {
     let filter = params.and_then(|params| params.object("notifications"));
     let filter = filter
         .ok_or_else(|| RpcError::invalid_params("`subscriptions/listen` needs `params.notifications`"))?;
@@ -59,18 +57,28 @@ pub(crate) fn subscription(
         resources: asks("resourcesListChanged"),
         prompts: asks("promptsListChanged"),
     };
-    let listener = Listener::new(core, wanted, Some(id.to_owned()))?;
+    let listener = Listener::new(door, wanted, Some(id.to_owned()))?;
     let acknowledged = listener.acknowledged();
     Ok(listener.respond(event(acknowledged.as_bytes())))
 }
 
 impl Listener {
-    fn new(core: &Arc<Core>, wanted: Wanted, subscription: Option<String>) -> Result<Self, RpcError> {
-        let open = Open::stream(core)?;
-        let mut revisions = core.catalog.revisions();
-        let seen = *revisions.borrow_and_update();
-        let (ready, ended) = (VecDeque::new(), false);
-        Ok(Self { core: Arc::clone(core), revisions, seen, wanted, subscription, ready, ended, _open: open })
+    fn new(door: &Door, wanted: Wanted, subscription: Option<String>) -> Result<Self, RpcError> {
+        let open = Open::stream(&door.core)?;
+        let mut changes = door.core.catalog.changes();
+        // What changed since the request came is told at once.
+        changes.mark_changed();
+        Ok(Self {
+            core: Arc::clone(&door.core),
+            view: door.name.clone(),
+            changes,
+            seen: door.view.revision,
+            wanted,
+            subscription,
+            ready: VecDeque::new(),
+            ended: false,
+            _open: open,
+        })
     }
 
     fn respond(mut self, first: Bytes) -> Response {
@@ -109,7 +117,7 @@ impl Listener {
             }
             tokio::select! {
                 () = self.core.shutdown.cancelled() => self.end(),
-                changed = timeout(KEEP_ALIVE, self.revisions.changed()) => match changed {
+                changed = timeout(KEEP_ALIVE, self.changes.changed()) => match changed {
                     Ok(Ok(())) => self.notify(),
                     Ok(Err(_)) => self.end(),
                     Err(_) => return Some(comment()),
@@ -119,11 +127,14 @@ impl Listener {
     }
 
     fn notify(&mut self) {
-        let now = *self.revisions.borrow_and_update();
+        self.changes.mark_unchanged();
+        // A tool set that is not configured any more.
+        let Some(view) = self.core.catalog.load().view(&self.view) else { return self.end() };
+        let now = view.revision;
         let changes = [
-            ("tools", self.wanted.tools && now.tools > self.seen.tools),
-            ("resources", self.wanted.resources && now.resources > self.seen.resources),
-            ("prompts", self.wanted.prompts && now.prompts > self.seen.prompts),
+            ("tools", self.wanted.tools && now.tools != self.seen.tools),
+            ("resources", self.wanted.resources && now.resources != self.seen.resources),
+            ("prompts", self.wanted.prompts && now.prompts != self.seen.prompts),
         ];
         self.seen = now;
         for (list, _) in changes.iter().filter(|(_, changed)| *changed) {

@@ -28,7 +28,7 @@ pub(super) fn servers(
             let key =
                 ServerKey { namespace: resource.namespace().unwrap_or_default(), name: resource.name_any() };
             let endpoints = endpoints(resource, &key, (&by_server, &by_service), services);
-            Server::from_spec(key, &resource.spec, endpoints)
+            Server::from_resource(resource, endpoints)
         })
         .collect();
     servers.sort_by(|one, other| one.key.cmp(&other.key));

@@ -5,6 +5,7 @@ use kube::core::NamespaceResourceScope;
 use kube::runtime::reflector::{self, Store};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Resource, ResourceExt as _};
+use portico_crds::labels;
 use serde::de::DeserializeOwned;
 
 use crate::cause;
@@ -30,7 +31,7 @@ where
         .default_backoff()
         .modify(|object| {
             object.managed_fields_mut().clear();
-            object.annotations_mut().clear();
+            object.annotations_mut().retain(|key, _| key == labels::APPROVED_TOOLS);
         })
         .reflect(writer)
         .filter_map(|event| async move {

@@ -1,6 +1,6 @@
 //! One catalogue of many servers.
 
-use portico_gateway::source::{Server, ToolSelection};
+use portico_gateway::source::{Server, ToolOverride, ToolSelection};
 use portico_gateway::{Options, ServerState};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -50,7 +50,8 @@ async fn servers_come_and_go() {
 async fn only_selected_tools_are_shown_and_can_be_called() {
     let raw = RawServer::legacy(AB, nothing_special).await;
     let mut config = server("one", &[&raw.url()]);
-    config.tools = ToolSelection { include: vec!["?".into()], exclude: vec!["b*".into()] };
+    config.tools =
+        ToolSelection { include: vec!["?".into()], exclude: vec!["b*".into()], ..ToolSelection::default() };
     let gateway = TestGateway::start(vec![config.clone()]).await;
     gateway.until_tools(&["a"]).await;
     gateway.until_report("one", |report| report.tools == 1).await;
@@ -60,6 +61,50 @@ async fn only_selected_tools_are_shown_and_can_be_called() {
     gateway.servers.send(Arc::new(vec![all])).unwrap();
     gateway.until_tools(&["a", "b"]).await;
     gateway.until_report("one", |report| report.tools == 2).await;
+}
+
+#[tokio::test]
+async fn a_tool_is_shown_as_its_override_says_and_a_call_by_the_new_name_reaches_the_old() {
+    const TOOLS: &str =
+        r#"[{"name":"a" ,"inputSchema":{"x":1.50},"_meta":{ "k":1.0 }},{"name":"b","inputSchema":{}}]"#;
+    let raw = RawServer::modern(TOOLS, nothing_special).await;
+    let mut config = server("one", &[&raw.url()]);
+    let spec = json!({ "overrides": [{ "name": "a", "as": "look", "description": "Looks.",
+        "annotations": { "readOnlyHint": "Asserted" } }] });
+    config.tools = serde_json::from_value::<portico_crds::mcp_server::Tools>(spec).unwrap().into();
+    let gateway = TestGateway::start(vec![config.clone()]).await;
+    gateway.until_tools(&["b", "look"]).await;
+    let text = gateway.modern_request("tools/list", json!({})).send().await.unwrap().text().await.unwrap();
+    let shown = r#"{"name":"look","description":"Looks.","annotations":{"readOnlyHint":true} ,"inputSchema":{"x":1.50},"_meta":{ "k":1.0 }}"#;
+    assert!(text.contains(shown), "{text}");
+    gateway.modern("tools/call", json!({ "name": "look", "arguments": { "n": 1 } })).await;
+    let call = &raw.seen("tools/call")[0];
+    assert_eq!(
+        (&call.body["params"]["name"], &call.headers["mcp-name"]),
+        (&json!("a"), &"a".parse().unwrap())
+    );
+    let (_, old) = gateway.modern("tools/call", json!({ "name": "a" })).await;
+    assert_eq!(old["error"]["message"], "Unknown tool: a");
+    config.tools = ToolSelection::default();
+    gateway.servers.send(Arc::new(vec![config])).unwrap();
+    gateway.until_tools(&["a", "b"]).await;
+}
+
+#[tokio::test]
+async fn a_new_name_that_clashes_is_told_apart_like_any_other() {
+    let renamed = |from: &str| {
+        let change = ToolOverride { rename: Some("b".into()), ..ToolOverride::default() };
+        ToolSelection { overrides: [(from.to_owned(), change)].into(), ..ToolSelection::default() }
+    };
+    let one = RawServer::legacy(r#"[{"name":"a","inputSchema":{}}]"#, nothing_special).await;
+    let two = RawServer::legacy(BC, nothing_special).await;
+    let (mut one, two) = (server("one", &[&one.url()]), server("two", &[&two.url()]));
+    one.tools = renamed("a");
+    let gateway = TestGateway::start(vec![one, two.clone()]).await;
+    gateway.until_tools(&["c", "one__b", "two__b"]).await;
+    // Within one server the first definition has the name.
+    gateway.servers.send(Arc::new(vec![Server { tools: renamed("c"), ..two }])).unwrap();
+    gateway.until_tools(&["b"]).await;
 }
 
 #[tokio::test]

@@ -27,6 +27,7 @@ pub fn server(name: &str, urls: &[&str]) -> Server {
         key: ServerKey { namespace: "shop".into(), name: name.into() },
         protocol: Protocol::Auto,
         tools: ToolSelection::default(),
+        pinning: None,
         timeouts: Timeouts::default(),
         endpoints: urls.iter().map(|url| Endpoint::pod(*url)).collect(),
     }
@@ -98,16 +99,26 @@ impl TestGateway {
     }
 
     pub async fn tools(&self) -> Vec<String> {
-        let (_, answer) = self.modern("tools/list", json!({})).await;
+        self.tools_at("/mcp").await
+    }
+
+    /// The tools that the endpoint at `path` shows.
+    pub async fn tools_at(&self, path: &str) -> Vec<String> {
+        let (_, answer) = self.modern_at(path, "tools/list", json!({})).await;
         let tools = answer["result"]["tools"].as_array().unwrap();
         tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
     }
 
     /// A request of a modern client with everything it needs.
-    pub fn modern_request(&self, method: &str, mut params: Value) -> reqwest::RequestBuilder {
+    pub fn modern_request(&self, method: &str, params: Value) -> reqwest::RequestBuilder {
+        self.modern_request_at("/mcp", method, params)
+    }
+
+    pub fn modern_request_at(&self, path: &str, method: &str, mut params: Value) -> reqwest::RequestBuilder {
         params["_meta"]["io.modelcontextprotocol/protocolVersion"] = "2026-07-28".into();
         params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({});
-        let mut request = self.http.post(self.url()).header("mcp-method", method);
+        let mut request =
+            self.http.post(format!("http://{}{path}", self.address)).header("mcp-method", method);
         if let Some(name) = params["name"].as_str().or(params["uri"].as_str()) {
             request = request.header("mcp-name", name);
         }
@@ -121,6 +132,10 @@ impl TestGateway {
 
     pub async fn modern(&self, method: &str, params: Value) -> (u16, Value) {
         answer(self.modern_request(method, params).send().await.unwrap()).await
+    }
+
+    pub async fn modern_at(&self, path: &str, method: &str, params: Value) -> (u16, Value) {
+        answer(self.modern_request_at(path, method, params).send().await.unwrap()).await
     }
 
     /// A legacy session opened by hand.

@@ -235,7 +235,10 @@ const RUNNER_CACHES: [&str; 3] = ["HOME", "npm_config_cache", "UV_CACHE_DIR"];
 /// The server as the gateway sees it, at `endpoint` if it serves.
 #[must_use]
 pub fn gateway_server(key: &Key, server: &McpServer, endpoint: Option<String>) -> Server {
-    let key = ServerKey { namespace: key.namespace.clone(), name: key.name.clone() };
     let remote = server.spec.source.remote.is_some();
-    Server::from_spec(key, &server.spec, endpoint.map(|url| Endpoint { url, remote }).into_iter().collect())
+    let mut found =
+        Server::from_resource(server, endpoint.map(|url| Endpoint { url, remote }).into_iter().collect());
+    // A manifest need not name its namespace.
+    found.key = ServerKey { namespace: key.namespace.clone(), name: key.name.clone() };
+    found
 }

@@ -230,6 +230,8 @@ mod tests {
             prompts: 0,
             server_name: None,
             protocol_version: (tools > 0).then(|| "2026-07-28".into()),
+            tools_digest: None,
+            pin: None,
         }
     }
 

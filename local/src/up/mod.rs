@@ -38,6 +38,8 @@ const FIRST_ANSWER: Duration = Duration::from_mins(1);
 pub struct Options {
     /// A folder of manifests, or one manifest.
     pub path: PathBuf,
+    /// The gateway's configuration file.
+    pub config: Option<PathBuf>,
     /// Address of the endpoint; port 0 takes a free one.
     pub listen: SocketAddr,
     /// Whether to print JSON lines.
@@ -79,6 +81,14 @@ pub enum Error {
         /// The system's reason.
         source: io::Error,
     },
+    /// The gateway's configuration file is wrong.
+    #[error("{path}: {source}; docs/gateway.md tells what the gateway's configuration file may say")]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: portico_gateway::config::Error,
+    },
     /// The gateway does not work.
     #[error(transparent)]
     Gateway(#[from] portico_gateway::Error),
@@ -117,6 +127,10 @@ async fn hold(options: Options, stop: CancellationToken) -> Result<(), Error> {
     let mut gateway_options = GatewayOptions { list_timeout: FIRST_ANSWER, ..GatewayOptions::default() };
     gateway_options.allowed_remotes.extend(&options.allowed_remotes);
     let gateway = Gateway::new(gateway_options, servers.subscribe())?;
+    if let Some(config) = &options.config {
+        let wrong = |source| Error::Config { path: config.clone(), source };
+        gateway.configure_from(config).map_err(wrong)?;
+    }
     let reports = gateway.reports();
     let closing = CancellationToken::new();
     let mut serving = tokio::spawn({

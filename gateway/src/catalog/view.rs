@@ -1,0 +1,241 @@
+//! What clients see through one endpoint at one moment.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use super::kind::{Entry, Kind, Pieces, Route};
+use super::listing::{Definition, Family};
+use super::{Listed, names};
+use crate::backend::{Backend, Live};
+use crate::config::{Prefix, ToolSet};
+use crate::rpc::shortened;
+use crate::source::{ServerKey, ToolOverride};
+
+/// Bytes of all servers' instructions together; hosts put them into every prompt.
+const MAX_INSTRUCTIONS: usize = 16 * 1024;
+
+/// Which endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum ViewName {
+    /// `/mcp`.
+    All,
+    /// `/ns/{namespace}/mcp`.
+    Namespace(String),
+    /// `/sets/{name}/mcp`.
+    Set(String),
+}
+
+/// Counts the changes of each list since the view came to be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Revision {
+    pub(crate) tools: u64,
+    pub(crate) resources: u64,
+    pub(crate) prompts: u64,
+}
+
+/// A tool that is not shown because another has its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Hidden {
+    pub(crate) server: ServerKey,
+    pub(crate) name: String,
+    /// The server whose tool is shown.
+    pub(crate) kept: ServerKey,
+}
+
+/// All lists of one endpoint at one moment.
+#[derive(Debug, Default)]
+pub(crate) struct View {
+    pub(crate) tools: Kind,
+    pub(crate) resources: Kind,
+    pub(crate) templates: Kind,
+    pub(crate) prompts: Kind,
+    /// All servers' instructions, each under a heading.
+    pub(crate) instructions: Option<String>,
+    pub(crate) revision: Revision,
+    /// Tools and prompts whose names others have.
+    pub(crate) hidden: Vec<Hidden>,
+    /// The only server with resources, if there is exactly one: URIs that stand in no list are then its own.
+    sole_resources: Option<Arc<Backend>>,
+}
+
+impl View {
+    /// Joins the lists of the servers that `set` takes, which come in the order of their keys; all without one.
+    pub(crate) fn build(
+        listed: &[Listed],
+        (prefix, set): (Prefix, Option<&ToolSet>),
+        pieces: &mut Pieces,
+    ) -> Self {
+        let members: Vec<Member<'_>> =
+            listed.iter().map(|listed| Member::new(listed, set)).filter(Member::is_shown).collect();
+        let mut with_resources = members.iter().filter(|member| member.listed.listing.has_resources);
+        let sole = match (with_resources.next(), with_resources.next()) {
+            (Some(only), None) => Some(Arc::clone(&only.listed.backend)),
+            _ => None,
+        };
+        let mut hidden = Vec::new();
+        let mut kind = |family: Family| {
+            let (kind, clashes) = kind(&members, (family, prefix), pieces);
+            hidden.extend(clashes);
+            kind
+        };
+        Self {
+            tools: kind(Family::Tools),
+            resources: kind(Family::Resources),
+            templates: kind(Family::Templates),
+            prompts: kind(Family::Prompts),
+            instructions: instructions(&members),
+            revision: Revision::default(),
+            hidden,
+            sole_resources: sole,
+        }
+    }
+
+    /// Counts on from the view `before` of the same name.
+    pub(crate) fn after(mut self, before: &Self) -> Self {
+        let mut revision = before.revision;
+        revision.tools += u64::from(!self.tools.same_list(&before.tools));
+        revision.prompts += u64::from(!self.prompts.same_list(&before.prompts));
+        let resources =
+            self.resources.same_list(&before.resources) && self.templates.same_list(&before.templates);
+        revision.resources += u64::from(!resources);
+        self.revision = revision;
+        self
+    }
+
+    /// The list of a family.
+    pub(crate) fn of(&self, family: Family) -> &Kind {
+        match family {
+            Family::Tools => &self.tools,
+            Family::Resources => &self.resources,
+            Family::Templates => &self.templates,
+            Family::Prompts => &self.prompts,
+        }
+    }
+
+    /// Where the resource `uri` is read: a listed one, one of a template, or one that only the sole server with
+    /// resources can mean (a tool's result may link to resources that stand in no list).
+    pub(crate) fn resource(&self, uri: &str) -> Option<Arc<Route>> {
+        if let Some(route) = self.resources.route(uri) {
+            return Some(Arc::clone(route));
+        }
+        let backend = match self.templates.template(uri) {
+            Some(route) => &route.backend,
+            None => self.sole_resources.as_ref()?,
+        };
+        let original = uri
+            .strip_prefix("portico+")
+            .and_then(|rest| rest.split_once('+'))
+            .map_or(uri, |(_, original)| original);
+        Some(Arc::new(Route {
+            backend: Arc::clone(backend),
+            original: original.to_owned(),
+            mirrored: Vec::new(),
+            repeatable: true,
+        }))
+    }
+}
+
+/// One server as far as a view takes it.
+struct Member<'a> {
+    listed: &'a Listed,
+    live: Arc<Live>,
+    set: Option<&'a ToolSet>,
+    /// Tools in quarantine.
+    withheld: HashSet<&'a str>,
+}
+
+impl<'a> Member<'a> {
+    fn new(listed: &'a Listed, set: Option<&'a ToolSet>) -> Self {
+        let withheld = listed.drift.as_ref().map(|drift| drift.withheld()).unwrap_or_default();
+        Self { listed, live: listed.backend.live(), set, withheld }
+    }
+
+    /// A set that names tools takes a server only with one of its tools.
+    fn is_shown(&self) -> bool {
+        let Some(set) = self.set else { return true };
+        let takes_all = !set.names_tools();
+        set.takes_server(self.listed.backend.key())
+            && (takes_all || self.listed.listing.tools.iter().any(|tool| self.offers(tool)))
+    }
+
+    fn offers(&self, tool: &Definition) -> bool {
+        self.live.shows(&tool.key)
+            && !self.withheld.contains(tool.key.as_str())
+            && self.set.is_none_or(|set| set.takes_tool(self.listed.backend.key(), self.name(tool)))
+    }
+
+    fn change(&self, tool: &Definition) -> Option<&ToolOverride> {
+        self.live.server.tools.overrides.get(&tool.key)
+    }
+
+    /// The name under which a tool would be shown if it were alone.
+    fn name<'b>(&'b self, tool: &'b Definition) -> &'b str {
+        self.change(tool).and_then(|change| change.rename.as_deref()).unwrap_or(&tool.key)
+    }
+}
+
+/// One definition that a view may show, before its name is settled.
+struct Offer<'a> {
+    member: &'a Member<'a>,
+    definition: &'a Definition,
+    key: &'a str,
+    change: Option<&'a ToolOverride>,
+}
+
+fn offers<'a>(member: &'a Member<'a>, family: Family) -> impl Iterator<Item = Offer<'a>> {
+    let is_tool = family == Family::Tools;
+    let shown = move |definition: &&Definition| !is_tool || member.offers(definition);
+    member.listed.listing.of(family).iter().filter(shown).map(move |definition| Offer {
+        member,
+        definition,
+        key: if is_tool { member.name(definition) } else { &definition.key },
+        change: member.change(definition).filter(|_| is_tool),
+    })
+}
+
+fn kind(
+    members: &[Member<'_>],
+    (family, prefix): (Family, Prefix),
+    pieces: &mut Pieces,
+) -> (Kind, Vec<Hidden>) {
+    let prefixes = names::prefixes(members.iter().map(|member| member.listed.backend.key()));
+    let offers: Vec<Offer<'_>> = members.iter().flat_map(|member| offers(member, family)).collect();
+    let server = |offer: &Offer<'_>| offer.member.listed.backend.key().clone();
+    let keys: Vec<(&str, &str)> = offers
+        .iter()
+        .map(|offer| (prefixes[offer.member.listed.backend.key()].as_str(), offer.key))
+        .collect();
+    let (mut entries, mut hidden) = (Vec::with_capacity(offers.len()), Vec::new());
+    for (offer, exposed) in offers.iter().zip(names::exposed((family, prefix), &keys)) {
+        match exposed {
+            Ok(exposed) => entries.push(Entry {
+                exposed,
+                definition: offer.definition,
+                change: offer.change,
+                backend: &offer.member.listed.backend,
+            }),
+            Err(kept) => hidden.push(Hidden {
+                server: server(offer),
+                name: offer.key.to_owned(),
+                kept: server(&offers[kept]),
+            }),
+        }
+    }
+    (Kind::build(family, entries, pieces), hidden)
+}
+
+fn instructions(members: &[Member<'_>]) -> Option<String> {
+    let mut all = String::new();
+    for Listed { backend, listing, .. } in members.iter().map(|member| member.listed) {
+        let Some(text) = listing.instructions.as_deref().filter(|text| !text.trim().is_empty()) else {
+            continue;
+        };
+        if all.len() + text.len() > MAX_INSTRUCTIONS {
+            tracing::warn!(server = %backend.key(), "the instructions of all servers are longer than {MAX_INSTRUCTIONS} bytes; these are left out");
+            continue;
+        }
+        let _ = writeln!(all, "# {}\n\n{}\n", shortened(&backend.key().name), text.trim());
+    }
+    (!all.is_empty()).then(|| all.trim_end().to_owned())
+}

@@ -1,0 +1,218 @@
+//! The gateway's configuration file: how names are made, and which tool sets are served.
+
+mod follow;
+mod glob;
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::source::ServerKey;
+use glob::Globs;
+
+pub(crate) use follow::follow;
+
+/// Bytes in a configuration file.
+const MAX_BYTES: usize = 1024 * 1024;
+/// Tool sets in a configuration.
+const MAX_SETS: usize = 64;
+/// Bytes in the name of a tool set.
+const MAX_NAME: usize = 63;
+
+/// Why a configuration is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be read.
+    #[error("it cannot be read: {0}")]
+    Read(#[from] std::io::Error),
+    /// The file is too large.
+    #[error("it is longer than {MAX_BYTES} bytes")]
+    Size,
+    /// It is not YAML.
+    #[error("it is not YAML: {0}")]
+    Yaml(String),
+    /// A field is wrong.
+    #[error("{path}: {message}")]
+    Field {
+        /// Path of the field, such as `toolSets[0].servers[1]`.
+        path: String,
+        /// What is wrong, and what would be right.
+        message: String,
+    },
+}
+
+/// What a configuration file says; the default is that of an empty file.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "camelCase")]
+pub struct Config {
+    /// How the names of tools and prompts are made.
+    pub names: Names,
+    /// Selections of tools that have an endpoint of their own.
+    pub tool_sets: Vec<ToolSet>,
+}
+
+/// How the names of tools and prompts are made.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "camelCase")]
+pub struct Names {
+    /// When a name gets the prefix of its server.
+    pub prefix: Prefix,
+}
+
+/// When a name gets the prefix `server__`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub enum Prefix {
+    /// When two servers use the name.
+    #[default]
+    OnClash,
+    /// Always.
+    Always,
+    /// Never: the first server in the order of namespace and name keeps a name that two use.
+    Never,
+}
+
+/// A selection of tools, served under `/sets/NAME/mcp`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ToolSet {
+    /// Its name.
+    pub name: String,
+    /// Globs over `namespace/server`; none means all.
+    #[serde(default)]
+    servers: Globs,
+    /// Globs over names of tools, or over `namespace/server/tool` where they contain a slash; none means all.
+    #[serde(default)]
+    tools: Globs,
+}
+
+impl ToolSet {
+    /// Whether it selects single tools.
+    pub(crate) fn names_tools(&self) -> bool {
+        !self.tools.is_empty()
+    }
+
+    /// Whether it takes anything of `server`.
+    pub(crate) fn takes_server(&self, server: &ServerKey) -> bool {
+        self.servers.is_empty() || self.servers.matches(&server.to_string())
+    }
+
+    /// Whether it takes the tool `name` of `server`, which it takes otherwise.
+    pub(crate) fn takes_tool(&self, server: &ServerKey, name: &str) -> bool {
+        self.tools.is_empty() || self.tools.matches(name) || self.tools.matches(&format!("{server}/{name}"))
+    }
+}
+
+impl Config {
+    /// Reads the file at `path`.
+    pub fn load(path: &Path) -> Result<Self, Error> {
+        Self::parse(&read(path)?)
+    }
+
+    /// Reads the YAML `text`. An empty one is the default configuration.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        if text.len() > MAX_BYTES {
+            return Err(Error::Size);
+        }
+        let value: serde_json::Value =
+            serde_yaml::from_str(text).map_err(|error| Error::Yaml(error.to_string()))?;
+        if value.is_null() {
+            return Ok(Self::default());
+        }
+        let config: Self = serde_path_to_error::deserialize(value)
+            .map_err(|error| field(error.path().to_string(), error.inner().to_string()))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        if self.tool_sets.len() > MAX_SETS {
+            return Err(field("toolSets", format!("at most {MAX_SETS} tool sets are allowed")));
+        }
+        let mut names = HashSet::new();
+        for (index, set) in self.tool_sets.iter().enumerate() {
+            let path = format!("toolSets[{index}].name");
+            if !is_name(&set.name) {
+                let rule = format!(
+                    "must be 1 to {MAX_NAME} characters of 'a-z', '0-9' and '-', and begin and end with a letter or digit"
+                );
+                return Err(field(path, rule));
+            }
+            if !names.insert(&set.name) {
+                return Err(field(path, format!("'{}' is the name of a set before it", set.name)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A name that may stand in a path (RFC 1123 label).
+fn is_name(name: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=MAX_NAME).contains(&name.len())
+        && name.bytes().all(inner)
+        && !name.starts_with('-')
+        && !name.ends_with('-')
+}
+
+fn field(path: impl Into<String>, message: impl Into<String>) -> Error {
+    Error::Field { path: path.into(), message: message.into() }
+}
+
+/// The text of the file at `path`.
+pub(crate) fn read(path: &Path) -> Result<String, Error> {
+    if std::fs::metadata(path)?.len() > MAX_BYTES as u64 {
+        return Err(Error::Size);
+    }
+    Ok(std::fs::read_to_string(path)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> String {
+        Config::parse(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_empty_file_is_the_default() {
+        for text in ["", "# nothing\n", "{}", "names: {}"] {
+            let config = Config::parse(text).unwrap();
+            assert_eq!((config.names.prefix, config.tool_sets.len()), (Prefix::OnClash, 0), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_path_and_what_would_be_right() {
+        for (text, expected) in [
+            ("name: {}", "unknown field `name`, expected `names` or `toolSets`"),
+            ("names: {prefix: Sometimes}", "names.prefix: unknown variant `Sometimes`"),
+            ("toolSets: [{name: a}, {name: b, server: []}]", "toolSets[1].server: unknown field"),
+            ("toolSets: [{name: a, tools: ['a', '[']}]", "toolSets[0].tools[1]: "),
+            ("toolSets: [{name: A}]", "toolSets[0].name: must be 1 to 63 characters"),
+            ("toolSets: [{name: a}, {name: a}]", "toolSets[1].name: 'a' is the name of a set before it"),
+            ("toolSets: [{servers: []}]", "toolSets[0]: missing field `name`"),
+            ("names: {prefix: Never}\nnames: {prefix: Always}", "it is not YAML: "),
+            ("names: [", "it is not YAML: "),
+        ] {
+            let message = refused(text);
+            assert!(message.contains(expected), "{text}: {message}");
+        }
+        let many: String = (0..65).map(|index| format!("- name: s{index}\n")).collect();
+        assert!(refused(&format!("toolSets:\n{many}")).contains("at most 64 tool sets"));
+        assert!(refused(&"#".repeat(MAX_BYTES + 1)).contains("longer than"));
+    }
+
+    #[test]
+    fn a_set_takes_servers_and_tools_by_globs() {
+        let text = "toolSets: [{name: a, servers: ['shop/*', kitchen/stove], tools: ['read_*', 'shop/files/write']}]";
+        let set = &Config::parse(text).unwrap().tool_sets[0];
+        let key = |namespace: &str, name: &str| ServerKey { namespace: namespace.into(), name: name.into() };
+        let files = key("shop", "files");
+        assert!(set.takes_server(&files) && set.takes_server(&key("kitchen", "stove")));
+        assert!(!set.takes_server(&key("kitchen", "files")) && !set.takes_server(&key("a", "shop")));
+        assert!(set.takes_tool(&files, "read_file") && set.takes_tool(&files, "write"));
+        assert!(!set.takes_tool(&key("kitchen", "stove"), "write") && !set.takes_tool(&files, "delete"));
+    }
+}
