@@ -12,10 +12,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backend::client::Http;
 use crate::backend::control::{Control, Ids};
+use crate::backend::parked::Parking;
 use crate::backend::session::{Link, Sessions};
 use crate::backend::{Backend, Fleet, ServerReport, ServerState, TlsError};
 use crate::catalog::{Catalog, Listing};
 use crate::frontend::cancel::Calls;
+use crate::frontend::levels::Levels;
+use crate::frontend::questions::Questions;
 use crate::frontend::session::{Ended, Keyring};
 use crate::metrics::Metrics;
 use crate::options::Options;
@@ -37,6 +40,9 @@ pub(crate) struct Core {
     pub(crate) keyring: Keyring,
     pub(crate) ended: Ended,
     pub(crate) calls: Arc<Calls>,
+    pub(crate) questions: Arc<Questions>,
+    pub(crate) parking: Parking,
+    pub(crate) levels: Levels,
     pub(crate) streams: Arc<Semaphore>,
     pub(crate) requests: Arc<Semaphore>,
     pub(crate) shutdown: CancellationToken,
@@ -58,6 +64,9 @@ impl Core {
             keyring: Keyring::new(&options.session_keys, options.session_lifetime),
             ended: Ended::default(),
             calls: Arc::default(),
+            questions: Arc::new(Questions::new(options.max_questions)),
+            parking: Parking::new(options.max_questions),
+            levels: Levels::default(),
             streams: Arc::new(Semaphore::new(options.max_streams)),
             requests: Arc::new(Semaphore::new(options.max_requests)),
             shutdown: CancellationToken::new(),

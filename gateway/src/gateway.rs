@@ -54,6 +54,7 @@ impl Gateway {
             ("page_size", options.page_size),
             ("max_streams", options.max_streams),
             ("max_requests", options.max_requests),
+            ("max_questions", options.max_questions),
         ];
         if let Some((name, _)) = limits.iter().find(|(_, limit)| *limit == 0) {
             return Err(Error::ZeroLimit(name));

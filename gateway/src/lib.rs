@@ -10,6 +10,7 @@ mod backend;
 pub mod bridge;
 mod catalog;
 mod cause;
+mod client;
 mod core;
 mod envelope;
 mod frontend;

@@ -7,12 +7,15 @@ pub(crate) mod fault;
 mod fleet;
 mod flight;
 mod lists;
+pub(crate) mod parked;
+mod question;
 pub(crate) mod relay;
 mod restore;
 pub(crate) mod session;
 mod sse;
 mod supervise;
 mod tls;
+mod upstream;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};

@@ -6,9 +6,10 @@ use axum::response::Response;
 use http::StatusCode;
 
 use super::cancel::Stop;
-use super::{Client, answer};
+use super::answer;
 use crate::backend::call::{Answer, Call};
 use crate::catalog::{Route, Snapshot};
+use crate::client::Client;
 use crate::core::Core;
 use crate::envelope::{Object, text};
 use crate::method::Method;
@@ -38,6 +39,7 @@ pub(crate) async fn forward(
     };
     match call.run(core, stop).await {
         Ok(Answer::Whole(message)) => Ok(answer::json(StatusCode::OK, [message])),
+        Ok(Answer::Lacking(message)) => Ok(answer::json(StatusCode::BAD_REQUEST, [message])),
         Ok(Answer::Stream(relay)) if client.takes_events => Ok(answer::relayed(relay)),
         Ok(Answer::Stream(relay)) => Ok(answer::json(StatusCode::OK, [answer::awaited(relay).await])),
         Err(fault) => Err(fault.to_rpc(call.route.backend.key())),
@@ -49,7 +51,7 @@ fn route<'a>(core: &Core, client: &Client, asked: Asked<'a>) -> Result<Call<'a>,
     let params = params.ok_or_else(|| missing(method))?;
     let snapshot = core.catalog.load();
     let (target, exposed, route) = find(&snapshot, client.era, method, &params)?;
-    Ok(Call { text, id, method, params, target, exposed, route, client: client.era, session: client.session })
+    Ok(Call { text, id, method, params, target, exposed, route, client: *client, given: None })
 }
 
 /// The JSON string that names what is called, the name in it, and where it leads.

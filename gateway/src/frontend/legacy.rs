@@ -9,8 +9,9 @@ use http::header::{HeaderMap, HeaderValue};
 use super::calls::{Asked, forward};
 use super::http::{accepts, header};
 use super::session::Session;
-use super::{Client, answer, lists, stream};
+use super::{answer, lists, stream};
 use crate::backend::client::{PROTOCOL_VERSION, SESSION_ID};
+use crate::client::{Capabilities, Client, Level};
 use crate::core::Core;
 use crate::envelope::{Message, Object};
 use crate::method::Method;
@@ -34,7 +35,9 @@ pub(crate) async fn post(
             }
             let session = session(core, headers)?;
             let takes_events = accepts(headers, "text/event-stream");
-            let client = Client { era: Era::Legacy, session: session.id, takes_events };
+            let capabilities = session.capabilities;
+            let client =
+                Client { era: Era::Legacy, session: session.id, takes_events, capabilities, level: None };
             request(core, &client, (Asked { text, id, method, params }, &method_name)).await
         }
         Message::Notification { method, params } => {
@@ -44,9 +47,9 @@ pub(crate) async fn post(
             }
             Ok(answer::empty(StatusCode::ACCEPTED))
         }
-        // The gateway asks clients nothing, so there is nothing to be answered.
-        Message::Response { .. } => {
-            session(core, headers)?;
+        Message::Response { id, .. } => {
+            let session = session(core, headers)?;
+            core.questions.answer(session.id, id.unwrap_or_default(), text);
             Ok(answer::empty(StatusCode::ACCEPTED))
         }
     }
@@ -59,6 +62,7 @@ async fn request(
 ) -> Result<Response, RpcError> {
     match asked.method {
         Method::Ping => Ok(answer::result(asked.id, "{}")),
+        Method::SetLevel => set_level(core, client, &asked).await,
         Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead | Method::Complete => {
             forward(core, client, asked).await
         }
@@ -69,13 +73,27 @@ async fn request(
     }
 }
 
+/// Sets the level of the client's log messages at the servers it has sessions with, and at those it will have.
+async fn set_level(core: &Core, client: &Client, asked: &Asked<'_>) -> Result<Response, RpcError> {
+    let level = asked.params.as_ref().and_then(|params| params.string("level"));
+    let level = level.as_deref().and_then(Level::named).ok_or_else(|| {
+        RpcError::invalid_params("`logging/setLevel` needs `params.level`, such as `info` or `error`")
+    })?;
+    core.levels.set(client.session, level);
+    let links = core.sessions.of_client(client.session);
+    futures::future::join_all(links.iter().map(|link| core.control.set_level(link, level))).await;
+    Ok(answer::result(asked.id, "{}"))
+}
+
 fn initialize(core: &Core, id: &str, params: Option<&Object<'_>>) -> Result<Response, RpcError> {
     let requested = params.and_then(|params| params.string("protocolVersion"));
     let requested =
         requested.ok_or_else(|| RpcError::invalid_params("`initialize` needs `params.protocolVersion`"))?;
     let version = negotiated(&requested);
     let failed = || RpcError::new(code::INTERNAL, "no session can be opened; try again");
-    let (_, sealed) = core.keyring.open_session(version).ok_or_else(failed)?;
+    let declared = params.and_then(|params| params.object("capabilities"));
+    let capabilities = declared.as_ref().map(Capabilities::read).unwrap_or_default();
+    let (_, sealed) = core.keyring.open_session(version, capabilities).ok_or_else(failed)?;
     let mut response = answer::result(id, &lists::initialized(core, version));
     let value = HeaderValue::try_from(sealed).map_err(|_| failed())?;
     response.headers_mut().insert(SESSION_ID, value);

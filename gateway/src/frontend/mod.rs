@@ -5,8 +5,10 @@ mod calls;
 pub(crate) mod cancel;
 pub(crate) mod http;
 mod legacy;
+pub(crate) mod levels;
 mod lists;
 pub(crate) mod modern;
+pub(crate) mod questions;
 pub(crate) mod session;
 mod stream;
 
@@ -23,18 +25,8 @@ use axum::routing::any;
 use crate::core::Core;
 use crate::envelope::{self, Message, check_depth};
 use crate::rpc::{RpcError, code};
-use crate::version::Era;
 
 use self::http::Hosts;
-
-/// Who asks.
-#[derive(Debug)]
-pub(crate) struct Client {
-    era: Era,
-    /// The session of a legacy client; 0 for a modern one.
-    session: u128,
-    takes_events: bool,
-}
 
 #[derive(Debug, Clone)]
 struct Front {
