@@ -135,8 +135,7 @@ pub(crate) fn needed(method: &str, params: Option<&Object<'_>>) -> Option<Capabi
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Level(u8);
 
-const LEVELS: [&str; 8] =
-    ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
+const LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
 
 impl Level {
     /// The level called `name`.

@@ -23,6 +23,7 @@ use crate::frontend::session::{Ended, Keyring};
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::source::{ServerKey, Servers};
+use crate::subscriptions::Subscriptions;
 
 /// How long the gateway waits for its servers' lists before it calls itself ready: one that hangs must not hold up a roll-out.
 const READY_WITHIN: Duration = Duration::from_secs(5);
@@ -43,6 +44,7 @@ pub(crate) struct Core {
     pub(crate) questions: Arc<Questions>,
     pub(crate) parking: Parking,
     pub(crate) levels: Levels,
+    pub(crate) subscriptions: Subscriptions,
     pub(crate) streams: Arc<Semaphore>,
     pub(crate) requests: Arc<Semaphore>,
     pub(crate) shutdown: CancellationToken,
@@ -67,6 +69,7 @@ impl Core {
             questions: Arc::new(Questions::new(options.max_questions)),
             parking: Parking::new(options.max_questions),
             levels: Levels::default(),
+            subscriptions: Subscriptions::new(),
             streams: Arc::new(Semaphore::new(options.max_streams)),
             requests: Arc::new(Semaphore::new(options.max_requests)),
             shutdown: CancellationToken::new(),
@@ -206,5 +209,6 @@ async fn sweep(core: &Arc<Core>) {
         tokio::time::sleep(SWEEP).await;
         core.end_sessions(core.sessions.end_idle());
         core.metrics.sessions(core.sessions.len());
+        core.subscriptions.end_older(core.options.session_lifetime);
     }
 }

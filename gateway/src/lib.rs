@@ -25,6 +25,7 @@ mod options;
 mod rpc;
 mod serve;
 pub mod source;
+mod subscriptions;
 mod version;
 
 pub use backend::{ServerReport, ServerState, TlsError};

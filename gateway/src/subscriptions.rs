@@ -131,7 +131,8 @@ impl Subscriptions {
     /// `backend` sent the notification `text`.
     pub(crate) fn updated(&self, backend: &Backend, text: &str) {
         let Ok(Message::Notification { params: Some(params), .. }) = Message::parse(text) else { return };
-        let uri = Object::parse(params).ok().and_then(|params| params.string("uri").map(|uri| Arc::from(&*uri)));
+        let uri =
+            Object::parse(params).ok().and_then(|params| params.string("uri").map(|uri| Arc::from(&*uri)));
         let Some(uri) = uri else { return };
         // Nobody may have a stream open.
         self.updates.send(Updated { backend: backend.id(), uri, text: text.into() }).ok();
@@ -202,8 +203,10 @@ pub(crate) fn message(updated: &Updated, exposed: &str, subscription: Option<&st
 pub(crate) fn changed(exposed: &str, subscription: Option<&str>) -> Bytes {
     let meta = subscription.map(|id| format!(r#""_meta":{{"{SUBSCRIPTION_ID}":{id}}},"#)).unwrap_or_default();
     let uri = quoted(exposed);
-    format!(r#"{{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{{{meta}"uri":{uri}}}}}"#)
-        .into()
+    format!(
+        r#"{{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{{{meta}"uri":{uri}}}}}"#
+    )
+    .into()
 }
 
 #[cfg(test)]
@@ -229,7 +232,10 @@ mod tests {
             )
         };
         let theirs = updated(&of(&format!(r#""_meta":{{"{SUBSCRIPTION_ID}":9,"x/y":1}},"#)));
-        assert_eq!(message(&theirs, "a:b", Some("\"s\"")), of(&format!(r#""_meta":{{"{SUBSCRIPTION_ID}":"s","x/y":1}},"#)));
+        assert_eq!(
+            message(&theirs, "a:b", Some("\"s\"")),
+            of(&format!(r#""_meta":{{"{SUBSCRIPTION_ID}":"s","x/y":1}},"#))
+        );
         assert_eq!(message(&theirs, "a:b", None), of(r#""_meta":{"x/y":1},"#));
         let mine = of(&format!(r#""_meta":{{"{SUBSCRIPTION_ID}":4}},"#));
         assert_eq!(message(&updated(&of("")), "a:b", Some("4")), mine);

@@ -119,7 +119,11 @@ impl Call<'_> {
                 sent.unwrap_or(Err(Fault::Timeout { after: limit }))
             }
         };
-        match sent.and_then(|sent| self.conclude(core, sent)) {
+        let answer = match sent {
+            Ok(sent) => self.conclude(core, sent).await,
+            Err(fault) => Err(fault),
+        };
+        match answer {
             Ok(Answer::Stream(mut relay)) => {
                 relay.attach(timing, stop);
                 Ok(Answer::Stream(relay))
@@ -164,12 +168,12 @@ impl Call<'_> {
     }
 
     /// The answer that `sent` is for the client.
-    fn conclude(&self, core: &Arc<Core>, sent: Sent) -> Result<Answer, Fault> {
+    async fn conclude(&self, core: &Arc<Core>, sent: Sent) -> Result<Answer, Fault> {
         match sent {
             Sent::Whole(restored) | Sent::Events(_, Passed::Answer(restored)) => self.whole(core, restored),
             Sent::Events(upstream, Passed::Ask(question)) if self.client.era == Era::Modern => {
                 let target = Target { method: self.method, name: self.exposed.clone() };
-                Parked::new(*upstream, question, target).park(core, &self.client).map(Answer::Whole)
+                Parked::new(*upstream, question, target).await.park(core, &self.client).map(Answer::Whole)
             }
             events @ Sent::Events(..) => Relay::new(core, self.request(), events).map(Answer::Stream),
         }

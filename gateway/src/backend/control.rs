@@ -49,6 +49,8 @@ pub(crate) struct Hello {
     pub(crate) instructions: Option<String>,
     /// Names of the capabilities it declared.
     pub(crate) capabilities: Vec<String>,
+    /// Whether it tells of changes of single resources.
+    pub(crate) subscribes: bool,
 }
 
 impl Hello {
@@ -201,10 +203,7 @@ fn refusal(text: &str) -> Option<Bytes> {
     if method == "ping" {
         return Some(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#).into());
     }
-    Some(
-        crate::rpc::RpcError::new(code::METHOD_NOT_FOUND, "nobody can be asked here")
-            .to_bytes(Some(id)),
-    )
+    Some(crate::rpc::RpcError::new(code::METHOD_NOT_FOUND, "nobody can be asked here").to_bytes(Some(id)))
 }
 
 fn request(link: &Link, id: u64, method: &str, params: &str) -> Bytes {
@@ -255,7 +254,9 @@ fn hello(
     (version, server_name): (String, Option<String>),
 ) -> Hello {
     let capabilities = result.object("capabilities");
+    let resources = capabilities.as_ref().and_then(|declared| declared.object("resources"));
     Hello {
+        subscribes: resources.is_some_and(|resources| resources.get("subscribe") == Some("true")),
         link,
         era,
         version,

@@ -104,7 +104,9 @@ impl Parking {
         let call = match Ticket::open(core, state).ok_or_else(unknown)? {
             Ticket::Again => return Ok(None),
             Ticket::Parked { replica, .. } if replica != self.replica => {
-                return Err(Fault::State("was given by another replica of the gateway, where the call waits"));
+                return Err(Fault::State(
+                    "was given by another replica of the gateway, where the call waits",
+                ));
             }
             Ticket::Parked { call, .. } => call,
         };
@@ -123,9 +125,9 @@ impl Parking {
 
 impl Parked {
     /// A call whose server asks `first`, and what else it asks at the same time.
-    pub(crate) fn new(mut upstream: Upstream, first: Question, target: Target) -> Self {
+    pub(crate) async fn new(mut upstream: Upstream, first: Question, target: Target) -> Self {
         let mut questions = Vec::new();
-        for question in upstream.together(first) {
+        for question in upstream.together(first).await {
             upstream.asked += 1;
             questions.push((format!("input-{}", upstream.asked), question));
         }
@@ -193,7 +195,11 @@ fn input_required(id: &str, requests: &[String], state: &str) -> Bytes {
 
 /// The answer that sends the user to the pages of error -32042 (2025-11-25, elicitation); with it the call is over and is
 /// made anew by the retry.
-pub(crate) fn visit(core: &Core, client: &Client, (id, elicitations): (&str, &[String])) -> Result<Bytes, Fault> {
+pub(crate) fn visit(
+    core: &Core,
+    client: &Client,
+    (id, elicitations): (&str, &[String]),
+) -> Result<Bytes, Fault> {
     if !client.capabilities.has(crate::client::Capabilities::URL) {
         return Err(Fault::Lacking(crate::client::Capabilities::URL));
     }

@@ -30,7 +30,7 @@ const MAX_ROUNDS: usize = 16;
 enum State {
     /// The server's stream.
     Following(Box<Upstream>),
-    /// The client is being asked; then the call is made again.
+    /// Something that takes time: the client is being asked and the call made again, or the call is being parked.
     Asking(BoxFuture<'static, Result<Sent, Fault>>),
     /// Nothing follows.
     Done,
@@ -150,7 +150,7 @@ impl Relay {
             Passed::Answer(restored) => self.finish(restored)?,
             Passed::Ask(question) => match self.request.client.era {
                 Era::Legacy => self.pass_question(question),
-                Era::Modern => self.park(question)?,
+                Era::Modern => self.park(question),
             },
             Passed::Withdrawn(text) => self.withdraw(&text),
         }
@@ -177,14 +177,14 @@ impl Relay {
     }
 
     /// Ends the stream with the result that asks a modern client.
-    fn park(&mut self, question: Question) -> Result<(), Fault> {
-        if let State::Following(upstream) = std::mem::replace(&mut self.state, State::Done) {
-            let parked = Parked::new(*upstream, question, self.request.target());
-            let message = parked.park(&self.core, &self.request.client)?;
-            self.ready.push_back(message);
-            self.end(Outcome::Answered);
-        }
-        Ok(())
+    fn park(&mut self, question: Question) {
+        let State::Following(upstream) = std::mem::replace(&mut self.state, State::Done) else { return };
+        let (core, request) = (Arc::clone(&self.core), Arc::clone(&self.request));
+        self.state = State::Asking(Box::pin(async move {
+            let parked = Parked::new(*upstream, question, request.target()).await;
+            let message = parked.park(&core, &request.client)?;
+            Ok(Sent::Whole(Restored::Done(message)))
+        }));
     }
 
     /// Sends a legacy server's request to a legacy client, under an id of ours. A client that cannot answer is not asked:
@@ -243,8 +243,8 @@ impl Relay {
             }
             let id = self.core.control.ids.next();
             let pending = self.core.questions.ask(client.session, id);
-            let pending = pending
-                .ok_or_else(|| Fault::Input("too many questions are open; try again later".into()))?;
+            let pending =
+                pending.ok_or_else(|| Fault::Input("too many questions are open; try again later".into()))?;
             self.ready.push_back(message(id, &request, params.as_ref()));
             waiting.push((request, pending));
         }
@@ -295,7 +295,8 @@ fn message(id: u64, request: &InputRequest, params: Option<&Object<'_>>) -> Byte
 async fn answers(waiting: Vec<(InputRequest, Pending)>, deadline: Instant) -> Result<String, Fault> {
     let mut members = Vec::with_capacity(waiting.len());
     for (InputRequest { key, method, .. }, mut pending) in waiting {
-        let unanswered = |reason: &str| Fault::Unanswered { method: method.clone(), reason: reason.to_owned() };
+        let unanswered =
+            |reason: &str| Fault::Unanswered { method: method.clone(), reason: reason.to_owned() };
         let text = pending.answered(deadline).await.ok_or_else(|| unanswered("it took too long"))?;
         match Message::parse(&text) {
             Ok(Message::Response { outcome: Ok(result), .. }) => {

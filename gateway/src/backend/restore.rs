@@ -228,7 +228,8 @@ fn input(result: &Object<'_>) -> Result<Option<Input>, Fault> {
         Some("input_required") => {
             let requests = result.object("inputRequests");
             let requests = requests.iter().flat_map(super::super::envelope::Object::members);
-            let requests: Option<Vec<InputRequest>> = requests.map(|(key, raw)| input_request(key, raw)).collect();
+            let requests: Option<Vec<InputRequest>> =
+                requests.map(|(key, raw)| input_request(key, raw)).collect();
             let requests = requests
                 .ok_or_else(|| Fault::Malformed { reason: "an input request has no method".into() })?;
             let state = result.get("requestState").filter(|state| state.starts_with('"'));
@@ -274,7 +275,9 @@ mod tests {
     }
 
     fn response(restore: &Restore, text: &str) -> String {
-        let (Restored::Done(out) | Restored::Lacking(out)) = restore.response(text).unwrap() else { panic!() };
+        let (Restored::Done(out) | Restored::Lacking(out)) = restore.response(text).unwrap() else {
+            panic!()
+        };
         String::from_utf8(out.to_vec()).unwrap()
     }
 
@@ -299,7 +302,10 @@ mod tests {
     fn what_a_modern_server_asks_is_taken_apart_for_a_legacy_client() {
         let text = r#"{"jsonrpc":"2.0","id":7,"result":{"resultType":"input_required","inputRequests":{"a":{"method":"elicitation/create","params":{}}}}}"#;
         let Ok(Restored::Input(input)) = restore(Era::Legacy, Era::Modern).response(text) else { panic!() };
-        assert_eq!((input.requests[0].key.as_str(), input.requests[0].method.as_str()), ("a", "elicitation/create"));
+        assert_eq!(
+            (input.requests[0].key.as_str(), input.requests[0].method.as_str()),
+            ("a", "elicitation/create")
+        );
         assert_eq!((input.requests[0].params.as_deref(), input.state.as_deref()), (Some("{}"), None));
         assert!(matches!(restore(Era::Modern, Era::Modern).response(text), Ok(Restored::Done(_))));
     }

@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::FutureExt as _;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Backend;
 use super::fault::Fault;
@@ -18,6 +17,8 @@ use super::sse::Events;
 const PATIENCE_FACTOR: u32 = 20;
 /// Requests of a server that are taken up together.
 const MAX_TOGETHER: usize = 16;
+/// Time for the next of them; a person answers no faster, and one round with a client costs more.
+const TOGETHER_WITHIN: Duration = Duration::from_millis(25);
 
 /// One message of the server.
 #[derive(Debug)]
@@ -99,11 +100,11 @@ impl Upstream {
         }
     }
 
-    /// The requests that the server made beside `first` and that are here already.
-    pub(crate) fn together(&mut self, first: Question) -> Vec<Question> {
+    /// The requests that the server makes together with `first`.
+    pub(crate) async fn together(&mut self, first: Question) -> Vec<Question> {
         let mut questions = vec![first];
         while questions.len() < MAX_TOGETHER
-            && let Some(passed) = self.advance().now_or_never()
+            && let Ok(passed) = timeout(TOGETHER_WITHIN, self.advance()).await
         {
             match passed {
                 Ok(Passed::Ask(question)) => questions.push(question),

@@ -85,6 +85,11 @@ impl Catalog {
         self.lock().get(key).map(|listed| Arc::clone(&listed.listing))
     }
 
+    /// Whether `key` tells of changes of single resources.
+    pub(crate) fn watches(&self, key: &ServerKey) -> bool {
+        self.lock().get(key).is_some_and(|listed| listed.listing.subscribes)
+    }
+
     /// Replaces the list of a server.
     pub(crate) fn put(&self, backend: Arc<Backend>, listing: Arc<Listing>) {
         self.lock().insert(backend.key().clone(), Listed { backend, listing });

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::response::Response;
 use http::StatusCode;
 
-use super::cancel::Stop;
 use super::answer;
+use super::cancel::Stop;
 use crate::backend::call::{Answer, Call};
 use crate::catalog::{Route, Snapshot};
 use crate::client::Client;
@@ -111,13 +111,16 @@ fn missing(method: Method) -> RpcError {
 }
 
 fn unknown(era: Era, method: Method, name: &str) -> RpcError {
-    let name = shortened(name);
     match method {
-        Method::ToolsCall => RpcError::invalid_params(format!("Unknown tool: {name}")),
-        Method::PromptsGet => RpcError::invalid_params(format!("Unknown prompt: {name}")),
-        _ => {
-            let code = if era == Era::Legacy { code::RESOURCE_NOT_FOUND } else { code::INVALID_PARAMS };
-            RpcError::new(code, format!("Unknown resource: {name}")).data(serde_json::json!({ "uri": name }))
-        }
+        Method::ToolsCall => RpcError::invalid_params(format!("Unknown tool: {}", shortened(name))),
+        Method::PromptsGet => RpcError::invalid_params(format!("Unknown prompt: {}", shortened(name))),
+        _ => unknown_resource(era, name),
     }
+}
+
+/// No server has the resource `uri`.
+pub(crate) fn unknown_resource(era: Era, uri: &str) -> RpcError {
+    let uri = shortened(uri);
+    let code = if era == Era::Legacy { code::RESOURCE_NOT_FOUND } else { code::INVALID_PARAMS };
+    RpcError::new(code, format!("Unknown resource: {uri}")).data(serde_json::json!({ "uri": uri }))
 }

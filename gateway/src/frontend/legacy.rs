@@ -9,7 +9,7 @@ use http::header::{HeaderMap, HeaderValue};
 use super::calls::{Asked, forward};
 use super::http::{accepts, header};
 use super::session::Session;
-use super::{answer, lists, stream};
+use super::{answer, calls, lists, stream};
 use crate::backend::client::{PROTOCOL_VERSION, SESSION_ID};
 use crate::client::{Capabilities, Client, Level};
 use crate::core::Core;
@@ -63,6 +63,7 @@ async fn request(
     match asked.method {
         Method::Ping => Ok(answer::result(asked.id, "{}")),
         Method::SetLevel => set_level(core, client, &asked).await,
+        Method::Subscribe | Method::Unsubscribe => watch(core, client, &asked),
         Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead | Method::Complete => {
             forward(core, client, asked).await
         }
@@ -83,6 +84,28 @@ async fn set_level(core: &Core, client: &Client, asked: &Asked<'_>) -> Result<Re
     let links = core.sessions.of_client(client.session);
     futures::future::join_all(links.iter().map(|link| core.control.set_level(link, level))).await;
     Ok(answer::result(asked.id, "{}"))
+}
+
+/// Begins or ends to tell the client of changes of one resource; it hears of them on its session's stream.
+fn watch(core: &Core, client: &Client, asked: &Asked<'_>) -> Result<Response, RpcError> {
+    let uri = asked.params.as_ref().and_then(|params| params.string("uri"));
+    let missing = || RpcError::invalid_params(format!("`{}` needs `params.uri`", asked.method.as_str()));
+    let uri = uri.ok_or_else(missing)?;
+    if asked.method == Method::Unsubscribe {
+        core.subscriptions.unsubscribe(client.session, &uri);
+        return Ok(answer::result(asked.id, "{}"));
+    }
+    let route =
+        core.catalog.load().resource(&uri).ok_or_else(|| calls::unknown_resource(client.era, &uri))?;
+    if !core.catalog.watches(route.backend.key()) {
+        let message = format!("server {} does not tell of changes of its resources", route.backend.key());
+        return Err(RpcError::invalid_params(message));
+    }
+    if core.subscriptions.subscribe(client.session, &uri, &route) {
+        Ok(answer::result(asked.id, "{}"))
+    } else {
+        Err(answer::busy("too many resources are watched; unsubscribe from one or try again later"))
+    }
 }
 
 fn initialize(core: &Core, id: &str, params: Option<&Object<'_>>) -> Result<Response, RpcError> {
@@ -134,14 +157,15 @@ pub(crate) fn get(core: &Arc<Core>, headers: &HeaderMap) -> Result<Response, Rpc
         let error = RpcError::invalid_request("the Accept header must name text/event-stream");
         return Err(error.status(StatusCode::NOT_ACCEPTABLE));
     }
-    session(core, headers)?;
-    stream::session(core)
+    let session = session(core, headers)?;
+    stream::session(core, session.id)
 }
 
 /// Ends the session, and those with servers that were opened for it.
 pub(crate) fn delete(core: &Arc<Core>, headers: &HeaderMap) -> Result<Response, RpcError> {
     let session = session(core, headers)?;
     core.ended.add(session.id);
+    core.subscriptions.end(session.id);
     core.end_sessions(core.sessions.end_client(session.id));
     Ok(answer::empty(StatusCode::NO_CONTENT))
 }

@@ -17,7 +17,7 @@ use crate::version::{Era, SUPPORTED};
 const TTL_MS: u32 = 30_000;
 
 /// What the gateway serves. It is the same for all time, since a change of capabilities cannot be told to clients.
-const CAPABILITIES: &str = r#"{"tools":{"listChanged":true},"resources":{"listChanged":true},"prompts":{"listChanged":true},"completions":{},"logging":{}}"#;
+const CAPABILITIES: &str = r#"{"tools":{"listChanged":true},"resources":{"listChanged":true,"subscribe":true},"prompts":{"listChanged":true},"completions":{},"logging":{}}"#;
 
 /// The list that `method` asks for, if it asks for one.
 pub(crate) fn family(method: Method) -> Option<Family> {

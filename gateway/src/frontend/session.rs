@@ -150,7 +150,8 @@ mod tests {
 
     #[test]
     fn a_session_is_read_from_its_id_by_every_replica_with_the_key() {
-        let (session, id) = Keyring::new(&[[1; 32]], DAY).open_session("2025-06-18", Capabilities::ALL).unwrap();
+        let (session, id) =
+            Keyring::new(&[[1; 32]], DAY).open_session("2025-06-18", Capabilities::ALL).unwrap();
         let other = Keyring::new(&[[2; 32], [1; 32]], DAY);
         assert_eq!(other.read(&id), Some(session));
         assert_eq!(session.version, "2025-06-18");

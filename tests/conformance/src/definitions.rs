@@ -81,16 +81,14 @@ pub(crate) fn list(state: &State, method: &str) -> Option<Value> {
 
 fn tools(state: &State) -> Value {
     let more = state.more_tools.load(Ordering::Relaxed).then_some("test_more");
-    let plain = TOOLS.iter().copied().chain(more).map(|name| {
-        json!({ "name": name, "description": format!("The tool {name}"), "inputSchema": input(name) })
-    });
+    let plain = TOOLS.iter().copied().chain(more).map(
+        |name| json!({ "name": name, "description": format!("The tool {name}"), "inputSchema": input(name) }),
+    );
     plain.chain([json_schema(), mirrored()]).collect()
 }
 
 fn input(tool: &str) -> Value {
-    let needs = |name: &str| {
-        json!({ "type": "object", "properties": { name: { "type": "string" } }, "required": [name] })
-    };
+    let needs = |name: &str| json!({ "type": "object", "properties": { name: { "type": "string" } }, "required": [name] });
     match tool {
         "test_sampling" => needs("prompt"),
         "test_elicitation" => needs("message"),

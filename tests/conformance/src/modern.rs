@@ -111,7 +111,8 @@ fn listen(state: &Arc<State>, id: &Value, filter: &Value) -> Response {
     let meta = json!({ "io.modelcontextprotocol/subscriptionId": id });
     let acknowledged = json!({ "jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged",
         "params": { "_meta": meta, "notifications": filter } });
-    let uris: Vec<String> = serde_json::from_value(filter["resourceSubscriptions"].clone()).unwrap_or_default();
+    let uris: Vec<String> =
+        serde_json::from_value(filter["resourceSubscriptions"].clone()).unwrap_or_default();
     uris.iter().for_each(|uri| state.watch(uri));
     let (news, filter) = (state.news.subscribe(), filter.clone());
     let watching = Watching { state: Arc::clone(state), uris };

@@ -6,7 +6,8 @@ use crate::call::Call;
 use crate::wire::Refusal;
 
 /// A picture of one pixel.
-pub(crate) const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg==";
+pub(crate) const PNG: &str =
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg==";
 
 pub(crate) fn read(call: &Call) -> Result<Value, Refusal> {
     let uri = call.params["uri"].as_str().unwrap_or_default();

@@ -34,9 +34,7 @@ pub(crate) async fn call(call: &Call) -> Outcome {
 
 fn plain(name: &str) -> Option<Value> {
     let image = json!({ "type": "image", "data": PNG, "mimeType": "image/png" });
-    let embedded = |uri: &str, mime: &str, text: &str| {
-        json!({ "type": "resource", "resource": { "uri": uri, "mimeType": mime, "text": text } })
-    };
+    let embedded = |uri: &str, mime: &str, text: &str| json!({ "type": "resource", "resource": { "uri": uri, "mimeType": mime, "text": text } });
     let content = match name {
         "test_simple_text" => return Some(text("This is a simple text response for testing.")),
         "test_error_handling" => {

@@ -59,8 +59,12 @@ fn score(line: &str) -> Option<(String, (usize, usize))> {
 /// Prints the counts; fails unless exactly the scenarios of `reasons` failed.
 pub fn check(outcome: &Outcome, reasons: &[Reason]) {
     let sum = |count: fn(&(usize, usize)) -> usize| outcome.required.values().map(count).sum::<usize>();
-    let failed: Vec<&str> =
-        outcome.required.iter().filter(|(_, (_, failed))| *failed > 0).map(|(name, _)| name.as_str()).collect();
+    let failed: Vec<&str> = outcome
+        .required
+        .iter()
+        .filter(|(_, (_, failed))| *failed > 0)
+        .map(|(name, _)| name.as_str())
+        .collect();
     println!(
         "{}: {} scenarios, {} of them fail; {} checks passed, {} failed",
         outcome.title,
