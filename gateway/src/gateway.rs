@@ -57,6 +57,7 @@ impl Gateway {
             ("max_streams", options.max_streams),
             ("max_requests", options.max_requests),
             ("max_server_calls", options.max_server_calls),
+            ("max_questions", options.max_questions),
         ];
         if let Some((name, _)) = limits.iter().find(|(_, limit)| *limit == 0) {
             return Err(Error::ZeroLimit(name));

@@ -39,6 +39,10 @@ pub struct Options {
     pub max_backend_sessions: usize,
     /// How long an unused session with a server is kept.
     pub backend_session_idle: Duration,
+    /// What servers ask clients, open at the same time over all clients; as many calls may wait for their client.
+    pub max_questions: usize,
+    /// How long a client may take to answer what a server asks it.
+    pub answer_timeout: Duration,
     /// PEM certificates of authorities that may vouch for remote servers, besides those the system trusts.
     pub extra_authorities: Vec<u8>,
     /// Networks besides the public Internet in which remote servers may be.
@@ -68,6 +72,8 @@ impl Default for Options {
             shutdown_delay: Duration::ZERO,
             max_backend_sessions: 8192,
             backend_session_idle: Duration::from_mins(30),
+            max_questions: 4096,
+            answer_timeout: Duration::from_mins(5),
             extra_authorities: Vec::new(),
             allowed_remotes: vec![
                 Ipv4Net::new_assert(Ipv4Addr::LOCALHOST, 8).into(),

@@ -6,6 +6,7 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::guard::MEND;
+use crate::client::Capabilities;
 use crate::rpc::{RpcError, code};
 use crate::source::ServerKey;
 
@@ -45,14 +46,26 @@ pub(crate) enum Fault {
     /// An error of its own to something the gateway asked.
     #[error("refused `{method}` with error {code}: {message}")]
     Refused { method: String, code: i64, message: String },
-    /// It wants to ask the client something that this gateway does not pass on between eras.
+    /// It wants to ask the client something that the client cannot answer.
     #[error(
-        "asks for more input ({0}), which is not passed on to clients of session-based revisions; use a client that speaks 2026-07-28"
+        "asks for input ({0}) that this client did not declare it can give; use a client that declares it and takes event streams"
     )]
     InputRequired(String),
     /// It has as many calls open as it may.
     #[error("has {0} calls open, which is the limit; try again later, or run more pods of it")]
     Saturated(usize),
+    /// The client did not answer its question, or not with a result.
+    #[error("asked the client for input ({method}) and got none: {reason}")]
+    Unanswered { method: String, reason: String },
+    /// It needs a client that can do more; told to modern clients.
+    #[error("asks for input that this client did not declare it can give")]
+    Lacking(Capabilities),
+    /// The `requestState` of a retry is of no use; the fault is the client's.
+    #[error("the requestState {0}; send the request again without it")]
+    State(&'static str),
+    /// The gateway cannot let the call wait for its client.
+    #[error("asks for input, but {0}")]
+    Input(String),
     /// The client gave up.
     #[error("was told that the client cancelled the request")]
     Cancelled,
@@ -113,7 +126,14 @@ impl Fault {
 
     /// The answer to the client whose request went to `server`.
     pub(crate) fn to_rpc(&self, server: &ServerKey) -> RpcError {
-        RpcError::new(code::INTERNAL, format!("server {server} {self}"))
-            .data(json!({ "server": server.to_string(), "reason": self.class().as_str() }))
+        if let Self::State(_) = self {
+            return RpcError::invalid_params(self.to_string());
+        }
+        let error = RpcError::new(code::INTERNAL, format!("server {server} {self}"))
+            .data(json!({ "server": server.to_string(), "reason": self.class().as_str() }));
+        match self {
+            Self::Lacking(needed) => error.lacking(*needed),
+            _ => error,
+        }
     }
 }

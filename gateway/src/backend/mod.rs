@@ -10,13 +10,17 @@ mod fleet;
 mod flight;
 mod guard;
 mod lists;
+pub(crate) mod parked;
+mod question;
 pub(crate) mod relay;
 mod restore;
 pub(crate) mod session;
 mod sse;
 mod supervise;
 mod tls;
+mod upstream;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
@@ -75,6 +79,8 @@ pub(crate) struct Backend {
     /// When it last answered a call, in milliseconds of the process' clock; 0 for never.
     answered: AtomicU64,
     budget: Budget,
+    /// The resources that clients watch, and how many watch each.
+    watched: watch::Sender<BTreeMap<String, usize>>,
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -96,6 +102,7 @@ impl Backend {
             modern: AtomicBool::new(false),
             answered: AtomicU64::new(0),
             budget: Budget::default(),
+            watched: watch::Sender::default(),
         }
     }
 
@@ -147,6 +154,29 @@ impl Backend {
     /// Returns once the lists are to be fetched again.
     pub(crate) async fn stale(&self) {
         self.stale.notified().await;
+    }
+
+    /// One more client watches the resource that the server knows as `uri`.
+    pub(crate) fn watch(&self, uri: &str) {
+        self.watched.send_if_modified(|watched| {
+            let count = watched.entry(uri.to_owned()).or_default();
+            *count += 1;
+            *count == 1
+        });
+    }
+
+    /// One client less watches `uri`.
+    pub(crate) fn unwatch(&self, uri: &str) {
+        self.watched.send_if_modified(|watched| {
+            let Some(count) = watched.get_mut(uri) else { return false };
+            *count -= 1;
+            *count == 0 && watched.remove(uri).is_some()
+        });
+    }
+
+    /// Tells when a resource begins or ceases to be watched.
+    pub(crate) fn watched(&self) -> watch::Receiver<BTreeMap<String, usize>> {
+        self.watched.subscribe()
     }
 
     /// Whether its tool `name` is shown.

@@ -233,6 +233,8 @@ pub(crate) struct Listing {
     pub(crate) instructions: Option<String>,
     /// Whether it declared resources: URIs not in its list may then be its own.
     pub(crate) has_resources: bool,
+    /// Whether it tells of changes of single resources.
+    pub(crate) subscribes: bool,
     pub(crate) tools: Vec<Definition>,
     pub(crate) resources: Vec<Definition>,
     pub(crate) templates: Vec<Definition>,

@@ -6,8 +6,10 @@ pub(crate) mod cancel;
 mod door;
 pub(crate) mod http;
 mod legacy;
+pub(crate) mod levels;
 mod lists;
 pub(crate) mod modern;
+pub(crate) mod questions;
 pub(crate) mod session;
 mod stream;
 
@@ -24,20 +26,10 @@ use axum::routing::any;
 use crate::core::Core;
 use crate::envelope::{self, Message, check_depth};
 use crate::rpc::{RpcError, code};
-use crate::version::Era;
 
 use self::door::Door;
 use self::http::Hosts;
 use crate::catalog::ViewName;
-
-/// Who asks.
-#[derive(Debug)]
-pub(crate) struct Client {
-    era: Era,
-    /// The session of a legacy client; 0 for a modern one.
-    session: u128,
-    takes_events: bool,
-}
 
 #[derive(Debug, Clone)]
 struct Front {
