@@ -1,11 +1,12 @@
 //! What all parts of one gateway share.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -37,6 +38,8 @@ const SWEEP: Duration = Duration::from_secs(30);
 pub(crate) struct Core {
     pub(crate) options: Options,
     pub(crate) catalog: Catalog,
+    /// All servers that the source names.
+    pub(crate) backends: ArcSwap<HashMap<ServerKey, Arc<Backend>>>,
     pub(crate) control: Control,
     pub(crate) sessions: Sessions,
     pub(crate) metrics: Arc<Metrics>,
@@ -65,6 +68,7 @@ impl Core {
         let metrics = Arc::new(Metrics::new());
         Ok(Self {
             catalog: Catalog::new(Arc::clone(&metrics)),
+            backends: ArcSwap::default(),
             control: Control { http: Http::new(&options)?, ids: Ids::new(), patience: options.list_timeout },
             sessions: Sessions::new(options.max_backend_sessions, options.backend_session_idle),
             metrics,

@@ -10,7 +10,6 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::method::Method;
 use crate::source::ServerKey;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -160,7 +159,7 @@ impl Metrics {
     }
 
     /// A call to `server` begins.
-    pub(crate) fn begin(self: &Arc<Self>, server: &ServerKey, method: Method) -> Timing {
+    pub(crate) fn begin(self: &Arc<Self>, server: &ServerKey, method: &'static str) -> Timing {
         self.in_flight.get_or_create(&server.into()).inc();
         let outcome = Outcome::Cancelled;
         Timing { metrics: Arc::clone(self), server: server.clone(), method, started: Instant::now(), outcome }
@@ -241,7 +240,7 @@ impl Drop for Held {
 pub(crate) struct Timing {
     metrics: Arc<Metrics>,
     server: ServerKey,
-    method: Method,
+    method: &'static str,
     started: Instant,
     outcome: Outcome,
 }
@@ -256,7 +255,7 @@ impl Timing {
 impl Drop for Timing {
     fn drop(&mut self) {
         let ServerKey { namespace, name } = &self.server;
-        let (namespace, server, method) = (namespace.clone(), name.clone(), self.method.as_str());
+        let (namespace, server, method) = (namespace.clone(), name.clone(), self.method);
         let labels = CallLabels {
             namespace: namespace.clone(),
             server: server.clone(),

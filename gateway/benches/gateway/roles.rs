@@ -9,7 +9,9 @@ use axum::body::Bytes;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse as _;
 use axum::routing::post;
-use portico_gateway::source::{Endpoint, Protocol, Server, ServerKey, Servers, Timeouts, ToolSelection};
+use portico_gateway::source::{
+    Endpoint, Exposure, Protocol, Server, ServerKey, Servers, Timeouts, ToolSelection,
+};
 use portico_gateway::{Gateway, Options};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -186,13 +188,9 @@ async fn silent() -> Result<(), Failed> {
 }
 
 async fn gateway(urls: &[String]) -> Result<(), Failed> {
-    let server = |(number, url): (usize, &String)| Server {
-        key: ServerKey { namespace: "bench".into(), name: format!("s{number}") },
-        protocol: Protocol::Auto,
-        tools: ToolSelection::default(),
-        pinning: None,
-        timeouts: Timeouts::default(),
-        endpoints: vec![Endpoint::pod(url)],
+    let server = |(number, url): (usize, &String)| {
+        let key = ServerKey { namespace: "bench".into(), name: format!("s{number}") };
+        Server::new(key, vec![Endpoint::pod(url)])
     };
     let servers: Vec<Server> = urls.iter().enumerate().map(server).collect();
     let (sender, servers) = tokio::sync::watch::channel(Servers::new(servers));

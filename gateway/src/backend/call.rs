@@ -109,7 +109,7 @@ impl Request {
 impl Call<'_> {
     /// Carries the request to its server and gives the answer for the client.
     pub(crate) async fn run(&self, core: &Arc<Core>, stop: Stop) -> Result<Answer, Fault> {
-        let mut timing = core.metrics.begin(self.route.backend.key(), self.method);
+        let mut timing = core.metrics.begin(self.route.backend.key(), self.method.as_str());
         let limit = self.limit();
         let sent = tokio::select! {
             biased;

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body;
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Method as HttpMethod, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::Endpoint;
@@ -58,6 +59,9 @@ pub(crate) struct Http {
     pods: Client<Connector, Full<Bytes>>,
     /// Towards remote servers, which people name.
     remotes: Client<Connector, Full<Bytes>>,
+    /// The same for what passes as it comes.
+    streaming_pods: Client<Connector, Body>,
+    streaming_remotes: Client<Connector, Body>,
     guard: Arc<Guard>,
     max_answer: usize,
 }
@@ -66,12 +70,26 @@ impl Http {
     /// A client with an empty pool.
     pub(crate) fn new(options: &Options) -> Result<Self, tls::Error> {
         let guard = Arc::new(Guard::new(&options.allowed_remotes));
+        let (pods, remotes) =
+            (tls::connector(options, None)?, tls::connector(options, Some(Arc::clone(&guard)))?);
         Ok(Self {
-            pods: pooled(tls::connector(options, None)?),
-            remotes: pooled(tls::connector(options, Some(Arc::clone(&guard)))?),
+            streaming_pods: pooled(pods.clone()),
+            streaming_remotes: pooled(remotes.clone()),
+            pods: pooled(pods),
+            remotes: pooled(remotes),
             guard,
             max_answer: options.max_answer_bytes,
         })
+    }
+
+    /// Sends a request as it comes.
+    pub(crate) async fn forward(
+        &self,
+        endpoint: &Endpoint,
+        request: Request<Body>,
+    ) -> Result<Response<Incoming>, Fault> {
+        let client = self.choose(endpoint, (&self.streaming_pods, &self.streaming_remotes))?;
+        client.request(request).await.map_err(|error| failed(&error, endpoint))
     }
 
     /// Sends one message.
@@ -122,22 +140,17 @@ impl Http {
         *request.method_mut() = method;
         *request.uri_mut() = link.endpoint.uri.clone();
         *request.headers_mut() = headers;
-        self.client(&link.endpoint)?.request(request).await.map_err(|error| {
-            let reason = cause::innermost(&error);
-            if error.is_connect() {
-                Fault::Unreachable { url: link.endpoint.url.clone(), reason }
-            } else {
-                Fault::Broken { reason }
-            }
-        })
+        let client = self.choose(&link.endpoint, (&self.pods, &self.remotes))?;
+        client.request(request).await.map_err(|error| failed(&error, &link.endpoint))
     }
 
-    fn client(&self, endpoint: &Endpoint) -> Result<&Client<Connector, Full<Bytes>>, Fault> {
+    /// The client for pods, or the one for remote servers if the endpoint is one, and may be where it is.
+    fn choose<T>(&self, endpoint: &Endpoint, (pods, remotes): (T, T)) -> Result<T, Fault> {
         if !endpoint.remote {
-            return Ok(&self.pods);
+            return Ok(pods);
         }
         if endpoint.uri.host().is_some_and(|host| self.guard.admits_host(host)) {
-            return Ok(&self.remotes);
+            return Ok(remotes);
         }
         Err(Fault::NotPublic { url: endpoint.url.clone() })
     }
@@ -167,7 +180,19 @@ impl Http {
     }
 }
 
-fn pooled(connector: Connector) -> Client<Connector, Full<Bytes>> {
+fn failed(error: &legacy::Error, endpoint: &Endpoint) -> Fault {
+    let reason = cause::innermost(error);
+    if error.is_connect() {
+        Fault::Unreachable { url: endpoint.url.clone(), reason }
+    } else {
+        Fault::Broken { reason }
+    }
+}
+
+fn pooled<B>(connector: Connector) -> Client<Connector, B>
+where
+    B: http_body::Body<Data: Send> + Send,
+{
     Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE)

@@ -11,6 +11,7 @@ mod flight;
 mod guard;
 mod lists;
 pub(crate) mod parked;
+mod place;
 mod question;
 pub(crate) mod relay;
 mod restore;
@@ -36,6 +37,7 @@ use again::Budget;
 use breaker::Breaker;
 pub(crate) use fault::Fault;
 pub(crate) use fleet::Fleet;
+pub(crate) use place::Place;
 pub use supervise::{PinReport, ServerReport, ServerState};
 pub use tls::Error as TlsError;
 
@@ -279,22 +281,17 @@ fn globs(server: &ServerKey, patterns: &[String]) -> GlobSet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::{Endpoint as Place, Protocol, Timeouts, ToolSelection};
+    use crate::source::{Endpoint as Place, Exposure, Protocol, Timeouts, ToolSelection};
 
     fn server(urls: &[&str], include: &[&str], exclude: &[&str]) -> Server {
         let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-        Server {
-            key: ServerKey { namespace: "shop".into(), name: "files".into() },
-            protocol: Protocol::Auto,
-            tools: ToolSelection {
-                include: owned(include),
-                exclude: owned(exclude),
-                ..ToolSelection::default()
-            },
-            pinning: None,
-            timeouts: Timeouts::default(),
-            endpoints: urls.iter().map(|url| Place::pod(*url)).collect(),
-        }
+        let key = ServerKey { namespace: "shop".into(), name: "files".into() };
+        let tools = ToolSelection {
+            include: owned(include),
+            exclude: owned(exclude),
+            ..ToolSelection::default()
+        };
+        Server { tools, ..Server::new(key, urls.iter().map(|url| Place::pod(*url)).collect()) }
     }
 
     #[test]

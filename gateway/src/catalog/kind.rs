@@ -197,17 +197,11 @@ fn write(family: Family, entries: &[Entry<'_>], pieces: &mut Pieces) -> (Bytes, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::{Protocol, Server, ServerKey, Timeouts, ToolSelection};
+    use crate::source::{Exposure, Protocol, Server, ServerKey, Timeouts, ToolSelection};
 
     fn backend() -> Arc<Backend> {
-        Arc::new(Backend::new(&Server {
-            key: ServerKey { namespace: "shop".into(), name: "files".into() },
-            protocol: Protocol::Auto,
-            tools: ToolSelection::default(),
-            pinning: None,
-            timeouts: Timeouts::default(),
-            endpoints: Vec::new(),
-        }))
+        let key = ServerKey { namespace: "shop".into(), name: "files".into() };
+        Arc::new(Backend::new(&Server::new(key, Vec::new())))
     }
 
     fn entry<'a>(exposed: &str, definition: &'a Definition, backend: &'a Arc<Backend>) -> Entry<'a> {

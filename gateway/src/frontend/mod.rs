@@ -4,6 +4,7 @@ pub(crate) mod answer;
 mod calls;
 pub(crate) mod cancel;
 mod door;
+mod exposed;
 pub(crate) mod http;
 mod legacy;
 pub(crate) mod levels;
@@ -37,7 +38,8 @@ struct Front {
     hosts: Arc<Hosts>,
 }
 
-/// The MCP endpoints: `/mcp`, one a namespace and one a tool set. `address` is the listener's; without one the rules for loopback hold.
+/// The MCP endpoints: `/mcp`, one a namespace and one a tool set; and what servers expose beside MCP.
+/// `address` is the listener's; without one the rules for loopback hold.
 pub(crate) fn router(core: &Arc<Core>, address: Option<IpAddr>) -> Router {
     let public = &core.options.public_hosts;
     let hosts = match address {
@@ -49,6 +51,7 @@ pub(crate) fn router(core: &Arc<Core>, address: Option<IpAddr>) -> Router {
         .route("/mcp", any(all))
         .route("/ns/{namespace}/mcp", any(namespace))
         .route("/sets/{name}/mcp", any(set))
+        .route("/servers/{namespace}/{name}/{*path}", any(server))
         .with_state(front)
 }
 
@@ -62,6 +65,10 @@ async fn namespace(State(front): State<Front>, Path(name): Path<String>, request
 
 async fn set(State(front): State<Front>, Path(name): Path<String>, request: Request<Body>) -> Response {
     serve(&front, ViewName::Set(name), request).await
+}
+
+async fn server(State(front): State<Front>, request: Request<Body>) -> Response {
+    exposed::forward(&front, request).await
 }
 
 async fn serve(front: &Front, view: ViewName, request: Request<Body>) -> Response {

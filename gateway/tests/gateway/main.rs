@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod catalogue;
+mod exposed;
 mod faults;
 mod lossless;
 mod pairings;

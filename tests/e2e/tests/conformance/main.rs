@@ -29,13 +29,10 @@ struct Pair {
 async fn in_front_of(era: Era) -> Pair {
     rustls::crypto::ring::default_provider().install_default().ok();
     let fixture = Fixture::start(era).await.unwrap();
-    let server = Server {
-        key: ServerKey { namespace: "tests".into(), name: "fixture".into() },
-        protocol: Protocol::Auto,
-        tools: ToolSelection::default(),
-        timeouts: Timeouts::default(),
-        endpoints: vec![Endpoint { url: fixture.url() }],
-    };
+    let server = Server::new(
+        ServerKey { namespace: "tests".into(), name: "fixture".into() },
+        vec![Endpoint::pod(fixture.url())],
+    );
     let (servers, receiver) = watch::channel(Servers::from(Arc::new(vec![server])));
     let gateway = Arc::new(Gateway::new(Options::default(), receiver).unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
