@@ -146,6 +146,8 @@ impl Core {
             tools: listing.map_or(0, shown),
             resources: listing.map_or(0, |listing| listing.resources.len()),
             prompts: listing.map_or(0, |listing| listing.prompts.len()),
+            tool_bytes: self.catalog.load().tool_bytes(backend),
+            server_version: listing.and_then(|listing| listing.server_version.clone()),
             server_name: listing.and_then(|listing| listing.server_name.clone()),
             protocol_version: listing.map(|listing| listing.version.clone()),
             tools_digest: judged.as_ref().map(|judged| judged.digests.list.clone()),

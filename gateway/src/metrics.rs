@@ -85,6 +85,8 @@ pub(crate) struct Metrics {
     config: Gauge,
     hidden: Family<ServerLabels, Gauge>,
     unapproved: Family<ServerLabels, Gauge>,
+    bytes: Family<ServerLabels, Gauge>,
+    tokens: Family<ServerLabels, Gauge>,
 }
 
 impl Metrics {
@@ -121,6 +123,17 @@ impl Metrics {
             "Tools of pinned servers that are not what was approved",
             unapproved.clone(),
         );
+        let (bytes, tokens) = (Family::default(), Family::default());
+        registry.register(
+            "catalog_tool_bytes",
+            "Bytes of a server's tools in the list at /mcp",
+            bytes.clone(),
+        );
+        registry.register(
+            "catalog_tool_tokens",
+            "Tokens of a server's tools in a model's context, estimated as a quarter of their bytes",
+            tokens.clone(),
+        );
         let config = Gauge::default();
         config.set(1);
         registry.register(
@@ -140,6 +153,8 @@ impl Metrics {
             config,
             hidden,
             unapproved,
+            bytes,
+            tokens,
         }
     }
 
@@ -184,10 +199,21 @@ impl Metrics {
         self.unapproved.get_or_create(&server.into()).set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
+    /// How large the tools of `server` are in the list of all.
+    pub(crate) fn tool_bytes(&self, server: &ServerKey, bytes: usize) {
+        let set = |family: &Family<ServerLabels, Gauge>, number: usize| {
+            family.get_or_create(&server.into()).set(i64::try_from(number).unwrap_or(i64::MAX));
+        };
+        set(&self.bytes, bytes);
+        set(&self.tokens, bytes.div_ceil(4));
+    }
+
     /// `server` is gone from the source.
     pub(crate) fn forget(&self, server: &ServerKey, states: &[&'static str]) {
         self.tools.remove(&server.into());
-        self.hidden.remove(&server.into());
+        for family in [&self.hidden, &self.bytes, &self.tokens] {
+            family.remove(&server.into());
+        }
         self.unapproved.remove(&server.into());
         for state in states {
             self.state.remove(&state_labels(server, state));

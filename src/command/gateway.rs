@@ -3,12 +3,16 @@
 use std::path::Path;
 
 use kube::{Client, Config};
+use portico_gateway::kubernetes::Claim;
 use portico_gateway::{Gateway, Options, config, kubernetes};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli;
 use crate::failure::Failure;
+
+/// Name of the Lease of the gateway that writes statuses.
+const LEASE: &str = "portico-gateway";
 
 pub async fn run(arguments: cli::Gateway, stop: CancellationToken) -> Result<(), Failure> {
     let listener = listen(arguments.listen).await?;
@@ -20,15 +24,34 @@ pub async fn run(arguments: cli::Gateway, stop: CancellationToken) -> Result<(),
     }
     let scope = kubernetes::Scope { client: client().await?, namespace: arguments.namespace.clone() };
     tracing::info!(address = %arguments.listen, "waiting for the cluster's McpServers");
-    let Some(servers) = kubernetes::follow(&scope, stop.child_token()).await else { return Ok(()) };
-    tracing::info!(servers = servers.borrow().len(), "serving MCP at /mcp");
-    let gateway = Gateway::new(options, servers).map_err(|error| Failure::part(&error))?;
+    let Some(found) = kubernetes::follow(&scope, stop.child_token()).await else { return Ok(()) };
+    tracing::info!(servers = found.servers.borrow().len(), "serving MCP at /mcp");
+    let gateway = Gateway::new(options, found.servers.clone()).map_err(|error| Failure::part(&error))?;
     if let Some(config) = &arguments.config {
         gateway
             .configure_from(config)
             .map_err(|error| Failure::Config { path: config.clone(), source: error })?;
     }
-    gateway.serve(listener, stop).await.map_err(|error| Failure::part(&error))
+    let reporting = (!arguments.no_status).then(|| {
+        let claim = Claim {
+            namespace: arguments.lease_namespace.clone(),
+            name: LEASE.to_owned(),
+            identity: super::operator::identity(),
+        };
+        tokio::spawn(kubernetes::report(
+            scope.client.clone(),
+            &found,
+            gateway.reports(),
+            claim,
+            stop.child_token(),
+        ))
+    });
+    let served = gateway.serve(listener, stop).await.map_err(|error| Failure::part(&error));
+    if let Some(reporting) = reporting {
+        // It lets go of the Lease.
+        reporting.await.ok();
+    }
+    served
 }
 
 async fn listen(address: std::net::SocketAddr) -> Result<TcpListener, Failure> {

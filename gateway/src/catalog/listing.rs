@@ -204,6 +204,8 @@ pub(crate) struct Listing {
     pub(crate) era: Era,
     /// The name it gives itself.
     pub(crate) server_name: Option<String>,
+    /// The version it gives itself.
+    pub(crate) server_version: Option<String>,
     /// The revision it answered.
     pub(crate) version: String,
     /// What it tells models about itself.

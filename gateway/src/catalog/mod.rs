@@ -182,6 +182,9 @@ impl Catalog {
         let old = self.snapshot.load_full();
         let new = Arc::new(Snapshot::build(&listed, &self.config.load(), &old));
         self.tell_hidden(&listed, &old.all().hidden, &new.all().hidden);
+        for Listed { backend, .. } in &listed {
+            self.metrics.tool_bytes(backend.key(), new.tool_bytes(backend));
+        }
         self.snapshot.store(Arc::clone(&new));
         self.built.send_replace(put);
         if new.differs(&old) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Listed;
 use super::kind::Pieces;
 use super::view::{View, ViewName};
+use crate::backend::Backend;
 use crate::config::{Config, ToolSet};
 
 /// All views at one moment.
@@ -15,6 +16,8 @@ pub(crate) struct Snapshot {
     others: HashMap<ViewName, Arc<View>>,
     /// What a namespace without servers shows.
     empty: Arc<View>,
+    /// Bytes of each server's tools in the view of all.
+    sizes: HashMap<u64, usize>,
 }
 
 impl Snapshot {
@@ -43,7 +46,8 @@ impl Snapshot {
             let view = view(&name, listed, Some(set));
             others.insert(name, view);
         }
-        Self { all, others, empty: Arc::default() }
+        let sizes = all.tools.sizes();
+        Self { all, others, empty: Arc::default(), sizes }
     }
 
     /// The view `name`; none for a set that nobody configured.
@@ -53,6 +57,11 @@ impl Snapshot {
             ViewName::Namespace(_) => Some(Arc::clone(self.others.get(name).unwrap_or(&self.empty))),
             ViewName::Set(_) => self.others.get(name).map(Arc::clone),
         }
+    }
+
+    /// Bytes of the tools of `backend` as `/mcp` shows them.
+    pub(crate) fn tool_bytes(&self, backend: &Backend) -> usize {
+        self.sizes.get(&backend.id()).copied().unwrap_or_default()
     }
 
     /// The view of `/mcp`.

@@ -77,6 +77,6 @@ async fn a_remote_server_is_reached_over_tls_by_who_trusts_its_authority_and_by_
     let (_, called) = trusting.modern("tools/call", json!({ "name": "a" })).await;
     assert!(called["result"]["content"].is_array(), "{called}");
     let strange = TestGateway::start(vec![server("far", &[&url])]).await;
-    let failing = |state: &ServerState| matches!(state, ServerState::Failing { reason } if reason.contains("ertificate"));
+    let failing = |state: &ServerState| matches!(state, ServerState::Failing { reason, .. } if reason.contains("ertificate"));
     strange.until_report("far", |report| failing(&report.state)).await;
 }
