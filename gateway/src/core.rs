@@ -1,6 +1,6 @@
 //! What all parts of one gateway share.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,6 +25,8 @@ use crate::source::{ServerKey, Servers};
 
 /// How long the gateway waits for its servers' lists before it calls itself ready: one that hangs must not hold up a roll-out.
 const READY_WITHIN: Duration = Duration::from_secs(5);
+/// Servers that went and whose kept lists are not dropped yet.
+const MAX_GONE: usize = 10_000;
 /// How often idle sessions with servers are looked for.
 const SWEEP: Duration = Duration::from_secs(30);
 
@@ -42,6 +44,11 @@ pub(crate) struct Core {
     pub(crate) streams: Arc<Semaphore>,
     pub(crate) requests: Arc<Semaphore>,
     pub(crate) shutdown: CancellationToken,
+    /// What was kept before this process began, until its server is known.
+    /// Whether lists are kept outside of this process.
+    pub(crate) keeps: AtomicBool,
+    gone: Mutex<Vec<ServerKey>>,
+    recalled: Mutex<HashMap<ServerKey, Arc<Listing>>>,
     reports: Mutex<BTreeMap<ServerKey, ServerReport>>,
     published: watch::Sender<Arc<Vec<ServerReport>>>,
     attempted: watch::Sender<HashSet<ServerKey>>,
@@ -64,6 +71,9 @@ impl Core {
             streams: Arc::new(Semaphore::new(options.max_streams)),
             requests: Arc::new(Semaphore::new(options.max_requests)),
             shutdown: CancellationToken::new(),
+            keeps: AtomicBool::new(false),
+            gone: Mutex::default(),
+            recalled: Mutex::default(),
             reports: Mutex::default(),
             published: watch::Sender::new(Arc::default()),
             attempted: watch::Sender::new(HashSet::new()),
@@ -123,6 +133,20 @@ impl Core {
         }
     }
 
+    /// Takes what was kept before this process began.
+    pub(crate) fn remember(&self, recalled: HashMap<ServerKey, Arc<Listing>>) {
+        *self.recalled.lock().unwrap_or_else(PoisonError::into_inner) = recalled;
+    }
+
+    /// Shows the kept lists of a server until it gives its own.
+    pub(crate) fn recall(&self, backend: &Arc<Backend>) {
+        let mut recalled = self.recalled.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(listing) = recalled.remove(backend.key()) {
+            backend.set_era(listing.era);
+            self.catalog.put(Arc::clone(backend), listing);
+        }
+    }
+
     /// Tells of all servers.
     pub(crate) fn reports(&self) -> watch::Receiver<Arc<Vec<ServerReport>>> {
         self.published.subscribe()
@@ -139,6 +163,7 @@ impl Core {
         let withheld = drift.map(Drift::withheld).unwrap_or_default();
         let is_shown = |tool: &&Definition| backend.shows(&tool.key) && !withheld.contains(tool.key.as_str());
         let shown = |listing: &Listing| listing.tools.iter().filter(is_shown).count();
+        self.metrics.unconfirmed(key, listing.is_some() && !backend.is_confirmed());
         self.metrics.unapproved(key, drift.map_or(0, |drift| drift.changed.len() + drift.added.len()));
         let report = ServerReport {
             key: key.clone(),
@@ -146,6 +171,7 @@ impl Core {
             tools: listing.map_or(0, shown),
             resources: listing.map_or(0, |listing| listing.resources.len()),
             prompts: listing.map_or(0, |listing| listing.prompts.len()),
+            confirmed: backend.is_confirmed(),
             tool_bytes: self.catalog.load().tool_bytes(backend),
             server_version: listing.and_then(|listing| listing.server_version.clone()),
             server_name: listing.and_then(|listing| listing.server_name.clone()),
@@ -177,8 +203,18 @@ impl Core {
         }
     }
 
+    /// The servers that went away since this was asked last.
+    pub(crate) fn take_gone(&self) -> Vec<ServerKey> {
+        std::mem::take(&mut self.gone.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// `server` is gone from the source.
     pub(crate) fn forget_report(&self, server: &ServerKey) {
+        let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.keeps.load(Ordering::Relaxed) && gone.len() < MAX_GONE {
+            gone.push(server.clone());
+        }
+        drop(gone);
         self.publish(|reports| reports.remove(server).is_some());
     }
 

@@ -87,6 +87,7 @@ pub(crate) struct Metrics {
     unapproved: Family<ServerLabels, Gauge>,
     bytes: Family<ServerLabels, Gauge>,
     tokens: Family<ServerLabels, Gauge>,
+    unconfirmed: Family<ServerLabels, Gauge>,
 }
 
 impl Metrics {
@@ -134,6 +135,12 @@ impl Metrics {
             "Tokens of a server's tools in a model's context, estimated as a quarter of their bytes",
             tokens.clone(),
         );
+        let unconfirmed = Family::default();
+        registry.register(
+            "catalog_unconfirmed",
+            "1 while a server's lists are those that were kept before a restart",
+            unconfirmed.clone(),
+        );
         let config = Gauge::default();
         config.set(1);
         registry.register(
@@ -155,6 +162,7 @@ impl Metrics {
             unapproved,
             bytes,
             tokens,
+            unconfirmed,
         }
     }
 
@@ -199,6 +207,11 @@ impl Metrics {
         self.unapproved.get_or_create(&server.into()).set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
+    /// Whether the lists of `server` are still those that were kept.
+    pub(crate) fn unconfirmed(&self, server: &ServerKey, is_so: bool) {
+        self.unconfirmed.get_or_create(&server.into()).set(i64::from(is_so));
+    }
+
     /// How large the tools of `server` are in the list of all.
     pub(crate) fn tool_bytes(&self, server: &ServerKey, bytes: usize) {
         let set = |family: &Family<ServerLabels, Gauge>, number: usize| {
@@ -211,7 +224,7 @@ impl Metrics {
     /// `server` is gone from the source.
     pub(crate) fn forget(&self, server: &ServerKey, states: &[&'static str]) {
         self.tools.remove(&server.into());
-        for family in [&self.hidden, &self.bytes, &self.tokens] {
+        for family in [&self.hidden, &self.bytes, &self.tokens, &self.unconfirmed] {
             family.remove(&server.into());
         }
         self.unapproved.remove(&server.into());

@@ -63,6 +63,8 @@ pub(crate) struct Backend {
     /// Asks for the lists to be fetched again.
     stale: Notify,
     modern: AtomicBool,
+    /// Whether its lists come from the server itself, and not from what was kept.
+    confirmed: AtomicBool,
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -82,6 +84,7 @@ impl Backend {
             changes: watch::Sender::new(0),
             stale: Notify::new(),
             modern: AtomicBool::new(false),
+            confirmed: AtomicBool::new(false),
         }
     }
 
@@ -103,6 +106,16 @@ impl Backend {
     /// Remembers the era it speaks.
     pub(crate) fn set_era(&self, era: Era) {
         self.modern.store(era == Era::Modern, Ordering::Relaxed);
+    }
+
+    /// Whether it gave its lists in this process's life.
+    pub(crate) fn is_confirmed(&self) -> bool {
+        self.confirmed.load(Ordering::Relaxed)
+    }
+
+    /// It gave its lists.
+    pub(crate) fn confirm(&self) {
+        self.confirmed.store(true, Ordering::Relaxed);
     }
 
     /// Its settings now.

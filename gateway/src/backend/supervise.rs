@@ -81,6 +81,8 @@ pub struct ServerReport {
     pub server_version: Option<String>,
     /// The revision of MCP spoken with it.
     pub protocol_version: Option<String>,
+    /// Whether the lists come from the server itself; else from what was kept before a restart, or there are none.
+    pub confirmed: bool,
     /// Digest of its list of tools, `sha256:…`.
     pub tools_digest: Option<String>,
     /// Of a pinned server, what is remembered and what differs.
@@ -232,6 +234,7 @@ async fn follow(
 async fn fetch(core: &Arc<Core>, backend: &Arc<Backend>, hello: &Hello) -> Result<(), Fault> {
     let listing = Arc::new(lists::fetch(&core.control, hello, backend.key()).await?);
     core.metrics.tools(backend.key(), listing.tools.len());
+    backend.confirm();
     if core.catalog.listing(backend.key()).as_ref() != Some(&listing) {
         core.catalog.put(Arc::clone(backend), listing);
     }

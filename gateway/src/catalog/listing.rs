@@ -145,6 +145,11 @@ impl Definition {
 }
 
 impl Definition {
+    /// The definition as the server wrote it.
+    pub(crate) fn raw(&self) -> &str {
+        &self.raw
+    }
+
     /// What the definition means, in one spelling.
     pub(crate) fn canonical(&self) -> String {
         let mut form = String::with_capacity(self.raw.len());

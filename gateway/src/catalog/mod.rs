@@ -4,6 +4,7 @@
 //! [`PACE`], and whoever holds a stream open learns which lists changed.
 
 mod canonical;
+pub(crate) mod kept;
 mod kind;
 mod listing;
 mod names;
@@ -110,6 +111,18 @@ impl Catalog {
     /// The last list of `key`.
     pub(crate) fn listing(&self, key: &ServerKey) -> Option<Arc<Listing>> {
         self.lock().get(key).map(|listed| Arc::clone(&listed.listing))
+    }
+
+    /// Tells how many of what was put the newest snapshot holds.
+    pub(crate) fn built(&self) -> watch::Receiver<u64> {
+        self.built.subscribe()
+    }
+
+    /// The lists that servers gave in this process's life.
+    pub(crate) fn confirmed(&self) -> Vec<(ServerKey, Arc<Listing>)> {
+        let confirmed = |listed: &&Listed| listed.backend.is_confirmed();
+        let pair = |listed: &Listed| (listed.backend.key().clone(), Arc::clone(&listed.listing));
+        self.lock().values().filter(confirmed).map(pair).collect()
     }
 
     /// What the tools of `key` mean, and what of them was not approved.

@@ -3,6 +3,7 @@
 //! What was seen last stays in force while the API server is away; after that only differences are acted on.
 
 mod find;
+mod lists;
 mod report;
 mod watched;
 
@@ -20,8 +21,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::source::Servers;
+pub use lists::kept_lists;
 pub use portico_crds::lease::Claim;
-pub use report::{FIELD_MANAGER, report};
+pub use report::{Duties, FIELD_MANAGER, report};
 use watched::{Change, watched};
 
 /// Changes within this time are taken as one: a rollout brings many.

@@ -1,5 +1,7 @@
 //! What the gateway writes into the status of a server.
 
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::Api;
 use kube::api::{Patch, PatchParams};
 use portico_cluster::{Level, wait_for, wanted};
 use portico_gateway::kubernetes::FIELD_MANAGER;
@@ -82,6 +84,42 @@ async fn a_pin_is_remembered_over_a_new_gateway_and_an_annotation_approves() {
     let agreed = world.until_said("raw", "ToolsApproved", "True ToolsAsApproved").await;
     assert_eq!(catalog(&agreed).tools, Some(2));
     assert_ne!(catalog(&agreed).pinned_tools, catalog(&approved).pinned_tools);
+    second.stop().await;
+}
+
+#[tokio::test]
+async fn last_known_lists_outlive_every_gateway_in_a_config_map_that_goes_with_the_server() {
+    if !wanted(Level::Api) {
+        return;
+    }
+    let (world, server) = (World::start().await, Changing::start(AB).await);
+    world.apply("raw", json!({}), server.spec(json!({}))).await;
+    let first = world.gateway("one").await;
+    world.until_said("raw", "Connected", "True SpeaksMcp").await;
+    let maps: Api<ConfigMap> = world.api();
+    let kept = wait_for("the kept lists", SOON, async || maps.get_opt("raw-lists").await).await.unwrap();
+    let owner = &kept.metadata.owner_references.unwrap()[0];
+    assert_eq!((owner.kind.as_str(), owner.name.as_str(), owner.controller), ("McpServer", "raw", None));
+    first.stop().await;
+    drop(server);
+    let mark = world.cluster.audit_mark().unwrap();
+    let second = world.gateway("two").await;
+    let reports = second.gateway.reports();
+    let report = wait_for("the kept list", SOON, async || {
+        Ok::<_, String>(reports.borrow().iter().find(|report| report.tools == 2).cloned())
+    })
+    .await
+    .unwrap();
+    assert!(!report.confirmed);
+    let known = world.until_said("raw", "Connected", "False Unreachable").await;
+    assert_eq!(catalog(&known).tools, Some(2));
+    let maps_written = world
+        .cluster
+        .audit_writes(mark, |event| {
+            event.resource == "configmaps" && event.namespace == world.namespace.name()
+        })
+        .unwrap();
+    assert_eq!(maps_written.len(), 0, "what is kept already is not written again");
     second.stop().await;
 }
 

@@ -10,7 +10,7 @@ use kube::{Api, Client};
 use portico_cluster::{AuditMark, Cluster, Level, Namespace, wait_for};
 use portico_crds::McpServer;
 use portico_crds::mcp_server::ServerCatalog;
-use portico_gateway::kubernetes::{self, Claim, Scope};
+use portico_gateway::kubernetes::{self, Claim, Duties, Scope};
 use portico_gateway::{Gateway, Options};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
@@ -30,7 +30,7 @@ pub struct World {
 
 /// A running gateway.
 pub struct Running {
-    _gateway: Arc<Gateway>,
+    pub gateway: Arc<Gateway>,
     stop: CancellationToken,
     reporting: tokio::task::JoinHandle<()>,
 }
@@ -83,11 +83,13 @@ impl World {
         let scope = Scope { client: client.clone(), namespace: Some(namespace.clone()) };
         let stop = CancellationToken::new();
         let found = kubernetes::follow(&scope, stop.child_token()).await.unwrap();
+        let lists = kubernetes::kept_lists(&scope).await;
         let options = Options { refresh: Duration::from_millis(100), ..Options::default() };
-        let gateway = Arc::new(Gateway::new(options, found.servers.clone()).unwrap());
+        let gateway = Arc::new(Gateway::with_lists(options, found.servers.clone(), &lists).unwrap());
         let claim = Claim { namespace, name: LEASE.to_owned(), identity: account.to_owned() };
-        let reporting = kubernetes::report(client, &found, gateway.reports(), claim, stop.child_token());
-        Running { _gateway: gateway, stop, reporting: tokio::spawn(reporting) }
+        let duties = Duties { claim, lists: Some(lists) };
+        let reporting = kubernetes::report(client, &found, &gateway, duties, stop.child_token());
+        Running { gateway, stop, reporting: tokio::spawn(reporting) }
     }
 
     fn user(&self, account: &str) -> String {
@@ -95,6 +97,13 @@ impl World {
     }
 
     pub fn servers(&self) -> Api<McpServer> {
+        self.api()
+    }
+
+    pub fn api<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+    {
         Api::namespaced(self.client.clone(), self.namespace.name())
     }
 

@@ -3,6 +3,7 @@
 mod bad_input;
 mod catalogue;
 mod faults;
+mod kept;
 mod lossless;
 mod pairings;
 mod pins;

@@ -229,6 +229,7 @@ mod tests {
             resources: 0,
             prompts: 0,
             tool_bytes: 0,
+            confirmed: tools > 0,
             server_name: None,
             server_version: None,
             protocol_version: (tools > 0).then(|| "2026-07-28".into()),

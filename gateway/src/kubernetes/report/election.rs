@@ -16,10 +16,10 @@ use tokio_util::sync::CancellationToken;
 use crate::cause;
 
 /// Until when this process may act; the past if it may not.
-pub(super) type Held = watch::Receiver<Instant>;
+pub(in crate::kubernetes) type Held = watch::Receiver<Instant>;
 
 /// Whether this process may act now.
-pub(super) fn is_held(until: Instant) -> bool {
+pub(in crate::kubernetes) fn is_held(until: Instant) -> bool {
     Instant::now() < until
 }
 

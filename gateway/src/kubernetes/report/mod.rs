@@ -22,10 +22,14 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::Found;
+use super::lists::ConfigMaps;
 use crate::backend::ServerReport;
 use crate::cause;
+use crate::gateway::Gateway;
+use crate::keep::Recalled;
 use crate::source::ServerKey;
-use election::{Held, is_held, take_part};
+use election::take_part;
+pub(super) use election::{Held, is_held};
 use status::{Own, desired};
 
 /// Field manager of the gateway's part of a status.
@@ -41,21 +45,34 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Writes at the same time.
 const CONCURRENCY: usize = 8;
 
-/// What the gateway says of its servers.
-pub type Reports = watch::Receiver<Arc<Vec<ServerReport>>>;
+type Reports = watch::Receiver<Arc<Vec<ServerReport>>>;
 
-/// Writes `reports` into the statuses of what was `found`, while this process holds the Lease of `claim`, until `stop`.
+/// What one of several gateways does for all.
+pub struct Duties {
+    /// By which Lease it is found.
+    pub claim: Claim,
+    /// Lists are kept in ConfigMaps, where these lie already; none if they are not kept there.
+    pub lists: Option<Recalled>,
+}
+
+/// Writes what `gateway` knows of what was `found` into its status, and keeps its lists beside it, while this process
+/// holds the Lease, until `stop`.
 ///
 /// The future is boxed, so that it is compiled here once and not in every program that awaits it.
 #[must_use]
 pub fn report(
     client: Client,
     found: &Found,
-    reports: Reports,
-    claim: Claim,
+    gateway: &Gateway,
+    duties: Duties,
     stop: CancellationToken,
 ) -> BoxFuture<'static, ()> {
-    let (held, election) = take_part(client.clone(), claim, stop.clone());
+    let (held, election) = take_part(client.clone(), duties.claim, stop.clone());
+    let (resources, reports) = (found.resources.clone(), gateway.reports());
+    let place = ConfigMaps { client: client.clone(), resources, held: held.clone() };
+    if let Some(lists) = &duties.lists {
+        gateway.keep_lists(Arc::new(place), lists);
+    }
     let writer = Writer { client, resources: found.resources.clone(), held, sent: Mutex::default() };
     let changes = found.changes.clone();
     Box::pin(async move {

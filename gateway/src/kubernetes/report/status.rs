@@ -186,6 +186,7 @@ mod tests {
             server_name: Some("x".repeat(300)),
             server_version: Some("1.2".into()),
             protocol_version: Some("2025-11-25".into()),
+            confirmed: true,
             tools_digest: Some("sha256:ab".into()),
             pin: None,
         }
