@@ -78,3 +78,76 @@ impl Snapshot {
         !kept || !same(&ViewName::All, &self.all) || !self.others.iter().all(|(name, view)| same(name, view))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::super::kept;
+    use super::super::pin::Digests;
+    use super::*;
+    use crate::config::Prefix;
+    use crate::source::{Protocol, Server, ServerKey, Timeouts, ToolSelection};
+
+    const SERVERS: usize = 1000;
+    const TOOLS: usize = 20;
+
+    /// Server `index`, whose tools are about as large as those of common servers; every tenth name clashes.
+    fn listed(index: usize) -> Listed {
+        let server = Server {
+            key: ServerKey { namespace: format!("team-{}", index / 100), name: format!("server-{index}") },
+            protocol: Protocol::Auto,
+            tools: ToolSelection::default(),
+            pinning: None,
+            timeouts: Timeouts::default(),
+            endpoints: Vec::new(),
+        };
+        let property =
+            r#"{"type":"string","description":"What to look for, in the words of the person who asks."}"#;
+        let tool = |tool: usize| {
+            let owner = if tool.is_multiple_of(10) { String::new() } else { format!("_{index}") };
+            format!(
+                r#"{{"name":"tool_{tool}{owner}","description":"{}","inputSchema":{{"type":"object","properties":{{"query":{property},"place":{property},"limit":{{"type":"integer"}}}},"required":["query"]}}}}"#,
+                "Finds things and tells where they are. ".repeat(8)
+            )
+        };
+        let tools: Vec<String> = (0..TOOLS).map(tool).collect();
+        let text = format!(
+            r#"{{"form":1,"era":"modern","version":"2026-07-28","hasResources":false,"tools":[{}],"resources":[],"resourceTemplates":[],"prompts":[]}}"#,
+            tools.join(",")
+        );
+        let listing = Arc::new(kept::read(&text).unwrap());
+        let digests = Arc::new(Digests::of(&listing.tools));
+        Listed { backend: Arc::new(Backend::new(&server)), listing, digests, drift: None }
+    }
+
+    /// Figures for docs/gateway.md, on the machine at hand; nothing depends on them.
+    #[test]
+    #[ignore = "measures, and takes its time: cargo test --release -p portico-gateway -- --ignored --nocapture figures"]
+    fn figures_of_a_thousand_servers() {
+        let listed: Vec<Listed> = (0..SERVERS).map(listed).collect();
+        let config = Config::parse("toolSets: [{name: some, tools: ['tool_1*']}]").unwrap();
+        let mut snapshot = Snapshot::default();
+        for round in 0..3 {
+            let began = Instant::now();
+            snapshot = Snapshot::build(&listed, &config, &snapshot);
+            println!("snapshot {round} of {SERVERS} servers with {TOOLS} tools: {:?}", began.elapsed());
+        }
+        let never = Config { names: crate::config::Names { prefix: Prefix::Never }, ..Config::default() };
+        let began = Instant::now();
+        let hidden = Snapshot::build(&listed, &never, &Snapshot::default()).all().hidden.len();
+        println!("without prefixes, {hidden} names hidden: {:?}", began.elapsed());
+        for name in [ViewName::All, ViewName::Namespace("team-3".into()), ViewName::Set("some".into())] {
+            let view = snapshot.view(&name).unwrap();
+            for size in [1000, SERVERS * TOOLS] {
+                let began = Instant::now();
+                let page = view.tools.page(None, size).unwrap();
+                println!(
+                    "{name:?}, a page of at most {size}: {} bytes in {:?}",
+                    page.items.len(),
+                    began.elapsed()
+                );
+            }
+        }
+    }
+}
