@@ -236,6 +236,15 @@ pub struct Gateway {
     /// replicas need the same. Absent: a key of this process alone.
     #[arg(long, env = "PORTICO_SESSION_KEYS_FILE", value_name = "FILE")]
     pub session_keys_file: Option<PathBuf>,
+    /// Folder in which the servers' last known lists outlive a restart; absent: ConfigMaps beside the McpServers.
+    #[arg(long, env = "PORTICO_STATE", value_name = "FOLDER")]
+    pub state: Option<PathBuf>,
+    /// Namespace of the Lease by which several gateways agree who writes statuses.
+    #[arg(long, default_value = "portico-system", env = "POD_NAMESPACE")]
+    pub lease_namespace: String,
+    /// Write nothing to the cluster: what the gateway knows of the servers is then not in their status.
+    #[arg(long)]
+    pub no_status: bool,
     /// YAML file that says how names are made and which tool sets are served (docs/gateway.md); its changes are taken
     /// over while the gateway runs.
     #[arg(long, env = "PORTICO_CONFIG", value_name = "FILE")]

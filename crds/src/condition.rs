@@ -4,7 +4,8 @@
 /// The condition types that Portico writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Type {
-    /// True: the observed generation is rolled out and serves (or is at zero replicas on purpose).
+    /// True: the observed generation is rolled out and serves (or is at zero replicas on purpose), and is not known to
+    /// fail the handshake of MCP.
     Ready,
     /// True: the spec is valid.
     Accepted,
@@ -30,6 +31,11 @@ pub enum Type {
     ArtifactReady,
     /// True: the engine has loaded the model and answers.
     ModelLoaded,
+    /// True: the gateway speaks MCP with the server and knows its lists. Written by the gateway.
+    Connected,
+    /// True: no tool of a pinned server means something else than was approved. Written by the gateway, for pinned
+    /// servers alone.
+    ToolsApproved,
     /// True: a fallback answers in place of the model. Abnormal when true.
     FallbackActive,
 }
@@ -52,6 +58,8 @@ impl Type {
             Self::Synced => "Synced",
             Self::ArtifactReady => "ArtifactReady",
             Self::ModelLoaded => "ModelLoaded",
+            Self::Connected => "Connected",
+            Self::ToolsApproved => "ToolsApproved",
             Self::FallbackActive => "FallbackActive",
         }
     }

@@ -1,5 +1,5 @@
 //! The custom resources of Portico, API group `portico.dev`: their types and what `kubectl explain` says of
-//! them. This crate knows no client, no runtime and none of the other crates.
+//! them, and what those who act on them must agree on. This crate knows no client, no runtime and none of the other crates.
 //!
 //! Every type here is part of the public API: a field exists only if something reads it, every string, list
 //! and map is bounded, and `tests/schema_rules.rs` holds those rules over the generated YAML.
@@ -9,6 +9,7 @@ pub mod condition;
 pub mod inference_model;
 pub mod kroger_integration;
 pub mod labels;
+pub mod lease;
 pub mod mcp_server;
 pub mod reason;
 mod rules;

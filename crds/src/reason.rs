@@ -75,6 +75,18 @@ reasons! {
     Crashing: "The container ends again and again.", "Read its log: `kubectl logs` with --previous.";
     ContainerNotCreated: "The container cannot be made from its spec.",
         "The message says what is wrong: often a missing key, a volume or the user of the image.";
+    SpeaksMcp: "The gateway speaks MCP with the server and knows what it offers.", "";
+    HandshakeFailed: "The server answers the gateway, but not as MCP asks, or not in time.",
+        "The message says what it did instead; see the server's log, `path`, `port` and `protocol`.";
+    Unreachable: "The gateway reaches nobody at the server's address.",
+        "Check that the server listens on `port`, and that network policies let the gateway reach it.";
+    NoEndpoint: "The server has no ready pod now; its last known lists stay.",
+        "See the condition Ready; at zero replicas nothing needs doing.";
+    ToolsAsApproved: "Every tool of the pinned server means what was approved, or what it meant when it was seen first.", "";
+    ToolsChanged: "Tools of the pinned server changed or are new; they are shown.",
+        "Review the tools that the message names, and set the annotation portico.dev/approved-tools-digest as it says.";
+    ToolsQuarantined: "Tools of the pinned server changed or are new; they are hidden and cannot be called.",
+        "Review the tools that the message names, and set the annotation portico.dev/approved-tools-digest as it says.";
     KeysCurrent: "The session keys exist, and one is in use.", "";
     KeysUnreadable: "The Secret with the session keys does not hold what the operator wrote there.",
         "Restore it from a backup; deleting it makes new keys and ends every session.";

@@ -30,6 +30,8 @@ use crate::subscriptions::Subscriptions;
 
 /// How long the gateway waits for its servers' lists before it calls itself ready: one that hangs must not hold up a roll-out.
 const READY_WITHIN: Duration = Duration::from_secs(5);
+/// Servers that went and whose kept lists are not dropped yet.
+const MAX_GONE: usize = 10_000;
 /// How often idle sessions with servers are looked for.
 const SWEEP: Duration = Duration::from_secs(30);
 
@@ -55,6 +57,11 @@ pub(crate) struct Core {
     /// The stop was asked for; clients are to go elsewhere.
     pub(crate) leaving: CancellationToken,
     pub(crate) shutdown: CancellationToken,
+    /// What was kept before this process began, until its server is known.
+    /// Whether lists are kept outside of this process.
+    pub(crate) keeps: AtomicBool,
+    gone: Mutex<Vec<ServerKey>>,
+    recalled: Mutex<HashMap<ServerKey, Arc<Listing>>>,
     reports: Mutex<BTreeMap<ServerKey, ServerReport>>,
     published: watch::Sender<Arc<Vec<ServerReport>>>,
     attempted: watch::Sender<HashSet<ServerKey>>,
@@ -83,6 +90,9 @@ impl Core {
             requests: Arc::new(Semaphore::new(options.max_requests)),
             leaving: CancellationToken::new(),
             shutdown: CancellationToken::new(),
+            keeps: AtomicBool::new(false),
+            gone: Mutex::default(),
+            recalled: Mutex::default(),
             reports: Mutex::default(),
             published: watch::Sender::new(Arc::default()),
             attempted: watch::Sender::new(HashSet::new()),
@@ -142,6 +152,20 @@ impl Core {
         }
     }
 
+    /// Takes what was kept before this process began.
+    pub(crate) fn remember(&self, recalled: HashMap<ServerKey, Arc<Listing>>) {
+        *self.recalled.lock().unwrap_or_else(PoisonError::into_inner) = recalled;
+    }
+
+    /// Shows the kept lists of a server until it gives its own.
+    pub(crate) fn recall(&self, backend: &Arc<Backend>) {
+        let mut recalled = self.recalled.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(listing) = recalled.remove(backend.key()) {
+            backend.set_era(listing.era);
+            self.catalog.put(Arc::clone(backend), listing);
+        }
+    }
+
     /// Tells of all servers.
     pub(crate) fn reports(&self) -> watch::Receiver<Arc<Vec<ServerReport>>> {
         self.published.subscribe()
@@ -158,6 +182,7 @@ impl Core {
         let withheld = drift.map(Drift::withheld).unwrap_or_default();
         let is_shown = |tool: &&Definition| backend.shows(&tool.key) && !withheld.contains(tool.key.as_str());
         let shown = |listing: &Listing| listing.tools.iter().filter(is_shown).count();
+        self.metrics.unconfirmed(key, listing.is_some() && !backend.is_confirmed());
         self.metrics.unapproved(key, drift.map_or(0, |drift| drift.changed.len() + drift.added.len()));
         let report = ServerReport {
             key: key.clone(),
@@ -165,6 +190,9 @@ impl Core {
             tools: listing.map_or(0, shown),
             resources: listing.map_or(0, |listing| listing.resources.len()),
             prompts: listing.map_or(0, |listing| listing.prompts.len()),
+            confirmed: backend.is_confirmed(),
+            tool_bytes: self.catalog.load().tool_bytes(backend),
+            server_version: listing.and_then(|listing| listing.server_version.clone()),
             server_name: listing.and_then(|listing| listing.server_name.clone()),
             protocol_version: listing.map(|listing| listing.version.clone()),
             tools_digest: judged.as_ref().map(|judged| judged.digests.list.clone()),
@@ -194,8 +222,18 @@ impl Core {
         }
     }
 
+    /// The servers that went away since this was asked last.
+    pub(crate) fn take_gone(&self) -> Vec<ServerKey> {
+        std::mem::take(&mut self.gone.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// `server` is gone from the source.
     pub(crate) fn forget_report(&self, server: &ServerKey) {
+        let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.keeps.load(Ordering::Relaxed) && gone.len() < MAX_GONE {
+            gone.push(server.clone());
+        }
+        drop(gone);
         self.publish(|reports| reports.remove(server).is_some());
     }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::Router;
@@ -14,6 +15,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::backend::{ServerReport, TlsError};
 use crate::config::{self, Config};
 use crate::core::Core;
+use crate::keep::{self, Keep, Recalled};
 use crate::options::Options;
 use crate::source::Servers;
 use crate::{frontend, health, serve};
@@ -48,6 +50,15 @@ pub struct Gateway {
 impl Gateway {
     /// A gateway for the servers that `servers` names; it follows every change.
     pub fn new(options: Options, servers: watch::Receiver<Servers>) -> Result<Self, Error> {
+        Self::with_lists(options, servers, &Recalled::new())
+    }
+
+    /// The same, which shows the lists in `recalled` until their servers give them again.
+    pub fn with_lists(
+        options: Options,
+        servers: watch::Receiver<Servers>,
+        recalled: &Recalled,
+    ) -> Result<Self, Error> {
         let runtime = Handle::try_current().map_err(|_| Error::NoRuntime)?;
         let limits = [
             ("max_body_bytes", options.max_body_bytes),
@@ -63,9 +74,20 @@ impl Gateway {
             return Err(Error::ZeroLimit(name));
         }
         let core = Arc::new(Core::new(options, runtime)?);
+        core.remember(keep::read(recalled));
         core.start(servers);
         let stop = core.shutdown.clone().drop_guard();
         Ok(Self { core, _stop: stop })
+    }
+
+    /// Keeps every list in `place` from now on, where the lists `recalled` lie already.
+    pub fn keep_lists(&self, place: Arc<dyn Keep>, recalled: &Recalled) {
+        let (core, recalled) = (Arc::clone(&self.core), keep::read(recalled));
+        core.keeps.store(true, Ordering::Relaxed);
+        let stop = core.shutdown.clone();
+        self.core.spawn(async move {
+            stop.run_until_cancelled(keep::run(&core, place, recalled)).await;
+        });
     }
 
     /// Takes the configuration file at `path`, and each change of it from now on.

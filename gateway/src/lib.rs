@@ -18,6 +18,7 @@ mod frontend;
 mod gateway;
 mod header_text;
 mod health;
+pub mod keep;
 pub mod kubernetes;
 mod meta;
 mod method;

@@ -85,6 +85,9 @@ pub(crate) struct Metrics {
     config: Gauge,
     hidden: Family<ServerLabels, Gauge>,
     unapproved: Family<ServerLabels, Gauge>,
+    bytes: Family<ServerLabels, Gauge>,
+    tokens: Family<ServerLabels, Gauge>,
+    unconfirmed: Family<ServerLabels, Gauge>,
 }
 
 impl Metrics {
@@ -123,6 +126,23 @@ impl Metrics {
             "Tools of pinned servers that are not what was approved",
             unapproved.clone(),
         );
+        let (bytes, tokens) = (Family::default(), Family::default());
+        registry.register(
+            "catalog_tool_bytes",
+            "Bytes of a server's tools in the list at /mcp",
+            bytes.clone(),
+        );
+        registry.register(
+            "catalog_tool_tokens",
+            "Tokens of a server's tools in a model's context, estimated as a quarter of their bytes",
+            tokens.clone(),
+        );
+        let unconfirmed = Family::default();
+        registry.register(
+            "catalog_unconfirmed",
+            "1 while a server's lists are those that were kept before a restart",
+            unconfirmed.clone(),
+        );
         let config = Gauge::default();
         config.set(1);
         registry.register(
@@ -143,6 +163,9 @@ impl Metrics {
             config,
             hidden,
             unapproved,
+            bytes,
+            tokens,
+            unconfirmed,
         }
     }
 
@@ -194,11 +217,26 @@ impl Metrics {
         self.unapproved.get_or_create(&server.into()).set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
+    /// Whether the lists of `server` are still those that were kept.
+    pub(crate) fn unconfirmed(&self, server: &ServerKey, is_so: bool) {
+        self.unconfirmed.get_or_create(&server.into()).set(i64::from(is_so));
+    }
+
+    /// How large the tools of `server` are in the list of all.
+    pub(crate) fn tool_bytes(&self, server: &ServerKey, bytes: usize) {
+        let set = |family: &Family<ServerLabels, Gauge>, number: usize| {
+            family.get_or_create(&server.into()).set(i64::try_from(number).unwrap_or(i64::MAX));
+        };
+        set(&self.bytes, bytes);
+        set(&self.tokens, bytes.div_ceil(4));
+    }
+
     /// `server` is gone from the source.
     pub(crate) fn forget(&self, server: &ServerKey, states: &[&'static str]) {
         self.tools.remove(&server.into());
-        self.held.remove(&server.into());
-        self.hidden.remove(&server.into());
+        for family in [&self.held, &self.hidden, &self.bytes, &self.tokens, &self.unconfirmed] {
+            family.remove(&server.into());
+        }
         self.unapproved.remove(&server.into());
         for state in states {
             self.state.remove(&state_labels(server, state));

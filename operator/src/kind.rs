@@ -60,6 +60,20 @@ pub trait Reported: Serialize + Clone + Default + PartialEq + Debug + Send + Syn
 
     /// The conditions as they stand.
     fn conditions(&self) -> &[Condition];
+
+    /// The status without what others write of it, under field managers of their own.
+    #[must_use]
+    fn own(self) -> Self {
+        self
+    }
+
+    /// Takes over what others write of it from `seen`.
+    fn adopt(&mut self, _seen: &Self) {}
+
+    /// What others write of it and the operator acts on, in a form that can be compared.
+    fn heard(&self) -> Option<(&str, &str)> {
+        None
+    }
 }
 
 /// A resource as the watch brings it: one that this version cannot read harms nobody but itself.

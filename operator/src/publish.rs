@@ -55,7 +55,7 @@ impl<R: Custom> Publisher<R> {
         status: impl FnOnce(&R, Timestamp) -> R::Status,
     ) -> Result<(), Error> {
         let resource = self.sent.brought_up_to_date(resource.clone());
-        let before = resource.status().cloned().unwrap_or_default();
+        let before = resource.status().cloned().unwrap_or_default().own();
         let after = status(&resource, Timestamp::now());
         self.metrics.conditions(&resource, after.conditions());
         if before == after {

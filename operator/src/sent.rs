@@ -8,7 +8,7 @@ use std::{
 
 use kube::{Resource, ResourceExt as _};
 
-use crate::kind::{Custom, Guarded};
+use crate::kind::{Custom, Guarded, Reported as _};
 
 /// The last status that was sent for each resource of one kind.
 #[derive(Clone)]
@@ -49,7 +49,11 @@ impl<R: Custom> Sent<R> {
             && entry.version > version(&resource)
         {
             resource.meta_mut().resource_version = entry.version.map(|version| version.to_string());
-            *resource.status_mut() = Some(entry.status.clone());
+            let mut status = entry.status.clone();
+            if let Some(seen) = resource.status() {
+                status.adopt(seen);
+            }
+            *resource.status_mut() = Some(status);
         }
         resource
     }
@@ -62,7 +66,7 @@ impl<R: Custom> Sent<R> {
         let sent = self.lock();
         let Some(entry) = sent.get(&key(resource)) else { return false };
         let same = (&entry.uid, entry.seen) == (&resource.uid(), by_people(resource));
-        same && resource.status() == Some(&entry.status)
+        same && resource.status().map(|status| status.clone().own()).as_ref() == Some(&entry.status)
     }
 
     /// Drops what is remembered of a resource that is gone.
@@ -104,10 +108,11 @@ fn key<R: Resource>(resource: &R) -> (String, String) {
     (resource.namespace().unwrap_or_default(), resource.name_any())
 }
 
-/// A digest of what people write of a resource.
-fn by_people<R: Resource>(resource: &R) -> u64 {
+/// A digest of what people write of a resource, and of what else in its status is acted on.
+fn by_people<R: Custom>(resource: &R) -> u64 {
     let (meta, mut hasher) = (resource.meta(), DefaultHasher::new());
     (meta.generation, &meta.annotations, meta.deletion_timestamp.is_some()).hash(&mut hasher);
+    resource.status().and_then(|status| status.heard()).hash(&mut hasher);
     hasher.finish()
 }
 
@@ -145,6 +150,25 @@ mod tests {
         assert!(is_echo(server("2", 1, 1)));
         assert!(!is_echo(server("3", 1, 7)), "somebody else's status");
         assert!(!is_echo(server("3", 2, 1)), "an edit");
+    }
+
+    #[test]
+    fn what_the_gateway_adds_is_passed_over_unless_it_is_acted_on() {
+        let sent = Sent::<McpServer>::default();
+        sent.begin(&server("1", 1, 0), &status(1)).is_taken(&server("2", 1, 1));
+        let with = |change: serde_json::Value| {
+            let mut object = serde_json::to_value(server("3", 1, 1)).unwrap();
+            object["status"].as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+            sent.is_echo(&DeserializeGuard(Ok(serde_json::from_value(object).unwrap())))
+        };
+        let condition = |kind: &str| {
+            json!({"conditions": [{"type": kind, "status": "False", "reason": "HandshakeFailed", "message": "",
+                "lastTransitionTime": "2026-01-01T00:00:00Z"}]})
+        };
+        assert!(with(json!({"catalog": {"tools": 3}})));
+        assert!(with(condition("ToolsApproved")));
+        assert!(!with(condition("Connected")));
+        assert!(!with(condition("Accepted")), "one of our own, written by somebody else");
     }
 
     #[test]

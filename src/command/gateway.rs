@@ -1,9 +1,12 @@
 //! `portico gateway`.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kube::{Client, Config};
+use portico_gateway::keep::{Folder, Recalled};
+use portico_gateway::kubernetes::{Claim, Duties};
 use portico_gateway::{Gateway, Options, config, kubernetes};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -11,25 +14,64 @@ use tokio_util::sync::CancellationToken;
 use crate::cli;
 use crate::failure::Failure;
 
+/// Name of the Lease of the gateway that writes statuses.
+const LEASE: &str = "portico-gateway";
+
 pub async fn run(arguments: cli::Gateway, stop: CancellationToken) -> Result<(), Failure> {
     let listener = listen(arguments.listen).await?;
     let options = options(&arguments)?;
     if let Some(config) = &arguments.config {
         // Before anything else is done, so that a mistake is told at once.
-        config::Config::load(config)
-            .map_err(|error| Failure::Config { path: config.clone(), source: error })?;
+        config::Config::load(config).map_err(|source| Failure::Config { path: config.clone(), source })?;
     }
     let scope = kubernetes::Scope { client: client().await?, namespace: arguments.namespace.clone() };
     tracing::info!(address = %arguments.listen, "waiting for the cluster's McpServers");
-    let Some(servers) = kubernetes::follow(&scope, stop.child_token()).await else { return Ok(()) };
-    tracing::info!(servers = servers.borrow().len(), "serving MCP at /mcp");
-    let gateway = Gateway::new(options, servers).map_err(|error| Failure::part(&error))?;
-    if let Some(config) = &arguments.config {
-        gateway
-            .configure_from(config)
-            .map_err(|error| Failure::Config { path: config.clone(), source: error })?;
+    let Some(found) = kubernetes::follow(&scope, stop.child_token()).await else { return Ok(()) };
+    let folder = arguments.state.as_deref().map(|path| Folder::open(path).map_err(Failure::file(path)));
+    let folder = folder.transpose()?;
+    let lists = recalled(&arguments, folder.as_ref(), &scope).await?;
+    tracing::info!(servers = found.servers.borrow().len(), "serving MCP at /mcp");
+    let gateway = Gateway::with_lists(options, found.servers.clone(), &lists);
+    let gateway = gateway.map_err(|error| Failure::part(&error))?;
+    if let Some(path) = &arguments.config {
+        gateway.configure_from(path).map_err(|source| Failure::Config { path: path.clone(), source })?;
     }
-    gateway.serve(listener, stop).await.map_err(|error| Failure::part(&error))
+    let kept_in_cluster = folder.is_none();
+    if let Some(folder) = folder {
+        gateway.keep_lists(Arc::new(folder), &lists);
+    }
+    let reporting = (!arguments.no_status).then(|| {
+        let duties = Duties { claim: claim(&arguments), lists: kept_in_cluster.then_some(lists) };
+        let report = kubernetes::report(scope.client.clone(), &found, &gateway, duties, stop.child_token());
+        tokio::spawn(report)
+    });
+    let served = gateway.serve(listener, stop).await.map_err(|error| Failure::part(&error));
+    if let Some(reporting) = reporting {
+        // It lets go of the Lease.
+        reporting.await.ok();
+    }
+    served
+}
+
+fn claim(arguments: &cli::Gateway) -> Claim {
+    Claim {
+        namespace: arguments.lease_namespace.clone(),
+        name: LEASE.to_owned(),
+        identity: super::operator::identity(),
+    }
+}
+
+/// The lists that were kept before: in the folder that is named, else in the cluster.
+async fn recalled(
+    arguments: &cli::Gateway,
+    folder: Option<&Folder>,
+    scope: &kubernetes::Scope,
+) -> Result<Recalled, Failure> {
+    match (folder, &arguments.state) {
+        (Some(folder), Some(path)) => folder.load().map_err(Failure::file(path)),
+        _ if arguments.no_status => Ok(Recalled::new()),
+        _ => Ok(kubernetes::kept_lists(scope).await),
+    }
 }
 
 async fn listen(address: std::net::SocketAddr) -> Result<TcpListener, Failure> {

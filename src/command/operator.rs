@@ -60,7 +60,7 @@ fn settings(arguments: &Operator) -> Settings {
 }
 
 /// The pod's name where there is one, and a part that no restart repeats.
-fn identity() -> String {
+pub fn identity() -> String {
     let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "local".to_owned());
     format!("{host}-{}", uuid::Uuid::new_v4().simple())
 }

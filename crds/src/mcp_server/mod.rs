@@ -20,7 +20,7 @@ pub use pod::{
 };
 pub use scaling::Scaling;
 pub use source::{Builtin, BuiltinName, Image, Package, PullPolicy, Registry, Remote, ServiceRef, Source};
-pub use status::{CONDITIONS, McpServerStatus};
+pub use status::{CONDITIONS, McpServerStatus, PinnedTool, ServerCatalog};
 pub use tools::{
     DEFAULT_CALL_SECONDS, Hint, Pin, Timeouts, ToolAnnotations, ToolOverride, ToolTimeout, Tools,
 };

@@ -253,6 +253,7 @@ fn paths_are_exposed_that_can_be_read_in_one_way_and_are_not_the_endpoints() {
         &with("expose", &json!([{"path": "/mcp"}])),
         "`expose` must not hold the path of the MCP endpoint",
     );
-    let stdio = json!({"source": {"package": {"name": "npm:tool", "version": "1.0.0"}}, "expose": [{"path": "/a"}]});
+    let stdio =
+        json!({"source": {"package": {"name": "npm:tool", "version": "1.0.0"}}, "expose": [{"path": "/a"}]});
     refused(&server(&stdio), "`expose` must be absent for a server that speaks standard input");
 }

@@ -46,6 +46,7 @@ pub(crate) struct Hello {
     pub(crate) era: Era,
     pub(crate) version: String,
     pub(crate) server_name: Option<String>,
+    pub(crate) server_version: Option<String>,
     pub(crate) instructions: Option<String>,
     /// Names of the capabilities it declared.
     pub(crate) capabilities: Vec<String>,
@@ -96,8 +97,7 @@ impl Control {
             return Err(Fault::Malformed { reason: format!("it supports {versions:?}, not {MODERN}") });
         }
         let info = object.object("_meta").and_then(|meta| meta.object(meta::SERVER_INFO));
-        let name = info.and_then(|info| info.string("name")).map(|name| shortened(&name));
-        Ok(hello(&object, link, Era::Modern, (MODERN.to_owned(), name)))
+        Ok(hello(&object, link, Era::Modern, (MODERN.to_owned(), info)))
     }
 
     /// Opens a legacy session for a client with these capabilities: `initialize`, then `notifications/initialized`.
@@ -125,9 +125,7 @@ impl Control {
         let session = Session { id: headers.get(SESSION_ID).cloned(), version: header };
         let link = Link { endpoint: Arc::clone(endpoint), peer: Peer::Legacy(Arc::new(session)) };
         self.notify(&link, "notifications/initialized", "{}").await?;
-        let name =
-            object.object("serverInfo").and_then(|info| info.string("name")).map(|name| shortened(&name));
-        Ok(hello(&object, link, Era::Legacy, (version, name)))
+        Ok(hello(&object, link, Era::Legacy, (version, object.object("serverInfo"))))
     }
 
     /// Sets the level of the log messages that a legacy server sends in this session. One that fails to is heard with what
@@ -247,12 +245,8 @@ fn no_answer(method: &str) -> Fault {
     Fault::Broken { reason: format!("its stream ended without an answer to `{method}`") }
 }
 
-fn hello(
-    result: &Object<'_>,
-    link: Link,
-    era: Era,
-    (version, server_name): (String, Option<String>),
-) -> Hello {
+fn hello(result: &Object<'_>, link: Link, era: Era, (version, info): (String, Option<Object<'_>>)) -> Hello {
+    let said = |member: &str| info.as_ref().and_then(|info| info.string(member)).map(|text| shortened(&text));
     let capabilities = result.object("capabilities");
     let resources = capabilities.as_ref().and_then(|declared| declared.object("resources"));
     Hello {
@@ -260,7 +254,8 @@ fn hello(
         link,
         era,
         version,
-        server_name,
+        server_name: said("name"),
+        server_version: said("version"),
         instructions: result.string("instructions").map(std::borrow::Cow::into_owned),
         capabilities: capabilities
             .iter()

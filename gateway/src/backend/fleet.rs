@@ -48,6 +48,7 @@ impl Fleet {
         let backend = Arc::new(Backend::new(server));
         let gone = core.shutdown.child_token();
         self.members.insert(server.key.clone(), (Arc::clone(&backend), gone.clone()));
+        core.recall(&backend);
         core.report(&backend, ServerState::Waiting);
         let core_of_task = Arc::clone(core);
         core.spawn(async move {

@@ -17,6 +17,7 @@ pub(crate) async fn fetch(control: &Control, hello: &Hello, server: &ServerKey) 
     let mut listing = Listing {
         era: hello.era,
         server_name: hello.server_name.clone(),
+        server_version: hello.server_version.clone(),
         version: hello.version.clone(),
         instructions: hello.instructions.clone(),
         has_resources: hello.can("resources"),

@@ -83,6 +83,8 @@ pub(crate) struct Backend {
     budget: Budget,
     /// The resources that clients watch, and how many watch each.
     watched: watch::Sender<BTreeMap<String, usize>>,
+    /// Whether its lists come from the server itself, and not from what was kept.
+    confirmed: AtomicBool,
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -105,6 +107,7 @@ impl Backend {
             answered: AtomicU64::new(0),
             budget: Budget::default(),
             watched: watch::Sender::default(),
+            confirmed: AtomicBool::new(false),
         }
     }
 
@@ -126,6 +129,16 @@ impl Backend {
     /// Remembers the era it speaks.
     pub(crate) fn set_era(&self, era: Era) {
         self.modern.store(era == Era::Modern, Ordering::Relaxed);
+    }
+
+    /// Whether it gave its lists in this process's life.
+    pub(crate) fn is_confirmed(&self) -> bool {
+        self.confirmed.load(Ordering::Relaxed)
+    }
+
+    /// It gave its lists.
+    pub(crate) fn confirm(&self) {
+        self.confirmed.store(true, Ordering::Relaxed);
     }
 
     /// Its settings now.
@@ -286,11 +299,8 @@ mod tests {
     fn server(urls: &[&str], include: &[&str], exclude: &[&str]) -> Server {
         let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
         let key = ServerKey { namespace: "shop".into(), name: "files".into() };
-        let tools = ToolSelection {
-            include: owned(include),
-            exclude: owned(exclude),
-            ..ToolSelection::default()
-        };
+        let tools =
+            ToolSelection { include: owned(include), exclude: owned(exclude), ..ToolSelection::default() };
         Server { tools, ..Server::new(key, urls.iter().map(|url| Place::pod(*url)).collect()) }
     }
 

@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 use super::Backend;
 use super::client::{METHOD, Reply};
 use super::control::{Control, Hello};
-use super::fault::Fault;
+use super::fault::{Class, Fault};
 use super::lists;
 use super::session::Peer;
 use super::sse::Events;
@@ -41,6 +41,8 @@ pub enum ServerState {
     Failing {
         /// Why, and what to do.
         reason: String,
+        /// Whether nobody was reached: then it says as much of the way as of the server.
+        unreachable: bool,
     },
 }
 
@@ -68,18 +70,33 @@ pub struct ServerReport {
     pub state: ServerState,
     /// Tools of its last known list that clients see.
     pub tools: usize,
+    /// Bytes of their definitions as clients get them, one after the other, at `/mcp`.
+    pub tool_bytes: usize,
     /// Resources in its last known list.
     pub resources: usize,
     /// Prompts in its last known list.
     pub prompts: usize,
     /// The name it gives itself.
     pub server_name: Option<String>,
+    /// The version it gives itself.
+    pub server_version: Option<String>,
     /// The revision of MCP spoken with it.
     pub protocol_version: Option<String>,
+    /// Whether the lists come from the server itself; else from what was kept before a restart, or there are none.
+    pub confirmed: bool,
     /// Digest of its list of tools, `sha256:…`.
     pub tools_digest: Option<String>,
     /// Of a pinned server, what is remembered and what differs.
     pub pin: Option<PinReport>,
+}
+
+impl ServerReport {
+    /// The tokens that the tools take in a model's context, estimated as a quarter of their bytes: tokenizers differ, and
+    /// JSON in English comes to three to five bytes a token in all that are common.
+    #[must_use]
+    pub fn tool_tokens(&self) -> usize {
+        self.tool_bytes.div_ceil(4)
+    }
 }
 
 /// How a pinned server's tools compare with what was approved.
@@ -146,7 +163,8 @@ pub(crate) async fn run(core: &Arc<Core>, backend: &Arc<Backend>) {
 fn report_failure(core: &Core, backend: &Backend, fault: &Fault) {
     let reason = fault.to_string();
     tracing::warn!(server = %backend.key(), %reason, "a server cannot be used; its last known lists stay");
-    core.report(backend, ServerState::Failing { reason });
+    let unreachable = fault.class() == Class::Unreachable;
+    core.report(backend, ServerState::Failing { reason, unreachable });
 }
 
 /// Connects and stays connected; gives how that ended.
@@ -284,6 +302,7 @@ async fn ask_for(control: &Control, hello: &Hello, method: &str, uri: &str) {
 async fn fetch(core: &Arc<Core>, backend: &Arc<Backend>, hello: &Hello) -> Result<(), Fault> {
     let listing = Arc::new(lists::fetch(&core.control, hello, backend.key()).await?);
     core.metrics.tools(backend.key(), listing.tools.len());
+    backend.confirm();
     if core.catalog.listing(backend.key()).as_ref() != Some(&listing) {
         core.catalog.put(Arc::clone(backend), listing);
     }

@@ -155,6 +155,15 @@ impl Kind {
             .map(|piece| &piece.route)
     }
 
+    /// Bytes of each server's definitions, by the server's number in this process.
+    pub(crate) fn sizes(&self) -> HashMap<u64, usize> {
+        let mut sizes = HashMap::new();
+        for piece in &self.pieces {
+            *sizes.entry(piece.route.backend.id()).or_default() += piece.text.len();
+        }
+        sizes
+    }
+
     /// Whether a client would see the same list.
     pub(crate) fn same_list(&self, other: &Self) -> bool {
         self.texts().eq(other.texts())

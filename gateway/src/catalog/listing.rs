@@ -168,6 +168,11 @@ impl Definition {
         says(READ_ONLY, self.reads) || says(IDEMPOTENT, self.idempotent)
     }
 
+    /// The definition as the server wrote it.
+    pub(crate) fn raw(&self) -> &str {
+        &self.raw
+    }
+
     /// What the definition means, in one spelling.
     pub(crate) fn canonical(&self) -> String {
         let mut form = String::with_capacity(self.raw.len());
@@ -227,6 +232,8 @@ pub(crate) struct Listing {
     pub(crate) era: Era,
     /// The name it gives itself.
     pub(crate) server_name: Option<String>,
+    /// The version it gives itself.
+    pub(crate) server_version: Option<String>,
     /// The revision it answered.
     pub(crate) version: String,
     /// What it tells models about itself.

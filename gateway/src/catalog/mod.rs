@@ -4,6 +4,7 @@
 //! [`PACE`], and whoever holds a stream open learns which lists changed.
 
 mod canonical;
+pub(crate) mod kept;
 mod kind;
 mod listing;
 mod names;
@@ -112,6 +113,18 @@ impl Catalog {
         self.lock().get(key).map(|listed| Arc::clone(&listed.listing))
     }
 
+    /// Tells how many of what was put the newest snapshot holds.
+    pub(crate) fn built(&self) -> watch::Receiver<u64> {
+        self.built.subscribe()
+    }
+
+    /// The lists that servers gave in this process's life.
+    pub(crate) fn confirmed(&self) -> Vec<(ServerKey, Arc<Listing>)> {
+        let confirmed = |listed: &&Listed| listed.backend.is_confirmed();
+        let pair = |listed: &Listed| (listed.backend.key().clone(), Arc::clone(&listed.listing));
+        self.lock().values().filter(confirmed).map(pair).collect()
+    }
+
     /// What the tools of `key` mean, and what of them was not approved.
     pub(crate) fn pins(&self, key: &ServerKey) -> Option<Judged> {
         let listed = self.lock().get(key).cloned()?;
@@ -187,6 +200,9 @@ impl Catalog {
         let old = self.snapshot.load_full();
         let new = Arc::new(Snapshot::build(&listed, &self.config.load(), &old));
         self.tell_hidden(&listed, &old.all().hidden, &new.all().hidden);
+        for Listed { backend, .. } in &listed {
+            self.metrics.tool_bytes(backend.key(), new.tool_bytes(backend));
+        }
         self.snapshot.store(Arc::clone(&new));
         self.built.send_replace(put);
         if new.differs(&old) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Listed;
 use super::kind::Pieces;
 use super::view::{View, ViewName};
+use crate::backend::Backend;
 use crate::config::{Config, ToolSet};
 
 /// All views at one moment.
@@ -15,6 +16,8 @@ pub(crate) struct Snapshot {
     others: HashMap<ViewName, Arc<View>>,
     /// What a namespace without servers shows.
     empty: Arc<View>,
+    /// Bytes of each server's tools in the view of all.
+    sizes: HashMap<u64, usize>,
 }
 
 impl Snapshot {
@@ -43,7 +46,8 @@ impl Snapshot {
             let view = view(&name, listed, Some(set));
             others.insert(name, view);
         }
-        Self { all, others, empty: Arc::default() }
+        let sizes = all.tools.sizes();
+        Self { all, others, empty: Arc::default(), sizes }
     }
 
     /// The view `name`; none for a set that nobody configured.
@@ -53,6 +57,11 @@ impl Snapshot {
             ViewName::Namespace(_) => Some(Arc::clone(self.others.get(name).unwrap_or(&self.empty))),
             ViewName::Set(_) => self.others.get(name).map(Arc::clone),
         }
+    }
+
+    /// Bytes of the tools of `backend` as `/mcp` shows them.
+    pub(crate) fn tool_bytes(&self, backend: &Backend) -> usize {
+        self.sizes.get(&backend.id()).copied().unwrap_or_default()
     }
 
     /// The view of `/mcp`.
@@ -67,5 +76,78 @@ impl Snapshot {
         };
         let kept = before.others.keys().all(|name| self.others.contains_key(name));
         !kept || !same(&ViewName::All, &self.all) || !self.others.iter().all(|(name, view)| same(name, view))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::super::kept;
+    use super::super::pin::Digests;
+    use super::*;
+    use crate::config::Prefix;
+    use crate::source::{Protocol, Server, ServerKey, Timeouts, ToolSelection};
+
+    const SERVERS: usize = 1000;
+    const TOOLS: usize = 20;
+
+    /// Server `index`, whose tools are about as large as those of common servers; every tenth name clashes.
+    fn listed(index: usize) -> Listed {
+        let server = Server {
+            key: ServerKey { namespace: format!("team-{}", index / 100), name: format!("server-{index}") },
+            protocol: Protocol::Auto,
+            tools: ToolSelection::default(),
+            pinning: None,
+            timeouts: Timeouts::default(),
+            endpoints: Vec::new(),
+        };
+        let property =
+            r#"{"type":"string","description":"What to look for, in the words of the person who asks."}"#;
+        let tool = |tool: usize| {
+            let owner = if tool.is_multiple_of(10) { String::new() } else { format!("_{index}") };
+            format!(
+                r#"{{"name":"tool_{tool}{owner}","description":"{}","inputSchema":{{"type":"object","properties":{{"query":{property},"place":{property},"limit":{{"type":"integer"}}}},"required":["query"]}}}}"#,
+                "Finds things and tells where they are. ".repeat(8)
+            )
+        };
+        let tools: Vec<String> = (0..TOOLS).map(tool).collect();
+        let text = format!(
+            r#"{{"form":1,"era":"modern","version":"2026-07-28","hasResources":false,"tools":[{}],"resources":[],"resourceTemplates":[],"prompts":[]}}"#,
+            tools.join(",")
+        );
+        let listing = Arc::new(kept::read(&text).unwrap());
+        let digests = Arc::new(Digests::of(&listing.tools));
+        Listed { backend: Arc::new(Backend::new(&server)), listing, digests, drift: None }
+    }
+
+    /// Figures for docs/gateway.md, on the machine at hand; nothing depends on them.
+    #[test]
+    #[ignore = "measures, and takes its time: cargo test --release -p portico-gateway -- --ignored --nocapture figures"]
+    fn figures_of_a_thousand_servers() {
+        let listed: Vec<Listed> = (0..SERVERS).map(listed).collect();
+        let config = Config::parse("toolSets: [{name: some, tools: ['tool_1*']}]").unwrap();
+        let mut snapshot = Snapshot::default();
+        for round in 0..3 {
+            let began = Instant::now();
+            snapshot = Snapshot::build(&listed, &config, &snapshot);
+            println!("snapshot {round} of {SERVERS} servers with {TOOLS} tools: {:?}", began.elapsed());
+        }
+        let never = Config { names: crate::config::Names { prefix: Prefix::Never }, ..Config::default() };
+        let began = Instant::now();
+        let hidden = Snapshot::build(&listed, &never, &Snapshot::default()).all().hidden.len();
+        println!("without prefixes, {hidden} names hidden: {:?}", began.elapsed());
+        for name in [ViewName::All, ViewName::Namespace("team-3".into()), ViewName::Set("some".into())] {
+            let view = snapshot.view(&name).unwrap();
+            for size in [1000, SERVERS * TOOLS] {
+                let began = Instant::now();
+                let page = view.tools.page(None, size).unwrap();
+                println!(
+                    "{name:?}, a page of at most {size}: {} bytes in {:?}",
+                    page.items.len(),
+                    began.elapsed()
+                );
+            }
+        }
     }
 }

@@ -8,7 +8,7 @@ use k8s_openapi::api::discovery::v1::{Endpoint as Ready, EndpointPort, EndpointS
 use kube::ResourceExt as _;
 use portico_crds::{McpServer, labels};
 
-use crate::source::{Endpoint, Server, ServerKey};
+use crate::source::{Endpoint, Pinned, Server, ServerKey};
 
 /// The label by which the cluster names the Service of a slice.
 const SERVICE: &str = "kubernetes.io/service-name";
@@ -28,11 +28,22 @@ pub(super) fn servers(
             let key =
                 ServerKey { namespace: resource.namespace().unwrap_or_default(), name: resource.name_any() };
             let endpoints = endpoints(resource, &key, (&by_server, &by_service), services);
-            Server::from_resource(resource, endpoints)
+            let mut server = Server::from_resource(resource, endpoints);
+            if let Some(pinning) = &mut server.pinning {
+                pinning.remembered = remembered(resource);
+            }
+            server
         })
         .collect();
     servers.sort_by(|one, other| one.key.cmp(&other.key));
     servers
+}
+
+/// What some gateway wrote that the server's tools meant.
+fn remembered(resource: &McpServer) -> Option<Pinned> {
+    let pinned = &resource.status.as_ref()?.catalog.as_ref()?.pinned_tools;
+    let tools = pinned.iter().map(|tool| (tool.name.clone(), tool.digest.clone())).collect();
+    (!pinned.is_empty()).then_some(Pinned { tools })
 }
 
 fn index<'a>(slices: &'a [Arc<EndpointSlice>], label: &str) -> ByName<'a> {
@@ -179,6 +190,23 @@ mod tests {
         let slices = [slice("a", &json!({ "kubernetes.io/service-name": "old" }), &rest)];
         let found = servers(&[server("old", &spec)], &slices, &[Arc::new(service)]);
         assert_eq!(urls(&found), ["http://[fd00::1]:9000/v2/mcp"]);
+    }
+
+    #[test]
+    fn what_was_pinned_and_approved_is_read_from_the_resource() {
+        let mut resource = (*server(
+            "a",
+            &json!({ "source": { "builtin": { "name": "files" } }, "tools": { "pin": "Report" } }),
+        ))
+        .clone();
+        resource.metadata.annotations =
+            Some([("portico.dev/approved-tools-digest".into(), "sha256:1".into())].into());
+        let status = json!({ "catalog": { "pinnedTools": [{ "name": "t", "digest": "sha256:2" }] } });
+        resource.status = serde_json::from_value(status).unwrap();
+        let found = servers(&[Arc::new(resource)], &[], &[]);
+        let pinning = found[0].pinning.clone().unwrap();
+        assert_eq!(pinning.approved.as_deref(), Some("sha256:1"));
+        assert_eq!(pinning.remembered.unwrap().tools["t"], "sha256:2");
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! What was seen last stays in force while the API server is away; after that only differences are acted on.
 
 mod find;
+mod lists;
+mod report;
 mod watched;
 
 use std::sync::Arc;
@@ -19,6 +21,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::source::Servers;
+pub use lists::kept_lists;
+pub use portico_crds::lease::Claim;
+pub use report::{Duties, FIELD_MANAGER, report};
 use watched::{Change, watched};
 
 /// Changes within this time are taken as one: a rollout brings many.
@@ -67,33 +72,45 @@ impl Caches {
     }
 }
 
+/// What is found in a cluster, and followed.
+pub struct Found {
+    /// The servers.
+    pub servers: watch::Receiver<Servers>,
+    /// The resources that say so.
+    resources: Store<McpServer>,
+    /// Counts what was seen to change.
+    changes: watch::Receiver<u64>,
+}
+
 /// Follows the servers of `scope` until `stop`. Returns once they have all been seen; `None` if `stop` came first.
 ///
 /// The future is boxed, so that it is compiled here once and not in every program that awaits it.
 #[must_use]
-pub fn follow(scope: &Scope, stop: CancellationToken) -> BoxFuture<'_, Option<watch::Receiver<Servers>>> {
+pub fn follow(scope: &Scope, stop: CancellationToken) -> BoxFuture<'_, Option<Found>> {
     Box::pin(first_seen(scope, stop))
 }
 
-async fn first_seen(scope: &Scope, stop: CancellationToken) -> Option<watch::Receiver<Servers>> {
+async fn first_seen(scope: &Scope, stop: CancellationToken) -> Option<Found> {
     let (servers, server_changes) = watched(scope.api());
     let (slices, slice_changes) = watched(scope.api());
     let (services, service_changes) = watched(scope.api());
+    let resources = servers.clone();
     let caches = Arc::new(Caches { servers, slices, services });
     let changes = futures::stream::select_all([server_changes, slice_changes, service_changes]);
     let sender = watch::Sender::new(Servers::default());
+    let (count, counted) = watch::channel(0);
     let receiver = sender.subscribe();
     let (first, seen) = tokio::sync::oneshot::channel();
-    let task = publish(Arc::clone(&caches), changes, sender, first);
+    let task = publish(Arc::clone(&caches), changes, (sender, count), first);
     tokio::spawn(async move { stop.run_until_cancelled(task).await });
-    seen.await.ok().map(|()| receiver)
+    seen.await.ok().map(|()| Found { servers: receiver, resources, changes: counted })
 }
 
 /// Publishes the servers at every change, for ever.
 async fn publish(
     caches: Arc<Caches>,
     mut changes: SelectAll<Change>,
-    servers: watch::Sender<Servers>,
+    (servers, count): (watch::Sender<Servers>, watch::Sender<u64>),
     first: tokio::sync::oneshot::Sender<()>,
 ) {
     let filling = async { while changes.next().await.is_some() {} };
@@ -119,5 +136,6 @@ async fn publish(
             *known = found;
             differs
         });
+        count.send_modify(|count| *count += 1);
     }
 }

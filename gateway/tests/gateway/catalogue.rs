@@ -3,8 +3,9 @@
 use portico_gateway::source::{Server, ToolOverride, ToolSelection};
 use portico_gateway::{Options, ServerState};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::raw_server::{RawServer, nothing_special};
 use super::real_server::RealServer;
@@ -160,6 +161,53 @@ async fn a_cursor_stays_right_when_definitions_before_it_go() {
     assert_eq!(second["result"]["tools"][0]["name"], "c");
 }
 
+/// A server of 30 tools, of which the list changes at every look: some come, some go, and `NAME_00` to `NAME_19` stay.
+async fn restless(name: &'static str) -> RawServer {
+    let looks = Arc::new(AtomicUsize::new(0));
+    RawServer::legacy("[]", move |seen| {
+        let listing = seen.method() == "tools/list";
+        let look = if listing { looks.fetch_add(1, Ordering::SeqCst) } else { 0 };
+        let tools: Vec<String> = (0..20)
+            .chain((20 + look % 7)..(30 + look % 5))
+            .map(|tool| format!(r#"{{"name":"{name}_{tool:02}","inputSchema":{{}}}}"#))
+            .collect();
+        Box::pin(
+            async move { listing.then(|| seen.result(&format!(r#"{{"tools":[{}]}}"#, tools.join(",")))) },
+        )
+    })
+    .await
+}
+
+#[tokio::test]
+async fn while_servers_change_pages_lose_and_double_no_tool_that_stays() {
+    let raw = futures::future::join_all(["a", "b", "c", "d", "e", "f"].map(restless)).await;
+    let names = ["a", "b", "c", "d", "e", "f"];
+    let servers = raw.iter().zip(names).map(|(raw, name)| server(name, &[&raw.url()])).collect();
+    let options =
+        Options { page_size: 11, refresh: std::time::Duration::from_millis(20), ..Options::default() };
+    let gateway = TestGateway::with(options, servers).await;
+    for name in names {
+        gateway.until_connected(name).await;
+    }
+    let client = gateway.legacy("2025-11-25").await;
+    let (mut found, mut params, mut changes) = (Vec::new(), json!({}), BTreeSet::new());
+    loop {
+        let (_, page) = client.call("tools/list", params).await;
+        let tools = page["result"]["tools"].as_array().unwrap();
+        found.extend(tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()));
+        changes.insert(raw[0].seen("tools/list").len());
+        let Some(cursor) = page["result"]["nextCursor"].as_str() else { break };
+        params = json!({ "cursor": cursor });
+        // The list is another one before the next page is asked for.
+        let seen = raw[5].seen("tools/list").len();
+        eventually("the server was asked again", async || raw[5].seen("tools/list").len() > seen + 1).await;
+    }
+    assert!(changes.len() > 5, "the lists changed between pages: {changes:?}");
+    assert!(found.is_sorted_by(|one, two| one < two), "nothing comes twice");
+    let stayed = |name: &&str| (0..20).all(|tool| found.contains(&format!("{name}_{tool:02}")));
+    assert!(names.iter().all(|name| stayed(name)), "nothing that stayed is lost: {found:?}");
+}
+
 #[tokio::test]
 async fn a_dead_server_keeps_its_last_known_list_and_comes_back() {
     let real = RealServer::start(&["echo"]).await;
@@ -259,6 +307,8 @@ async fn metrics_name_the_servers_and_count_their_calls() {
         r#"portico_gateway_calls_total{namespace="shop",server="raw",method="tools/call",outcome="answered"} 1"#,
         r#"portico_gateway_calls_in_flight{namespace="shop",server="raw"} 0"#,
         r#"portico_gateway_catalog_tools{namespace="shop",server="raw"} 2"#,
+        r#"portico_gateway_catalog_tool_bytes{namespace="shop",server="raw"} 60"#,
+        r#"portico_gateway_catalog_tool_tokens{namespace="shop",server="raw"} 15"#,
         r#"portico_gateway_backend_state{namespace="shop",server="raw",state="connected"} 1"#,
         r"portico_gateway_backend_sessions 1",
     ];

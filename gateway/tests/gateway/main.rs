@@ -4,6 +4,7 @@ mod bad_input;
 mod catalogue;
 mod exposed;
 mod faults;
+mod kept;
 mod lossless;
 mod pairings;
 mod pins;

@@ -4,9 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portico_gateway::source::{
-    Endpoint, Exposure, Protocol, Server, ServerKey, Servers, Timeouts, ToolSelection,
-};
+use portico_gateway::keep::Recalled;
+use portico_gateway::source::{Endpoint, Server, ServerKey, Servers};
 use portico_gateway::{Gateway, Options, ServerReport, ServerState};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -41,8 +40,13 @@ impl TestGateway {
 
     /// A gateway that is ready.
     pub async fn with(options: Options, servers: Vec<Server>) -> Self {
+        Self::recalling(options, servers, &Recalled::new()).await
+    }
+
+    /// The same, which knows lists already.
+    pub async fn recalling(options: Options, servers: Vec<Server>, recalled: &Recalled) -> Self {
         let (servers, receiver) = watch::channel(Servers::from(Arc::new(servers)));
-        let gateway = Arc::new(Gateway::new(options, receiver).unwrap());
+        let gateway = Arc::new(Gateway::with_lists(options, receiver, recalled).unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();

@@ -78,7 +78,7 @@ async fn a_remote_server_is_reached_over_tls_by_who_trusts_its_authority_and_by_
     let (_, called) = trusting.modern("tools/call", json!({ "name": "a" })).await;
     assert!(called["result"]["content"].is_array(), "{called}");
     let strange = TestGateway::start(vec![server("far", &[&url])]).await;
-    let failing = |state: &ServerState| matches!(state, ServerState::Failing { reason } if reason.contains("ertificate"));
+    let failing = |state: &ServerState| matches!(state, ServerState::Failing { reason, .. } if reason.contains("ertificate"));
     strange.until_report("far", |report| failing(&report.state)).await;
 }
 
@@ -91,7 +91,7 @@ async fn a_remote_server_outside_the_public_internet_is_refused_by_address_and_b
     for url in [raw.url(), by_name] {
         let options = Options { allowed_remotes: Vec::new(), ..Options::default() };
         let closed = TestGateway::with(options, vec![remote(url.clone())]).await;
-        let refused = |state: &ServerState| matches!(state, ServerState::Failing { reason } if reason.contains("not public; if that is meant, allow"));
+        let refused = |state: &ServerState| matches!(state, ServerState::Failing { reason, .. } if reason.contains("not public; if that is meant, allow"));
         closed.until_report("far", |report| refused(&report.state)).await;
         let open = TestGateway::start(vec![remote(url)]).await;
         open.until_tools(&["a"]).await;

@@ -140,7 +140,7 @@ impl Scene<'_> {
         let tools = report.and_then(tools);
         match report.map(|report| &report.state) {
             Some(ServerState::Connected) => Row { state: State::Ready, tools, reason: None, pid },
-            Some(ServerState::Failing { reason }) => {
+            Some(ServerState::Failing { reason, .. }) => {
                 Row { state: State::Failed, tools, reason: Some(self.explained(key, reason)), pid }
             }
             _ => Row { state: State::Starting, tools, reason: self.patience(key), pid },
@@ -228,7 +228,10 @@ mod tests {
             tools,
             resources: 0,
             prompts: 0,
+            tool_bytes: 0,
+            confirmed: tools > 0,
             server_name: None,
+            server_version: None,
             protocol_version: (tools > 0).then(|| "2026-07-28".into()),
             tools_digest: None,
             pin: None,
@@ -253,7 +256,7 @@ mod tests {
         let (row, _) = look(run(), Some(&serving), &[report(ServerState::Connecting, 0)]);
         assert_eq!((row.state, row.tools), (State::Starting, None));
         assert!(row.reason.unwrap().contains("fetched"));
-        let failing = ServerState::Failing { reason: "no".into() };
+        let failing = ServerState::Failing { reason: "no".into(), unreachable: true };
         let (row, _) = look(run(), Some(&serving), &[report(failing, 3)]);
         assert_eq!((row.state, row.reason.as_deref()), (State::Failed, Some("no: out of cheese")));
     }

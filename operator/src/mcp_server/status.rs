@@ -29,6 +29,45 @@ impl Reported for McpServerStatus {
     fn conditions(&self) -> &[Condition] {
         &self.conditions
     }
+
+    /// Without what the gateway writes.
+    fn own(mut self) -> Self {
+        self.conditions.retain(is_own);
+        self.catalog = None;
+        self
+    }
+
+    fn adopt(&mut self, seen: &Self) {
+        self.conditions.retain(is_own);
+        self.conditions.extend(seen.conditions.iter().filter(|condition| !is_own(condition)).cloned());
+        self.catalog.clone_from(&seen.catalog);
+    }
+
+    fn heard(&self) -> Option<(&str, &str)> {
+        connected(self).map(|connected| (connected.status.as_str(), connected.reason.as_str()))
+    }
+}
+
+fn is_own(condition: &Condition) -> bool {
+    CONDITIONS.iter().any(|own| own.as_str() == condition.type_)
+}
+
+fn connected(status: &McpServerStatus) -> Option<&Condition> {
+    status.conditions.iter().find(|condition| condition.type_ == Type::Connected.as_str())
+}
+
+/// A server that is rolled out and fails the handshake of MCP does not serve. Only the gateway knows; one that reaches
+/// nobody, or that does not run, says nothing about the server.
+fn follow_gateway(verdicts: &mut [Verdict], resource: &McpServer) {
+    let said = resource.status.as_ref().and_then(connected);
+    let failed = said.filter(|said| {
+        said.reason == Reason::HandshakeFailed.as_str()
+            && said.observed_generation == resource.metadata.generation
+    });
+    let ready = verdicts.iter_mut().find(|verdict| verdict.kind == Type::Ready && verdict.status == "True");
+    if let (Some(failed), Some(ready)) = (failed, ready) {
+        *ready = verdict(Type::Ready, "False", Reason::HandshakeFailed, failed.message.clone());
+    }
 }
 
 /// The status that follows from `outcome`; `deployment` is as the API server has it, of whatever generation.
@@ -44,7 +83,8 @@ pub fn status(
         Outcome::Applied(applied) => applied.server.spec.is_deployed(),
         _ => true,
     });
-    let verdicts = verdicts(deployment, outcome);
+    let mut verdicts = verdicts(deployment, outcome);
+    follow_gateway(&mut verdicts, resource);
     let previous = resource.status.clone().unwrap_or_default();
     let generation = resource.metadata.generation;
     let url = match outcome {
@@ -59,6 +99,8 @@ pub fn status(
         instances: deployment.map(|d| format!("{}/{}", counts(d).ready, counts(d).wanted)),
         selector: deployment.map(|_| selector_text(resource)),
         url,
+        // The gateway's.
+        catalog: None,
     }
 }
 

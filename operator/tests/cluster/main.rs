@@ -10,6 +10,7 @@ mod children;
 mod composite;
 mod election;
 mod faults;
+mod gateway;
 mod gpu;
 mod healing;
 mod kroger;

@@ -178,3 +178,26 @@ proptest! {
         prop_assert_eq!(server.status, Some(again));
     }
 }
+
+#[test]
+fn a_server_that_fails_the_handshake_is_not_ready_until_the_gateway_says_otherwise() {
+    let (deployment, applied) = (deployment(1, [1, 1, 1]), valid(&[]));
+    let ready = |connected: &str, reason: &str, generation: i64| {
+        let mut server = server(&spec());
+        server.status = serde_json::from_value(json!({"conditions": [
+            {"type": "Connected", "status": connected, "reason": reason, "message": "it spoke FTP",
+             "observedGeneration": generation, "lastTransitionTime": "2026-01-01T00:00:00Z"}]}))
+        .unwrap();
+        let after = status(&server, Some(&deployment), &Outcome::Applied(&applied), now());
+        assert!(
+            after.conditions.iter().all(|condition| condition.type_ != "Connected"),
+            "it is the gateway's"
+        );
+        said(&after, "Ready")
+    };
+    assert_eq!(ready("False", "HandshakeFailed", 3), "False HandshakeFailed: it spoke FTP");
+    let rolled_out = "True RolledOut: 1 of 1 pods serve";
+    assert_eq!(ready("False", "HandshakeFailed", 2), rolled_out, "of an earlier generation");
+    assert_eq!(ready("False", "Unreachable", 3), rolled_out, "the gateway may be the one that is cut off");
+    assert_eq!(ready("True", "SpeaksMcp", 3), rolled_out);
+}

@@ -65,6 +65,15 @@ impl World {
         let world = Self { namespace, cluster, folder: tempfile::tempdir().unwrap() };
         world.give_rights("portico-operator", "operator/rbac.yaml").await;
         world.give_rights("portico-gateway", "gateway/rbac.yaml").await;
+        let subject = format!("--serviceaccount={}:portico-gateway", world.namespace.name());
+        let lease = [
+            "create",
+            "rolebinding",
+            "portico-gateway-lease",
+            "--clusterrole=portico-gateway-lease",
+            &subject,
+        ];
+        world.kubectl(&lease).await;
         world
     }
 
@@ -135,11 +144,17 @@ async fn the_quickstart_applied_with_kubectl_serves_its_tools_through_the_gatewa
         &["operator", "--no-leader-election", "--kinds", "mcpservers", "--listen", &listen],
     );
     let listen = format!("127.0.0.1:{mcp}");
-    let _gateway = Part::start(&world, "portico-gateway", &["gateway", "--listen", &listen]);
+    let _gateway = Part::start(
+        &world,
+        "portico-gateway",
+        &["gateway", "--listen", &listen, "--lease-namespace", world.namespace.name()],
+    );
     bridged(&world).await;
     for server in ["files", "kroger", "bridged"] {
         world.until_ready(server).await;
     }
+    let connected = ["wait", "--for=condition=Connected", "--timeout=60s", "mcpserver/files"];
+    world.kubectl(&connected).await;
     let url = format!("http://127.0.0.1:{mcp}/mcp");
     let modern = ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::V_2026_07_28] };
     for mode in [ClientLifecycleMode::Initialize, modern] {
