@@ -6,6 +6,7 @@ pub(crate) mod control;
 pub(crate) mod fault;
 mod fleet;
 mod flight;
+pub(crate) mod hearing;
 mod lists;
 pub(crate) mod parked;
 mod question;

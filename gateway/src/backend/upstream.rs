@@ -12,6 +12,9 @@ use super::flight::Flight;
 use super::question::Question;
 use super::restore::{Restore, Restored, Step};
 use super::sse::Events;
+use crate::client::{Capabilities, Client};
+use crate::envelope::Message;
+use crate::version::Era;
 
 /// How many times longer than its timeout a call may last that keeps reporting progress.
 const PATIENCE_FACTOR: u32 = 20;
@@ -44,6 +47,9 @@ pub(crate) struct Upstream {
     end: Instant,
     /// When the next message must have come.
     due: Instant,
+    client: Client,
+    /// What the client would have to be able to do to answer something that the server asked in vain.
+    lacking: Option<Capabilities>,
     /// What the client was asked so far.
     pub(crate) asked: usize,
     /// What was read already.
@@ -51,16 +57,29 @@ pub(crate) struct Upstream {
 }
 
 impl Upstream {
-    /// Reads `events`, each within `limit` of the one before.
+    /// Reads `events` for `client`, each within `limit` of the one before.
     pub(crate) fn new(
         flight: Flight,
         backend: Arc<Backend>,
         restore: Restore,
         (events, limit): (Events, Duration),
+        client: Client,
     ) -> Self {
         let now = Instant::now();
         let (end, due) = (now + limit.saturating_mul(PATIENCE_FACTOR), now + limit);
-        Self { flight, backend, restore, events, limit, end, due, asked: 0, ahead: None }
+        Self {
+            flight,
+            backend,
+            restore,
+            events,
+            limit,
+            end,
+            due,
+            client,
+            lacking: None,
+            asked: 0,
+            ahead: None,
+        }
     }
 
     /// Gives the server more time: it waits for its client, for as long as `within`.
@@ -89,14 +108,39 @@ impl Upstream {
                 Step::Pass(message) => return Ok(Passed::Notification(message)),
                 Step::Last(answer) => {
                     self.flight.land();
-                    return Ok(Passed::Answer(answer));
+                    return self.last(answer, &text);
                 }
-                Step::Ask => return Ok(Passed::Ask(self.flight.question(text))),
+                Step::Ask => {
+                    if let Some(question) = self.answerable(self.flight.question(text)) {
+                        return Ok(Passed::Ask(question));
+                    }
+                }
                 Step::Withdraw => return Ok(Passed::Withdrawn(text)),
                 Step::Refuse => self.flight.refuse(text),
                 Step::Stale => self.backend.mark_stale(),
                 Step::Drop => {}
             }
+        }
+    }
+
+    /// The question, unless the client cannot answer it; then the server is told, and may go on without.
+    fn answerable(&mut self, question: Question) -> Option<Question> {
+        let needed = question.needed()?;
+        if self.client.capabilities.has(needed) {
+            return Some(question);
+        }
+        self.lacking = Some(needed);
+        question.refuse();
+        None
+    }
+
+    /// A call that failed after its server asked in vain failed for what the client lacks, as far as a modern client is
+    /// concerned.
+    fn last(&self, answer: Restored, text: &str) -> Result<Passed, Fault> {
+        let failed = || matches!(Message::parse(text), Ok(Message::Response { outcome: Err(_), .. }));
+        match self.lacking {
+            Some(needed) if self.client.era == Era::Modern && failed() => Err(Fault::Lacking(needed)),
+            _ => Ok(Passed::Answer(answer)),
         }
     }
 

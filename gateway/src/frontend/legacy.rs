@@ -82,7 +82,7 @@ async fn set_level(core: &Core, client: &Client, asked: &Asked<'_>) -> Result<Re
     })?;
     core.levels.set(client.session, level);
     let links = core.sessions.of_client(client.session);
-    futures::future::join_all(links.iter().map(|link| core.control.set_level(link, level))).await;
+    futures::future::join_all(links.iter().map(|(_, link)| core.control.set_level(link, level))).await;
     Ok(answer::result(asked.id, "{}"))
 }
 
@@ -158,7 +158,7 @@ pub(crate) fn get(core: &Arc<Core>, headers: &HeaderMap) -> Result<Response, Rpc
         return Err(error.status(StatusCode::NOT_ACCEPTABLE));
     }
     let session = session(core, headers)?;
-    stream::session(core, session.id)
+    stream::session(core, session)
 }
 
 /// Ends the session, and those with servers that were opened for it.

@@ -3,6 +3,7 @@
 pub(crate) mod answer;
 mod calls;
 pub(crate) mod cancel;
+pub(crate) mod ears;
 pub(crate) mod http;
 mod legacy;
 pub(crate) mod levels;

@@ -10,6 +10,9 @@ use tokio::sync::{broadcast, watch};
 use tokio::time::sleep;
 
 use super::answer::{self, KEEP_ALIVE, Open, comment, event};
+use super::ears::Listening;
+use super::session::Session;
+use crate::backend::hearing;
 use crate::catalog::Revision;
 use crate::core::Core;
 use crate::envelope::{Object, quoted};
@@ -34,6 +37,8 @@ struct Listener {
     wanted: Wanted,
     /// The session, for legacy clients; it may watch more resources while the stream is open.
     session: u128,
+    /// What servers say to the client of this session alone.
+    heard: Option<Listening>,
     /// The id of `subscriptions/listen`, for modern clients.
     subscription: Option<String>,
     /// The resources that a modern client watches by this stream.
@@ -45,9 +50,14 @@ struct Listener {
 }
 
 /// The stream of a legacy session, opened with GET.
-pub(crate) fn session(core: &Arc<Core>, session: u128) -> Result<Response, RpcError> {
+pub(crate) fn session(core: &Arc<Core>, session: Session) -> Result<Response, RpcError> {
     let wanted = Wanted { tools: true, resources: true, prompts: true };
-    let listener = Listener { session, ..Listener::new(core, wanted, None)? };
+    let mut listener = Listener::new(core, wanted, None)?;
+    listener.session = session.id;
+    listener.heard = Some(core.ears.open(session.id, session.capabilities));
+    for (backend, link) in core.sessions.of_client(session.id) {
+        hearing::start(core, session.id, (backend, &link));
+    }
     Ok(listener.respond(comment()))
 }
 
@@ -83,6 +93,7 @@ impl Listener {
             seen,
             wanted,
             session: 0,
+            heard: None,
             subscription,
             watches: Vec::new(),
             updates: core.subscriptions.updates(),
@@ -146,6 +157,7 @@ impl Listener {
             }
             tokio::select! {
                 () = self.core.shutdown.cancelled() => self.end(),
+                message = heard(&mut self.heard) => self.ready.push_back(event(&message)),
                 updated = self.updates.recv() => self.update(updated),
                 changed = self.revisions.changed() => match changed {
                     Ok(()) => self.notify(),
@@ -212,4 +224,13 @@ impl Listener {
             None => String::new(),
         }
     }
+}
+
+async fn heard(listening: &mut Option<Listening>) -> Bytes {
+    if let Some(listening) = listening
+        && let Some(message) = listening.next().await
+    {
+        return message;
+    }
+    std::future::pending().await
 }

@@ -12,7 +12,7 @@ fn schema(version: &str) -> Value {
 }
 
 /// Checks `message` against the definition `name` of revision `version`.
-fn check(version: &str, name: &str, message: &Value) {
+pub fn check(version: &str, name: &str, message: &Value) {
     let mut schema = schema(version);
     let root = if schema.get("$defs").is_some() { "$defs" } else { "definitions" };
     assert!(schema[root].get(name).is_some(), "{version} defines {name}");
