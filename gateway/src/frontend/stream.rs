@@ -171,22 +171,18 @@ impl Listener {
     /// Tells of a changed resource, if this client watches it; if updates were missed, of all that it watches.
     fn update(&mut self, updated: Result<Updated, RecvError>) {
         let (subscriptions, id) = (&self.core.subscriptions, self.subscription.as_deref());
-        match updated {
-            Ok(updated) => {
-                let exposed = match id {
-                    Some(_) => subscriptions::watched(&self.watches, &updated),
-                    None => subscriptions.watched_by(self.session, &updated),
-                };
-                let message = exposed.map(|exposed| subscriptions::message(&updated, &exposed, id));
-                self.ready.extend(message.map(|message| event(&message)));
-            }
-            Err(_) => {
-                let mut all = subscriptions.all_of(self.session);
-                all.extend(self.watches.iter().map(|watch| watch.exposed().to_owned()));
-                let messages = all.iter().map(|uri| event(&subscriptions::changed(uri, id)));
-                self.ready.extend(messages);
-            }
-        }
+        let Ok(updated) = updated else {
+            let mut all = subscriptions.all_of(self.session);
+            all.extend(self.watches.iter().map(|watch| watch.exposed().to_owned()));
+            self.ready.extend(all.iter().map(|uri| event(&subscriptions::changed(uri, id))));
+            return;
+        };
+        let exposed = match id {
+            Some(_) => subscriptions::watched(&self.watches, &updated),
+            None => subscriptions.watched_by(self.session, &updated),
+        };
+        let message = exposed.map(|exposed| subscriptions::message(&updated, &exposed, id));
+        self.ready.extend(message.map(|message| event(&message)));
     }
 
     fn notify(&mut self) {

@@ -3,11 +3,13 @@
 use axum::body::Body;
 use bytes::Bytes;
 use futures::{FutureExt as _, StreamExt as _};
+use portico_conformance::Era;
+use portico_gateway::Options;
 use serde_json::json;
 
-use super::questions::{LEGACY, everything};
+use super::questions::{LEGACY, everything, in_front_of};
 use super::raw_server::{RawServer, Seen, events};
-use super::support::{TestGateway, eventually, server};
+use super::support::{TestGateway, answer, eventually, server};
 
 const TOOL: &str = r#"[{"name":"a","inputSchema":{}}]"#;
 
@@ -81,4 +83,27 @@ async fn a_question_for_a_client_that_cannot_answer_is_refused() {
     assert_eq!(stream.next().await.unwrap()["method"], "notifications/message");
     eventually("the question and the ping are answered", async || raw.seen("").len() >= before + 2).await;
     assert!(answered(&raw, "q", "error"));
+}
+
+#[tokio::test]
+async fn a_client_that_takes_no_stream_for_its_call_is_asked_on_its_sessions_stream() {
+    for era in [Era::Legacy, Era::Modern] {
+        let (_fixture, gateway) = in_front_of(era, Options::default()).await;
+        let client = gateway.legacy_that_can(LEGACY, &everything()).await;
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+            "params": { "name": "test_elicitation" } });
+        let call = async || {
+            let request = gateway.http.post(gateway.url()).header("accept", "application/json");
+            let request = request.header("content-type", "application/json").body(body.to_string());
+            answer(request.header("mcp-session-id", &client.session).send().await.unwrap()).await.1
+        };
+        assert!(call().await["error"].is_object(), "{era:?}: nowhere to ask");
+        let mut stream = client.stream().await;
+        let reply = async {
+            let question = stream.next().await.unwrap();
+            client.reply(&question, json!({ "action": "decline" })).await;
+        };
+        let (answer, ()) = tokio::join!(call(), reply);
+        assert!(answer["result"]["content"].to_string().contains("decline"), "{era:?} {answer}");
+    }
 }

@@ -100,8 +100,7 @@ impl Fixture {
 
     /// Tells everybody who watches `uri` that it changed.
     pub fn update(&self, uri: &str) {
-        let params = json!({ "uri": uri });
-        self.state.tell("notifications/resources/updated", params);
+        self.state.tell("notifications/resources/updated", &json!({ "uri": uri }));
     }
 
     /// How many watch each URI; a session counts once, and so does an open stream of the stateless era.
@@ -118,7 +117,7 @@ impl Fixture {
 }
 
 impl State {
-    fn tell(&self, method: &str, params: Value) {
+    fn tell(&self, method: &str, params: &Value) {
         // Nobody has to listen.
         self.news.send(json!({ "jsonrpc": "2.0", "method": method, "params": params })).ok();
     }
