@@ -52,8 +52,8 @@ pub(crate) struct Upstream {
     lacking: Option<Capabilities>,
     /// What the client was asked so far.
     pub(crate) asked: usize,
-    /// What was read already.
-    ahead: Option<Result<Passed, Fault>>,
+    /// A message that was read already, as it came: the request that it is restored for may be another by then.
+    ahead: Option<String>,
 }
 
 impl Upstream {
@@ -95,15 +95,11 @@ impl Upstream {
 
     /// Reads on until there is something for the client. May be dropped while it waits, and called again.
     pub(crate) async fn advance(&mut self) -> Result<Passed, Fault> {
-        if let Some(ahead) = self.ahead.take() {
-            return ahead;
-        }
         loop {
-            let event = timeout_at(self.due, self.events.next()).await;
-            let event = event.map_err(|_| Fault::Timeout { after: self.limit })??;
-            self.go_on();
-            let text =
-                event.ok_or_else(|| Fault::Broken { reason: "its stream ended without an answer".into() })?;
+            let text = match self.ahead.take() {
+                Some(text) => text,
+                None => self.read().await?,
+            };
             match self.restore.step(&text)? {
                 Step::Pass(message) => return Ok(Passed::Notification(message)),
                 Step::Last(answer) => {
@@ -121,6 +117,13 @@ impl Upstream {
                 Step::Drop => {}
             }
         }
+    }
+
+    async fn read(&mut self) -> Result<String, Fault> {
+        let event = timeout_at(self.due, self.events.next()).await;
+        let event = event.map_err(|_| Fault::Timeout { after: self.limit })??;
+        self.go_on();
+        event.ok_or_else(|| Fault::Broken { reason: "its stream ended without an answer".into() })
     }
 
     /// The question, unless the client cannot answer it; then the server is told, and may go on without.
@@ -148,15 +151,14 @@ impl Upstream {
     pub(crate) async fn together(&mut self, first: Question) -> Vec<Question> {
         let mut questions = vec![first];
         while questions.len() < MAX_TOGETHER
-            && let Ok(passed) = timeout(TOGETHER_WITHIN, self.advance()).await
+            && let Ok(Ok(Some(text))) = timeout(TOGETHER_WITHIN, self.events.next()).await
         {
-            match passed {
-                Ok(Passed::Ask(question)) => questions.push(question),
-                other => {
-                    self.ahead = Some(other);
-                    break;
-                }
+            if !matches!(self.restore.step(&text), Ok(Step::Ask)) {
+                self.ahead = Some(text);
+                break;
             }
+            let question = self.flight.question(text);
+            questions.extend(self.answerable(question));
         }
         questions
     }

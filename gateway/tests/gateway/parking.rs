@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use portico_conformance::Era;
 use portico_gateway::Options;
 use serde_json::{Value, json};
 
 use super::questions::{LEGACY, answer_to, everything, in_front_of};
+use super::raw_server::{RawServer, events};
 use super::schemas::check;
-use super::support::{PATIENCE, TestGateway, server};
+use super::support::{Events, PATIENCE, TestGateway, server};
 
 const MODERN: &str = "2026-07-28";
 
@@ -142,4 +144,43 @@ async fn an_error_that_sends_the_user_to_a_page_is_an_input_request_to_a_modern_
     let client = gateway.legacy_that_can(LEGACY, &everything()).await;
     let (_, error) = client.call("tools/call", json!({ "name": tool })).await;
     check(LEGACY, "URLElicitationRequiredError", &error);
+}
+
+#[tokio::test]
+async fn a_question_after_progress_ends_the_stream_and_the_retry_goes_on_with_its_own_token() {
+    let raw = RawServer::legacy(r#"[{"name":"a","inputSchema":{}}]"#, |seen| {
+        let special = (seen.method() == "tools/call").then(|| {
+            let id = &seen.body["id"];
+            let progress = |value: u32| {
+                json!({ "jsonrpc": "2.0", "method": "notifications/progress",
+                    "params": { "progressToken": id, "progress": value } })
+            };
+            let ask = json!({ "jsonrpc": "2.0", "id": "q", "method": "roots/list" });
+            let result = json!({ "jsonrpc": "2.0", "id": id, "result": { "content": [] } });
+            let all = [progress(1), ask, progress(2), result];
+            events(all.map(|message| format!("data: {message}\n\n")).concat())
+        });
+        async move { special }.boxed()
+    })
+    .await;
+    let gateway = TestGateway::start(vec![server("raw", &[&raw.url()])]).await;
+    gateway.until_connected("raw").await;
+    let mut params = json!({ "name": "a", "_meta": { "progressToken": "one",
+        "io.modelcontextprotocol/clientCapabilities": everything() } });
+    let mut first = Events::of(gateway.modern_request("tools/call", params.clone()).send().await.unwrap());
+    assert_eq!(first.next().await.unwrap()["params"]["progressToken"], "one");
+    let asked = first.next().await.unwrap();
+    assert_eq!((methods(&asked), asked["id"].as_i64()), (vec!["roots/list"], Some(1)));
+    assert!(first.next().await.is_none());
+    params["_meta"]["progressToken"] = "two".into();
+    for (member, value) in answers(&asked, &[]).as_object().unwrap() {
+        params[member] = value.clone();
+    }
+    let mut second = Events::of(gateway.modern_request("tools/call", params).send().await.unwrap());
+    let progress = second.next().await.unwrap();
+    assert_eq!(
+        (&progress["params"]["progressToken"], &progress["params"]["progress"]),
+        (&json!("two"), &json!(2))
+    );
+    assert_eq!(second.next().await.unwrap()["result"]["resultType"], "complete");
 }

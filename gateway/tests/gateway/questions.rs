@@ -217,3 +217,24 @@ async fn what_a_modern_server_asks_a_modern_client_passes_byte_for_byte() {
     let seen = &raw.seen("tools/call")[1].body["params"];
     assert_eq!((&seen["inputResponses"], &seen["requestState"]), (&given, &again["requestState"]));
 }
+
+#[tokio::test]
+async fn a_call_outlasts_its_timeout_while_its_client_thinks() {
+    for era in [Era::Legacy, Era::Modern] {
+        let fixture = Fixture::start(era).await.unwrap();
+        let mut config = server("fixture", &[&fixture.url()]);
+        config.timeouts.call = Duration::from_millis(500);
+        let gateway = TestGateway::start(vec![config]).await;
+        gateway.until_connected("fixture").await;
+        let client = gateway.legacy_that_can(LEGACY, &everything()).await;
+        let mut events = client.open("tools/call", json!({ "name": "test_elicitation" })).await;
+        let question = events.next().await.unwrap();
+        // Two calls that time out one after the other take longer than the timeout.
+        for _ in 0..2 {
+            let (_, timed_out) = gateway.modern("tools/call", json!({ "name": "test_wait" })).await;
+            assert_eq!(timed_out["error"]["data"]["reason"], "timeout", "{timed_out}");
+        }
+        client.reply(&question, json!({ "action": "decline" })).await;
+        assert!(text(&events.next().await.unwrap()).contains("decline"), "{era:?}");
+    }
+}

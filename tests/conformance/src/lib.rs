@@ -56,6 +56,7 @@ struct State {
     /// URIs watched by anybody, and how often each.
     watched: watch::Sender<HashMap<String, usize>>,
     cancelled: watch::Sender<usize>,
+    received: Mutex<Vec<Value>>,
     more_tools: AtomicBool,
     more_prompts: AtomicBool,
     next: AtomicU64,
@@ -78,6 +79,7 @@ impl Fixture {
             news: broadcast::channel(64).0,
             watched: watch::Sender::default(),
             cancelled: watch::Sender::default(),
+            received: Mutex::default(),
             more_tools: AtomicBool::new(false),
             more_prompts: AtomicBool::new(false),
             next: AtomicU64::new(1),
@@ -107,6 +109,12 @@ impl Fixture {
     #[must_use]
     pub fn watched(&self) -> watch::Receiver<HashMap<String, usize>> {
         self.state.watched.subscribe()
+    }
+
+    /// Every message that came, in order.
+    #[must_use]
+    pub fn received(&self) -> Vec<Value> {
+        self.state.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How many calls were cancelled.
