@@ -4,6 +4,7 @@ pub(crate) mod answer;
 mod calls;
 pub(crate) mod cancel;
 mod door;
+pub(crate) mod ears;
 mod exposed;
 pub(crate) mod http;
 mod legacy;
