@@ -40,6 +40,11 @@ struct StateLabels {
     state: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AuthLabels {
+    outcome: &'static str,
+}
+
 impl From<&ServerKey> for ServerLabels {
     fn from(key: &ServerKey) -> Self {
         Self { namespace: key.namespace.clone(), server: key.name.clone() }
@@ -82,6 +87,7 @@ pub(crate) struct Metrics {
     state: Family<StateLabels, Gauge>,
     sessions: Gauge,
     streams: Gauge,
+    authentications: Family<AuthLabels, Counter>,
     config: Gauge,
     hidden: Family<ServerLabels, Gauge>,
     unapproved: Family<ServerLabels, Gauge>,
@@ -114,6 +120,12 @@ impl Metrics {
         registry.register("backend_state", "1 for the state a server is in", state.clone());
         registry.register("backend_sessions", "Sessions kept with legacy servers", sessions.clone());
         registry.register("client_streams", "Streams that clients hold open", streams.clone());
+        let authentications = Family::default();
+        registry.register(
+            "authentications",
+            "Requests by whether their credentials were accepted, and why not",
+            authentications.clone(),
+        );
         let hidden = Family::default();
         registry.register(
             "catalog_hidden",
@@ -160,6 +172,7 @@ impl Metrics {
             state,
             sessions,
             streams,
+            authentications,
             config,
             hidden,
             unapproved,
@@ -193,6 +206,11 @@ impl Metrics {
         let gauge = self.held.get_or_create(&server.into()).clone();
         gauge.inc();
         Held(gauge)
+    }
+
+    /// The credentials of a request were judged so.
+    pub(crate) fn authenticated(&self, outcome: &'static str) {
+        self.authentications.get_or_create(&AuthLabels { outcome }).inc();
     }
 
     /// The state of `server` is `now`, one of `all`.

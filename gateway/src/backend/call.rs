@@ -87,7 +87,7 @@ pub(crate) struct Request {
 impl Request {
     /// What it calls.
     pub(crate) fn target(&self) -> Target {
-        Target { method: self.method, name: self.exposed.clone() }
+        Target { principal: self.client.principal, method: self.method, name: self.exposed.clone() }
     }
 
     /// Makes the call again, with what the client was asked.
@@ -146,7 +146,8 @@ impl Call<'_> {
         let bridged = (self.client.era, self.route.backend.era()) == (Era::Modern, Era::Legacy);
         let state = if bridged { self.params.string("requestState") } else { None };
         let Some(state) = state else { return self.attempts(core, limit).await };
-        let target = Target { method: self.method, name: self.exposed.clone() };
+        let target =
+            Target { principal: self.client.principal, method: self.method, name: self.exposed.clone() };
         match core.parking.resume(core, &state, &target)? {
             Some(parked) => within(Instant::now() + limit, limit, self.resume(core, parked)).await,
             None => self.attempts(core, limit).await,
@@ -170,7 +171,11 @@ impl Call<'_> {
         match sent {
             Sent::Whole(restored) | Sent::Events(_, Passed::Answer(restored)) => self.whole(core, restored),
             Sent::Events(upstream, Passed::Ask(question)) if self.client.era == Era::Modern => {
-                let target = Target { method: self.method, name: self.exposed.clone() };
+                let target = Target {
+                    principal: self.client.principal,
+                    method: self.method,
+                    name: self.exposed.clone(),
+                };
                 Parked::new(*upstream, question, target).await.park(core).map(Answer::Whole)
             }
             events @ Sent::Events(..) => Relay::new(core, self.request(), events).map(Answer::Stream),
