@@ -188,6 +188,9 @@ fn comparable(state: &Leaves, spec: &Value) -> Leaves {
         "portico.dev/applied",
         ".message",
         "status.instances",
+        // The person's own, and not the operator's to write. A default that the API server wrote into a block belongs to
+        // nobody, and stays when the block is applied away.
+        "/NAME.spec.",
         // Drawn by lot; how many there are is compared.
         "data.keyring.json",
     ];
