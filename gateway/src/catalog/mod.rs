@@ -10,6 +10,7 @@ mod listing;
 mod names;
 mod overrides;
 mod pin;
+mod search;
 mod snapshot;
 mod uri;
 mod view;
@@ -31,8 +32,9 @@ pub(crate) use kind::Route;
 pub(crate) use listing::{Definition, Family, Listing};
 use pin::Pins;
 pub(crate) use pin::{Digests, Drift};
+pub(crate) use search::Search;
 pub(crate) use snapshot::Snapshot;
-pub(crate) use view::{Hidden, Revision, View, ViewName};
+pub(crate) use view::{CALL_TOOL, FIND_TOOLS, Hidden, Revision, View, ViewName};
 
 /// Time between two snapshots: a burst of changes becomes one notification.
 const PACE: Duration = Duration::from_millis(100);
