@@ -136,7 +136,9 @@ impl Kind {
         }
         let pieces = &self.pieces[range];
         let mut all = BytesMut::with_capacity(pieces.iter().map(|piece| piece.text.len()).sum());
-        pieces.iter().for_each(|piece| all.extend_from_slice(&piece.text));
+        for piece in pieces {
+            all.extend_from_slice(&piece.text);
+        }
         all.truncate(all.len().saturating_sub(1));
         all.freeze()
     }

@@ -55,7 +55,9 @@ impl Index {
             let words = words_of(name, &definition);
             index.lengths.push(words.len());
             let mut counts: HashMap<String, usize> = HashMap::new();
-            words.into_iter().for_each(|word| *counts.entry(word).or_default() += 1);
+            for word in words {
+                *counts.entry(word).or_default() += 1;
+            }
             for (word, count) in counts {
                 index.postings.entry(word).or_default().push((tool, count));
             }
@@ -107,7 +109,7 @@ fn words_of(name: &str, definition: &str) -> Vec<String> {
         all.extend(words(&text));
     }
     let arguments = tool.object("inputSchema").and_then(|schema| schema.object("properties"));
-    let names = arguments.iter().flat_map(|arguments| arguments.members()).map(|(name, _)| name);
+    let names = arguments.iter().flat_map(Object::members).map(|(name, _)| name);
     names.for_each(|name| all.extend(words(name)));
     all
 }
