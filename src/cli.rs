@@ -77,6 +77,10 @@ pub struct Up {
     /// Print one JSON object a line for each change of state.
     #[arg(long)]
     pub json: bool,
+    /// Network outside the public Internet in which remote servers may be, such as 192.168.0.0/16; may be repeated. This
+    /// machine always is.
+    #[arg(long, value_name = "CIDR")]
+    pub allow_remote: Vec<ipnet::IpNet>,
     /// Show what the servers themselves print.
     #[arg(long, short)]
     pub verbose: bool,
@@ -248,6 +252,12 @@ pub struct Gateway {
     /// PEM file of certificate authorities that may vouch for remote servers, besides the system's.
     #[arg(long, env = "PORTICO_CA_FILE", value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
+    /// Network outside the public Internet in which remote servers may be, such as 10.20.0.0/16; may be repeated.
+    #[arg(long, value_name = "CIDR")]
+    pub allow_remote: Vec<ipnet::IpNet>,
+    /// Seconds for which clients are still served after SIGTERM, not ready any more, until the cluster sends them elsewhere.
+    #[arg(long, default_value_t = 5, env = "PORTICO_SHUTDOWN_DELAY", value_name = "SECONDS")]
+    pub shutdown_delay: u64,
 }
 
 /// Arguments of `serve`.

@@ -6,22 +6,27 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::backend::client::Http;
 use crate::backend::control::{Control, Ids};
+use crate::backend::parked::Parking;
 use crate::backend::session::{Link, Sessions};
 use portico_crds::labels;
 
 use crate::backend::{Backend, Fleet, PinReport, ServerReport, ServerState, TlsError};
 use crate::catalog::{Catalog, Definition, Drift, Judged, Listing};
 use crate::frontend::cancel::Calls;
+use crate::frontend::levels::Levels;
+use crate::frontend::questions::Questions;
 use crate::frontend::session::{Ended, Keyring};
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::source::{ServerKey, Servers};
+use crate::subscriptions::Subscriptions;
 
 /// How long the gateway waits for its servers' lists before it calls itself ready: one that hangs must not hold up a roll-out.
 const READY_WITHIN: Duration = Duration::from_secs(5);
@@ -35,14 +40,22 @@ const SWEEP: Duration = Duration::from_secs(30);
 pub(crate) struct Core {
     pub(crate) options: Options,
     pub(crate) catalog: Catalog,
+    /// All servers that the source names.
+    pub(crate) backends: ArcSwap<HashMap<ServerKey, Arc<Backend>>>,
     pub(crate) control: Control,
     pub(crate) sessions: Sessions,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) keyring: Keyring,
     pub(crate) ended: Ended,
     pub(crate) calls: Arc<Calls>,
+    pub(crate) questions: Arc<Questions>,
+    pub(crate) parking: Parking,
+    pub(crate) levels: Levels,
+    pub(crate) subscriptions: Subscriptions,
     pub(crate) streams: Arc<Semaphore>,
     pub(crate) requests: Arc<Semaphore>,
+    /// The stop was asked for; clients are to go elsewhere.
+    pub(crate) leaving: CancellationToken,
     pub(crate) shutdown: CancellationToken,
     /// What was kept before this process began, until its server is known.
     /// Whether lists are kept outside of this process.
@@ -62,14 +75,20 @@ impl Core {
         let metrics = Arc::new(Metrics::new());
         Ok(Self {
             catalog: Catalog::new(Arc::clone(&metrics)),
+            backends: ArcSwap::default(),
             control: Control { http: Http::new(&options)?, ids: Ids::new(), patience: options.list_timeout },
             sessions: Sessions::new(options.max_backend_sessions, options.backend_session_idle),
             metrics,
             keyring: Keyring::new(&options.session_keys, options.session_lifetime),
             ended: Ended::default(),
             calls: Arc::default(),
+            questions: Arc::new(Questions::new(options.max_questions)),
+            parking: Parking::new(options.max_questions),
+            levels: Levels::default(),
+            subscriptions: Subscriptions::new(),
             streams: Arc::new(Semaphore::new(options.max_streams)),
             requests: Arc::new(Semaphore::new(options.max_requests)),
+            leaving: CancellationToken::new(),
             shutdown: CancellationToken::new(),
             keeps: AtomicBool::new(false),
             gone: Mutex::default(),
@@ -266,5 +285,6 @@ async fn sweep(core: &Arc<Core>) {
         tokio::time::sleep(SWEEP).await;
         core.end_sessions(core.sessions.end_idle());
         core.metrics.sessions(core.sessions.len());
+        core.subscriptions.end_older(core.options.session_lifetime);
     }
 }

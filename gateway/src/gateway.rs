@@ -67,6 +67,8 @@ impl Gateway {
             ("page_size", options.page_size),
             ("max_streams", options.max_streams),
             ("max_requests", options.max_requests),
+            ("max_server_calls", options.max_server_calls),
+            ("max_questions", options.max_questions),
         ];
         if let Some((name, _)) = limits.iter().find(|(_, limit)| *limit == 0) {
             return Err(Error::ZeroLimit(name));
@@ -109,7 +111,8 @@ impl Gateway {
         frontend::router(&self.core, None).merge(health::router(&self.core))
     }
 
-    /// Serves the router on `listener` until `stop`, then ends streams and lets calls in flight finish. On a listener that
+    /// Serves the router on `listener` until `stop`, and on for the shutdown delay, in which it calls itself not ready; then
+    /// ends streams and lets calls in flight finish. On a listener that
     /// is not on loopback any `Host` is accepted unless public hosts are set.
     ///
     /// The future is boxed, so that it is compiled here once and not in every program that awaits it.
@@ -120,13 +123,16 @@ impl Gateway {
     async fn serve_until(&self, listener: TcpListener, stop: CancellationToken) -> Result<(), Error> {
         let address = listener.local_addr()?.ip();
         let router = frontend::router(&self.core, Some(address)).merge(health::router(&self.core));
-        let core = Arc::clone(&self.core);
-        let stopping = stop.clone();
+        let (core, end) = (Arc::clone(&self.core), CancellationToken::new());
+        let ended = end.clone();
         let streams = tokio::spawn(async move {
-            stopping.cancelled().await;
+            stop.cancelled().await;
+            core.leaving.cancel();
+            tokio::time::sleep(core.options.shutdown_delay).await;
             core.shutdown.cancel();
+            ended.cancel();
         });
-        serve::run(listener, router, stop, DRAIN).await;
+        serve::run(listener, router, end, DRAIN).await;
         streams.abort();
         self.core.shutdown.cancel();
         Ok(())

@@ -23,7 +23,7 @@ pub(crate) fn router(core: &Arc<Core>) -> Router {
 }
 
 async fn ready(State(core): State<Arc<Core>>) -> (StatusCode, &'static str) {
-    if core.shutdown.is_cancelled() {
+    if core.leaving.is_cancelled() {
         (StatusCode::SERVICE_UNAVAILABLE, "stopping")
     } else if core.is_ready() {
         (StatusCode::OK, "ok")

@@ -10,6 +10,7 @@ mod backend;
 pub mod bridge;
 mod catalog;
 mod cause;
+mod client;
 pub mod config;
 mod core;
 mod envelope;
@@ -26,6 +27,7 @@ mod options;
 mod rpc;
 mod serve;
 pub mod source;
+mod subscriptions;
 mod version;
 
 pub use backend::{PinReport, ServerReport, ServerState, TlsError};

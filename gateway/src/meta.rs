@@ -1,5 +1,6 @@
 //! `_meta` of requests: what is read from it and how it is re-written between the eras.
 
+use crate::client::{Capabilities, Level};
 use crate::envelope::{Edits, Object};
 use crate::version::{Era, MODERN};
 
@@ -27,11 +28,20 @@ pub(crate) fn implementation() -> String {
     format!(r#"{{"name":"portico","title":"Portico","version":"{}"}}"#, env!("CARGO_PKG_VERSION"))
 }
 
-/// The members `_meta` must have in what the gateway itself asks a modern server.
+/// The members `_meta` must have in what the gateway itself asks a modern server. A server may show what it has by what its
+/// client can do, so the gateway claims all that it can pass on.
 pub(crate) fn own() -> String {
+    declared(Capabilities::ALL, None)
+}
+
+/// The members that `_meta` must have for a modern server, for a client that declared these capabilities and wants log
+/// messages of this level.
+pub(crate) fn declared(capabilities: Capabilities, level: Option<Level>) -> String {
+    let level = level.map(|level| format!(r#","{LOG_LEVEL}":"{}""#, level.as_str())).unwrap_or_default();
     format!(
-        r#""{PROTOCOL_VERSION}":"{MODERN}","{CLIENT_INFO}":{},"{CLIENT_CAPABILITIES}":{{}}"#,
-        implementation()
+        r#""{PROTOCOL_VERSION}":"{MODERN}","{CLIENT_INFO}":{},"{CLIENT_CAPABILITIES}":{}{level}"#,
+        implementation(),
+        capabilities.to_json()
     )
 }
 
@@ -41,12 +51,17 @@ pub(crate) fn of<'a>(params: &Object<'a>) -> Option<Object<'a>> {
 }
 
 /// Rewrites `_meta` of `params` for a server: the progress token becomes `token` where there is one, and the keys that one
-/// era has and the other has not are added or taken out. Everything else stays as it was written.
-pub(crate) fn rewrite(edits: &mut Edits<'_>, params: &Object<'_>, eras: (Era, Era), token: u64) {
+/// era has and the other has not are added (as `declared` gives them) or taken out. Everything else stays as it was written.
+pub(crate) fn rewrite(
+    edits: &mut Edits<'_>,
+    params: &Object<'_>,
+    eras: (Era, Era),
+    (token, declared): (u64, impl FnOnce() -> String),
+) {
     let meta = of(params);
     match (meta, eras) {
         (None, (Era::Legacy, Era::Modern)) => {
-            edits.prepend(params.raw(), &format!(r#""_meta":{{{}}}"#, own()));
+            edits.prepend(params.raw(), &format!(r#""_meta":{{{}}}"#, declared()));
         }
         (None, _) => {}
         (Some(meta), (Era::Legacy, Era::Legacy) | (Era::Modern, Era::Modern)) => {
@@ -55,17 +70,16 @@ pub(crate) fn rewrite(edits: &mut Edits<'_>, params: &Object<'_>, eras: (Era, Er
             }
         }
         (Some(meta), (_, server)) => {
-            let members = rebuilt(&meta, server, token);
+            let declared = (server == Era::Modern).then(declared);
+            let members = rebuilt(&meta, declared, token);
             edits.replace(meta.raw(), format!("{{{members}}}"));
         }
     }
 }
 
-fn rebuilt(meta: &Object<'_>, server: Era, token: u64) -> String {
+fn rebuilt(meta: &Object<'_>, declared: Option<String>, token: u64) -> String {
     let mut members = Vec::with_capacity(meta.members().len() + 1);
-    if server == Era::Modern {
-        members.push(own());
-    }
+    members.extend(declared);
     for (key, value) in meta.members() {
         if key == PROGRESS_TOKEN {
             members.push(format!(r#""{PROGRESS_TOKEN}":{token}"#));
@@ -82,7 +96,7 @@ mod tests {
 
     fn rewritten(raw: &str, client: Era, server: Era) -> String {
         let mut edits = Edits::of(raw);
-        rewrite(&mut edits, &Object::parse(raw).unwrap(), (client, server), 7);
+        rewrite(&mut edits, &Object::parse(raw).unwrap(), (client, server), (7, own));
         String::from_utf8(edits.finish().to_vec()).unwrap()
     }
 

@@ -15,6 +15,9 @@ pub(crate) enum Method {
     PromptsGet,
     Complete,
     Listen,
+    SetLevel,
+    Subscribe,
+    Unsubscribe,
     /// Anything else: answered with method not found.
     Other,
 }
@@ -35,6 +38,9 @@ impl Method {
             "prompts/get" => Self::PromptsGet,
             "completion/complete" => Self::Complete,
             "subscriptions/listen" => Self::Listen,
+            "logging/setLevel" => Self::SetLevel,
+            "resources/subscribe" => Self::Subscribe,
+            "resources/unsubscribe" => Self::Unsubscribe,
             _ => Self::Other,
         }
     }
@@ -54,6 +60,9 @@ impl Method {
             Self::PromptsGet => "prompts/get",
             Self::Complete => "completion/complete",
             Self::Listen => "subscriptions/listen",
+            Self::SetLevel => "logging/setLevel",
+            Self::Subscribe => "resources/subscribe",
+            Self::Unsubscribe => "resources/unsubscribe",
             Self::Other => "other",
         }
     }

@@ -14,7 +14,6 @@ use prometheus_client::registry::{Registry, Unit};
 
 pub(crate) use catalog::CatalogMetrics;
 
-use crate::method::Method;
 use crate::source::ServerKey;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -82,6 +81,7 @@ pub(crate) struct Metrics {
     calls: Family<CallLabels, Counter>,
     duration: Family<DurationLabels, Histogram, fn() -> Histogram>,
     in_flight: Family<ServerLabels, Gauge>,
+    held: Family<ServerLabels, Gauge>,
     state: Family<StateLabels, Gauge>,
     sessions: Gauge,
     streams: Gauge,
@@ -97,7 +97,7 @@ impl Metrics {
         let calls = Family::default();
         let histogram: fn() -> Histogram = || Histogram::new(BUCKETS);
         let duration = Family::new_with_constructor(histogram);
-        let (in_flight, state) = (Family::default(), Family::default());
+        let (in_flight, held, state) = (Family::default(), Family::default(), Family::default());
         let (sessions, streams) = (Gauge::default(), Gauge::default());
         registry.register("calls", "Calls passed to servers", calls.clone());
         let seconds = Unit::Seconds;
@@ -108,6 +108,7 @@ impl Metrics {
             duration.clone(),
         );
         registry.register("calls_in_flight", "Calls that servers have not answered yet", in_flight.clone());
+        registry.register("calls_held", "Calls that wait for a server that is away", held.clone());
         registry.register("backend_state", "1 for the state a server is in", state.clone());
         registry.register("backend_sessions", "Sessions kept with legacy servers", sessions.clone());
         registry.register("client_streams", "Streams that clients hold open", streams.clone());
@@ -119,7 +120,7 @@ impl Metrics {
             "1 unless the configuration file was bad when it changed last; the one before it stays in force then",
             config.clone(),
         );
-        Self { registry, calls, duration, in_flight, state, sessions, streams, config, catalog }
+        Self { registry, calls, duration, in_flight, held, state, sessions, streams, config, catalog }
     }
 
     /// The text that Prometheus scrapes.
@@ -135,10 +136,17 @@ impl Metrics {
     }
 
     /// A call to `server` begins.
-    pub(crate) fn begin(self: &Arc<Self>, server: &ServerKey, method: Method) -> Timing {
+    pub(crate) fn begin(self: &Arc<Self>, server: &ServerKey, method: &'static str) -> Timing {
         self.in_flight.get_or_create(&server.into()).inc();
         let outcome = Outcome::Cancelled;
         Timing { metrics: Arc::clone(self), server: server.clone(), method, started: Instant::now(), outcome }
+    }
+
+    /// A call waits for `server` for as long as the answer lives.
+    pub(crate) fn hold(&self, server: &ServerKey) -> Held {
+        let gauge = self.held.get_or_create(&server.into()).clone();
+        gauge.inc();
+        Held(gauge)
     }
 
     /// The state of `server` is `now`, one of `all`.
@@ -150,6 +158,7 @@ impl Metrics {
 
     /// `server` is gone from the source.
     pub(crate) fn forget(&self, server: &ServerKey, states: &[&'static str]) {
+        self.held.remove(&server.into());
         self.catalog.forget(server);
         for state in states {
             self.state.remove(&state_labels(server, state));
@@ -176,12 +185,22 @@ fn state_labels(server: &ServerKey, state: &'static str) -> StateLabels {
     StateLabels { namespace: server.namespace.clone(), server: server.name.clone(), state }
 }
 
+/// A call that waits.
+#[derive(Debug)]
+pub(crate) struct Held(Gauge);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
 /// One call's time; counted when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Timing {
     metrics: Arc<Metrics>,
     server: ServerKey,
-    method: Method,
+    method: &'static str,
     started: Instant,
     outcome: Outcome,
 }
@@ -196,7 +215,7 @@ impl Timing {
 impl Drop for Timing {
     fn drop(&mut self) {
         let ServerKey { namespace, name } = &self.server;
-        let (namespace, server, method) = (namespace.clone(), name.clone(), self.method.as_str());
+        let (namespace, server, method) = (namespace.clone(), name.clone(), self.method);
         let labels = CallLabels {
             namespace: namespace.clone(),
             server: server.clone(),

@@ -1,7 +1,10 @@
 //! What can be set about a gateway.
 
 use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 /// Settings of a gateway; `Options::default()` fits a laptop and a cluster alike.
 #[derive(Clone)]
@@ -26,12 +29,24 @@ pub struct Options {
     pub max_streams: usize,
     /// Requests answered at the same time.
     pub max_requests: usize,
+    /// Calls that one server may have open at the same time: one that hangs must not take the room of all.
+    pub max_server_calls: usize,
+    /// How long a call waits for a server that has answered lately and is away, as when it is restarted.
+    pub hold: Duration,
+    /// How long clients are still served after the stop, while they learn that this gateway goes: `/readyz` fails meanwhile.
+    pub shutdown_delay: Duration,
     /// Sessions with servers kept at the same time, over all clients; the least recently used one gives way.
     pub max_backend_sessions: usize,
     /// How long an unused session with a server is kept.
     pub backend_session_idle: Duration,
+    /// What servers ask clients, open at the same time over all clients; as many calls may wait for their client.
+    pub max_questions: usize,
+    /// How long a client may take to answer what a server asks it.
+    pub answer_timeout: Duration,
     /// PEM certificates of authorities that may vouch for remote servers, besides those the system trusts.
     pub extra_authorities: Vec<u8>,
+    /// Networks besides the public Internet in which remote servers may be.
+    pub allowed_remotes: Vec<IpNet>,
     /// Time for a TCP connection to a server.
     pub connect_timeout: Duration,
     /// Time for a handshake, or for one page of a list, with a server.
@@ -52,9 +67,18 @@ impl Default for Options {
             session_lifetime: Duration::from_hours(24),
             max_streams: 4096,
             max_requests: 8192,
+            max_server_calls: 1024,
+            hold: Duration::from_secs(10),
+            shutdown_delay: Duration::ZERO,
             max_backend_sessions: 8192,
             backend_session_idle: Duration::from_mins(30),
+            max_questions: 4096,
+            answer_timeout: Duration::from_mins(5),
             extra_authorities: Vec::new(),
+            allowed_remotes: vec![
+                Ipv4Net::new_assert(Ipv4Addr::LOCALHOST, 8).into(),
+                Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128).into(),
+            ],
             connect_timeout: Duration::from_secs(5),
             list_timeout: Duration::from_secs(15),
             refresh: Duration::from_mins(1),

@@ -5,6 +5,7 @@ use http::StatusCode;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::client::Capabilities;
 use crate::version::SUPPORTED;
 
 /// Error codes: JSON-RPC 2.0 section 5.1 and MCP 2026-07-28.
@@ -17,6 +18,7 @@ pub(crate) mod code {
     /// Legacy revisions only.
     pub(crate) const RESOURCE_NOT_FOUND: i64 = -32002;
     pub(crate) const HEADER_MISMATCH: i64 = -32020;
+    pub(crate) const MISSING_CAPABILITY: i64 = -32021;
     pub(crate) const UNSUPPORTED_VERSION: i64 = -32022;
     /// Legacy revision 2025-11-25 only.
     pub(crate) const URL_ELICITATION: i64 = -32042;
@@ -76,6 +78,14 @@ impl RpcError {
         Self::new(code::UNSUPPORTED_VERSION, format!("protocol version `{requested}` is not served here"))
             .status(StatusCode::BAD_REQUEST)
             .data(json!({ "supported": SUPPORTED, "requested": requested }))
+    }
+
+    /// The same as an error that says what the client would have to be able to do (2026-07-28, error -32021).
+    pub(crate) fn lacking(self, needed: Capabilities) -> Self {
+        let required: Value = serde_json::from_str(&needed.to_json()).unwrap_or_default();
+        let mut data = self.data.unwrap_or_else(|| json!({}));
+        data["requiredCapabilities"] = required;
+        Self { code: code::MISSING_CAPABILITY, data: Some(data), status: StatusCode::BAD_REQUEST, ..self }
     }
 
     /// The HTTP status.

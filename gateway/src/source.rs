@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portico_crds::mcp_server::Hint;
+use portico_crds::mcp_server::{Exposed, Hint, PathType};
 use portico_crds::{McpServer, McpServerSpec, labels, mcp_server};
 
 /// Identifies one server: a namespace and a name unique in it.
@@ -104,6 +104,43 @@ pub struct Pinned {
     pub tools: BTreeMap<String, String>,
 }
 
+/// Which HTTP paths of a server are forwarded.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Exposure {
+    /// The paths.
+    pub paths: Vec<Exposed>,
+    /// The path of the MCP endpoint, which is not forwarded, nor anything below it.
+    pub mcp: String,
+}
+
+impl Exposure {
+    /// Whether `path` is forwarded with some method.
+    #[must_use]
+    pub fn covers(&self, path: &str) -> bool {
+        !covers(&self.mcp, PathType::Prefix, path) && self.of(path).next().is_some()
+    }
+
+    /// Whether `path`, which is forwarded, is with this method.
+    #[must_use]
+    pub fn allows(&self, path: &str, method: &str) -> bool {
+        self.of(path).any(|exposed| {
+            exposed.methods.is_empty() || exposed.methods.iter().any(|allowed| allowed.as_str() == method)
+        })
+    }
+
+    fn of(&self, path: &str) -> impl Iterator<Item = &Exposed> {
+        self.paths.iter().filter(move |exposed| covers(&exposed.path, exposed.kind, path))
+    }
+}
+
+fn covers(own: &str, kind: PathType, path: &str) -> bool {
+    match path.strip_prefix(own) {
+        Some("") => true,
+        Some(rest) => kind == PathType::Prefix && rest.starts_with('/'),
+        None => false,
+    }
+}
+
 /// How long a server may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timeouts {
@@ -132,10 +169,24 @@ impl Default for Timeouts {
 pub struct Endpoint {
     /// The URL of its MCP endpoint, such as `http://127.0.0.1:40001/mcp`.
     pub url: String,
+    /// Whether a person wrote the URL, as that of a remote server: it must then be public or allowed.
+    pub remote: bool,
+}
+
+impl Endpoint {
+    /// A pod or process, where whoever runs it says that it is.
+    pub fn pod(url: impl Into<String>) -> Self {
+        Self { url: url.into(), remote: false }
+    }
+
+    /// A remote server, where its manifest says that it is.
+    pub fn remote(url: impl Into<String>) -> Self {
+        Self { url: url.into(), remote: true }
+    }
 }
 
 /// One MCP server.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Server {
     /// Which server.
     pub key: ServerKey,
@@ -147,11 +198,27 @@ pub struct Server {
     pub pinning: Option<Pinning>,
     /// How long it may take.
     pub timeouts: Timeouts,
+    /// Which of its paths are forwarded beside MCP.
+    pub exposure: Exposure,
     /// Where it is ready. With none it stays listed with its last known list, and calls answer that it has no ready pod.
     pub endpoints: Vec<Endpoint>,
 }
 
 impl Server {
+    /// A server about which nothing else is said, ready at `endpoints`.
+    #[must_use]
+    pub fn new(key: ServerKey, endpoints: Vec<Endpoint>) -> Self {
+        Self {
+            key,
+            protocol: Protocol::Auto,
+            tools: ToolSelection::default(),
+            pinning: None,
+            timeouts: Timeouts::default(),
+            exposure: Exposure::default(),
+            endpoints,
+        }
+    }
+
     /// The server that an `McpServer` describes, ready at `endpoints`, with what its annotations say.
     #[must_use]
     pub fn from_resource(resource: &McpServer, endpoints: Vec<Endpoint>) -> Self {
@@ -184,6 +251,7 @@ impl Server {
             pinning: tools.pin.map(|mode| Pinning { mode, approved: None, remembered: None }),
             tools: tools.into(),
             timeouts: Timeouts { call: seconds(timeouts.call_seconds), tools: per_tool.collect() },
+            exposure: Exposure { paths: spec.expose.clone(), mcp: spec.path.clone() },
             endpoints,
         }
     }

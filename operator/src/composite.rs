@@ -115,6 +115,7 @@ pub fn builtin(name: BuiltinName) -> McpServerSpec {
         resource_claims: Vec::new(),
         placement: None,
         pod_template: None,
+        expose: Vec::new(),
         egress: Vec::new(),
         tools: None,
         timeouts: None,

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kube::{Client, Config};
 use portico_gateway::keep::{Folder, Recalled};
@@ -94,6 +95,8 @@ fn options(arguments: &cli::Gateway) -> Result<Options, Failure> {
         public_hosts: arguments.public_host.clone(),
         session_keys: keys.map_or(Ok(Vec::new()), |path| session_keys(path, &read(path)?))?,
         extra_authorities: arguments.ca_file.as_deref().map_or(Ok(Vec::new()), read)?,
+        allowed_remotes: arguments.allow_remote.clone(),
+        shutdown_delay: Duration::from_secs(arguments.shutdown_delay),
         ..Options::default()
     })
 }

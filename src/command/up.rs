@@ -20,6 +20,7 @@ pub async fn run(arguments: Up, stop: CancellationToken) -> Result<(), Failure> 
         listen: arguments.listen,
         json: arguments.json,
         verbose: arguments.verbose,
+        allowed_remotes: arguments.allow_remote,
         portico,
     };
     up::run(options, stop).await.map_err(|error| Failure::part(&error))

@@ -1,5 +1,6 @@
 //! `McpServer`: one MCP server, wherever it comes from.
 
+mod expose;
 mod overrides;
 mod pod;
 mod scaling;
@@ -10,6 +11,7 @@ mod tools;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
+pub use expose::{Exposed, HttpMethod, PathType};
 pub use overrides::ServerOverrides;
 pub use pod::{
     Access, ConfigFile, ConfigMapKeyRef, Egress, EmptyDir, EnvFrom, EnvVar, EnvVarSource, FieldRef, Gpu,
@@ -70,7 +72,11 @@ pub const DEFAULT_PATH: &str = "/mcp";
         "!(has(self.source.remote) || has(self.source.service)) || !(has(self.replicas) || has(self.scaling) || has(self.env) || has(self.envFrom) || has(self.secretMounts) || has(self.configFiles) || has(self.volumes) || has(self.resources) || has(self.gpu) || has(self.resourceClaims) || has(self.placement) || has(self.podTemplate) || has(self.egress))"
     ).message("with `source.remote` or `source.service` nothing is deployed: `replicas`, `scaling`, `env`, `envFrom`, `secretMounts`, `configFiles`, `volumes`, `resources`, `gpu`, `resourceClaims`, `placement`, `podTemplate` and `egress` must be absent"),
     validation = kube::core::Rule::new("self.port == 8080 || !(has(self.source.remote) || has(self.source.service))")
-        .message("`port` must be absent with `source.remote` and `source.service`, which name their own").field_path(".port")
+        .message("`port` must be absent with `source.remote` and `source.service`, which name their own").field_path(".port"),
+    validation = kube::core::Rule::new("!has(self.expose) || !(has(self.transport) ? self.transport == 'Stdio' : has(self.source.__package__))")
+        .message("`expose` must be absent for a server that speaks standard input and output: it serves no HTTP").field_path(".expose"),
+    validation = kube::core::Rule::new("!has(self.expose) || self.expose.all(exposed, exposed.path != self.path)")
+        .message("`expose` must not hold the path of the MCP endpoint").field_path(".expose")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct McpServerSpec {
@@ -174,6 +180,13 @@ pub struct McpServerSpec {
     /// How long the gateway waits for the server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeouts: Option<Timeouts>,
+
+    /// HTTP paths of the server that the gateway forwards under `/servers/{namespace}/{name}`, as for callbacks, web-hooks
+    /// and REST. Absent or empty: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["path".into()]))]
+    pub expose: Vec<Exposed>,
 
     /// What is kept of each tool call of a server that Portico ships, as lines of its log. A program of somebody
     /// else reads it as the environment variable `PORTICO_AUDIT`.

@@ -236,3 +236,24 @@ fn other_kinds_are_not_ours_to_judge() {
     assert!(check(&json!("text")).is_none());
     assert!(check(&json!({"apiVersion": "portico.dev/v1", "kind": "McpServer"})).is_none());
 }
+
+#[test]
+fn paths_are_exposed_that_can_be_read_in_one_way_and_are_not_the_endpoints() {
+    accepted(&with(
+        "expose",
+        &json!([{"path": "/auth/callback", "methods": ["GET"]}, {"path": "/api", "type": "Prefix"}]),
+    ));
+    for path in ["/a//b", "/a/../b", "/./a"] {
+        refused(&with("expose", &json!([{ "path": path }])), "`path` must not have empty parts");
+    }
+    for path in ["api", "/", "/a/", "/a%2fb", "/a b"] {
+        refused(&with("expose", &json!([{ "path": path }])), "expose[0].path");
+    }
+    refused(
+        &with("expose", &json!([{"path": "/mcp"}])),
+        "`expose` must not hold the path of the MCP endpoint",
+    );
+    let stdio =
+        json!({"source": {"package": {"name": "npm:tool", "version": "1.0.0"}}, "expose": [{"path": "/a"}]});
+    refused(&server(&stdio), "`expose` must be absent for a server that speaks standard input");
+}

@@ -26,6 +26,19 @@ impl Target {
     }
 }
 
+/// What is sent.
+#[derive(Clone, Copy)]
+pub struct Load {
+    /// Sessions at the same time, one connection each.
+    pub sessions: usize,
+    /// Bytes of text that a call asks for.
+    pub bytes: usize,
+    /// Whether client and server speak 2026-07-28, which knows no sessions: then it is connections.
+    pub modern: bool,
+}
+
+const LISTING: Load = Load { sessions: 1, bytes: 0, modern: false };
+
 /// What a load came to.
 #[derive(Default)]
 pub struct Figures {
@@ -64,19 +77,45 @@ impl Figures {
     }
 }
 
+const MODERN: &str = "2026-07-28";
+const TOOL: &str = "s0_t3";
+const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}},"#;
+
+#[derive(serde::Deserialize)]
+struct Answered<'a> {
+    id: u64,
+    #[serde(borrow)]
+    result: Content<'a>,
+}
+
+#[derive(serde::Deserialize)]
+struct Content<'a> {
+    #[serde(borrow)]
+    content: [Text<'a>; 1],
+}
+
+#[derive(serde::Deserialize)]
+struct Text<'a> {
+    text: &'a str,
+}
+
 struct Session {
     sender: SendRequest<Full<Bytes>>,
     authority: String,
     id: Option<HeaderValue>,
+    load: Load,
 }
 
 impl Session {
-    async fn open(target: &Target) -> Result<Self, Failed> {
+    async fn open(target: &Target, load: Load) -> Result<Self, Failed> {
         let stream = TcpStream::connect(&target.authority).await?;
         stream.set_nodelay(true)?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
-        let mut session = Self { sender, authority: target.authority.clone(), id: None };
+        let mut session = Self { sender, authority: target.authority.clone(), id: None, load };
+        if load.modern {
+            return Ok(session);
+        }
         let hello = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"load","version":"1"}}}"#;
         session.send(hello.into()).await?;
         session.send(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#.into()).await?;
@@ -88,7 +127,10 @@ impl Session {
             .header(header::HOST, &self.authority)
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::ACCEPT, "application/json, text/event-stream")
-            .header("mcp-protocol-version", "2025-11-25");
+            .header("mcp-protocol-version", if self.load.modern { MODERN } else { "2025-11-25" });
+        if self.load.modern {
+            request = request.header("mcp-method", "tools/call").header("mcp-name", TOOL);
+        }
         if let Some(id) = &self.id {
             request = request.header("mcp-session-id", id);
         }
@@ -103,15 +145,15 @@ impl Session {
     }
 
     async fn call(&mut self, number: u64) -> Result<usize, Failed> {
-        let text = "y".repeat(100);
+        let (text, bytes) = ("y".repeat(100), self.load.bytes);
+        let meta = if self.load.modern { META } else { "" };
         let body = format!(
-            r#"{{"jsonrpc":"2.0","id":{number},"method":"tools/call","params":{{"name":"s0_t3","arguments":{{"a":"{text}"}}}}}}"#
+            r#"{{"jsonrpc":"2.0","id":{number},"method":"tools/call","params":{{{meta}"name":"{TOOL}","arguments":{{"a":"{text}","bytes":{bytes}}}}}}}"#
         );
         let answer = self.send(body).await?;
-        let answered: serde_json::Value = serde_json::from_slice(&answer)?;
-        let right = answered["id"] == number
-            && answered["result"]["content"][0]["text"].as_str().map(str::len) == Some(100);
-        if right { Ok(answer.len()) } else { Err(format!("a wrong answer: {answered}").into()) }
+        let Answered { id, result } = serde_json::from_slice(&answer)?;
+        let right = id == number && result.content[0].text.len() == bytes;
+        if right { Ok(answer.len()) } else { Err(format!("a wrong answer to {number}").into()) }
     }
 
     /// Bytes of the whole list, and the tools in it.
@@ -123,11 +165,11 @@ impl Session {
     }
 }
 
-/// Calls in `sessions` sessions for a time.
-pub async fn calls(target: &Target, sessions: usize, lasting: Duration) -> Result<Figures, Failed> {
+/// Calls for a time.
+pub async fn calls(target: &Target, load: Load, lasting: Duration) -> Result<Figures, Failed> {
     let mut open = Vec::new();
-    for _ in 0..sessions {
-        open.push(Session::open(target).await?);
+    for _ in 0..load.sessions {
+        open.push(Session::open(target, load).await?);
     }
     let begin = Instant::now();
     let loops = open.into_iter().map(|mut session| async move {
@@ -151,7 +193,7 @@ pub async fn calls(target: &Target, sessions: usize, lasting: Duration) -> Resul
 
 /// Lists in one session for a time; each must hold `wanted` tools.
 pub async fn lists(target: &Target, wanted: usize, lasting: Duration) -> Result<Figures, Failed> {
-    let mut session = Session::open(target).await?;
+    let mut session = Session::open(target, LISTING).await?;
     let (begin, mut figures) = (Instant::now(), Figures::default());
     while begin.elapsed() < lasting {
         let sent = Instant::now();
@@ -171,7 +213,7 @@ pub async fn lists(target: &Target, wanted: usize, lasting: Duration) -> Result<
 pub async fn until_listed(target: &Target, wanted: usize) -> Result<Duration, Failed> {
     let begin = Instant::now();
     while begin.elapsed() < PATIENCE {
-        let mut session = Session::open(target).await?;
+        let mut session = Session::open(target, LISTING).await?;
         if session.list().await?.1 == wanted {
             return Ok(begin.elapsed());
         }

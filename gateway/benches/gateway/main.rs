@@ -1,8 +1,9 @@
-//! Calls and lists through the gateway, beside direct ones and beside a proxy that only forwards bytes.
+//! Calls and lists through the gateway, beside direct ones (the ceiling) and beside a forwarder that only reads the
+//! envelope, finds the server by name and passes the bytes on (the floor).
 //!
-//! Server, proxy and gateway are processes of their own, so that the CPU of each can be read; proxy and gateway are
-//! held on one core, server and load on another. Absolute figures are those of the machine; what counts is the ratio to
-//! the direct control of the same run, and the CPU per call beside the proxy's. Cost of a call must not grow with the
+//! Servers, floor and gateway are processes of their own, so that the CPU of each can be read; floor and gateway are
+//! held on one core, servers and load on another. Absolute figures are those of the machine; what counts is the ratio to
+//! the direct control of the same run, and the CPU per call over the floor's. Cost of a call must not grow with the
 //! number of sessions or servers; cost of a list grows with its bytes alone, and not at all by a server that hangs.
 
 #![expect(
@@ -13,6 +14,7 @@
 )]
 
 mod cpu;
+mod floor;
 mod load;
 mod report;
 mod roles;
@@ -20,12 +22,22 @@ mod roles;
 use std::time::Duration;
 
 use cpu::Cpu;
-use load::{Figures, Target};
+use load::{Figures, Load, Target};
 use report::Report;
 use roles::Role;
 
-/// Sessions at the same time, one connection each.
-const SESSIONS: [usize; 3] = [1, 8, 32];
+/// What is measured. The floor knows no sessions, so it serves both eras alike.
+const LOADS: [Load; 7] = [
+    legacy(1, 100),
+    legacy(8, 100),
+    legacy(32, 100),
+    legacy(128, 100),
+    legacy(32, 2_048),
+    legacy(32, 65_536),
+    Load { sessions: 32, bytes: 100, modern: true },
+];
+/// Servers behind floor and gateway while calls are measured; one of them is called.
+const BEHIND: &str = "5";
 /// Servers and tools of each in the list.
 const SERVERS: usize = 20;
 
@@ -49,34 +61,35 @@ fn main() -> Result<(), Failed> {
     Ok(())
 }
 
+const fn legacy(sessions: usize, bytes: usize) -> Load {
+    Load { sessions, bytes, modern: false }
+}
+
 /// Calls of one tool of one server.
 async fn calls(report: &mut Report, lasting: Duration) -> Result<(), Failed> {
-    let server = roles::start(&["server", "1"])?;
-    let url = &server.addresses[0];
-    let proxy = roles::start(&["proxy", url])?;
-    let gateway = roles::start(&["gateway", url])?;
-    for sessions in SESSIONS {
-        let control = call(&Target::new(url), None, sessions, lasting / 2).await?;
-        let proxied = call(&Target::new(&proxy.addresses[0]), Some(proxy.cpu()), sessions, lasting).await?;
-        let gated = call(&Target::new(&gateway.addresses[0]), Some(gateway.cpu()), sessions, lasting).await?;
-        let after = call(&Target::new(url), None, sessions, lasting / 2).await?;
-        let direct = control.joined_with(after);
-        report.calls(sessions, &direct, ("bytes only", &proxied));
-        report.calls(sessions, &direct, ("gateway", &gated));
+    for modern in [false, true] {
+        let era = if modern { "modern" } else { "legacy" };
+        let servers = roles::start(&["server", BEHIND, era])?;
+        let urls: Vec<&str> = servers.addresses.iter().map(String::as_str).collect();
+        let floor = roles::start(&[&["floor"], &urls[..]].concat())?;
+        let gateway = roles::start(&[&["gateway"], &urls[..]].concat())?;
+        load::until_listed(&Target::new(&gateway.addresses[0]), roles::TOOLS * urls.len()).await?;
+        for load in LOADS.into_iter().filter(|load| load.modern == modern) {
+            let control = call(&Target::new(urls[0]), None, load, lasting / 2).await?;
+            let floored = call(&Target::new(&floor.addresses[0]), Some(floor.cpu()), load, lasting).await?;
+            let gated = call(&Target::new(&gateway.addresses[0]), Some(gateway.cpu()), load, lasting).await?;
+            let after = call(&Target::new(urls[0]), None, load, lasting / 2).await?;
+            report.calls(load, &control.joined_with(after), (&floored, &gated));
+        }
     }
     Ok(())
 }
 
-async fn call(
-    target: &Target,
-    cpu: Option<Cpu>,
-    sessions: usize,
-    lasting: Duration,
-) -> Result<Figures, Failed> {
+async fn call(target: &Target, cpu: Option<Cpu>, load: Load, lasting: Duration) -> Result<Figures, Failed> {
     // Warms connections and caches.
-    load::calls(target, sessions, lasting / 4).await?;
+    load::calls(target, load, lasting / 4).await?;
     let before = cpu.map(cpu::Cpu::nanoseconds).unwrap_or_default();
-    let mut figures = load::calls(target, sessions, lasting).await?;
+    let mut figures = load::calls(target, load, lasting).await?;
     figures.cpu = cpu.map(|cpu| cpu.nanoseconds() - before);
     Ok(figures)
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::load::Figures;
+use crate::load::{Figures, Load};
 
 /// Rows in the order they were measured.
 #[derive(Default)]
@@ -14,18 +14,24 @@ pub struct Report {
 }
 
 impl Report {
-    /// Adds what a load of calls came to, beside the direct control.
-    pub fn calls(&mut self, sessions: usize, direct: &Figures, (way, figures): (&str, &Figures)) {
-        self.calls.push(json!({
-            "way": way,
-            "sessions": sessions,
-            "callsPerSecond": figures.rate().round(),
-            "ratioToDirect": figures.rate() / direct.rate(),
-            "addedP50Microseconds": figures.within(0.5) - direct.within(0.5),
-            "addedP99Microseconds": figures.within(0.99) - direct.within(0.99),
-            "cpuMicrosecondsPerCall": figures.cpu_per_call(),
-            "answerBytes": figures.bytes,
-        }));
+    /// Adds what a load of calls came to through floor and gateway, beside the direct control.
+    pub fn calls(&mut self, load: Load, direct: &Figures, (floor, gateway): (&Figures, &Figures)) {
+        for (way, figures) in [("floor", floor), ("gateway", gateway)] {
+            let cpu = figures.cpu_per_call();
+            let over = cpu.zip(floor.cpu_per_call()).map(|(cpu, floor)| cpu / floor);
+            self.calls.push(json!({
+                "way": way,
+                "era": if load.modern { "2026-07-28" } else { "2025-11-25" },
+                "sessions": load.sessions,
+                "bytes": load.bytes,
+                "callsPerSecond": figures.rate().round(),
+                "ratioToDirect": figures.rate() / direct.rate(),
+                "addedP50Microseconds": figures.within(0.5) - direct.within(0.5),
+                "addedP99Microseconds": figures.within(0.99) - direct.within(0.99),
+                "cpuMicrosecondsPerCall": cpu,
+                "cpuOverFloor": over,
+            }));
+        }
     }
 
     /// Adds what a load of lists came to.
@@ -46,21 +52,33 @@ impl Report {
             println!("{}", json!({ "calls": self.calls, "lists": self.lists }));
             return;
         }
-        println!("calls of one tool, 100 bytes in and out");
+        println!("calls of one tool of one of 5 servers");
         println!(
-            "{:<12}{:>9}{:>10}{:>17}{:>15}{:>15}{:>13}",
-            "way", "sessions", "calls/s", "ratio to direct", "added p50 µs", "added p99 µs", "CPU µs/call"
+            "{:<10}{:<12}{:>9}{:>8}{:>10}{:>17}{:>14}{:>14}{:>13}{:>12}",
+            "way",
+            "era",
+            "sessions",
+            "bytes",
+            "calls/s",
+            "ratio to direct",
+            "added p50 µs",
+            "added p99 µs",
+            "CPU µs/call",
+            "over floor"
         );
         for row in &self.calls {
             println!(
-                "{:<12}{:>9}{:>10}{:>17.3}{:>15.0}{:>15.0}{:>13.1}",
+                "{:<10}{:<12}{:>9}{:>8}{:>10}{:>17.3}{:>14.0}{:>14.0}{:>13.1}{:>12.2}",
                 row["way"].as_str().unwrap_or_default(),
+                row["era"].as_str().unwrap_or_default(),
                 number(row, "sessions"),
+                number(row, "bytes"),
                 number(row, "callsPerSecond"),
                 number(row, "ratioToDirect"),
                 number(row, "addedP50Microseconds"),
                 number(row, "addedP99Microseconds"),
                 number(row, "cpuMicrosecondsPerCall"),
+                number(row, "cpuOverFloor"),
             );
         }
         println!("\ntools/list over 20 servers of 10 tools");

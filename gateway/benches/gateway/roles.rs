@@ -9,15 +9,18 @@ use axum::body::Bytes;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse as _;
 use axum::routing::post;
-use portico_gateway::source::{Endpoint, Protocol, Server, ServerKey, Servers, Timeouts, ToolSelection};
+use portico_gateway::source::{
+    Endpoint, Exposure, Protocol, Server, ServerKey, Servers, Timeouts, ToolSelection,
+};
 use portico_gateway::{Gateway, Options};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::Failed;
 use crate::cpu::{self, Cpu};
+use crate::floor;
 
 /// Tools of each server.
 pub const TOOLS: usize = 10;
@@ -36,14 +39,16 @@ impl Role {
     /// Does it until the input ends.
     pub fn run(self) -> Result<(), Failed> {
         let (name, rest) = self.0.split_first().ok_or("a role needs a name")?;
-        let measured = matches!(name.as_str(), "proxy" | "gateway");
+        let measured = matches!(name.as_str(), "floor" | "gateway");
         cpu::pin(if measured { cpu::MEASURED } else { cpu::LOAD });
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         runtime.block_on(async {
             match name.as_str() {
-                "server" => servers(rest[0].parse()?).await?,
+                "server" => servers(rest[0].parse()?, rest.get(1).is_some_and(|era| era == "modern")).await?,
                 "silent" => silent().await?,
-                "proxy" => proxy(authority(&rest[0]).to_owned()).await?,
+                "floor" => {
+                    floor::serve(listen().await?, rest.iter().map(|url| authority(url).to_owned()).collect());
+                }
                 "gateway" => gateway(rest).await?,
                 other => return Err(format!("no role is called {other}").into()),
             }
@@ -108,12 +113,12 @@ async fn listen() -> Result<TcpListener, Failed> {
     Ok(listener)
 }
 
-async fn servers(count: usize) -> Result<(), Failed> {
+async fn servers(count: usize, modern: bool) -> Result<(), Failed> {
     for number in 0..count {
         let listener = listen().await?;
         let tools: Arc<str> = tools(number).into();
-        let router =
-            Router::new().route("/mcp", post(move |body: Bytes| std::future::ready(answer(&tools, &body))));
+        let router = Router::new()
+            .route("/mcp", post(move |body: Bytes| std::future::ready(answer(&tools, modern, &body))));
         tokio::spawn(axum::serve(listener, router).into_future());
     }
     Ok(())
@@ -135,17 +140,24 @@ struct Asked<'a> {
     #[serde(borrow)]
     id: Option<&'a RawValue>,
     method: &'a str,
+    #[serde(borrow)]
+    params: Option<&'a RawValue>,
 }
 
-fn answer(tools: &str, body: &Bytes) -> axum::response::Response {
-    let Ok(Asked { id, method }) = serde_json::from_slice(body) else {
+fn answer(tools: &str, modern: bool, body: &Bytes) -> axum::response::Response {
+    let Ok(Asked { id, method, params }) = serde_json::from_slice(body) else {
         return http::StatusCode::BAD_REQUEST.into_response();
     };
     let Some(id) = id else { return http::StatusCode::ACCEPTED.into_response() };
+    let complete = if modern { r#""resultType":"complete","# } else { "" };
+    let cached = if modern { r#""ttlMs":0,"cacheScope":"public","# } else { "" };
     let result = match method {
         "initialize" => r#"{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"bench","version":"1"}}"#.to_owned(),
-        "tools/list" => format!(r#"{{"tools":[{tools}]}}"#),
-        "tools/call" => format!(r#"{{"content":[{{"type":"text","text":"{}"}}]}}"#, "x".repeat(100)),
+        "server/discover" if modern => format!(r#"{{{complete}{cached}"supportedVersions":["2026-07-28"],"capabilities":{{"tools":{{}}}}}}"#),
+        "tools/list" => format!(r#"{{{complete}{cached}"tools":[{tools}]}}"#),
+        "tools/call" => {
+            format!(r#"{{{complete}"content":[{{"type":"text","text":"{}"}}]}}"#, "x".repeat(wanted(params)))
+        }
         "ping" => "{}".to_owned(),
         _ => {
             let error = format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32601,"message":"no such method"}}}}"#);
@@ -154,6 +166,13 @@ fn answer(tools: &str, body: &Bytes) -> axum::response::Response {
     };
     ([(CONTENT_TYPE, "application/json")], format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#))
         .into_response()
+}
+
+/// How many bytes of text a call asks for.
+fn wanted(params: Option<&RawValue>) -> usize {
+    let params: Option<serde_json::Value> = params.and_then(|params| serde_json::from_str(params.get()).ok());
+    let number = params.and_then(|params| params["arguments"]["bytes"].as_u64());
+    usize::try_from(number.unwrap_or_default()).unwrap_or_default()
 }
 
 /// Takes connections and says nothing, for ever.
@@ -168,30 +187,10 @@ async fn silent() -> Result<(), Failed> {
     Ok(())
 }
 
-async fn proxy(target: String) -> Result<(), Failed> {
-    let listener = listen().await?;
-    tokio::spawn(async move {
-        while let Ok((mut client, _)) = listener.accept().await {
-            let target = target.clone();
-            tokio::spawn(async move {
-                let mut server = TcpStream::connect(&target).await?;
-                client.set_nodelay(true)?;
-                server.set_nodelay(true)?;
-                tokio::io::copy_bidirectional(&mut client, &mut server).await
-            });
-        }
-    });
-    Ok(())
-}
-
 async fn gateway(urls: &[String]) -> Result<(), Failed> {
-    let server = |(number, url): (usize, &String)| Server {
-        key: ServerKey { namespace: "bench".into(), name: format!("s{number}") },
-        protocol: Protocol::Auto,
-        tools: ToolSelection::default(),
-        pinning: None,
-        timeouts: Timeouts::default(),
-        endpoints: vec![Endpoint { url: url.clone() }],
+    let server = |(number, url): (usize, &String)| {
+        let key = ServerKey { namespace: "bench".into(), name: format!("s{number}") };
+        Server::new(key, vec![Endpoint::pod(url)])
     };
     let servers: Vec<Server> = urls.iter().enumerate().map(server).collect();
     let (sender, servers) = tokio::sync::watch::channel(Servers::new(servers));

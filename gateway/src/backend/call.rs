@@ -6,26 +6,28 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::HeaderValue;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
+use super::again::Tries;
+use super::breaker;
 use super::client::{METHOD, NAME, Reply};
 use super::fault::Fault;
 use super::flight::Flight;
-use super::relay::{Passed, Relay};
-use super::restore::Restore;
+use super::parked::{self, Parked, Target};
+use super::relay::Relay;
+use super::restore::{Restore, Restored};
 use super::session::{Link, Peer, SessionKey, Slot};
+use super::upstream::{Passed, Upstream};
 use crate::catalog::Route;
+use crate::client::Client;
 use crate::core::Core;
-use crate::envelope::{Edits, Object, quoted};
+use crate::envelope::{Edits, Message, Object, quoted};
 use crate::frontend::cancel::Stop;
 use crate::header_text;
 use crate::meta;
 use crate::method::Method;
 use crate::metrics::Outcome;
 use crate::version::Era;
-
-/// Endpoints tried when none can be reached.
-const MAX_TRIES: usize = 3;
 
 /// A request and where it goes.
 #[derive(Debug)]
@@ -41,31 +43,82 @@ pub(crate) struct Call<'a> {
     /// The same as the client means it.
     pub(crate) exposed: String,
     pub(crate) route: Arc<Route>,
-    pub(crate) client: Era,
-    /// The client's session; 0 for modern clients.
-    pub(crate) session: u128,
+    pub(crate) client: Client,
+    /// What the client answered to a modern server's questions, and the state that goes with it.
+    pub(crate) given: Option<Given>,
 }
+
+/// `inputResponses` and `requestState` of a repeated call, as JSON.
+pub(crate) type Given = (String, Option<String>);
 
 /// What came of it.
 #[derive(Debug)]
 pub(crate) enum Answer {
     /// One message.
     Whole(Bytes),
+    /// One message, saying that the client cannot do what the call needs.
+    Lacking(Bytes),
     /// Several.
     Stream(Box<Relay>),
+}
+
+/// What a server sent back.
+#[derive(Debug)]
+pub(crate) enum Sent {
+    /// The answer alone.
+    Whole(Restored),
+    /// Several messages, and the first of them.
+    Events(Box<Upstream>, Passed),
+}
+
+/// A call that outlives the request that made it, so that it can be made again.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) id: String,
+    pub(crate) route: Arc<Route>,
+    pub(crate) client: Client,
+    method: Method,
+    exposed: String,
+    /// The client's whole message, kept only where the call may have to be made again.
+    text: Option<String>,
+}
+
+impl Request {
+    /// What it calls.
+    pub(crate) fn target(&self) -> Target {
+        Target { method: self.method, name: self.exposed.clone() }
+    }
+
+    /// Makes the call again, with what the client was asked.
+    pub(crate) async fn again(&self, core: &Arc<Core>, given: Given) -> Result<Sent, Fault> {
+        let lost = || Fault::Malformed { reason: "it asks for input where no call can be repeated".into() };
+        let text = self.text.as_deref().ok_or_else(lost)?;
+        let Ok(Message::Request { id, params: Some(params), .. }) = Message::parse(text) else {
+            return Err(lost());
+        };
+        let params = Object::parse(params).map_err(super::control::malformed)?;
+        let target = self.method.name_member().and_then(|member| params.get(member)).ok_or_else(lost)?;
+        let (exposed, route) = (self.exposed.clone(), Arc::clone(&self.route));
+        let (method, client, given) = (self.method, self.client, Some(given));
+        let call = Call { text, id, method, params, target, exposed, route, client, given };
+        let limit = call.limit();
+        call.attempts(core, limit).await
+    }
 }
 
 impl Call<'_> {
     /// Carries the request to its server and gives the answer for the client.
     pub(crate) async fn run(&self, core: &Arc<Core>, stop: Stop) -> Result<Answer, Fault> {
-        let mut timing = core.metrics.begin(self.route.backend.key(), self.method);
-        let limit = self.route.backend.live().server.timeouts.of(&self.route.original);
-        let answer = tokio::select! {
+        let mut timing = core.metrics.begin(self.route.backend.key(), self.method.as_str());
+        let limit = self.limit();
+        let sent = tokio::select! {
             biased;
             () = stop.cancelled() => Err(Fault::Cancelled),
-            answer = timeout(limit, self.attempts(core, limit)) => {
-                answer.unwrap_or(Err(Fault::Timeout { after: limit }))
-            }
+            sent = self.resumed_or_sent(core, limit) => sent,
+        };
+        let answer = match sent {
+            Ok(sent) => self.conclude(core, sent).await,
+            Err(fault) => Err(fault),
         };
         match answer {
             Ok(Answer::Stream(mut relay)) => {
@@ -83,50 +136,116 @@ impl Call<'_> {
         }
     }
 
-    /// Tries again where the request certainly was not carried out: no connection came about, or the server refused it
-    /// because it lost our session.
-    async fn attempts(&self, core: &Arc<Core>, limit: Duration) -> Result<Answer, Fault> {
-        let backend = &self.route.backend;
-        let (mut unreachable, mut lost) = (Vec::new(), false);
-        loop {
-            let endpoint = self.endpoint(&unreachable)?;
-            let way = self.way(core, &endpoint).await;
-            let (link, kept) = match way {
-                Ok(way) => way,
-                Err(fault @ Fault::Unreachable { .. }) => {
-                    unreachable.push(endpoint.id);
-                    self.give_up(&unreachable, fault)?;
-                    continue;
-                }
-                Err(fault) => {
-                    backend.mark_stale();
-                    return Err(fault);
-                }
-            };
-            let used = link.endpoint.id;
-            match self.send(core, link, limit).await {
-                Err(fault @ Fault::Unreachable { .. }) => {
-                    forget(core, kept);
-                    unreachable.push(used);
-                    self.give_up(&unreachable, fault)?;
-                }
-                Err(Fault::SessionLost) if !lost => {
-                    forget(core, kept);
-                    lost = true;
-                }
-                answer => return answer,
+    fn limit(&self) -> Duration {
+        self.route.backend.live().server.timeouts.of(&self.route.original)
+    }
+
+    /// Goes on with the call that a modern client's `requestState` belongs to, or makes it.
+    async fn resumed_or_sent(&self, core: &Arc<Core>, limit: Duration) -> Result<Sent, Fault> {
+        let bridged = (self.client.era, self.route.backend.era()) == (Era::Modern, Era::Legacy);
+        let state = if bridged { self.params.string("requestState") } else { None };
+        let Some(state) = state else { return self.attempts(core, limit).await };
+        let target = Target { method: self.method, name: self.exposed.clone() };
+        match core.parking.resume(core, &state, &target)? {
+            Some(parked) => within(Instant::now() + limit, limit, self.resume(core, parked)).await,
+            None => self.attempts(core, limit).await,
+        }
+    }
+
+    async fn resume(&self, core: &Arc<Core>, mut parked: Parked) -> Result<Sent, Fault> {
+        parked.upstream.restore = self.restore(parked.upstream.restore.ours, Era::Legacy);
+        parked.answer(self.params.object("inputResponses").as_ref());
+        if parked.is_open() {
+            return parked.park(core, &self.client).map(|message| Sent::Whole(Restored::Done(message)));
+        }
+        let mut upstream = Box::new(parked.upstream);
+        upstream.go_on();
+        let first = upstream.advance().await?;
+        Ok(Sent::Events(upstream, first))
+    }
+
+    /// The answer that `sent` is for the client.
+    async fn conclude(&self, core: &Arc<Core>, sent: Sent) -> Result<Answer, Fault> {
+        match sent {
+            Sent::Whole(restored) | Sent::Events(_, Passed::Answer(restored)) => self.whole(core, restored),
+            Sent::Events(upstream, Passed::Ask(question)) if self.client.era == Era::Modern => {
+                let target = Target { method: self.method, name: self.exposed.clone() };
+                Parked::new(*upstream, question, target).await.park(core, &self.client).map(Answer::Whole)
+            }
+            events @ Sent::Events(..) => Relay::new(core, self.request(), events).map(Answer::Stream),
+        }
+    }
+
+    fn whole(&self, core: &Arc<Core>, restored: Restored) -> Result<Answer, Fault> {
+        match restored {
+            Restored::Done(message) => Ok(Answer::Whole(message)),
+            Restored::Lacking(message) => Ok(Answer::Lacking(message)),
+            Restored::Visit(pages) => parked::visit(core, &self.client, (self.id, &pages)).map(Answer::Whole),
+            asking @ Restored::Input(_) => {
+                Relay::new(core, self.request(), Sent::Whole(asking)).map(Answer::Stream)
             }
         }
     }
 
-    fn endpoint(&self, unreachable: &[u64]) -> Result<Arc<super::Endpoint>, Fault> {
-        self.route.backend.pick(unreachable)
+    fn request(&self) -> Request {
+        let repeatable = (self.client.era, self.route.backend.era()) == (Era::Legacy, Era::Modern)
+            && !self.client.capabilities.is_empty();
+        Request {
+            id: self.id.to_owned(),
+            route: Arc::clone(&self.route),
+            client: self.client,
+            method: self.method,
+            exposed: self.exposed.clone(),
+            text: repeatable.then(|| self.text.to_owned()),
+        }
     }
 
-    /// Passes `fault` on when there is no endpoint left to try.
-    fn give_up(&self, unreachable: &[u64], fault: Fault) -> Result<(), Fault> {
-        let more = unreachable.len() < MAX_TRIES && self.route.backend.pick(unreachable).is_ok();
-        if more { Ok(()) } else { Err(fault) }
+    /// Sends the request until it is answered, or must not be sent again.
+    async fn attempts(&self, core: &Arc<Core>, limit: Duration) -> Result<Sent, Fault> {
+        let (backend, end) = (&self.route.backend, Instant::now() + limit);
+        let mut tries = Tries::new(core, backend, self.route.repeatable);
+        loop {
+            if backend.in_flight() >= core.options.max_server_calls {
+                return Err(Fault::Saturated(core.options.max_server_calls));
+            }
+            let endpoint = match backend.pick(tries.unreachable()) {
+                Ok(endpoint) => endpoint,
+                Err(fault) => {
+                    within(end, limit, tries.again(fault, None)).await?;
+                    continue;
+                }
+            };
+            match self.attempt(core, endpoint, (end, limit)).await {
+                Ok(answer) => return Ok(answer),
+                Err((fault, endpoint)) => within(end, limit, tries.again(fault, Some(endpoint))).await?,
+            }
+        }
+    }
+
+    /// Sends the request once; a failure comes with the endpoint that it happened at.
+    async fn attempt(
+        &self,
+        core: &Arc<Core>,
+        endpoint: Arc<super::Endpoint>,
+        (end, limit): (Instant, Duration),
+    ) -> Result<Sent, (Fault, u64)> {
+        let way = within(end, limit, self.way(core, &endpoint)).await;
+        let (link, kept) = way.map_err(|fault| {
+            endpoint.breaker.note(Some(&fault), breaker::now());
+            if !matches!(fault, Fault::Unreachable { .. }) {
+                self.route.backend.mark_stale();
+            }
+            (fault, endpoint.id)
+        })?;
+        let used = Arc::clone(&link.endpoint);
+        let answer = within(end, limit, self.send(core, link, limit)).await;
+        used.breaker.note(answer.as_ref().err(), breaker::now());
+        match &answer {
+            Ok(_) => self.route.backend.note_answer(),
+            Err(Fault::Unreachable { .. } | Fault::SessionLost) => forget(core, kept),
+            Err(_) => {}
+        }
+        answer.map_err(|fault| (fault, used.id))
     }
 
     /// A link to the server, and where it is kept if it is a session.
@@ -139,13 +258,12 @@ impl Call<'_> {
         if backend.era() == Era::Modern {
             return Ok((Link { endpoint: Arc::clone(endpoint), peer: Peer::Modern }, None));
         }
-        let shared = if self.session == 0 { endpoint.id } else { 0 };
-        let key = SessionKey { client: self.session, backend: backend.id(), endpoint: shared };
+        let shared = if self.client.era == Era::Modern { endpoint.id } else { 0 };
+        let key = SessionKey { client: self.client.sessions(), backend: backend.id(), endpoint: shared };
         loop {
             let (slot, gone) = core.sessions.slot(key);
             core.end_sessions(gone);
-            let open = || async { core.control.initialize(endpoint).await.map(|hello| hello.link) };
-            let link = slot.get_or_try_init(open).await?.clone();
+            let link = slot.get_or_try_init(|| self.open(core, endpoint)).await?.clone();
             // A client stays with its pod until the pod is gone.
             if backend.has(&link.endpoint) {
                 return Ok((link, Some((key, slot))));
@@ -154,12 +272,23 @@ impl Call<'_> {
         }
     }
 
-    async fn send(&self, core: &Arc<Core>, link: Link, limit: Duration) -> Result<Answer, Fault> {
+    /// Opens a session with a server on behalf of the client.
+    async fn open(&self, core: &Core, endpoint: &Arc<super::Endpoint>) -> Result<Link, Fault> {
+        let hello = core.control.initialize(endpoint, self.client.capabilities).await?;
+        let level = self.client.level.or_else(|| core.levels.of(self.client.session));
+        if let Some(level) = level.filter(|_| hello.can("logging")) {
+            core.control.set_level(&hello.link, level).await;
+        }
+        Ok(hello.link)
+    }
+
+    async fn send(&self, core: &Arc<Core>, link: Link, limit: Duration) -> Result<Sent, Fault> {
         let id = core.control.ids.next();
         let server = self.route.backend.era();
         let restore = self.restore(id, server);
         let mut flight = Flight::start(core, link, id);
-        let reply = core.control.http.post(&flight.link, self.headers(server), self.body(id, server)).await;
+        let body = self.body(core, id, server);
+        let reply = core.control.http.post(&flight.link, self.headers(server), body).await;
         match reply {
             Err(fault) => {
                 if matches!(fault, Fault::Unreachable { .. } | Fault::SessionLost) {
@@ -173,30 +302,33 @@ impl Call<'_> {
             Ok(Reply::Whole(body)) => {
                 flight.land();
                 let text = std::str::from_utf8(&body).map_err(super::control::malformed)?;
-                restore.response(text).map(Answer::Whole)
+                restore.response(text).map(Sent::Whole)
             }
             Ok(Reply::Events(events)) => {
                 let backend = Arc::clone(&self.route.backend);
-                let mut relay = Box::new(Relay::new(flight, backend, restore, (events, limit)));
-                match relay.advance().await? {
-                    Passed::Answer(message) => Ok(Answer::Whole(message)),
-                    Passed::Notification(message) => {
-                        relay.hold(message);
-                        Ok(Answer::Stream(relay))
-                    }
-                }
+                let mut upstream = Box::new(Upstream::new(flight, backend, restore, (events, limit)));
+                let first = upstream.advance().await?;
+                Ok(Sent::Events(upstream, first))
             }
         }
     }
 
     /// The message as the server gets it.
-    fn body(&self, id: u64, server: Era) -> Bytes {
+    fn body(&self, core: &Core, id: u64, server: Era) -> Bytes {
         let mut edits = Edits::of(self.text);
         edits.replace(self.id, id.to_string());
         if self.exposed != self.route.original {
             edits.replace(self.target, quoted(&self.route.original));
         }
-        meta::rewrite(&mut edits, &self.params, (self.client, server), id);
+        let declared = || {
+            let level = core.levels.of(self.client.session);
+            meta::declared(self.client.capabilities, level)
+        };
+        meta::rewrite(&mut edits, &self.params, (self.client.era, server), (id, declared));
+        if let Some((responses, state)) = &self.given {
+            let state = state.as_ref().map(|state| format!(r#","requestState":{state}"#)).unwrap_or_default();
+            edits.prepend(self.params.raw(), &format!(r#""inputResponses":{responses}{state}"#));
+        }
         edits.finish()
     }
 
@@ -225,12 +357,21 @@ impl Call<'_> {
             id: self.id.to_owned(),
             token: meta.as_ref().and_then(|meta| meta.get(meta::PROGRESS_TOKEN)).map(str::to_owned),
             wants_log: meta.is_some_and(|meta| meta.get(meta::LOG_LEVEL).is_some()),
-            client: self.client,
+            client: self.client.era,
             server,
             method: self.method,
             renamed: renamed.then(|| (self.exposed.clone(), self.route.original.clone())),
         }
     }
+}
+
+/// What `step` gives by `end`, which is `limit` after the call began.
+async fn within<T>(
+    end: Instant,
+    limit: Duration,
+    step: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Fault> {
+    timeout_at(end, step).await.unwrap_or(Err(Fault::Timeout { after: limit }))
 }
 
 fn forget(core: &Core, kept: Option<(SessionKey, Slot)>) {

@@ -1,16 +1,20 @@
 //! HTTP towards servers: one pool of connections for all of them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body;
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Method as HttpMethod, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+use super::Endpoint;
 use super::fault::Fault;
+use super::guard::Guard;
 use super::session::Link;
 use super::sse::Events;
 use super::tls::{self, Connector};
@@ -51,20 +55,41 @@ pub(crate) enum Reply {
 /// The client.
 #[derive(Debug, Clone)]
 pub(crate) struct Http {
-    client: Client<Connector, Full<Bytes>>,
+    /// Towards pods, which the cluster names.
+    pods: Client<Connector, Full<Bytes>>,
+    /// Towards remote servers, which people name.
+    remotes: Client<Connector, Full<Bytes>>,
+    /// The same for what passes as it comes.
+    streaming_pods: Client<Connector, Body>,
+    streaming_remotes: Client<Connector, Body>,
+    guard: Arc<Guard>,
     max_answer: usize,
 }
 
 impl Http {
     /// A client with an empty pool.
     pub(crate) fn new(options: &Options) -> Result<Self, tls::Error> {
-        let connector = tls::connector(options)?;
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(MAX_IDLE)
-            .build(connector);
-        Ok(Self { client, max_answer: options.max_answer_bytes })
+        let guard = Arc::new(Guard::new(&options.allowed_remotes));
+        let (pods, remotes) =
+            (tls::connector(options, None)?, tls::connector(options, Some(Arc::clone(&guard)))?);
+        Ok(Self {
+            streaming_pods: pooled(pods.clone()),
+            streaming_remotes: pooled(remotes.clone()),
+            pods: pooled(pods),
+            remotes: pooled(remotes),
+            guard,
+            max_answer: options.max_answer_bytes,
+        })
+    }
+
+    /// Sends a request as it comes.
+    pub(crate) async fn forward(
+        &self,
+        endpoint: &Endpoint,
+        request: Request<Body>,
+    ) -> Result<Response<Incoming>, Fault> {
+        let client = self.choose(endpoint, (&self.streaming_pods, &self.streaming_remotes))?;
+        client.request(request).await.map_err(|error| failed(&error, endpoint))
     }
 
     /// Sends one message.
@@ -115,14 +140,19 @@ impl Http {
         *request.method_mut() = method;
         *request.uri_mut() = link.endpoint.uri.clone();
         *request.headers_mut() = headers;
-        self.client.request(request).await.map_err(|error| {
-            let reason = cause::innermost(&error);
-            if error.is_connect() {
-                Fault::Unreachable { url: link.endpoint.url.clone(), reason }
-            } else {
-                Fault::Broken { reason }
-            }
-        })
+        let client = self.choose(&link.endpoint, (&self.pods, &self.remotes))?;
+        client.request(request).await.map_err(|error| failed(&error, &link.endpoint))
+    }
+
+    /// The client for pods, or the one for remote servers if the endpoint is one, and may be where it is.
+    fn choose<T>(&self, endpoint: &Endpoint, (pods, remotes): (T, T)) -> Result<T, Fault> {
+        if !endpoint.remote {
+            return Ok(pods);
+        }
+        if endpoint.uri.host().is_some_and(|host| self.guard.admits_host(host)) {
+            return Ok(remotes);
+        }
+        Err(Fault::NotPublic { url: endpoint.url.clone() })
     }
 
     async fn reply(
@@ -148,6 +178,26 @@ impl Http {
         // A modern server puts its JSON-RPC errors under 400 and 404.
         if body.first() == Some(&b'{') { Ok(Reply::Whole(body)) } else { Err(Fault::Http { status }) }
     }
+}
+
+fn failed(error: &legacy::Error, endpoint: &Endpoint) -> Fault {
+    let reason = cause::innermost(error);
+    if error.is_connect() {
+        Fault::Unreachable { url: endpoint.url.clone(), reason }
+    } else {
+        Fault::Broken { reason }
+    }
+}
+
+fn pooled<B>(connector: Connector) -> Client<Connector, B>
+where
+    B: http_body::Body<Data: Send> + Send,
+{
+    Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE)
+        .pool_max_idle_per_host(MAX_IDLE)
+        .build(connector)
 }
 
 /// The specification asks for 404; widely used servers answer 400 and say so in words.

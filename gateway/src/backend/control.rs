@@ -15,6 +15,7 @@ use super::Endpoint;
 use super::client::{Http, METHOD, Reply, SESSION_ID};
 use super::fault::Fault;
 use super::session::{Link, Peer, Session};
+use crate::client::{Capabilities, Level};
 use crate::envelope::{Message, Object};
 use crate::meta;
 use crate::rpc::{code, shortened};
@@ -49,6 +50,8 @@ pub(crate) struct Hello {
     pub(crate) instructions: Option<String>,
     /// Names of the capabilities it declared.
     pub(crate) capabilities: Vec<String>,
+    /// Whether it tells of changes of single resources.
+    pub(crate) subscribes: bool,
 }
 
 impl Hello {
@@ -71,13 +74,13 @@ impl Control {
     /// Opens a link to `endpoint` in the era asked for, or the one it turns out to speak.
     pub(crate) async fn open(&self, endpoint: &Arc<Endpoint>, protocol: Protocol) -> Result<Hello, Fault> {
         match protocol {
-            Protocol::Legacy => self.initialize(endpoint).await,
+            Protocol::Legacy => self.initialize(endpoint, Capabilities::ALL).await,
             Protocol::Modern => self.discover(endpoint).await,
             Protocol::Auto => match self.discover(endpoint).await {
                 Ok(hello) => Ok(hello),
                 Err(fault @ Fault::Unreachable { .. }) => Err(fault),
                 // Any other answer to a modern request is one a legacy server may give.
-                Err(_) => self.initialize(endpoint).await,
+                Err(_) => self.initialize(endpoint, Capabilities::ALL).await,
             },
         }
     }
@@ -97,12 +100,17 @@ impl Control {
         Ok(hello(&object, link, Era::Modern, (MODERN.to_owned(), info)))
     }
 
-    /// Opens a legacy session: `initialize`, then `notifications/initialized`.
-    pub(crate) async fn initialize(&self, endpoint: &Arc<Endpoint>) -> Result<Hello, Fault> {
+    /// Opens a legacy session for a client with these capabilities: `initialize`, then `notifications/initialized`.
+    pub(crate) async fn initialize(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        capabilities: Capabilities,
+    ) -> Result<Hello, Fault> {
         let opening = Link { endpoint: Arc::clone(endpoint), peer: Peer::Opening };
         let params = format!(
-            r#""protocolVersion":"{}","capabilities":{{}},"clientInfo":{}"#,
+            r#""protocolVersion":"{}","capabilities":{},"clientInfo":{}"#,
             LEGACY[0],
+            capabilities.to_json(),
             meta::implementation()
         );
         let (result, headers) = self.exchange(&opening, "initialize", &params).await?;
@@ -118,6 +126,15 @@ impl Control {
         let link = Link { endpoint: Arc::clone(endpoint), peer: Peer::Legacy(Arc::new(session)) };
         self.notify(&link, "notifications/initialized", "{}").await?;
         Ok(hello(&object, link, Era::Legacy, (version, object.object("serverInfo"))))
+    }
+
+    /// Sets the level of the log messages that a legacy server sends in this session. One that fails to is heard with what
+    /// it sends.
+    pub(crate) async fn set_level(&self, link: &Link, level: Level) {
+        let params = format!(r#""level":"{}""#, level.as_str());
+        if let Err(fault) = self.ask(link, "logging/setLevel", &params).await {
+            tracing::debug!(%fault, "a server does not take a log level");
+        }
     }
 
     /// The result of `method` with the members `params`; those that the modern era requires are added.
@@ -184,10 +201,7 @@ fn refusal(text: &str) -> Option<Bytes> {
     if method == "ping" {
         return Some(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#).into());
     }
-    Some(
-        crate::rpc::RpcError::new(code::METHOD_NOT_FOUND, "the gateway did not declare this capability")
-            .to_bytes(Some(id)),
-    )
+    Some(crate::rpc::RpcError::new(code::METHOD_NOT_FOUND, "nobody can be asked here").to_bytes(Some(id)))
 }
 
 fn request(link: &Link, id: u64, method: &str, params: &str) -> Bytes {
@@ -234,7 +248,9 @@ fn no_answer(method: &str) -> Fault {
 fn hello(result: &Object<'_>, link: Link, era: Era, (version, info): (String, Option<Object<'_>>)) -> Hello {
     let said = |member: &str| info.as_ref().and_then(|info| info.string(member)).map(|text| shortened(&text));
     let capabilities = result.object("capabilities");
+    let resources = capabilities.as_ref().and_then(|declared| declared.object("resources"));
     Hello {
+        subscribes: resources.is_some_and(|resources| resources.get("subscribe") == Some("true")),
         link,
         era,
         version,

@@ -5,6 +5,8 @@ use std::time::Duration;
 use http::StatusCode;
 use serde_json::json;
 
+use super::guard::MEND;
+use crate::client::Capabilities;
 use crate::rpc::{RpcError, code};
 use crate::source::ServerKey;
 
@@ -17,6 +19,9 @@ pub(crate) enum Fault {
     /// The endpoint's URL cannot be used.
     #[error("has an unusable endpoint `{url}`: {reason}; correct the URL")]
     BadUrl { url: String, reason: String },
+    /// A remote server where none may be.
+    #[error("is at {url}, an address that is not public; {MEND}")]
+    NotPublic { url: String },
     /// No connection came about, so the request did not reach it.
     #[error("cannot be reached at {url} ({reason}); check that it runs and listens there")]
     Unreachable { url: String, reason: String },
@@ -41,11 +46,26 @@ pub(crate) enum Fault {
     /// An error of its own to something the gateway asked.
     #[error("refused `{method}` with error {code}: {message}")]
     Refused { method: String, code: i64, message: String },
-    /// It wants to ask the client something that this gateway does not pass on between eras.
+    /// It wants to ask the client something that the client cannot answer.
     #[error(
-        "asks for more input ({0}), which is not passed on to clients of session-based revisions; use a client that speaks 2026-07-28"
+        "asks for input ({0}) that this client did not declare it can give; use a client that declares it and takes event streams"
     )]
     InputRequired(String),
+    /// It has as many calls open as it may.
+    #[error("has {0} calls open, which is the limit; try again later, or run more pods of it")]
+    Saturated(usize),
+    /// The client did not answer its question, or not with a result.
+    #[error("asked the client for input ({method}) and got none: {reason}")]
+    Unanswered { method: String, reason: String },
+    /// It needs a client that can do more; told to modern clients.
+    #[error("asks for input that this client did not declare it can give")]
+    Lacking(Capabilities),
+    /// The `requestState` of a retry is of no use; the fault is the client's.
+    #[error("the requestState {0}; send the request again without it")]
+    State(&'static str),
+    /// The gateway cannot let the call wait for its client.
+    #[error("asks for input, but {0}")]
+    Input(String),
     /// The client gave up.
     #[error("was told that the client cancelled the request")]
     Cancelled,
@@ -59,6 +79,7 @@ pub(crate) enum Class {
     Timeout,
     Cancelled,
     Malformed,
+    Saturated,
     Failed,
 }
 
@@ -71,6 +92,7 @@ impl Class {
             Self::Timeout => "timeout",
             Self::Cancelled => "cancelled",
             Self::Malformed => "malformed",
+            Self::Saturated => "saturated",
             Self::Failed => "failed",
         }
     }
@@ -81,17 +103,37 @@ impl Fault {
     pub(crate) fn class(&self) -> Class {
         match self {
             Self::NoEndpoint => Class::NoEndpoint,
-            Self::BadUrl { .. } | Self::Unreachable { .. } => Class::Unreachable,
+            Self::BadUrl { .. } | Self::NotPublic { .. } | Self::Unreachable { .. } => Class::Unreachable,
             Self::Timeout { .. } => Class::Timeout,
             Self::Cancelled => Class::Cancelled,
             Self::Malformed { .. } | Self::TooLarge { .. } => Class::Malformed,
+            Self::Saturated(_) => Class::Saturated,
             _ => Class::Failed,
+        }
+    }
+
+    /// Whether it speaks against the endpoint, rather than against the request, the client or the server as a whole.
+    pub(crate) fn is_of_endpoint(&self) -> bool {
+        match self {
+            Self::Unreachable { .. }
+            | Self::Broken { .. }
+            | Self::Timeout { .. }
+            | Self::Malformed { .. } => true,
+            Self::Http { status } => status.is_server_error(),
+            _ => false,
         }
     }
 
     /// The answer to the client whose request went to `server`.
     pub(crate) fn to_rpc(&self, server: &ServerKey) -> RpcError {
-        RpcError::new(code::INTERNAL, format!("server {server} {self}"))
-            .data(json!({ "server": server.to_string(), "reason": self.class().as_str() }))
+        if let Self::State(_) = self {
+            return RpcError::invalid_params(self.to_string());
+        }
+        let error = RpcError::new(code::INTERNAL, format!("server {server} {self}"))
+            .data(json!({ "server": server.to_string(), "reason": self.class().as_str() }));
+        match self {
+            Self::Lacking(needed) => error.lacking(*needed),
+            _ => error,
+        }
     }
 }

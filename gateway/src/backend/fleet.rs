@@ -40,6 +40,8 @@ impl Fleet {
                 None => self.start(core, server),
             }
         }
+        let backends = self.members.iter().map(|(key, (backend, _))| (key.clone(), Arc::clone(backend)));
+        core.backends.store(Arc::new(backends.collect()));
     }
 
     fn start(&mut self, core: &Arc<Core>, server: &Server) {

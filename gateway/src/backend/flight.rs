@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::question::Question;
 use super::session::{Link, Peer};
 use crate::core::Core;
 
@@ -26,6 +27,11 @@ impl Flight {
     /// It was answered, or never reached the server: there is nothing to cancel.
     pub(crate) fn land(&mut self) {
         self.open = false;
+    }
+
+    /// A request to the client that the server made meanwhile.
+    pub(crate) fn question(&self, text: String) -> Question {
+        Question::new(&self.core, &self.link, text)
     }
 
     /// Refuses a request that the server made meanwhile, without holding up what follows.

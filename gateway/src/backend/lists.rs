@@ -21,6 +21,7 @@ pub(crate) async fn fetch(control: &Control, hello: &Hello, server: &ServerKey) 
         version: hello.version.clone(),
         instructions: hello.instructions.clone(),
         has_resources: hello.can("resources"),
+        subscribes: hello.subscribes,
         tools: Vec::new(),
         resources: Vec::new(),
         templates: Vec::new(),

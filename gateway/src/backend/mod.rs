@@ -1,19 +1,27 @@
 //! The servers behind the gateway: connections, sessions, calls.
 
+mod again;
+mod breaker;
 pub(crate) mod call;
 pub(crate) mod client;
 pub(crate) mod control;
 pub(crate) mod fault;
 mod fleet;
 mod flight;
+mod guard;
 mod lists;
+pub(crate) mod parked;
+mod place;
+mod question;
 pub(crate) mod relay;
 mod restore;
 pub(crate) mod session;
 mod sse;
 mod supervise;
 mod tls;
+mod upstream;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
@@ -25,8 +33,11 @@ use tokio::sync::{Notify, watch};
 use crate::source::{Server, ServerKey};
 use crate::version::Era;
 
+use again::Budget;
+use breaker::Breaker;
 pub(crate) use fault::Fault;
 pub(crate) use fleet::Fleet;
+pub(crate) use place::Place;
 pub use supervise::{PinReport, ServerReport, ServerState};
 pub use tls::Error as TlsError;
 
@@ -37,8 +48,12 @@ pub(crate) struct Endpoint {
     pub(crate) id: u64,
     pub(crate) url: String,
     pub(crate) uri: Uri,
+    /// Whether people name it, and not the cluster.
+    pub(crate) remote: bool,
     /// Calls it has not answered yet.
     pub(crate) in_flight: AtomicUsize,
+    /// Whether it has failed of late.
+    pub(crate) breaker: Breaker,
 }
 
 /// A server's settings, made ready for use.
@@ -63,6 +78,11 @@ pub(crate) struct Backend {
     /// Asks for the lists to be fetched again.
     stale: Notify,
     modern: AtomicBool,
+    /// When it last answered a call, in milliseconds of the process' clock; 0 for never.
+    answered: AtomicU64,
+    budget: Budget,
+    /// The resources that clients watch, and how many watch each.
+    watched: watch::Sender<BTreeMap<String, usize>>,
     /// Whether its lists come from the server itself, and not from what was kept.
     confirmed: AtomicBool,
 }
@@ -84,6 +104,9 @@ impl Backend {
             changes: watch::Sender::new(0),
             stale: Notify::new(),
             modern: AtomicBool::new(false),
+            answered: AtomicU64::new(0),
+            budget: Budget::default(),
+            watched: watch::Sender::default(),
             confirmed: AtomicBool::new(false),
         }
     }
@@ -148,19 +171,61 @@ impl Backend {
         self.stale.notified().await;
     }
 
+    /// One more client watches the resource that the server knows as `uri`.
+    pub(crate) fn watch(&self, uri: &str) {
+        self.watched.send_if_modified(|watched| {
+            let count = watched.entry(uri.to_owned()).or_default();
+            *count += 1;
+            *count == 1
+        });
+    }
+
+    /// One client less watches `uri`.
+    pub(crate) fn unwatch(&self, uri: &str) {
+        self.watched.send_if_modified(|watched| {
+            let Some(count) = watched.get_mut(uri) else { return false };
+            *count -= 1;
+            *count == 0 && watched.remove(uri).is_some()
+        });
+    }
+
+    /// Tells when a resource begins or ceases to be watched.
+    pub(crate) fn watched(&self) -> watch::Receiver<BTreeMap<String, usize>> {
+        self.watched.subscribe()
+    }
+
     /// Whether its tool `name` is shown.
     pub(crate) fn shows(&self, name: &str) -> bool {
         self.live.load().shows(name)
     }
 
-    /// The endpoint with the fewest calls in flight, but for those in `not`.
+    /// The endpoint for a call, but for those in `not`: one whose turn it is to be tried again after failures, else the
+    /// one with the fewest calls in flight of those that do not fail, else of all.
     pub(crate) fn pick(&self, not: &[u64]) -> Result<Arc<Endpoint>, Fault> {
         let live = self.live.load();
-        let usable = live.endpoints.iter().filter(|endpoint| !not.contains(&endpoint.id));
-        match usable.min_by_key(|endpoint| endpoint.in_flight.load(Ordering::Relaxed)) {
+        let usable = || live.endpoints.iter().filter(|endpoint| !not.contains(&endpoint.id));
+        let least = |open: bool| {
+            let alike = usable().filter(|endpoint| endpoint.breaker.is_open() == open);
+            alike.min_by_key(|endpoint| endpoint.in_flight.load(Ordering::Relaxed))
+        };
+        let due = |endpoint: &&Arc<Endpoint>| {
+            endpoint.breaker.is_open() && endpoint.breaker.takes_trial(breaker::now())
+        };
+        match usable().find(due).or_else(|| least(false)).or_else(|| least(true)) {
             Some(endpoint) => Ok(Arc::clone(endpoint)),
             None => Err(live.bad.clone().unwrap_or(Fault::NoEndpoint)),
         }
+    }
+
+    /// Whether it has an endpoint that is not in `tried`.
+    pub(crate) fn has_other(&self, tried: &[u64]) -> bool {
+        self.live.load().endpoints.iter().any(|endpoint| !tried.contains(&endpoint.id))
+    }
+
+    /// Calls that its endpoints have not answered yet.
+    pub(crate) fn in_flight(&self) -> usize {
+        let live = self.live.load();
+        live.endpoints.iter().map(|endpoint| endpoint.in_flight.load(Ordering::Relaxed)).sum()
     }
 
     /// Whether `endpoint` still belongs to it.
@@ -173,15 +238,17 @@ impl Live {
     fn new(server: &Server, known: &[Arc<Endpoint>]) -> Self {
         let mut endpoints: Vec<Arc<Endpoint>> = Vec::with_capacity(server.endpoints.len());
         let mut bad = None;
-        for crate::source::Endpoint { url } in &server.endpoints {
-            match known.iter().find(|endpoint| endpoint.url == *url) {
+        for crate::source::Endpoint { url, remote } in &server.endpoints {
+            match known.iter().find(|endpoint| (&endpoint.url, endpoint.remote) == (url, *remote)) {
                 Some(endpoint) => endpoints.push(Arc::clone(endpoint)),
                 None => match parse(url) {
                     Ok(uri) => endpoints.push(Arc::new(Endpoint {
                         id: next_id(),
                         url: url.clone(),
                         uri,
+                        remote: *remote,
                         in_flight: AtomicUsize::new(0),
+                        breaker: Breaker::default(),
                     })),
                     Err(fault) => bad = bad.or(Some(fault)),
                 },
@@ -227,22 +294,14 @@ fn globs(server: &ServerKey, patterns: &[String]) -> GlobSet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::{Endpoint as Place, Protocol, Timeouts, ToolSelection};
+    use crate::source::{Endpoint as Place, Exposure, Protocol, Timeouts, ToolSelection};
 
     fn server(urls: &[&str], include: &[&str], exclude: &[&str]) -> Server {
         let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-        Server {
-            key: ServerKey { namespace: "shop".into(), name: "files".into() },
-            protocol: Protocol::Auto,
-            tools: ToolSelection {
-                include: owned(include),
-                exclude: owned(exclude),
-                ..ToolSelection::default()
-            },
-            pinning: None,
-            timeouts: Timeouts::default(),
-            endpoints: urls.iter().map(|url| Place { url: (*url).to_owned() }).collect(),
-        }
+        let key = ServerKey { namespace: "shop".into(), name: "files".into() };
+        let tools =
+            ToolSelection { include: owned(include), exclude: owned(exclude), ..ToolSelection::default() };
+        Server { tools, ..Server::new(key, urls.iter().map(|url| Place::pod(*url)).collect()) }
     }
 
     #[test]
@@ -252,6 +311,20 @@ mod tests {
         let second = backend.pick(&[]).unwrap();
         assert_eq!(second.url, "http://127.0.0.1:2/mcp");
         assert_eq!(backend.pick(&[second.id]).unwrap().url, "http://127.0.0.1:1/mcp");
+    }
+
+    #[test]
+    fn an_endpoint_that_cannot_be_reached_is_passed_over_unless_there_is_no_other() {
+        let refused = Fault::Unreachable { url: String::new(), reason: String::new() };
+        let backend = Backend::new(&server(&["http://127.0.0.1:1/mcp", "http://127.0.0.1:2/mcp"], &[], &[]));
+        let first = backend.pick(&[]).unwrap();
+        first.breaker.note(Some(&refused), breaker::now());
+        let second = backend.pick(&[]).unwrap();
+        assert_ne!(second.id, first.id);
+        second.in_flight.store(9, Ordering::Relaxed);
+        assert_eq!(backend.pick(&[]).unwrap().id, second.id);
+        second.breaker.note(Some(&refused), breaker::now());
+        assert_eq!(backend.pick(&[]).unwrap().id, first.id, "both fail: both are used");
     }
 
     #[test]

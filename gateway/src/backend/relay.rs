@@ -1,63 +1,92 @@
-//! An answer that comes in several messages, passed on as they come.
+//! An answer that comes in several messages, passed on as they come, with what the client is asked in between.
 
+use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::{Instant, timeout_at};
+use futures::future::BoxFuture;
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::Backend;
+use super::call::{Request, Sent};
 use super::fault::Fault;
-use super::flight::Flight;
-use super::restore::{Restore, Step};
-use super::sse::Events;
+use super::parked::{self, Parked};
+use super::question::Question;
+use super::restore::{Input, InputRequest, Restored};
+use super::upstream::{Passed, Upstream};
+use crate::client::needed;
+use crate::core::Core;
+use crate::envelope::{Edits, Message, Object, quoted};
 use crate::frontend::cancel::Stop;
+use crate::frontend::questions::Pending;
 use crate::metrics::{Outcome, Timing};
+use crate::version::Era;
 
-/// How many times longer than its timeout a call may last that keeps reporting progress.
-const PATIENCE_FACTOR: u32 = 20;
+/// Rounds of questions in one call.
+const MAX_ROUNDS: usize = 16;
 
-/// One message for the client.
+/// Where the messages come from.
+enum State {
+    /// The server's stream.
+    Following(Box<Upstream>),
+    /// Something that takes time: the client is being asked and the call made again, or the call is being parked.
+    Asking(BoxFuture<'static, Result<Sent, Fault>>),
+    /// Nothing follows.
+    Done,
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Following(_) => "Following",
+            Self::Asking(_) => "Asking",
+            Self::Done => "Done",
+        })
+    }
+}
+
+/// A request of a legacy server that the client was sent.
 #[derive(Debug)]
-pub(crate) enum Passed {
-    /// More follow.
-    Notification(Bytes),
-    /// The answer.
-    Answer(Bytes),
+struct Asked {
+    /// The server's id, as written.
+    server_id: String,
+    our_id: u64,
+    withdrawn: CancellationToken,
 }
 
 /// A stream of messages that ends with the answer.
 #[derive(Debug)]
 pub(crate) struct Relay {
-    pub(crate) flight: Flight,
-    pub(crate) backend: Arc<Backend>,
-    pub(crate) restore: Restore,
-    events: Events,
-    limit: Duration,
-    end: Instant,
-    /// When the next message must have come.
-    due: Instant,
-    held: Option<Bytes>,
+    core: Arc<Core>,
+    request: Arc<Request>,
+    state: State,
+    ready: VecDeque<Bytes>,
+    rounds: usize,
+    asked: Vec<Asked>,
+    /// Ends the questions that are open when the client goes.
+    gone: CancellationToken,
+    _gone: DropGuard,
     attached: Option<(Timing, Stop)>,
-    done: bool,
 }
 
 impl Relay {
-    /// Passes on `events`, each within `limit` of the one before.
-    pub(crate) fn new(
-        flight: Flight,
-        backend: Arc<Backend>,
-        restore: Restore,
-        (events, limit): (Events, Duration),
-    ) -> Self {
-        let now = Instant::now();
-        let (end, due) = (now + limit.saturating_mul(PATIENCE_FACTOR), now + limit);
-        Self { flight, backend, restore, events, limit, end, due, held: None, attached: None, done: false }
-    }
-
-    /// Gives `message` first.
-    pub(crate) fn hold(&mut self, message: Bytes) {
-        self.held = Some(message);
+    /// The answer to `request`, of which this came first.
+    pub(crate) fn new(core: &Arc<Core>, request: Request, sent: Sent) -> Result<Box<Self>, Fault> {
+        let gone = CancellationToken::new();
+        let mut relay = Box::new(Self {
+            core: Arc::clone(core),
+            request: Arc::new(request),
+            state: State::Done,
+            ready: VecDeque::new(),
+            rounds: 0,
+            asked: Vec::new(),
+            _gone: gone.clone().drop_guard(),
+            gone,
+            attached: None,
+        });
+        relay.receive(sent)?;
+        Ok(relay)
     }
 
     /// Keeps what must live as long as the call.
@@ -68,53 +97,164 @@ impl Relay {
     /// The next message for the client; after the answer, or an error in its place, there is none. May be dropped while
     /// it waits, and called again.
     pub(crate) async fn next(&mut self) -> Option<Bytes> {
-        if let Some(held) = self.held.take() {
-            return Some(held);
-        }
-        if self.done {
-            return None;
-        }
-        let attached = self.attached.take();
-        let passed = tokio::select! {
-            biased;
-            () = stopped(attached.as_ref()) => Err(Fault::Cancelled),
-            passed = self.advance() => passed,
-        };
-        self.attached = attached;
-        let outcome = match &passed {
-            Ok(Passed::Notification(_)) => None,
-            Ok(Passed::Answer(_)) => Some(Outcome::Answered),
-            Err(fault) => Some(Outcome::Fault(fault.class().as_str())),
-        };
-        if let (Some(outcome), Some((timing, _))) = (outcome, &mut self.attached) {
-            timing.set(outcome);
-            self.done = true;
-        }
-        match passed {
-            Ok(Passed::Notification(message) | Passed::Answer(message)) => Some(message),
-            Err(fault) => Some(fault.to_rpc(self.backend.key()).to_bytes(Some(&self.restore.id))),
+        loop {
+            if let Some(message) = self.ready.pop_front() {
+                return Some(message);
+            }
+            if matches!(self.state, State::Done) {
+                return None;
+            }
+            let attached = self.attached.take();
+            let turn = tokio::select! {
+                biased;
+                () = stopped(attached.as_ref()) => Err(Fault::Cancelled),
+                turn = self.turn() => turn,
+            };
+            self.attached = attached;
+            if let Err(fault) = turn {
+                self.end(Outcome::Fault(fault.class().as_str()));
+                let error = fault.to_rpc(self.request.route.backend.key());
+                return Some(error.to_bytes(Some(&self.request.id)));
+            }
         }
     }
 
-    /// Reads on until there is something for the client.
-    pub(crate) async fn advance(&mut self) -> Result<Passed, Fault> {
-        loop {
-            let event = timeout_at(self.due, self.events.next()).await;
-            let event = event.map_err(|_| Fault::Timeout { after: self.limit })??;
-            self.due = self.end.min(Instant::now() + self.limit);
-            let text =
-                event.ok_or_else(|| Fault::Broken { reason: "its stream ended without an answer".into() })?;
-            match self.restore.step(&text)? {
-                Step::Pass(message) => return Ok(Passed::Notification(message)),
-                Step::Last(message) => {
-                    self.flight.land();
-                    return Ok(Passed::Answer(message));
-                }
-                Step::Refuse => self.flight.refuse(text),
-                Step::Stale => self.backend.mark_stale(),
-                Step::Drop => {}
+    /// Waits for whatever comes next and deals with it.
+    async fn turn(&mut self) -> Result<(), Fault> {
+        match &mut self.state {
+            State::Following(upstream) => {
+                let passed = upstream.advance().await?;
+                self.take(passed)
+            }
+            State::Asking(work) => {
+                let sent = work.as_mut().await?;
+                self.receive(sent)
+            }
+            State::Done => Ok(()),
+        }
+    }
+
+    fn receive(&mut self, sent: Sent) -> Result<(), Fault> {
+        match sent {
+            Sent::Whole(restored) => self.finish(restored),
+            Sent::Events(upstream, first) => {
+                self.state = State::Following(upstream);
+                self.take(first)
             }
         }
+    }
+
+    fn take(&mut self, passed: Passed) -> Result<(), Fault> {
+        match passed {
+            Passed::Notification(message) => self.ready.push_back(message),
+            Passed::Answer(restored) => self.finish(restored)?,
+            Passed::Ask(question) => match self.request.client.era {
+                Era::Legacy => self.pass_question(question),
+                Era::Modern => self.park(question),
+            },
+            Passed::Withdrawn(text) => self.withdraw(&text),
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, restored: Restored) -> Result<(), Fault> {
+        let client = &self.request.client;
+        let message = match restored {
+            Restored::Done(message) | Restored::Lacking(message) => message,
+            Restored::Visit(pages) => parked::visit(&self.core, client, (&self.request.id, &pages))?,
+            Restored::Input(input) => return self.ask(input),
+        };
+        self.ready.push_back(message);
+        self.end(Outcome::Answered);
+        Ok(())
+    }
+
+    fn end(&mut self, outcome: Outcome) {
+        self.state = State::Done;
+        if let Some((timing, _)) = &mut self.attached {
+            timing.set(outcome);
+        }
+    }
+
+    /// Ends the stream with the result that asks a modern client.
+    fn park(&mut self, question: Question) {
+        let State::Following(upstream) = std::mem::replace(&mut self.state, State::Done) else { return };
+        let (core, request) = (Arc::clone(&self.core), Arc::clone(&self.request));
+        self.state = State::Asking(Box::pin(async move {
+            let parked = Parked::new(*upstream, question, request.target()).await;
+            let message = parked.park(&core, &request.client)?;
+            Ok(Sent::Whole(Restored::Done(message)))
+        }));
+    }
+
+    /// Sends a legacy server's request to a legacy client, under an id of ours. A client that cannot answer is not asked:
+    /// the question is dropped, which tells the server.
+    fn pass_question(&mut self, question: Question) {
+        let client = self.request.client;
+        let can = question.needed().is_some_and(|needed| client.capabilities.has(needed));
+        let State::Following(upstream) = &mut self.state else { return };
+        if !can || !client.takes_events {
+            return;
+        }
+        let our_id = self.core.control.ids.next();
+        let Some(pending) = self.core.questions.ask(client.session, our_id) else { return };
+        let Some((server_id, ..)) = question.parts() else { return };
+        let mut edits = Edits::of(question.text());
+        edits.replace(server_id, our_id.to_string());
+        self.ready.push_back(edits.finish());
+        let (server_id, withdrawn) = (server_id.to_owned(), self.gone.child_token());
+        self.asked.push(Asked { server_id, our_id, withdrawn: withdrawn.clone() });
+        let within = self.core.options.answer_timeout;
+        upstream.wait_for_client(within);
+        let deadline = Instant::now() + within;
+        self.core.spawn(async move {
+            withdrawn.run_until_cancelled(answer(question, pending, deadline)).await;
+        });
+    }
+
+    /// Tells the client that the server wants no answer any more.
+    fn withdraw(&mut self, text: &str) {
+        let Ok(Message::Notification { params: Some(params), .. }) = Message::parse(text) else { return };
+        let Ok(params) = Object::parse(params) else { return };
+        let Some(id) = params.get("requestId") else { return };
+        let Some(at) = self.asked.iter().position(|asked| asked.server_id == id) else { return };
+        let asked = self.asked.swap_remove(at);
+        asked.withdrawn.cancel();
+        let mut edits = Edits::of(text);
+        edits.replace(id, asked.our_id.to_string());
+        self.ready.push_back(edits.finish());
+    }
+
+    /// Asks a legacy client what a modern server wants to know, and makes the call again with the answers.
+    fn ask(&mut self, input: Input) -> Result<(), Fault> {
+        let client = self.request.client;
+        self.rounds += 1;
+        if self.rounds > MAX_ROUNDS {
+            let reason = format!("it asks for input more than {MAX_ROUNDS} times in one call");
+            return Err(Fault::Malformed { reason });
+        }
+        let mut waiting = Vec::with_capacity(input.requests.len());
+        for request in input.requests {
+            let params = request.params.as_deref().and_then(|params| Object::parse(params).ok());
+            let can = needed(&request.method, params.as_ref())
+                .is_some_and(|needed| client.capabilities.has(needed));
+            if !can || !client.takes_events {
+                return Err(Fault::InputRequired(request.method));
+            }
+            let id = self.core.control.ids.next();
+            let pending = self.core.questions.ask(client.session, id);
+            let pending =
+                pending.ok_or_else(|| Fault::Input("too many questions are open; try again later".into()))?;
+            self.ready.push_back(message(id, &request, params.as_ref()));
+            waiting.push((request, pending));
+        }
+        let deadline = Instant::now() + self.core.options.answer_timeout;
+        let (core, request) = (Arc::clone(&self.core), Arc::clone(&self.request));
+        self.state = State::Asking(Box::pin(async move {
+            let answers = answers(waiting, deadline).await?;
+            request.again(&core, (answers, input.state)).await
+        }));
+        Ok(())
     }
 }
 
@@ -123,4 +263,50 @@ async fn stopped(attached: Option<&(Timing, Stop)>) {
         Some((_, stop)) => stop.cancelled().await,
         None => std::future::pending().await,
     }
+}
+
+/// Passes the client's answer on to the server. Without one the question is dropped, which tells the server.
+async fn answer(question: Question, mut pending: Pending, deadline: Instant) {
+    let Some(text) = pending.answered(deadline).await else { return };
+    if let Ok(Message::Response { outcome, .. }) = Message::parse(&text) {
+        question.answer(outcome);
+    }
+}
+
+/// The request of a modern server as a message to a legacy client.
+fn message(id: u64, request: &InputRequest, params: Option<&Object<'_>>) -> Bytes {
+    let method = quoted(&request.method);
+    let Some(params) = params else {
+        return format!(r#"{{"jsonrpc":"2.0","id":{id},"method":{method}}}"#).into();
+    };
+    let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":{method},"params":{}}}"#, params.raw());
+    let page = params.string("mode").as_deref() == Some("url");
+    if !page || params.get("elicitationId").is_some() {
+        return text.into();
+    }
+    // Required by 2025-11-25, and unknown to 2026-07-28.
+    let start = text.len() - params.raw().len() - 1;
+    let mut edits = Edits::of(&text);
+    edits.prepend(&text[start..start + params.raw().len()], &format!(r#""elicitationId":"{id}""#));
+    edits.finish()
+}
+
+/// The client's answers as the JSON object `inputResponses`.
+async fn answers(waiting: Vec<(InputRequest, Pending)>, deadline: Instant) -> Result<String, Fault> {
+    let mut members = Vec::with_capacity(waiting.len());
+    for (InputRequest { key, method, .. }, mut pending) in waiting {
+        let unanswered =
+            |reason: &str| Fault::Unanswered { method: method.clone(), reason: reason.to_owned() };
+        let text = pending.answered(deadline).await.ok_or_else(|| unanswered("it took too long"))?;
+        match Message::parse(&text) {
+            Ok(Message::Response { outcome: Ok(result), .. }) => {
+                members.push(format!("{}:{result}", quoted(&key)));
+            }
+            Ok(Message::Response { outcome: Err(error), .. }) => {
+                return Err(unanswered(&crate::rpc::shortened(error)));
+            }
+            _ => return Err(unanswered("it is not a response")),
+        }
+    }
+    Ok(format!("{{{}}}", members.join(",")))
 }

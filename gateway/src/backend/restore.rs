@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::control::malformed;
 use super::fault::Fault;
+use super::question::is_question;
 use crate::envelope::{Edits, Message, Object, quoted};
 use crate::meta;
 use crate::method::Method;
@@ -28,13 +29,47 @@ pub(crate) struct Restore {
     pub(crate) renamed: Option<(String, String)>,
 }
 
+/// The answer of a server, as the client must get it or as what it asks for instead.
+#[derive(Debug)]
+pub(crate) enum Restored {
+    /// A message for the client.
+    Done(Bytes),
+    /// The same, saying that the client cannot do what the call needs: it goes under another HTTP status.
+    Lacking(Bytes),
+    /// A legacy client is to be asked, and the call made again with its answers.
+    Input(Input),
+    /// The user of a modern client is to visit pages, each an elicitation as the server wrote it.
+    Visit(Vec<String>),
+}
+
+/// What a modern server wants to know.
+#[derive(Debug, Default)]
+pub(crate) struct Input {
+    pub(crate) requests: Vec<InputRequest>,
+    /// The server's `requestState`, as written.
+    pub(crate) state: Option<String>,
+}
+
+/// One question of a modern server.
+#[derive(Debug)]
+pub(crate) struct InputRequest {
+    pub(crate) key: String,
+    pub(crate) method: String,
+    /// The parameters as written.
+    pub(crate) params: Option<String>,
+}
+
 /// What to do with a message of a server.
 #[derive(Debug)]
 pub(crate) enum Step {
     /// Send it to the client; more follow.
     Pass(Bytes),
-    /// Send it to the client; it is the answer.
-    Last(Bytes),
+    /// It is the answer.
+    Last(Restored),
+    /// A request of the server that the client may answer.
+    Ask,
+    /// The server takes back a request of its own.
+    Withdraw,
     /// A request of the server: refuse it.
     Refuse,
     /// The server's lists changed.
@@ -47,6 +82,9 @@ impl Restore {
     /// What to do with `text`.
     pub(crate) fn step(&self, text: &str) -> Result<Step, Fault> {
         match Message::parse(text).map_err(malformed)? {
+            Message::Request { method, .. } if self.server == Era::Legacy && is_question(&method) => {
+                Ok(Step::Ask)
+            }
             Message::Request { .. } => Ok(Step::Refuse),
             Message::Response { .. } => self.response(text).map(Step::Last),
             Message::Notification { method, params } => Ok(self.notification(text, &method, params)),
@@ -60,6 +98,7 @@ impl Restore {
             "notifications/tools/list_changed"
             | "notifications/resources/list_changed"
             | "notifications/prompts/list_changed" => Step::Stale,
+            "notifications/cancelled" if self.server == Era::Legacy => Step::Withdraw,
             "notifications/cancelled" | "notifications/resources/updated" => Step::Drop,
             _ => Step::Pass(Bytes::copy_from_slice(text.as_bytes())),
         }
@@ -76,8 +115,8 @@ impl Restore {
         Some(edits.finish())
     }
 
-    /// The answer `text` as the client must get it.
-    pub(crate) fn response(&self, text: &str) -> Result<Bytes, Fault> {
+    /// What the answer `text` means for the client.
+    pub(crate) fn response(&self, text: &str) -> Result<Restored, Fault> {
         let Message::Response { id, outcome } = Message::parse(text).map_err(malformed)? else {
             return Err(Fault::Malformed { reason: "it is not an answer".into() });
         };
@@ -89,29 +128,36 @@ impl Restore {
             _ => return Err(Fault::Malformed { reason: "it answers under another id".into() }),
         }
         match outcome {
-            Ok(result) => self.result(&mut edits, result)?,
-            Err(error) => self.error(&mut edits, error),
+            Ok(result) => match self.result(&mut edits, result)? {
+                Some(input) => Ok(Restored::Input(input)),
+                None => Ok(Restored::Done(edits.finish())),
+            },
+            Err(error) => Ok(self.error(edits, error)),
         }
-        Ok(edits.finish())
     }
 
-    fn refusal_without_id(&self, error: &str) -> Result<Bytes, Fault> {
+    fn refusal_without_id(&self, error: &str) -> Result<Restored, Fault> {
         let text = format!(r#"{{"jsonrpc":"2.0","id":{},"error":{error}}}"#, self.ours);
         self.response(&text)
     }
 
-    fn result(&self, edits: &mut Edits<'_>, result: &str) -> Result<(), Fault> {
+    /// Rewrites a result, unless it asks for input that only a modern client could give.
+    fn result(&self, edits: &mut Edits<'_>, result: &str) -> Result<Option<Input>, Fault> {
         if self.client == self.server && self.renamed.is_none() {
-            return Ok(());
+            return Ok(None);
         }
         let object = Object::parse(result).map_err(malformed)?;
         match (self.client, self.server) {
             (Era::Modern, Era::Legacy) => self.complete(edits, &object),
-            (Era::Legacy, Era::Modern) => must_be_complete(&object)?,
+            (Era::Legacy, Era::Modern) => {
+                if let Some(input) = input(&object)? {
+                    return Ok(Some(input));
+                }
+            }
             _ => {}
         }
         self.rename(edits, &object);
-        Ok(())
+        Ok(None)
     }
 
     /// Adds what the modern era requires of a result and a legacy server does not know.
@@ -145,12 +191,20 @@ impl Restore {
     }
 
     /// Replaces codes that the client would read as a statement about the gateway, or that its era does not know.
-    fn error(&self, edits: &mut Edits<'_>, error: &str) {
-        let Ok(object) = Object::parse(error) else { return };
-        let Some(raw) = object.get("code") else { return };
-        if let Some(new) = raw.parse().ok().and_then(|code| self.code(code)) {
+    fn error(&self, mut edits: Edits<'_>, error: &str) -> Restored {
+        let object = Object::parse(error).ok();
+        let raw = object.as_ref().and_then(|object| object.get("code")).unwrap_or_default();
+        let Ok(code) = raw.parse() else { return Restored::Done(edits.finish()) };
+        if (self.client, self.server, code) == (Era::Modern, Era::Legacy, code::URL_ELICITATION)
+            && let Some(pages) = object.as_ref().and_then(pages)
+        {
+            return Restored::Visit(pages);
+        }
+        if let Some(new) = self.code(code) {
             edits.replace(raw, new.to_string());
         }
+        let lacking = self.client == Era::Modern && code == code::MISSING_CAPABILITY;
+        if lacking { Restored::Lacking(edits.finish()) } else { Restored::Done(edits.finish()) }
     }
 
     fn code(&self, given: i64) -> Option<i64> {
@@ -167,23 +221,38 @@ impl Restore {
     }
 }
 
-/// A legacy client cannot answer `input_required` and would take it for a result.
-fn must_be_complete(result: &Object<'_>) -> Result<(), Fault> {
+/// What a modern server's result asks a legacy client, which would take the asking for a result; `None` for a result.
+fn input(result: &Object<'_>) -> Result<Option<Input>, Fault> {
     match result.string("resultType").as_deref() {
-        None | Some("complete") => Ok(()),
+        None | Some("complete") => Ok(None),
         Some("input_required") => {
             let requests = result.object("inputRequests");
-            let methods: Vec<String> = requests
-                .iter()
-                .flat_map(super::super::envelope::Object::members)
-                .filter_map(|(_, request)| Object::parse(request).ok()?.string("method").map(Into::into))
-                .collect();
-            Err(Fault::InputRequired(methods.join(", ")))
+            let requests = requests.iter().flat_map(super::super::envelope::Object::members);
+            let requests: Option<Vec<InputRequest>> =
+                requests.map(|(key, raw)| input_request(key, raw)).collect();
+            let requests = requests
+                .ok_or_else(|| Fault::Malformed { reason: "an input request has no method".into() })?;
+            let state = result.get("requestState").filter(|state| state.starts_with('"'));
+            Ok(Some(Input { requests, state: state.map(str::to_owned) }))
         }
         Some(other) => {
             Err(Fault::Malformed { reason: format!("resultType `{}`", crate::rpc::shortened(other)) })
         }
     }
+}
+
+fn input_request(key: &str, raw: &str) -> Option<InputRequest> {
+    let request = Object::parse(raw).ok()?;
+    let (method, params) = (request.string("method")?.into_owned(), request.get("params"));
+    let params = params.filter(|params| params.starts_with('{')).map(str::to_owned);
+    Some(InputRequest { key: key.to_owned(), method, params })
+}
+
+/// The elicitations of error -32042.
+fn pages(error: &Object<'_>) -> Option<Vec<String>> {
+    let data = error.object("data")?;
+    let pages = super::control::elements(data.get("elicitations")?).ok()?;
+    (!pages.is_empty()).then(|| pages.into_iter().map(str::to_owned).collect())
 }
 
 #[cfg(test)]
@@ -206,7 +275,10 @@ mod tests {
     }
 
     fn response(restore: &Restore, text: &str) -> String {
-        String::from_utf8(restore.response(text).unwrap().to_vec()).unwrap()
+        let (Restored::Done(out) | Restored::Lacking(out)) = restore.response(text).unwrap() else {
+            panic!()
+        };
+        String::from_utf8(out.to_vec()).unwrap()
     }
 
     #[test]
@@ -227,11 +299,15 @@ mod tests {
     }
 
     #[test]
-    fn a_legacy_client_is_told_that_it_cannot_be_asked_for_input() {
+    fn what_a_modern_server_asks_is_taken_apart_for_a_legacy_client() {
         let text = r#"{"jsonrpc":"2.0","id":7,"result":{"resultType":"input_required","inputRequests":{"a":{"method":"elicitation/create","params":{}}}}}"#;
-        let fault = restore(Era::Legacy, Era::Modern).response(text).unwrap_err();
-        assert!(fault.to_string().contains("elicitation/create"), "{fault}");
-        assert!(restore(Era::Modern, Era::Modern).response(text).is_ok());
+        let Ok(Restored::Input(input)) = restore(Era::Legacy, Era::Modern).response(text) else { panic!() };
+        assert_eq!(
+            (input.requests[0].key.as_str(), input.requests[0].method.as_str()),
+            ("a", "elicitation/create")
+        );
+        assert_eq!((input.requests[0].params.as_deref(), input.state.as_deref()), (Some("{}"), None));
+        assert!(matches!(restore(Era::Modern, Era::Modern).response(text), Ok(Restored::Done(_))));
     }
 
     #[test]

@@ -67,7 +67,7 @@ impl Link {
 /// Whose session with which server it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct SessionKey {
-    /// The client's session, or 0 for the one that all modern clients share.
+    /// A legacy client's session, or the number that modern clients of the same capabilities share.
     pub(crate) client: u128,
     /// The server.
     pub(crate) backend: u64,
@@ -141,6 +141,13 @@ impl Sessions {
     /// Takes out the sessions that were not used for long.
     pub(crate) fn end_idle(&self) -> Vec<Link> {
         self.take(|_, entry| entry.used.elapsed() > self.idle)
+    }
+
+    /// The open sessions of a client.
+    pub(crate) fn of_client(&self, client: u128) -> Vec<Link> {
+        let entries = self.lock();
+        let own = entries.iter().filter(|(key, _)| key.client == client);
+        own.filter_map(|(_, entry)| entry.slot.get().cloned()).collect()
     }
 
     /// How many there are.

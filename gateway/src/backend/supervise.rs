@@ -1,5 +1,6 @@
 //! Keeps one server's lists fresh: connects, fetches, listens for changes, and starts over when something breaks.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ use super::lists;
 use super::session::Peer;
 use super::sse::Events;
 use crate::core::Core;
-use crate::envelope::Message;
+use crate::envelope::{Message, quoted};
 use crate::meta;
 use crate::source::{Pinned, Protocol, ServerKey};
 use crate::version::Era;
@@ -180,10 +181,10 @@ async fn connected(core: &Arc<Core>, backend: &Arc<Backend>) -> End {
         Err(fault) => return End::Refused(fault),
     };
     backend.set_era(hello.era);
-    let mut news = listen(&core.control, &hello).await;
+    let news = listen(&core.control, &hello).await;
     let end = match fetch(core, backend, &hello).await {
         Err(fault) => End::Refused(fault),
-        Ok(()) => match follow(core, backend, (&hello, protocol), &mut news).await {
+        Ok(()) => match follow(core, backend, (&hello, protocol), news).await {
             Ok(()) => End::Changed,
             Err(fault) => End::Lost(fault),
         },
@@ -199,19 +200,24 @@ async fn follow(
     core: &Arc<Core>,
     backend: &Arc<Backend>,
     (hello, protocol): (&Hello, Protocol),
-    news: &mut Option<Events>,
+    news: Option<Events>,
 ) -> Result<(), Fault> {
     let mut changes = backend.changes();
+    let mut news = News { events: news, watched: BTreeSet::new() };
+    let mut watched = backend.watched();
+    // What was watched over an earlier link is asked for again.
+    watched.mark_changed();
     loop {
         let due = sleep(core.options.refresh);
         tokio::select! {
-            event = next(news) => {
+            event = news.next() => {
                 let text = event?.ok_or_else(|| Fault::Broken { reason: "its notification stream ended".into() })?;
-                if is_list_changed(&text) {
-                    fetch(core, backend, hello).await?;
-                } else {
-                    core.control.refuse(&hello.link, &text).await;
-                }
+                hear(core, backend, hello, &text).await?;
+            }
+            // The sender is the backend's own.
+            Ok(()) = watched.changed() => {
+                let now = watched.borrow_and_update().keys().cloned().collect();
+                news.watch(&core.control, hello, now).await?;
             }
             () = backend.stale() => fetch(core, backend, hello).await?,
             changed = changes.changed() => {
@@ -225,9 +231,71 @@ async fn follow(
                 core.report(backend, ServerState::Connected);
             }
             () = due => {
-                if news.is_some() { ping(core, hello).await? } else { fetch(core, backend, hello).await? }
+                if news.events.is_some() { ping(core, hello).await? } else { fetch(core, backend, hello).await? }
             }
         }
+    }
+}
+
+/// Acts on one message of the server's own accord.
+async fn hear(core: &Arc<Core>, backend: &Arc<Backend>, hello: &Hello, text: &str) -> Result<(), Fault> {
+    match Message::parse(text) {
+        Ok(Message::Notification { method, .. }) if method.ends_with("/list_changed") => {
+            fetch(core, backend, hello).await
+        }
+        Ok(Message::Notification { method, .. }) if method == "notifications/resources/updated" => {
+            core.subscriptions.updated(backend, text);
+            Ok(())
+        }
+        _ => {
+            core.control.refuse(&hello.link, text).await;
+            Ok(())
+        }
+    }
+}
+
+/// The stream on which a server tells of changes.
+struct News {
+    events: Option<Events>,
+    /// The resources it was asked to tell of.
+    watched: BTreeSet<String>,
+}
+
+impl News {
+    async fn next(&mut self) -> Result<Option<String>, Fault> {
+        match &mut self.events {
+            Some(events) => events.next().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Asks the server to tell of the resources `now`, and of no others.
+    async fn watch(&mut self, control: &Control, hello: &Hello, now: BTreeSet<String>) -> Result<(), Fault> {
+        if now == self.watched || !hello.subscribes || self.events.is_none() {
+            return Ok(());
+        }
+        if hello.era == Era::Modern {
+            // The new stream is open before the old one ends, so that nothing is missed.
+            let opened = timeout(control.patience, subscribe(control, hello, &now)).await;
+            let opened = opened.map_err(|_| Fault::Timeout { after: control.patience })?;
+            self.events = Some(opened?);
+        } else {
+            for uri in now.difference(&self.watched) {
+                ask_for(control, hello, "resources/subscribe", uri).await;
+            }
+            for uri in self.watched.difference(&now) {
+                ask_for(control, hello, "resources/unsubscribe", uri).await;
+            }
+        }
+        self.watched = now;
+        Ok(())
+    }
+}
+
+/// One resource that the server does not let watch costs the others nothing.
+async fn ask_for(control: &Control, hello: &Hello, method: &str, uri: &str) {
+    if let Err(fault) = control.ask(&hello.link, method, &format!(r#""uri":{}"#, quoted(uri))).await {
+        tracing::debug!(%fault, uri, method, "a server refuses to tell of a resource");
     }
 }
 
@@ -255,15 +323,21 @@ async fn ping(core: &Core, hello: &Hello) -> Result<(), Fault> {
 async fn listen(control: &Control, hello: &Hello) -> Option<Events> {
     let opened = match &hello.link.peer {
         Peer::Legacy(_) => timeout(control.patience, control.http.stream(&hello.link)).await.ok()?,
-        _ => timeout(control.patience, subscribe(control, hello)).await.ok()?,
+        _ => timeout(control.patience, subscribe(control, hello, &BTreeSet::new())).await.ok()?,
     };
     opened.ok()
 }
 
-async fn subscribe(control: &Control, hello: &Hello) -> Result<Events, Fault> {
+async fn subscribe(control: &Control, hello: &Hello, uris: &BTreeSet<String>) -> Result<Events, Fault> {
     const METHOD_NAME: &str = "subscriptions/listen";
+    let uris: Vec<String> = uris.iter().map(|uri| quoted(uri)).collect();
+    let uris = if uris.is_empty() {
+        String::new()
+    } else {
+        format!(r#","resourceSubscriptions":[{}]"#, uris.join(","))
+    };
     let body = format!(
-        r#"{{"jsonrpc":"2.0","id":{},"method":"{METHOD_NAME}","params":{{"_meta":{{{}}},"notifications":{{"toolsListChanged":true,"promptsListChanged":true,"resourcesListChanged":true}}}}}}"#,
+        r#"{{"jsonrpc":"2.0","id":{},"method":"{METHOD_NAME}","params":{{"_meta":{{{}}},"notifications":{{"toolsListChanged":true,"promptsListChanged":true,"resourcesListChanged":true{uris}}}}}}}"#,
         control.ids.next(),
         meta::own()
     );
@@ -272,15 +346,4 @@ async fn subscribe(control: &Control, hello: &Hello) -> Result<Events, Fault> {
         Reply::Events(events) => Ok(events),
         _ => Err(Fault::Malformed { reason: "it does not answer subscriptions/listen with a stream".into() }),
     }
-}
-
-async fn next(news: &mut Option<Events>) -> Result<Option<String>, Fault> {
-    match news {
-        Some(events) => events.next().await,
-        None => std::future::pending().await,
-    }
-}
-
-fn is_list_changed(text: &str) -> bool {
-    matches!(Message::parse(text), Ok(Message::Notification { method, .. }) if method.ends_with("/list_changed"))
 }

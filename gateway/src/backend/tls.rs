@@ -1,5 +1,6 @@
 //! Connections to servers: plain within a cluster or a machine, TLS to remote ones.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -9,13 +10,14 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
+use super::guard::{Guard, Resolver};
 use crate::options::Options;
 
 /// TCP keep-alive: finds servers whose host is gone while a stream is open.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 
 /// Connects to `http` and `https` URLs.
-pub(crate) type Connector = HttpsConnector<HttpConnector>;
+pub(crate) type Connector = HttpsConnector<HttpConnector<Resolver>>;
 
 /// Why no client can be made.
 #[derive(Debug, thiserror::Error)]
@@ -28,9 +30,9 @@ pub enum Error {
     Tls(#[from] rustls::Error),
 }
 
-/// A connector that trusts the system's authorities and those of `options`.
-pub(crate) fn connector(options: &Options) -> Result<Connector, Error> {
-    let mut http = HttpConnector::new();
+/// A connector that trusts the system's authorities and those of `options`, and goes where `guard` lets it.
+pub(crate) fn connector(options: &Options, guard: Option<Arc<Guard>>) -> Result<Connector, Error> {
+    let mut http = HttpConnector::new_with_resolver(Resolver::new(guard));
     http.set_nodelay(true);
     http.set_connect_timeout(Some(options.connect_timeout));
     http.set_keepalive(Some(KEEPALIVE));

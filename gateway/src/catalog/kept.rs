@@ -14,12 +14,13 @@ pub(crate) fn written(listing: &Listing) -> String {
     let text = |text: &Option<String>| text.as_deref().map_or_else(|| "null".to_owned(), quoted);
     let era = if listing.era == Era::Modern { "modern" } else { "legacy" };
     let mut out = format!(
-        r#"{{"form":{FORM},"era":"{era}","version":{},"serverName":{},"serverVersion":{},"instructions":{},"hasResources":{}"#,
+        r#"{{"form":{FORM},"era":"{era}","version":{},"serverName":{},"serverVersion":{},"instructions":{},"hasResources":{},"subscribes":{}"#,
         quoted(&listing.version),
         text(&listing.server_name),
         text(&listing.server_version),
         text(&listing.instructions),
-        listing.has_resources
+        listing.has_resources,
+        listing.subscribes
     );
     for family in Family::ALL {
         let all: Vec<&str> = listing.of(family).iter().map(Definition::raw).collect();
@@ -43,6 +44,7 @@ pub(crate) fn read(text: &str) -> Option<Listing> {
         version: owned("version")?,
         instructions: owned("instructions"),
         has_resources: object.get("hasResources") == Some("true"),
+        subscribes: object.get("subscribes") == Some("true"),
         tools: Vec::new(),
         resources: Vec::new(),
         templates: Vec::new(),
@@ -70,6 +72,7 @@ mod tests {
             version: "2026-07-28".into(),
             instructions: Some("Do.\n".into()),
             has_resources: true,
+            subscribes: true,
             tools: parse(Family::Tools, r#"{ "name":"t" , "inputSchema":{"x":1e400}}"#),
             resources: parse(Family::Resources, r#"{"uri":"ui://x","name":"x"}"#),
             templates: parse(Family::Templates, r#"{"uriTemplate":"file:///{a}","name":"x"}"#),

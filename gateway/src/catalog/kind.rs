@@ -23,6 +23,8 @@ pub(crate) struct Route {
     pub(crate) original: String,
     /// The arguments a modern server wants repeated in headers.
     pub(crate) mirrored: Vec<Mirror>,
+    /// Whether nothing is changed by it, or nothing more when it is carried out twice.
+    pub(crate) repeatable: bool,
 }
 
 /// One definition under its exposed key.
@@ -235,6 +237,7 @@ fn write(family: Family, entries: &[Entry<'_>], pieces: &mut Pieces) -> (Bytes, 
             backend: Arc::clone(entry.backend),
             original: entry.definition.key.clone(),
             mirrored: entry.definition.mirrored.clone(),
+            repeatable: entry.definition.is_repeatable(entry.change),
         };
         let template = (family == Family::Templates).then(|| Template::parse(&entry.exposed)).flatten();
         let piece = Piece { text: text.slice(bounds[0]..bounds[1]), route: Some(Arc::new(route)), template };
@@ -246,17 +249,11 @@ fn write(family: Family, entries: &[Entry<'_>], pieces: &mut Pieces) -> (Bytes, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::{Protocol, Server, ServerKey, Timeouts, ToolSelection};
+    use crate::source::{Exposure, Protocol, Server, ServerKey, Timeouts, ToolSelection};
 
     fn backend() -> Arc<Backend> {
-        Arc::new(Backend::new(&Server {
-            key: ServerKey { namespace: "shop".into(), name: "files".into() },
-            protocol: Protocol::Auto,
-            tools: ToolSelection::default(),
-            pinning: None,
-            timeouts: Timeouts::default(),
-            endpoints: Vec::new(),
-        }))
+        let key = ServerKey { namespace: "shop".into(), name: "files".into() };
+        Arc::new(Backend::new(&Server::new(key, Vec::new())))
     }
 
     fn entry<'a>(exposed: &str, definition: &'a Definition, backend: &'a Arc<Backend>) -> Entry<'a> {

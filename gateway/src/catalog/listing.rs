@@ -83,6 +83,10 @@ pub(crate) enum Error {
     Header(&'static str),
 }
 
+/// Hints of a tool about its effects (MCP, `ToolAnnotations`).
+const READ_ONLY: &str = "readOnlyHint";
+const IDEMPOTENT: &str = "idempotentHint";
+
 /// Bytes in a name or URI.
 const MAX_KEY: usize = 2048;
 /// Levels in a definition.
@@ -97,6 +101,10 @@ pub(crate) struct Definition {
     span: Range<usize>,
     /// Arguments that a modern server wants repeated in headers.
     pub(crate) mirrored: Vec<Mirror>,
+    /// Whether it says that it only reads; everything but a tool does.
+    pub(crate) reads: bool,
+    /// Whether it says that a second use changes nothing more.
+    pub(crate) idempotent: bool,
 }
 
 /// A tool's argument that is repeated in a header (`x-mcp-header`).
@@ -125,7 +133,16 @@ impl Definition {
             _ => object.string("name").map(|_| Vec::new()).ok_or(Error::Name)?,
         };
         let start = literal.as_ptr().addr() - raw.as_ptr().addr();
-        Ok(Self { key, span: start..start + literal.len(), raw: raw.to_owned(), mirrored })
+        let annotations = object.object("annotations");
+        let says = |hint| annotations.as_ref().and_then(|hints| hints.get(hint)) == Some("true");
+        Ok(Self {
+            key,
+            span: start..start + literal.len(),
+            raw: raw.to_owned(),
+            mirrored,
+            reads: family != Family::Tools || says(READ_ONLY),
+            idempotent: says(IDEMPOTENT),
+        })
     }
 
     /// Appends the definition to `out`, under another key if `exposed` differs from its own, and changed as `change` says.
@@ -145,6 +162,12 @@ impl Definition {
 }
 
 impl Definition {
+    /// Whether it may be used twice instead of once, as it says itself or as `change` says of it.
+    pub(crate) fn is_repeatable(&self, change: Option<&ToolOverride>) -> bool {
+        let says = |hint, own| change.and_then(|change| change.hints.get(hint)).copied().unwrap_or(own);
+        says(READ_ONLY, self.reads) || says(IDEMPOTENT, self.idempotent)
+    }
+
     /// The definition as the server wrote it.
     pub(crate) fn raw(&self) -> &str {
         &self.raw
@@ -217,6 +240,8 @@ pub(crate) struct Listing {
     pub(crate) instructions: Option<String>,
     /// Whether it declared resources: URIs not in its list may then be its own.
     pub(crate) has_resources: bool,
+    /// Whether it tells of changes of single resources.
+    pub(crate) subscribes: bool,
     pub(crate) tools: Vec<Definition>,
     pub(crate) resources: Vec<Definition>,
     pub(crate) templates: Vec<Definition>,

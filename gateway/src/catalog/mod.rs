@@ -133,6 +133,11 @@ impl Catalog {
         Some(self.judged(&listed))
     }
 
+    /// Whether `key` tells of changes of single resources.
+    pub(crate) fn watches(&self, key: &ServerKey) -> bool {
+        self.lock().get(key).is_some_and(|listed| listed.listing.subscribes)
+    }
+
     fn judged(&self, listed: &Listed) -> Judged {
         let digests = Arc::clone(&listed.digests);
         let key = listed.backend.key();

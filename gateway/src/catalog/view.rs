@@ -175,6 +175,7 @@ impl View {
             backend: Arc::clone(backend),
             original: original.to_owned(),
             mirrored: Vec::new(),
+            repeatable: true,
         }))
     }
 }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use axum::response::Response;
 use http::StatusCode;
 
+use super::answer;
 use super::cancel::Stop;
 use super::discovery::{self, Meant};
 use super::door::Door;
-use super::{Client, answer};
 use crate::backend::call::{Answer, Call};
 use crate::catalog::{Route, View};
+use crate::client::Client;
 use crate::envelope::{Message, Object, text};
 use crate::method::Method;
 use crate::rpc::{RpcError, code, shortened};
@@ -52,6 +53,7 @@ async fn pass(door: &Door, client: &Client, asked: Asked<'_>) -> Result<Response
     };
     match call.run(core, stop).await {
         Ok(Answer::Whole(message)) => Ok(answer::json(StatusCode::OK, [message])),
+        Ok(Answer::Lacking(message)) => Ok(answer::json(StatusCode::BAD_REQUEST, [message])),
         Ok(Answer::Stream(relay)) if client.takes_events => Ok(answer::relayed(relay)),
         Ok(Answer::Stream(relay)) => Ok(answer::json(StatusCode::OK, [answer::awaited(relay).await])),
         Err(fault) => Err(fault.to_rpc(call.route.backend.key())),
@@ -62,7 +64,7 @@ fn route<'a>(view: &View, client: &Client, asked: Asked<'a>) -> Result<Call<'a>,
     let Asked { text, id, method, params } = asked;
     let params = params.ok_or_else(|| missing(method))?;
     let (target, exposed, route) = find(view, client.era, method, &params)?;
-    Ok(Call { text, id, method, params, target, exposed, route, client: client.era, session: client.session })
+    Ok(Call { text, id, method, params, target, exposed, route, client: *client, given: None })
 }
 
 /// The JSON string that names what is called, the name in it, and where it leads.
@@ -119,13 +121,16 @@ fn missing(method: Method) -> RpcError {
 }
 
 fn unknown(era: Era, method: Method, name: &str) -> RpcError {
-    let name = shortened(name);
     match method {
-        Method::ToolsCall => RpcError::invalid_params(format!("Unknown tool: {name}")),
-        Method::PromptsGet => RpcError::invalid_params(format!("Unknown prompt: {name}")),
-        _ => {
-            let code = if era == Era::Legacy { code::RESOURCE_NOT_FOUND } else { code::INVALID_PARAMS };
-            RpcError::new(code, format!("Unknown resource: {name}")).data(serde_json::json!({ "uri": name }))
-        }
+        Method::ToolsCall => RpcError::invalid_params(format!("Unknown tool: {}", shortened(name))),
+        Method::PromptsGet => RpcError::invalid_params(format!("Unknown prompt: {}", shortened(name))),
+        _ => unknown_resource(era, name),
     }
+}
+
+/// No server has the resource `uri`.
+pub(crate) fn unknown_resource(era: Era, uri: &str) -> RpcError {
+    let uri = shortened(uri);
+    let code = if era == Era::Legacy { code::RESOURCE_NOT_FOUND } else { code::INVALID_PARAMS };
+    RpcError::new(code, format!("Unknown resource: {uri}")).data(serde_json::json!({ "uri": uri }))
 }

@@ -10,8 +10,9 @@ use super::calls::{Asked, forward};
 use super::door::Door;
 use super::http::{accepts, header};
 use super::session::Session;
-use super::{Client, answer, lists, stream};
+use super::{answer, calls, lists, stream};
 use crate::backend::client::{PROTOCOL_VERSION, SESSION_ID};
+use crate::client::{Capabilities, Client, Level};
 use crate::core::Core;
 use crate::envelope::{Message, Object};
 use crate::method::Method;
@@ -36,7 +37,9 @@ pub(crate) async fn post(
             }
             let session = session(core, headers)?;
             let takes_events = accepts(headers, "text/event-stream");
-            let client = Client { era: Era::Legacy, session: session.id, takes_events };
+            let capabilities = session.capabilities;
+            let client =
+                Client { era: Era::Legacy, session: session.id, takes_events, capabilities, level: None };
             request(door, &client, (Asked { text, id, method, params }, &method_name)).await
         }
         Message::Notification { method, params } => {
@@ -46,9 +49,9 @@ pub(crate) async fn post(
             }
             Ok(answer::empty(StatusCode::ACCEPTED))
         }
-        // The gateway asks clients nothing, so there is nothing to be answered.
-        Message::Response { .. } => {
-            session(core, headers)?;
+        Message::Response { id, .. } => {
+            let session = session(core, headers)?;
+            core.questions.answer(session.id, id.unwrap_or_default(), text);
             Ok(answer::empty(StatusCode::ACCEPTED))
         }
     }
@@ -61,6 +64,8 @@ async fn request(
 ) -> Result<Response, RpcError> {
     match asked.method {
         Method::Ping => Ok(answer::result(asked.id, "{}")),
+        Method::SetLevel => set_level(&door.core, client, &asked).await,
+        Method::Subscribe | Method::Unsubscribe => watch(door, client, &asked),
         Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead | Method::Complete => {
             forward(door, client, asked).await
         }
@@ -71,13 +76,49 @@ async fn request(
     }
 }
 
+/// Sets the level of the client's log messages at the servers it has sessions with, and at those it will have.
+async fn set_level(core: &Core, client: &Client, asked: &Asked<'_>) -> Result<Response, RpcError> {
+    let level = asked.params.as_ref().and_then(|params| params.string("level"));
+    let level = level.as_deref().and_then(Level::named).ok_or_else(|| {
+        RpcError::invalid_params("`logging/setLevel` needs `params.level`, such as `info` or `error`")
+    })?;
+    core.levels.set(client.session, level);
+    let links = core.sessions.of_client(client.session);
+    futures::future::join_all(links.iter().map(|link| core.control.set_level(link, level))).await;
+    Ok(answer::result(asked.id, "{}"))
+}
+
+/// Begins or ends to tell the client of changes of one resource; it hears of them on its session's stream.
+fn watch(door: &Door, client: &Client, asked: &Asked<'_>) -> Result<Response, RpcError> {
+    let core = &door.core;
+    let uri = asked.params.as_ref().and_then(|params| params.string("uri"));
+    let missing = || RpcError::invalid_params(format!("`{}` needs `params.uri`", asked.method.as_str()));
+    let uri = uri.ok_or_else(missing)?;
+    if asked.method == Method::Unsubscribe {
+        core.subscriptions.unsubscribe(client.session, &uri);
+        return Ok(answer::result(asked.id, "{}"));
+    }
+    let route = door.view.resource(&uri).ok_or_else(|| calls::unknown_resource(client.era, &uri))?;
+    if !core.catalog.watches(route.backend.key()) {
+        let message = format!("server {} does not tell of changes of its resources", route.backend.key());
+        return Err(RpcError::invalid_params(message));
+    }
+    if core.subscriptions.subscribe(client.session, &uri, &route) {
+        Ok(answer::result(asked.id, "{}"))
+    } else {
+        Err(answer::busy("too many resources are watched; unsubscribe from one or try again later"))
+    }
+}
+
 fn initialize(door: &Door, id: &str, params: Option<&Object<'_>>) -> Result<Response, RpcError> {
     let requested = params.and_then(|params| params.string("protocolVersion"));
     let requested =
         requested.ok_or_else(|| RpcError::invalid_params("`initialize` needs `params.protocolVersion`"))?;
     let version = negotiated(&requested);
     let failed = || RpcError::new(code::INTERNAL, "no session can be opened; try again");
-    let (_, sealed) = door.core.keyring.open_session(version).ok_or_else(failed)?;
+    let declared = params.and_then(|params| params.object("capabilities"));
+    let capabilities = declared.as_ref().map(Capabilities::read).unwrap_or_default();
+    let (_, sealed) = door.core.keyring.open_session(version, capabilities).ok_or_else(failed)?;
     let mut response = answer::result(id, &lists::initialized(&door.view, version));
     let value = HeaderValue::try_from(sealed).map_err(|_| failed())?;
     response.headers_mut().insert(SESSION_ID, value);
@@ -118,14 +159,15 @@ pub(crate) fn get(door: &Door, headers: &HeaderMap) -> Result<Response, RpcError
         let error = RpcError::invalid_request("the Accept header must name text/event-stream");
         return Err(error.status(StatusCode::NOT_ACCEPTABLE));
     }
-    session(&door.core, headers)?;
-    stream::session(door)
+    let session = session(&door.core, headers)?;
+    stream::session(door, session.id)
 }
 
 /// Ends the session, and those with servers that were opened for it.
 pub(crate) fn delete(core: &Arc<Core>, headers: &HeaderMap) -> Result<Response, RpcError> {
     let session = session(core, headers)?;
     core.ended.add(session.id);
+    core.subscriptions.end(session.id);
     core.end_sessions(core.sessions.end_client(session.id));
     Ok(answer::empty(StatusCode::NO_CONTENT))
 }

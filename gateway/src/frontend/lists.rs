@@ -11,13 +11,13 @@ use crate::envelope::{Object, quoted, text};
 use crate::meta;
 use crate::method::Method;
 use crate::rpc::RpcError;
-use crate::version::{Era, MODERN};
+use crate::version::{Era, SUPPORTED};
 
 /// How long a client may keep a list. Clients that listen learn of changes at once.
 const TTL_MS: u32 = 30_000;
 
 /// What the gateway serves. It is the same for all time, since a change of capabilities cannot be told to clients.
-const CAPABILITIES: &str = r#"{"tools":{"listChanged":true},"resources":{"listChanged":true},"prompts":{"listChanged":true},"completions":{}}"#;
+const CAPABILITIES: &str = r#"{"tools":{"listChanged":true},"resources":{"listChanged":true,"subscribe":true},"prompts":{"listChanged":true},"completions":{},"logging":{}}"#;
 
 /// The list that `method` asks for, if it asks for one.
 pub(crate) fn family(method: Method) -> Option<Family> {
@@ -70,8 +70,9 @@ pub(crate) fn initialized(view: &View, version: &str) -> String {
 
 /// The result of `server/discover`.
 pub(crate) fn discovered(view: &View) -> String {
+    let supported = serde_json::to_string(&SUPPORTED).unwrap_or_default();
     format!(
-        r#"{{"resultType":"complete","supportedVersions":["{MODERN}"],"capabilities":{CAPABILITIES},{},"ttlMs":{TTL_MS},"cacheScope":"private"{}}}"#,
+        r#"{{"resultType":"complete","supportedVersions":{supported},"capabilities":{CAPABILITIES},{},"ttlMs":{TTL_MS},"cacheScope":"private"{}}}"#,
         server_info(),
         instructions(view)
     )

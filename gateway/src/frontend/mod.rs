@@ -5,10 +5,13 @@ mod calls;
 pub(crate) mod cancel;
 mod discovery;
 mod door;
+mod exposed;
 pub(crate) mod http;
 mod legacy;
+pub(crate) mod levels;
 mod lists;
 pub(crate) mod modern;
+pub(crate) mod questions;
 pub(crate) mod session;
 mod stream;
 
@@ -25,20 +28,10 @@ use axum::routing::any;
 use crate::core::Core;
 use crate::envelope::{self, Message, check_depth};
 use crate::rpc::{RpcError, code};
-use crate::version::Era;
 
 use self::door::Door;
 use self::http::Hosts;
 use crate::catalog::ViewName;
-
-/// Who asks.
-#[derive(Debug)]
-pub(crate) struct Client {
-    era: Era,
-    /// The session of a legacy client; 0 for a modern one.
-    session: u128,
-    takes_events: bool,
-}
 
 #[derive(Debug, Clone)]
 struct Front {
@@ -46,7 +39,8 @@ struct Front {
     hosts: Arc<Hosts>,
 }
 
-/// The MCP endpoints: `/mcp`, one a namespace and one a tool set. `address` is the listener's; without one the rules for loopback hold.
+/// The MCP endpoints: `/mcp`, one a namespace and one a tool set; and what servers expose beside MCP.
+/// `address` is the listener's; without one the rules for loopback hold.
 pub(crate) fn router(core: &Arc<Core>, address: Option<IpAddr>) -> Router {
     let public = &core.options.public_hosts;
     let hosts = match address {
@@ -58,6 +52,7 @@ pub(crate) fn router(core: &Arc<Core>, address: Option<IpAddr>) -> Router {
         .route("/mcp", any(all))
         .route("/ns/{namespace}/mcp", any(namespace))
         .route("/sets/{name}/mcp", any(set))
+        .route("/servers/{namespace}/{name}/{*path}", any(server))
         .with_state(front)
 }
 
@@ -71,6 +66,10 @@ async fn namespace(State(front): State<Front>, Path(name): Path<String>, request
 
 async fn set(State(front): State<Front>, Path(name): Path<String>, request: Request<Body>) -> Response {
     serve(&front, ViewName::Set(name), request).await
+}
+
+async fn server(State(front): State<Front>, request: Request<Body>) -> Response {
+    exposed::forward(&front, request).await
 }
 
 async fn serve(front: &Front, view: ViewName, request: Request<Body>) -> Response {

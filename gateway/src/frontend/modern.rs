@@ -7,10 +7,11 @@ use http::header::{HeaderMap, HeaderName};
 use super::calls::{Asked, forward};
 use super::door::Door;
 use super::http::accepts;
-use super::{Client, answer, lists, stream};
+use super::{answer, lists, stream};
 use crate::backend::call::mirrored;
 use crate::backend::client::{METHOD, NAME, PROTOCOL_VERSION};
 use crate::catalog::View;
+use crate::client::{Capabilities, Client, Level};
 use crate::envelope::{Message, Object};
 use crate::header_text;
 use crate::meta;
@@ -52,8 +53,9 @@ pub(crate) async fn post(
     let params = params.map(Object::parse).transpose();
     let params = params.map_err(|error| invalid(error.to_string()))?;
     let method = Method::named(&name);
-    check(&door.view, headers, (&name, method, params.as_ref()))?;
-    let client = Client { era: Era::Modern, session: 0, takes_events: accepts(headers, "text/event-stream") };
+    let (capabilities, level) = check(&door.view, headers, (&name, method, params.as_ref()))?;
+    let takes_events = accepts(headers, "text/event-stream");
+    let client = Client { era: Era::Modern, session: 0, takes_events, capabilities, level };
     match method {
         Method::Discover => Ok(answer::result(id, &lists::discovered(&door.view))),
         Method::Listen => stream::subscription(door, id, params.as_ref()),
@@ -72,12 +74,12 @@ fn invalid(message: String) -> RpcError {
 }
 
 /// Checks what every request must carry, and its headers against its body: a router in front of the gateway acts on the
-/// headers alone.
+/// headers alone. Gives what the client can do and which log messages it wants.
 fn check(
     view: &View,
     headers: &HeaderMap,
     (name, method, params): (&str, Method, Option<&Object<'_>>),
-) -> Result<(), RpcError> {
+) -> Result<(Capabilities, Option<Level>), RpcError> {
     let required = |key: &str| invalid(format!("`params._meta` must hold `{key}`"));
     let meta = params.and_then(meta::of).ok_or_else(|| required(meta::PROTOCOL_VERSION))?;
     let version = meta.string(meta::PROTOCOL_VERSION).ok_or_else(|| required(meta::PROTOCOL_VERSION))?;
@@ -85,15 +87,19 @@ fn check(
     if version != MODERN {
         return Err(RpcError::unsupported_version(&version));
     }
-    if meta.object(meta::CLIENT_CAPABILITIES).is_none() {
-        return Err(required(meta::CLIENT_CAPABILITIES));
-    }
+    let declared = meta.object(meta::CLIENT_CAPABILITIES);
+    let declared = declared.ok_or_else(|| required(meta::CLIENT_CAPABILITIES))?;
+    let level = meta.string(meta::LOG_LEVEL).and_then(|level| Level::named(&level));
     same(headers, &METHOD, name)?;
-    let Some(member) = method.name_member() else { return Ok(()) };
     // Without the member the method itself refuses the request.
-    let Some(called) = params.and_then(|params| params.string(member)) else { return Ok(()) };
-    same(headers, &NAME, &called)?;
-    if method == Method::ToolsCall { check_arguments(view, headers, (&called, params)) } else { Ok(()) }
+    let called = method.name_member().and_then(|member| params?.string(member));
+    if let Some(called) = called {
+        same(headers, &NAME, &called)?;
+        if method == Method::ToolsCall {
+            check_arguments(view, headers, (&called, params))?;
+        }
+    }
+    Ok((Capabilities::read(&declared), level))
 }
 
 fn same(headers: &HeaderMap, name: &HeaderName, body: &str) -> Result<(), RpcError> {

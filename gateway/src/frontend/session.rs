@@ -11,12 +11,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 
+use crate::client::Capabilities;
 use crate::version::LEGACY;
 
 /// Binds a sealed text to its use, so that no other sealed text of ours passes for a session.
-const PURPOSE: &[u8] = b"portico legacy session v1";
+const PURPOSE: &[u8] = b"portico legacy session v2";
 const NONCE: usize = 24;
-const PLAIN: usize = 16 + 8 + 1;
+const PLAIN: usize = 16 + 8 + 1 + 1;
 /// Bytes of a session id; longer ones are not looked at.
 const MAX_ID: usize = 128;
 /// Ended sessions remembered by this replica until their ids expire.
@@ -29,6 +30,8 @@ pub(crate) struct Session {
     pub(crate) id: u128,
     /// The revision agreed on.
     pub(crate) version: &'static str,
+    /// What servers may ask the client.
+    pub(crate) capabilities: Capabilities,
 }
 
 /// Seals and opens session ids.
@@ -52,9 +55,13 @@ impl Keyring {
         Self { keys: keys.iter().map(|key| XChaCha20Poly1305::new(key.into())).collect(), lifetime }
     }
 
-    /// A new session in revision `version`, and its id.
-    pub(crate) fn open_session(&self, version: &'static str) -> Option<(Session, String)> {
-        let session = Session { id: rand::random::<u128>() | 1, version };
+    /// A new session in revision `version` of a client with these capabilities, and its id.
+    pub(crate) fn open_session(
+        &self,
+        version: &'static str,
+        capabilities: Capabilities,
+    ) -> Option<(Session, String)> {
+        let session = Session { id: rand::random::<u128>() | 1, version, capabilities };
         self.seal(session, now()).map(|id| (session, id))
     }
 
@@ -63,10 +70,29 @@ impl Keyring {
         plain.extend_from_slice(&session.id.to_be_bytes());
         plain.extend_from_slice(&created.to_be_bytes());
         plain.push(u8::try_from(LEGACY.iter().position(|version| *version == session.version)?).ok()?);
+        plain.push(session.capabilities.bits());
+        self.seal_for(PURPOSE, &plain)
+    }
+
+    /// `plain` sealed for `purpose`, as text.
+    pub(crate) fn seal_for(&self, purpose: &[u8], plain: &[u8]) -> Option<String> {
         let nonce: [u8; NONCE] = rand::random();
-        let payload = Payload { msg: &plain, aad: PURPOSE };
+        let payload = Payload { msg: plain, aad: purpose };
         let sealed = self.keys.first()?.encrypt(XNonce::from_slice(&nonce), payload).ok()?;
         Some(URL_SAFE_NO_PAD.encode([&nonce, sealed.as_slice()].concat()))
+    }
+
+    /// What was sealed for `purpose` as `text`, of at most `limit` bytes, with one of the keys.
+    pub(crate) fn open_for(&self, purpose: &[u8], text: &str, limit: usize) -> Option<Vec<u8>> {
+        if text.len() > limit {
+            return None;
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let (nonce, sealed) = bytes.split_at_checked(NONCE)?;
+        let open = |key: &XChaCha20Poly1305| {
+            key.decrypt(XNonce::from_slice(nonce), Payload { msg: sealed, aad: purpose }).ok()
+        };
+        self.keys.iter().find_map(open)
     }
 
     /// The session with the id `text`, unless it is not ours or too old.
@@ -75,20 +101,14 @@ impl Keyring {
     }
 
     fn read_at(&self, text: &str, now: u64) -> Option<Session> {
-        if text.len() > MAX_ID {
-            return None;
-        }
-        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-        let (nonce, sealed) = bytes.split_at_checked(NONCE)?;
-        let open = |key: &XChaCha20Poly1305| {
-            key.decrypt(XNonce::from_slice(nonce), Payload { msg: sealed, aad: PURPOSE }).ok()
-        };
-        let plain = self.keys.iter().find_map(open)?;
+        let plain = self.open_for(PURPOSE, text, MAX_ID)?;
         let (id, rest) = plain.split_first_chunk::<16>()?;
         let (created, rest) = rest.split_first_chunk::<8>()?;
-        let version = LEGACY.get(usize::from(*rest.first()?)).copied()?;
+        let (version, capabilities) = (*rest.first()?, Capabilities::of_bits(*rest.get(1)?));
+        let version = LEGACY.get(usize::from(version)).copied()?;
         let age = now.saturating_sub(u64::from_be_bytes(*created));
-        (age <= self.lifetime.as_secs()).then(|| Session { id: u128::from_be_bytes(*id), version })
+        let id = u128::from_be_bytes(*id);
+        (age <= self.lifetime.as_secs()).then_some(Session { id, version, capabilities })
     }
 }
 
@@ -130,7 +150,8 @@ mod tests {
 
     #[test]
     fn a_session_is_read_from_its_id_by_every_replica_with_the_key() {
-        let (session, id) = Keyring::new(&[[1; 32]], DAY).open_session("2025-06-18").unwrap();
+        let (session, id) =
+            Keyring::new(&[[1; 32]], DAY).open_session("2025-06-18", Capabilities::ALL).unwrap();
         let other = Keyring::new(&[[2; 32], [1; 32]], DAY);
         assert_eq!(other.read(&id), Some(session));
         assert_eq!(session.version, "2025-06-18");
@@ -141,7 +162,7 @@ mod tests {
     #[test]
     fn an_id_that_was_changed_anywhere_is_refused() {
         let keys = Keyring::new(&[], DAY);
-        let (_, id) = keys.open_session(LEGACY[0]).unwrap();
+        let (_, id) = keys.open_session(LEGACY[0], Capabilities::default()).unwrap();
         for index in 0..id.len() {
             let mut changed = id.clone().into_bytes();
             changed[index] = if changed[index] == b'A' { b'B' } else { b'A' };
@@ -155,7 +176,7 @@ mod tests {
     #[test]
     fn an_id_is_refused_when_its_time_is_over() {
         let keys = Keyring::new(&[], DAY);
-        let session = Session { id: 1, version: LEGACY[0] };
+        let session = Session { id: 1, version: LEGACY[0], capabilities: Capabilities::default() };
         let id = keys.seal(session, 1_000).unwrap();
         assert_eq!(keys.read_at(&id, 1_000 + 86_400), Some(session));
         assert_eq!(keys.read_at(&id, 1_001 + 86_400), None);

@@ -1,20 +1,22 @@
-//! Streams on which clients learn that a list changed.
+//! Streams on which clients learn that a list or a resource changed.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use axum::response::Response;
 use bytes::Bytes;
-use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, watch};
+use tokio::time::sleep;
 
 use super::answer::{self, KEEP_ALIVE, Open, comment, event};
 use super::door::Door;
-use crate::catalog::{Revision, ViewName};
+use crate::catalog::{Revision, View, ViewName};
 use crate::core::Core;
-use crate::envelope::Object;
+use crate::envelope::{Object, quoted};
 use crate::meta;
 use crate::rpc::RpcError;
+use crate::subscriptions::{self, MAX_OF_ONE, Updated, Watch};
 
 /// The lists a client wants to hear of.
 #[derive(Debug, Clone, Copy)]
@@ -32,17 +34,22 @@ struct Listener {
     changes: watch::Receiver<u64>,
     seen: Revision,
     wanted: Wanted,
+    /// The session, for legacy clients; it may watch more resources while the stream is open.
+    session: u128,
     /// The id of `subscriptions/listen`, for modern clients.
     subscription: Option<String>,
+    /// The resources that a modern client watches by this stream.
+    watches: Vec<Watch>,
+    updates: broadcast::Receiver<Updated>,
     ready: VecDeque<Bytes>,
     ended: bool,
     _open: Open,
 }
 
 /// The stream of a legacy session, opened with GET.
-pub(crate) fn session(door: &Door) -> Result<Response, RpcError> {
+pub(crate) fn session(door: &Door, session: u128) -> Result<Response, RpcError> {
     let wanted = Wanted { tools: true, resources: true, prompts: true };
-    let listener = Listener::new(door, wanted, None)?;
+    let listener = Listener { session, ..Listener::new(door, wanted, None)? };
     Ok(listener.respond(comment()))
 }
 
@@ -57,7 +64,8 @@ pub(crate) fn subscription(door: &Door, id: &str, params: Option<&Object<'_>>) -
         resources: asks("resourcesListChanged"),
         prompts: asks("promptsListChanged"),
     };
-    let listener = Listener::new(door, wanted, Some(id.to_owned()))?;
+    let mut listener = Listener::new(door, wanted, Some(id.to_owned()))?;
+    listener.watch(&door.view, filter.get("resourceSubscriptions"));
     let acknowledged = listener.acknowledged();
     Ok(listener.respond(event(acknowledged.as_bytes())))
 }
@@ -74,11 +82,27 @@ impl Listener {
             changes,
             seen: door.view.revision,
             wanted,
+            session: 0,
             subscription,
+            watches: Vec::new(),
+            updates: door.core.subscriptions.updates(),
             ready: VecDeque::new(),
             ended: false,
             _open: open,
         })
+    }
+
+    /// Watches those of the resources `uris` whose servers tell of changes.
+    fn watch(&mut self, view: &View, uris: Option<&str>) {
+        let uris: Vec<String> = uris.and_then(|uris| serde_json::from_str(uris).ok()).unwrap_or_default();
+        for uri in uris.iter().take(MAX_OF_ONE) {
+            let route = view.resource(uri);
+            let route = route.filter(|route| self.core.catalog.watches(route.backend.key()));
+            let known = self.watches.iter().any(|watch| watch.exposed() == uri);
+            if let Some(route) = route.filter(|_| !known) {
+                self.watches.extend(self.core.subscriptions.watch(uri, &route));
+            }
+        }
     }
 
     fn respond(mut self, first: Bytes) -> Response {
@@ -89,9 +113,9 @@ impl Listener {
         }))
     }
 
-    /// What is accepted of the filter. Single resources cannot be watched through the gateway yet, and that is left out.
+    /// What is accepted of the filter. Resources that no server tells of are left out.
     fn acknowledged(&self) -> String {
-        let accepted: Vec<String> = [
+        let mut accepted: Vec<String> = [
             ("toolsListChanged", self.wanted.tools),
             ("resourcesListChanged", self.wanted.resources),
             ("promptsListChanged", self.wanted.prompts),
@@ -100,6 +124,10 @@ impl Listener {
         .filter(|(_, wanted)| *wanted)
         .map(|(name, _)| format!(r#""{name}":true"#))
         .collect();
+        if !self.watches.is_empty() {
+            let uris: Vec<String> = self.watches.iter().map(|watch| quoted(watch.exposed())).collect();
+            accepted.push(format!(r#""resourceSubscriptions":[{}]"#, uris.join(",")));
+        }
         format!(
             r#"{{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{{{},"notifications":{{{}}}}}}}"#,
             self.meta(),
@@ -117,11 +145,33 @@ impl Listener {
             }
             tokio::select! {
                 () = self.core.shutdown.cancelled() => self.end(),
-                changed = timeout(KEEP_ALIVE, self.changes.changed()) => match changed {
-                    Ok(Ok(())) => self.notify(),
-                    Ok(Err(_)) => self.end(),
-                    Err(_) => return Some(comment()),
+                updated = self.updates.recv() => self.update(updated),
+                changed = self.changes.changed() => match changed {
+                    Ok(()) => self.notify(),
+                    Err(_) => self.end(),
                 },
+                () = sleep(KEEP_ALIVE) => return Some(comment()),
+            }
+        }
+    }
+
+    /// Tells of a changed resource, if this client watches it; if updates were missed, of all that it watches.
+    fn update(&mut self, updated: Result<Updated, RecvError>) {
+        let (subscriptions, id) = (&self.core.subscriptions, self.subscription.as_deref());
+        match updated {
+            Ok(updated) => {
+                let exposed = match id {
+                    Some(_) => subscriptions::watched(&self.watches, &updated),
+                    None => subscriptions.watched_by(self.session, &updated),
+                };
+                let message = exposed.map(|exposed| subscriptions::message(&updated, &exposed, id));
+                self.ready.extend(message.map(|message| event(&message)));
+            }
+            Err(_) => {
+                let mut all = subscriptions.all_of(self.session);
+                all.extend(self.watches.iter().map(|watch| watch.exposed().to_owned()));
+                let messages = all.iter().map(|uri| event(&subscriptions::changed(uri, id)));
+                self.ready.extend(messages);
             }
         }
     }

@@ -64,7 +64,7 @@ fn endpoints(
 ) -> Vec<Endpoint> {
     let spec = &resource.spec;
     if let Some(remote) = &spec.source.remote {
-        return vec![Endpoint { url: remote.url.clone() }];
+        return vec![Endpoint::remote(&remote.url)];
     }
     let Some(service) = &spec.source.service else {
         let name = (key.namespace.clone(), key.name.clone());
@@ -97,7 +97,7 @@ fn ready(
             .flatten()
             .filter(|endpoint| is_ready(endpoint))
             .flat_map(|ready| &ready.addresses);
-        all.extend(addresses.map(|address| Endpoint { url: url(&slice.address_type, address, port, path) }));
+        all.extend(addresses.map(|address| Endpoint::pod(url(&slice.address_type, address, port, path))));
     }
     // A pod may stand in two slices while the cluster moves it from one to the other.
     all.sort();

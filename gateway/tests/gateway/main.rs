@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod catalogue;
+mod exposed;
 mod faults;
 mod kept;
 mod lossless;
@@ -10,6 +11,7 @@ mod pins;
 mod raw_server;
 mod real_client;
 mod real_server;
+mod restarts;
 mod schemas;
 mod sessions;
 mod streams;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portico_gateway::keep::Recalled;
-use portico_gateway::source::{Endpoint, Protocol, Server, ServerKey, Servers, Timeouts, ToolSelection};
+use portico_gateway::source::{Endpoint, Server, ServerKey, Servers};
 use portico_gateway::{Gateway, Options, ServerReport, ServerState};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -24,14 +24,8 @@ pub struct TestGateway {
 }
 
 pub fn server(name: &str, urls: &[&str]) -> Server {
-    Server {
-        key: ServerKey { namespace: "shop".into(), name: name.into() },
-        protocol: Protocol::Auto,
-        tools: ToolSelection::default(),
-        pinning: None,
-        timeouts: Timeouts::default(),
-        endpoints: urls.iter().map(|url| Endpoint { url: (*url).to_owned() }).collect(),
-    }
+    let key = ServerKey { namespace: "shop".into(), name: name.into() };
+    Server::new(key, urls.iter().map(|url| Endpoint::pod(*url)).collect())
 }
 
 pub fn http_client() -> reqwest::Client {

@@ -1,4 +1,4 @@
-//! A remote server behind TLS.
+//! Remote servers: behind TLS, and in networks where they may not be.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Request;
 use axum::serve::Listener;
+use portico_gateway::source::{Endpoint, Server};
 use portico_gateway::{Options, ServerState};
 use rcgen::CertifiedKey;
 use rustls::pki_types::PrivateKeyDer;
@@ -79,4 +80,21 @@ async fn a_remote_server_is_reached_over_tls_by_who_trusts_its_authority_and_by_
     let strange = TestGateway::start(vec![server("far", &[&url])]).await;
     let failing = |state: &ServerState| matches!(state, ServerState::Failing { reason, .. } if reason.contains("ertificate"));
     strange.until_report("far", |report| failing(&report.state)).await;
+}
+
+#[tokio::test]
+async fn a_remote_server_outside_the_public_internet_is_refused_by_address_and_by_name_unless_it_is_allowed()
+{
+    let raw = RawServer::legacy(r#"[{"name":"a","inputSchema":{}}]"#, nothing_special).await;
+    let remote = |url: String| Server { endpoints: vec![Endpoint::remote(url)], ..server("far", &[]) };
+    let by_name = format!("http://localhost:{}/mcp", raw.address.port());
+    for url in [raw.url(), by_name] {
+        let options = Options { allowed_remotes: Vec::new(), ..Options::default() };
+        let closed = TestGateway::with(options, vec![remote(url.clone())]).await;
+        let refused = |state: &ServerState| matches!(state, ServerState::Failing { reason, .. } if reason.contains("not public; if that is meant, allow"));
+        closed.until_report("far", |report| refused(&report.state)).await;
+        let open = TestGateway::start(vec![remote(url)]).await;
+        open.until_tools(&["a"]).await;
+    }
+    assert_eq!(raw.seen("initialize").len(), 2, "only those that may have spoken to it");
 }

@@ -235,7 +235,9 @@ const RUNNER_CACHES: [&str; 3] = ["HOME", "npm_config_cache", "UV_CACHE_DIR"];
 /// The server as the gateway sees it, at `endpoint` if it serves.
 #[must_use]
 pub fn gateway_server(key: &Key, server: &McpServer, endpoint: Option<String>) -> Server {
-    let mut found = Server::from_resource(server, endpoint.map(|url| Endpoint { url }).into_iter().collect());
+    let remote = server.spec.source.remote.is_some();
+    let mut found =
+        Server::from_resource(server, endpoint.map(|url| Endpoint { url, remote }).into_iter().collect());
     // A manifest need not name its namespace.
     found.key = ServerKey { namespace: key.namespace.clone(), name: key.name.clone() };
     found

@@ -46,6 +46,8 @@ pub struct Options {
     pub json: bool,
     /// Whether to show what the servers print.
     pub verbose: bool,
+    /// Networks besides the public Internet and this machine in which remote servers may be.
+    pub allowed_remotes: Vec<ipnet::IpNet>,
     /// Whether to print in colour.
     pub colour: bool,
     /// Path of Portico's own program, which has the commands `serve`, `bridge`, `standin` and `keep`.
@@ -122,7 +124,8 @@ async fn hold(options: Options, stop: CancellationToken) -> Result<(), Error> {
     let state = |source| Error::State { path: options.state_directory.clone(), source };
     let run_directory = RunDirectory::new(&options.state_directory).map_err(state)?;
     let servers = Sender::default();
-    let gateway_options = GatewayOptions { list_timeout: FIRST_ANSWER, ..GatewayOptions::default() };
+    let mut gateway_options = GatewayOptions { list_timeout: FIRST_ANSWER, ..GatewayOptions::default() };
+    gateway_options.allowed_remotes.extend(&options.allowed_remotes);
     let gateway = Gateway::new(gateway_options, servers.subscribe())?;
     if let Some(config) = &options.config {
         let wrong = |source| Error::Config { path: config.clone(), source };

@@ -11,6 +11,7 @@ use portico_cluster::{Error, Level, wait_for, wanted};
 use portico_crds::McpServer;
 use serde_json::{Value, json};
 
+use crate::faults::Plan;
 use crate::world::{HEALED, SOON, World, condition, image};
 
 /// All six children of a server `name`.
@@ -197,7 +198,8 @@ async fn an_object_of_somebody_else_with_a_childs_name_is_left_alone_and_named()
     if !wanted(Level::Kwok) {
         return;
     }
-    let world = World::start().await;
+    let (world, plan) = (World::empty().await, Plan::default());
+    let _operator = world.operator_through("operator", &plan).await;
     world.put::<Service>("a-mcp", json!({"spec": {"ports": [{"port": 7}]}})).await;
     world.apply("a", image("1", "0s")).await;
     let server = world.until_reason("a", "NameTaken").await;
@@ -205,6 +207,12 @@ async fn an_object_of_somebody_else_with_a_childs_name_is_left_alone_and_named()
     assert!(message.contains("Service 'a-mcp' exists and does not belong to this resource"), "{message}");
     let service: Service = world.api().get("a-mcp").await.unwrap();
     assert_eq!(service.spec.unwrap().ports.unwrap()[0].port, 7);
+    // By then nothing that happened before wakes the operator any more: it must look again by itself.
+    wait_for("the operator at rest", SOON, async || {
+        Ok::<_, Error>(plan.is_quiet_for(Duration::from_secs(1)).then_some(()))
+    })
+    .await
+    .unwrap();
     world.delete::<Service>("a-mcp").await;
     world.until_ready("a").await;
 }

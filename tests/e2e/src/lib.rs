@@ -1,5 +1,7 @@
 //! Tests that cross crates: what they share.
 
+pub mod node;
+
 use std::path::{Path, PathBuf};
 
 /// Names the program under test; `cargo xtask test` sets it.

@@ -25,7 +25,7 @@ Usage: cargo xtask COMMAND
   lint                what CI checks besides tests: format, clippy, documentation, licences, generated files, examples
   generate            write the files that are made from code: crds/yaml
   generate --check    say whether they are up to date
-  bench [--quick]     the gateway beside direct calls and a byte-forwarding proxy
+  bench [--quick]     the gateway beside direct calls and a floor that only routes
   bench operator      the operator with 100, 1,000 and 5,000 servers, beside bare Deployments
   soak [MINUTES]      random lives of resources, with operators killed on the way; 60 minutes unless said
   planted [NAME …]    bugs put into the operator on purpose (operator/tests/planted), each of which a test must catch

@@ -1,5 +1,7 @@
 //! From one revision to the next.
 
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use kube::api::ListParams;
 use portico_cluster::{Level, wait_for, wanted};
 
 use super::downloads::{downloaded, slow};
@@ -93,8 +95,11 @@ async fn another_source_is_downloaded_beside_the_one_that_serves() {
     let model = until_said(&world, "chat", "False Downloading").await;
     assert_eq!(active(&model), Some(old.clone()));
     assert_eq!(revisions(&world, "chat").await, std::slice::from_ref(&old));
-    let volumes =
-        async || world.kubectl(&["get", "persistentvolumeclaims", "--output", "name"]).await.lines().count();
+    // One that is being deleted stays for as long as a pod has it, and does not count.
+    let volumes = async || {
+        let all = world.api::<PersistentVolumeClaim>().list(&ListParams::default()).await.unwrap();
+        all.iter().filter(|claim| claim.metadata.deletion_timestamp.is_none()).count()
+    };
     assert_eq!(volumes().await, 2);
     let pod = download_pod(&world, "chat").await;
     end(&world, &pod, ("Succeeded", "fetch"), 0, "Downloaded").await;

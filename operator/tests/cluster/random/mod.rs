@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams};
-use kube::{Api, CustomResourceExt, Resource};
+use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
+use kube::{Api, CustomResourceExt, Resource, ResourceExt as _};
 use portico_cluster::{Level, wait_for, wanted};
 use portico_crds::{InferenceModel, KrogerIntegration, McpServer, ShopConnector};
 use serde_json::{Value, json};
@@ -128,12 +128,15 @@ impl Life<'_> {
         Ok(last)
     }
 
+    /// Whether it, or a server that it is made of, is not applied as its spec says.
     async fn is_refused(&self, name: &str) -> bool {
-        let status = self.api().get(name).await.unwrap().data["status"].clone();
-        let conditions = status["conditions"].as_array().into_iter().flatten();
-        conditions
-            .filter(|c| c["type"] == "Accepted" || c["type"] == "ResolvedRefs")
-            .any(|c| c["status"] != "True")
+        let servers = self.world.api::<McpServer>().list(&ListParams::default()).await.unwrap();
+        let statuses = servers
+            .into_iter()
+            .filter(|server| server.name_any().starts_with(&format!("{name}-")))
+            .map(|server| serde_json::to_value(server.status).unwrap());
+        let own = self.api().get(name).await.unwrap().data["status"].clone();
+        std::iter::once(own).chain(statuses).any(|status| is_refusal(&status))
     }
 
     /// What is wrong in the end: how a resource that lived through `edits` differs from a fresh one.
@@ -160,6 +163,13 @@ impl Life<'_> {
         }
         alike
     }
+}
+
+fn is_refusal(status: &Value) -> bool {
+    let conditions = status["conditions"].as_array().into_iter().flatten();
+    conditions
+        .filter(|c| c["type"] == "Accepted" || c["type"] == "ResolvedRefs")
+        .any(|c| c["status"] != "True")
 }
 
 /// Without what a history may leave: times, counts of changes, pods on their way; and the number of pods where the

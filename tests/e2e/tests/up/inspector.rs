@@ -1,6 +1,6 @@
 //! MCP Inspector, a client that is not ours, at the version of `tests/e2e/node`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 use tokio::{process::Command, time::timeout};
@@ -9,29 +9,6 @@ use super::{
     files_server, has_node,
     running::{PATIENCE, Up},
 };
-
-/// Installs Inspector, and the Node.js that it wants, as the lock file says; once for a target directory.
-async fn installed() -> PathBuf {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("node");
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("node");
-    let lock = std::fs::read(source.join("package-lock.json")).unwrap();
-    let done = target.join("installed.json");
-    if std::fs::read(&done).ok().as_ref() != Some(&lock) {
-        std::fs::create_dir_all(&target).unwrap();
-        for file in ["package.json", "package-lock.json"] {
-            std::fs::copy(source.join(file), target.join(file)).unwrap();
-        }
-        let output = Command::new("npm")
-            .args(["ci", "--no-audit", "--no-fund"])
-            .current_dir(&target)
-            .output()
-            .await
-            .unwrap();
-        assert!(output.status.success(), "npm ci: {}", String::from_utf8_lossy(&output.stderr));
-        std::fs::write(done, lock).unwrap();
-    }
-    target.join("node_modules/.bin")
-}
 
 async fn inspect(programs: &Path, url: &str, arguments: &[&str]) -> Value {
     let path = std::env::var("PATH").unwrap();
@@ -50,19 +27,19 @@ async fn inspector_lists_and_calls_tools_through_the_gateway() {
         eprintln!("left out: Node.js is missing, so MCP Inspector cannot run");
         return;
     }
-    let programs = installed().await;
+    let programs = portico_e2e::node::programs(env!("CARGO_TARGET_TMPDIR"));
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("a.yaml"), files_server("alpha", "out of cheese")).unwrap();
     let mut up = Up::start(folder.path()).await;
     let ready = up.until("alpha", "ready").await;
-    let listed = inspect(&programs, &up.url, &["--method", "tools/list"]).await;
+    let listed = inspect(programs, &up.url, &["--method", "tools/list"]).await;
     assert_eq!(
         listed["tools"].as_array().map(Vec::len).map(Value::from).as_ref(),
         Some(&ready["tools"]),
         "{listed}"
     );
     let call = ["--method", "tools/call", "--tool-name", "read_file", "--tool-arg", "path=note.md"];
-    let result = inspect(&programs, &up.url, &call).await;
+    let result = inspect(programs, &up.url, &call).await;
     assert!(result["content"][0]["text"].as_str().unwrap().contains("out of cheese"), "{result}");
     assert!(up.interrupt().await.success());
 }

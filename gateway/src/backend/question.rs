@@ -1,0 +1,88 @@
+//! A legacy server's request to its client, made while it answers a call.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::time::timeout;
+
+use super::session::Link;
+use crate::client::{Capabilities, needed};
+use crate::core::Core;
+use crate::envelope::{Message, Object};
+use crate::rpc::{RpcError, code};
+
+/// Whether a server's request with this method is one that clients answer.
+pub(crate) fn is_question(method: &str) -> bool {
+    needed(method, None).is_some()
+}
+
+/// One request. If it is dropped without an answer the server gets an error, so that it does not wait.
+#[derive(Debug)]
+pub(crate) struct Question {
+    core: Arc<Core>,
+    link: Link,
+    text: String,
+    answered: bool,
+}
+
+impl Question {
+    /// The request `text` that came over `link`.
+    pub(crate) fn new(core: &Arc<Core>, link: &Link, text: String) -> Self {
+        Self { core: Arc::clone(core), link: link.clone(), text, answered: false }
+    }
+
+    /// The message as the server wrote it.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The server's id, the method and the parameters, as written.
+    pub(crate) fn parts(&self) -> Option<(&str, String, Option<&str>)> {
+        match Message::parse(&self.text) {
+            Ok(Message::Request { id, method, params }) => Some((id, method.into_owned(), params)),
+            _ => None,
+        }
+    }
+
+    /// What a client must be able to do to answer it.
+    pub(crate) fn needed(&self) -> Option<Capabilities> {
+        let (_, method, params) = self.parts()?;
+        let params = params.and_then(|params| Object::parse(params).ok());
+        needed(&method, params.as_ref())
+    }
+
+    /// Sends the client's answer, a result or an error as it wrote it.
+    pub(crate) fn answer(mut self, outcome: Result<&str, &str>) {
+        let Some((id, ..)) = self.parts() else { return };
+        let (member, value) = match outcome {
+            Ok(result) => ("result", result),
+            Err(error) => ("error", error),
+        };
+        let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"{member}":{value}}}"#);
+        self.answered = true;
+        self.send(body.into());
+    }
+
+    fn send(&self, body: Bytes) {
+        let (core, link) = (Arc::clone(&self.core), self.link.clone());
+        self.core.spawn(async move {
+            let sent = core.control.http.post(&link, http::HeaderMap::new(), body);
+            match timeout(core.control.patience, sent).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(fault)) => tracing::debug!(%fault, "a server's request could not be answered"),
+                Err(_) => tracing::debug!("a server did not take the answer to its request in time"),
+            }
+        });
+    }
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        if self.answered {
+            return;
+        }
+        let Some((id, ..)) = self.parts() else { return };
+        let error = RpcError::new(code::INTERNAL, "the client cannot be asked, or does not answer");
+        self.send(error.to_bytes(Some(id)));
+    }
+}

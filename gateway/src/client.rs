@@ -1,0 +1,206 @@
+//! Who asks, and what it can be asked in turn.
+
+use crate::envelope::Object;
+use crate::version::Era;
+
+/// The client of one request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Client {
+    pub(crate) era: Era,
+    /// The session of a legacy client; 0 for a modern one.
+    pub(crate) session: u128,
+    /// Whether it takes several messages as an answer.
+    pub(crate) takes_events: bool,
+    pub(crate) capabilities: Capabilities,
+    /// The log messages that a modern client wants for this request.
+    pub(crate) level: Option<Level>,
+}
+
+impl Client {
+    /// Whose sessions with legacy servers serve this client: its own, or those that all modern clients of the same
+    /// capabilities and log level share. Sessions of legacy clients are odd numbers.
+    pub(crate) fn sessions(&self) -> u128 {
+        match self.era {
+            Era::Legacy => self.session,
+            Era::Modern => {
+                let level = self.level.map_or(0, |level| u128::from(level.0) + 1);
+                (level << 16) | (u128::from(self.capabilities.0) << 1)
+            }
+        }
+    }
+}
+
+/// The part of a client's capabilities that servers' requests need, each a bit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Capabilities(u8);
+
+const FORM: u8 = 1;
+const URL: u8 = 1 << 1;
+const SAMPLING: u8 = 1 << 2;
+const SAMPLING_TOOLS: u8 = 1 << 3;
+const SAMPLING_CONTEXT: u8 = 1 << 4;
+const ROOTS: u8 = 1 << 5;
+
+impl Capabilities {
+    /// Everything that the gateway can pass on.
+    pub(crate) const ALL: Self = Self(FORM | URL | SAMPLING | SAMPLING_TOOLS | SAMPLING_CONTEXT | ROOTS);
+    /// Pages that the user visits.
+    pub(crate) const URL: Self = Self(URL);
+
+    /// What `declared`, a `ClientCapabilities`, says.
+    pub(crate) fn read(declared: &Object<'_>) -> Self {
+        let mut bits = 0;
+        if let Some(elicitation) = declared.object("elicitation") {
+            let named = bit(&elicitation, "form", FORM) | bit(&elicitation, "url", URL);
+            // Forms are what the capability meant before there were two kinds.
+            bits |= if named == 0 { FORM } else { named };
+        }
+        if let Some(sampling) = declared.object("sampling") {
+            let (tools, context) =
+                (bit(&sampling, "tools", SAMPLING_TOOLS), bit(&sampling, "context", SAMPLING_CONTEXT));
+            bits |= SAMPLING | tools | context;
+        }
+        Self(bits | bit(declared, "roots", ROOTS))
+    }
+
+    /// The bits, to be kept in a session id.
+    pub(crate) fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// The capabilities with these bits.
+    pub(crate) fn of_bits(bits: u8) -> Self {
+        Self(bits & Self::ALL.0)
+    }
+
+    /// Whether there are none.
+    pub(crate) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether all of `needed` are there.
+    pub(crate) fn has(self, needed: Self) -> bool {
+        self.0 & needed.0 == needed.0
+    }
+
+    /// The JSON object `ClientCapabilities`.
+    pub(crate) fn to_json(self) -> String {
+        let mut members = Vec::with_capacity(3);
+        if self.0 & (FORM | URL) == FORM {
+            // As revisions before 2025-11-25 know it.
+            members.push(r#""elicitation":{}"#.to_owned());
+        } else if self.0 & URL != 0 {
+            members.push(self.group("elicitation", &[("form", FORM), ("url", URL)]));
+        }
+        if self.0 & SAMPLING != 0 {
+            let parts = [("tools", SAMPLING_TOOLS), ("context", SAMPLING_CONTEXT)];
+            members.push(self.group("sampling", &parts));
+        }
+        if self.0 & ROOTS != 0 {
+            members.push(r#""roots":{}"#.to_owned());
+        }
+        format!("{{{}}}", members.join(","))
+    }
+
+    fn group(self, name: &str, parts: &[(&str, u8)]) -> String {
+        let parts: Vec<String> = parts
+            .iter()
+            .filter(|(_, bit)| self.0 & bit != 0)
+            .map(|(part, _)| format!(r#""{part}":{{}}"#))
+            .collect();
+        format!(r#""{name}":{{{}}}"#, parts.join(","))
+    }
+}
+
+fn bit(object: &Object<'_>, member: &str, bit: u8) -> u8 {
+    if object.get(member).is_some_and(|value| value.starts_with('{')) { bit } else { 0 }
+}
+
+/// What a client must be able to do to answer a server's request; `None` for a method that no server may ask a client.
+pub(crate) fn needed(method: &str, params: Option<&Object<'_>>) -> Option<Capabilities> {
+    let mode = || params.and_then(|params| params.string("mode"));
+    match method {
+        "elicitation/create" if mode().as_deref() == Some("url") => Some(Capabilities(URL)),
+        "elicitation/create" => Some(Capabilities(FORM)),
+        "sampling/createMessage" => {
+            let tools = params.is_some_and(|params| params.get("tools").is_some());
+            Some(Capabilities(if tools { SAMPLING | SAMPLING_TOOLS } else { SAMPLING }))
+        }
+        "roots/list" => Some(Capabilities(ROOTS)),
+        _ => None,
+    }
+}
+
+/// A level of log messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Level(u8);
+
+const LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
+
+impl Level {
+    /// The level called `name`.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        let position = LEVELS.iter().position(|level| *level == name)?;
+        u8::try_from(position).ok().map(Self)
+    }
+
+    /// Its name.
+    pub(crate) fn as_str(self) -> &'static str {
+        LEVELS.get(usize::from(self.0)).copied().unwrap_or("info")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(raw: &str) -> Capabilities {
+        Capabilities::read(&Object::parse(raw).unwrap())
+    }
+
+    #[test]
+    fn what_is_declared_is_declared_again() {
+        for raw in [
+            "{}",
+            r#"{"elicitation":{}}"#,
+            r#"{"elicitation":{"url":{}}}"#,
+            r#"{"elicitation":{"form":{},"url":{}},"sampling":{"tools":{},"context":{}},"roots":{}}"#,
+        ] {
+            let read = read(raw);
+            assert_eq!(read.to_json(), raw);
+            assert_eq!(Capabilities::of_bits(read.bits()), read);
+        }
+        assert_eq!(Capabilities::ALL, read(&Capabilities::ALL.to_json()));
+    }
+
+    #[test]
+    fn elicitation_without_a_kind_means_forms() {
+        let forms = read(r#"{"elicitation":{},"tasks":{}}"#);
+        assert!(forms.has(needed("elicitation/create", None).unwrap()));
+        let page = Object::parse(r#"{"mode":"url"}"#).unwrap();
+        assert!(!forms.has(needed("elicitation/create", Some(&page)).unwrap()));
+        assert!(!forms.has(needed("roots/list", None).unwrap()));
+        assert!(needed("tools/call", None).is_none());
+    }
+
+    #[test]
+    fn modern_clients_share_sessions_by_what_they_can_do() {
+        let client = |raw: &str, level: Option<&str>| Client {
+            era: Era::Modern,
+            session: 0,
+            takes_events: true,
+            capabilities: read(raw),
+            level: level.and_then(Level::named),
+        };
+        let keys = [
+            client("{}", None).sessions(),
+            client(r#"{"roots":{}}"#, None).sessions(),
+            client("{}", Some("debug")).sessions(),
+            client("{}", Some("error")).sessions(),
+        ];
+        assert!(keys.iter().all(|key| key % 2 == 0));
+        assert!((1..keys.len()).all(|at| !keys[..at].contains(&keys[at])), "{keys:?}");
+        assert_eq!(Level::named("error").map(Level::as_str), Some("error"));
+        assert_eq!(Level::named("loud"), None);
+    }
+}

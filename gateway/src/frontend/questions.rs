@@ -1,0 +1,96 @@
+//! Servers' requests that legacy clients were sent and have not answered.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
+
+type Key = (u128, u64);
+
+/// The open questions, by client session and the id we gave the request.
+#[derive(Debug)]
+pub(crate) struct Questions {
+    open: Mutex<HashMap<Key, oneshot::Sender<String>>>,
+    limit: usize,
+}
+
+impl Questions {
+    /// Room for `limit` questions over all clients.
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { open: Mutex::default(), limit }
+    }
+
+    /// The client of `session` is being sent a request with this id; `None` when too many are open.
+    pub(crate) fn ask(self: &Arc<Self>, session: u128, id: u64) -> Option<Pending> {
+        let mut open = self.lock();
+        if open.len() >= self.limit {
+            return None;
+        }
+        let (sender, answer) = oneshot::channel();
+        open.insert((session, id), sender);
+        Some(Pending { questions: Arc::clone(self), key: (session, id), answer })
+    }
+
+    /// The client of `session` sent the response `text` to the request with the id `id`, as it wrote it. An answer that
+    /// nobody waits for is passed over.
+    pub(crate) fn answer(&self, session: u128, id: &str, text: &str) {
+        let Ok(id) = id.parse::<u64>() else { return };
+        let Some(question) = self.lock().remove(&(session, id)) else { return };
+        // Whoever asked may have given up just now.
+        question.send(text.to_owned()).ok();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, oneshot::Sender<String>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One open question; it is forgotten when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    questions: Arc<Questions>,
+    key: Key,
+    answer: oneshot::Receiver<String>,
+}
+
+impl Pending {
+    /// The client's whole response; `None` when there is none until `deadline`.
+    pub(crate) async fn answered(&mut self, deadline: Instant) -> Option<String> {
+        timeout_at(deadline, &mut self.answer).await.ok()?.ok()
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.questions.lock().remove(&self.key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_reaches_the_question_of_its_own_session_only() {
+        let questions = Arc::new(Questions::new(2));
+        let mut pending = questions.ask(1, 5).unwrap();
+        questions.answer(2, "5", "stranger");
+        questions.answer(1, "\"5\"", "another id");
+        questions.answer(1, "5", "mine");
+        let deadline = Instant::now() + Duration::from_secs(5);
+        assert_eq!(pending.answered(deadline).await.as_deref(), Some("mine"));
+    }
+
+    #[tokio::test]
+    async fn open_questions_are_bounded_and_forgotten() {
+        let questions = Arc::new(Questions::new(1));
+        let mut first = questions.ask(1, 1).unwrap();
+        assert!(questions.ask(1, 2).is_none());
+        assert_eq!(first.answered(Instant::now()).await, None);
+        drop(first);
+        assert!(questions.ask(1, 2).is_some());
+    }
+}
