@@ -294,7 +294,7 @@ fn globs(server: &ServerKey, patterns: &[String]) -> GlobSet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::{Endpoint as Place, Exposure, Protocol, Timeouts, ToolSelection};
+    use crate::source::{Endpoint as Place, ToolSelection};
 
     fn server(urls: &[&str], include: &[&str], exclude: &[&str]) -> Server {
         let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();

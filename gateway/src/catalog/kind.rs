@@ -249,7 +249,7 @@ fn write(family: Family, entries: &[Entry<'_>], pieces: &mut Pieces) -> (Bytes, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::{Exposure, Protocol, Server, ServerKey, Timeouts, ToolSelection};
+    use crate::source::{Server, ServerKey};
 
     fn backend() -> Arc<Backend> {
         let key = ServerKey { namespace: "shop".into(), name: "files".into() };

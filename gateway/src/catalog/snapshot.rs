@@ -91,21 +91,15 @@ mod tests {
     use super::super::pin::Digests;
     use super::*;
     use crate::config::Prefix;
-    use crate::source::{Protocol, Server, ServerKey, Timeouts, ToolSelection};
+    use crate::source::{Server, ServerKey};
 
     const SERVERS: usize = 1000;
     const TOOLS: usize = 20;
 
     /// Server `index`, whose tools are about as large as those of common servers; every tenth name clashes.
     fn listed(index: usize) -> Listed {
-        let server = Server {
-            key: ServerKey { namespace: format!("team-{}", index / 100), name: format!("server-{index}") },
-            protocol: Protocol::Auto,
-            tools: ToolSelection::default(),
-            pinning: None,
-            timeouts: Timeouts::default(),
-            endpoints: Vec::new(),
-        };
+        let key = ServerKey { namespace: format!("team-{}", index / 100), name: format!("server-{index}") };
+        let server = Server::new(key, Vec::new());
         let property =
             r#"{"type":"string","description":"What to look for, in the words of the person who asks."}"#;
         let tool = |tool: usize| {
