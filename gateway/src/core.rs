@@ -20,6 +20,7 @@ use portico_crds::labels;
 use crate::backend::{Backend, Fleet, PinReport, ServerReport, ServerState, TlsError};
 use crate::catalog::{Catalog, Definition, Drift, Judged, Listing};
 use crate::frontend::cancel::Calls;
+use crate::frontend::ears::Ears;
 use crate::frontend::levels::Levels;
 use crate::frontend::questions::Questions;
 use crate::frontend::session::{Ended, Keyring};
@@ -49,6 +50,7 @@ pub(crate) struct Core {
     pub(crate) ended: Ended,
     pub(crate) calls: Arc<Calls>,
     pub(crate) questions: Arc<Questions>,
+    pub(crate) ears: Arc<Ears>,
     pub(crate) parking: Parking,
     pub(crate) levels: Levels,
     pub(crate) subscriptions: Subscriptions,
@@ -82,6 +84,7 @@ impl Core {
             keyring: Keyring::new(&options.session_keys, options.session_lifetime),
             ended: Ended::default(),
             calls: Arc::default(),
+            ears: Arc::default(),
             questions: Arc::new(Questions::new(options.max_questions)),
             parking: Parking::new(options.max_questions),
             levels: Levels::default(),

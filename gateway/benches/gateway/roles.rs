@@ -9,9 +9,7 @@ use axum::body::Bytes;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse as _;
 use axum::routing::post;
-use portico_gateway::source::{
-    Endpoint, Exposure, Protocol, Server, ServerKey, Servers, Timeouts, ToolSelection,
-};
+use portico_gateway::source::{Endpoint, Server, ServerKey, Servers};
 use portico_gateway::{Gateway, Options};
 use serde::Deserialize;
 use serde_json::value::RawValue;

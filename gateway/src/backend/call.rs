@@ -13,6 +13,7 @@ use super::breaker;
 use super::client::{METHOD, NAME, Reply};
 use super::fault::Fault;
 use super::flight::Flight;
+use super::hearing;
 use super::parked::{self, Parked, Target};
 use super::relay::Relay;
 use super::restore::{Restore, Restored};
@@ -156,7 +157,7 @@ impl Call<'_> {
         parked.upstream.restore = self.restore(parked.upstream.restore.ours, Era::Legacy);
         parked.answer(self.params.object("inputResponses").as_ref());
         if parked.is_open() {
-            return parked.park(core, &self.client).map(|message| Sent::Whole(Restored::Done(message)));
+            return parked.park(core).map(|message| Sent::Whole(Restored::Done(message)));
         }
         let mut upstream = Box::new(parked.upstream);
         upstream.go_on();
@@ -170,7 +171,7 @@ impl Call<'_> {
             Sent::Whole(restored) | Sent::Events(_, Passed::Answer(restored)) => self.whole(core, restored),
             Sent::Events(upstream, Passed::Ask(question)) if self.client.era == Era::Modern => {
                 let target = Target { method: self.method, name: self.exposed.clone() };
-                Parked::new(*upstream, question, target).await.park(core, &self.client).map(Answer::Whole)
+                Parked::new(*upstream, question, target).await.park(core).map(Answer::Whole)
             }
             events @ Sent::Events(..) => Relay::new(core, self.request(), events).map(Answer::Stream),
         }
@@ -273,11 +274,14 @@ impl Call<'_> {
     }
 
     /// Opens a session with a server on behalf of the client.
-    async fn open(&self, core: &Core, endpoint: &Arc<super::Endpoint>) -> Result<Link, Fault> {
+    async fn open(&self, core: &Arc<Core>, endpoint: &Arc<super::Endpoint>) -> Result<Link, Fault> {
         let hello = core.control.initialize(endpoint, self.client.capabilities).await?;
         let level = self.client.level.or_else(|| core.levels.of(self.client.session));
         if let Some(level) = level.filter(|_| hello.can("logging")) {
             core.control.set_level(&hello.link, level).await;
+        }
+        if self.client.era == Era::Legacy {
+            hearing::start(core, self.client.session, (self.route.backend.id(), &hello.link));
         }
         Ok(hello.link)
     }
@@ -306,7 +310,8 @@ impl Call<'_> {
             }
             Ok(Reply::Events(events)) => {
                 let backend = Arc::clone(&self.route.backend);
-                let mut upstream = Box::new(Upstream::new(flight, backend, restore, (events, limit)));
+                let mut upstream =
+                    Box::new(Upstream::new(flight, backend, restore, (events, limit), self.client));
                 let first = upstream.advance().await?;
                 Ok(Sent::Events(upstream, first))
             }

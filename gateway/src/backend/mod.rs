@@ -9,6 +9,7 @@ pub(crate) mod fault;
 mod fleet;
 mod flight;
 mod guard;
+pub(crate) mod hearing;
 mod lists;
 pub(crate) mod parked;
 mod place;

@@ -153,13 +153,9 @@ impl Parked {
     }
 
     /// Parks the call; gives the answer that asks the client.
-    pub(crate) fn park(mut self, core: &Arc<Core>, client: &Client) -> Result<Bytes, Fault> {
+    pub(crate) fn park(mut self, core: &Arc<Core>) -> Result<Bytes, Fault> {
         let mut requests = Vec::new();
         for (key, question) in &self.questions {
-            let needed = question.needed().unwrap_or_default();
-            if !client.capabilities.has(needed) {
-                return Err(Fault::Lacking(needed));
-            }
             let Some((_, method, params)) = question.parts() else { continue };
             requests.push(request(key, &method, params));
         }

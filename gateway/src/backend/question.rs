@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::session::Link;
 use crate::client::{Capabilities, needed};
 use crate::core::Core;
-use crate::envelope::{Message, Object};
+use crate::envelope::{Edits, Message, Object};
+use crate::frontend::questions::Pending;
 use crate::rpc::{RpcError, code};
 
 /// Whether a server's request with this method is one that clients answer.
@@ -29,11 +31,6 @@ impl Question {
     /// The request `text` that came over `link`.
     pub(crate) fn new(core: &Arc<Core>, link: &Link, text: String) -> Self {
         Self { core: Arc::clone(core), link: link.clone(), text, answered: false }
-    }
-
-    /// The message as the server wrote it.
-    pub(crate) fn text(&self) -> &str {
-        &self.text
     }
 
     /// The server's id, the method and the parameters, as written.
@@ -61,6 +58,47 @@ impl Question {
         let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"{member}":{value}}}"#);
         self.answered = true;
         self.send(body.into());
+    }
+
+    /// The request as the server wrote it, for another to answer.
+    pub(crate) fn silent(mut self) -> String {
+        self.answered = true;
+        std::mem::take(&mut self.text)
+    }
+
+    /// Tells the server that its client cannot answer this.
+    pub(crate) fn refuse(mut self) {
+        let Some((id, ..)) = self.parts() else { return };
+        let error = RpcError::new(code::METHOD_NOT_FOUND, "the client did not declare this capability");
+        let body = error.to_bytes(Some(id));
+        self.answered = true;
+        self.send(body);
+    }
+
+    /// Readies the request for the legacy client of `session`: gives our id for it and the message to send, and passes the
+    /// answer on when it comes. Until then it is open, at most for the time that clients have, or until `ends`. `None` when
+    /// too many are open; the server is told.
+    pub(crate) fn pass_on(self, session: u128, ends: CancellationToken) -> Option<(u64, Bytes)> {
+        let core = Arc::clone(&self.core);
+        let our_id = core.control.ids.next();
+        let pending = core.questions.ask(session, our_id)?;
+        let (server_id, ..) = self.parts()?;
+        let mut edits = Edits::of(&self.text);
+        edits.replace(server_id, our_id.to_string());
+        let message = edits.finish();
+        let deadline = Instant::now() + core.options.answer_timeout;
+        core.spawn(async move {
+            ends.run_until_cancelled(self.answered_by(pending, deadline)).await;
+        });
+        Some((our_id, message))
+    }
+
+    /// Passes the client's answer on. Without one the question is dropped, which tells the server.
+    async fn answered_by(self, mut pending: Pending, deadline: Instant) {
+        let Some(text) = pending.answered(deadline).await else { return };
+        if let Ok(Message::Response { outcome, .. }) = Message::parse(&text) {
+            self.answer(outcome);
+        }
     }
 
     fn send(&self, body: Bytes) {

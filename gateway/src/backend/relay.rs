@@ -19,6 +19,7 @@ use crate::client::needed;
 use crate::core::Core;
 use crate::envelope::{Edits, Message, Object, quoted};
 use crate::frontend::cancel::Stop;
+use crate::frontend::ears::Unheard;
 use crate::frontend::questions::Pending;
 use crate::metrics::{Outcome, Timing};
 use crate::version::Era;
@@ -182,34 +183,36 @@ impl Relay {
         let (core, request) = (Arc::clone(&self.core), Arc::clone(&self.request));
         self.state = State::Asking(Box::pin(async move {
             let parked = Parked::new(*upstream, question, request.target()).await;
-            let message = parked.park(&core, &request.client)?;
+            let message = parked.park(&core)?;
             Ok(Sent::Whole(Restored::Done(message)))
         }));
     }
 
-    /// Sends a legacy server's request to a legacy client, under an id of ours. A client that cannot answer is not asked:
-    /// the question is dropped, which tells the server.
+    /// Sends a legacy server's request to a legacy client, under an id of ours. Where it cannot be sent the question is
+    /// dropped, which tells the server.
     fn pass_question(&mut self, question: Question) {
-        let client = self.request.client;
-        let can = question.needed().is_some_and(|needed| client.capabilities.has(needed));
-        let State::Following(upstream) = &mut self.state else { return };
-        if !can || !client.takes_events {
+        let Some((server_id, ..)) = question.parts() else { return };
+        let (server_id, withdrawn) = (server_id.to_owned(), self.gone.child_token());
+        let passed = question.pass_on(self.request.client.session, withdrawn.clone());
+        let Some((our_id, message)) = passed else { return };
+        if let Err(Unheard) = self.say(message) {
+            withdrawn.cancel();
             return;
         }
-        let our_id = self.core.control.ids.next();
-        let Some(pending) = self.core.questions.ask(client.session, our_id) else { return };
-        let Some((server_id, ..)) = question.parts() else { return };
-        let mut edits = Edits::of(question.text());
-        edits.replace(server_id, our_id.to_string());
-        self.ready.push_back(edits.finish());
-        let (server_id, withdrawn) = (server_id.to_owned(), self.gone.child_token());
-        self.asked.push(Asked { server_id, our_id, withdrawn: withdrawn.clone() });
-        let within = self.core.options.answer_timeout;
-        upstream.wait_for_client(within);
-        let deadline = Instant::now() + within;
-        self.core.spawn(async move {
-            withdrawn.run_until_cancelled(answer(question, pending, deadline)).await;
-        });
+        self.asked.push(Asked { server_id, our_id, withdrawn });
+        if let State::Following(upstream) = &mut self.state {
+            upstream.wait_for_client(self.core.options.answer_timeout);
+        }
+    }
+
+    /// Sends a request to a legacy client: on this stream, or, if the client takes no stream here, on its session's.
+    fn say(&mut self, message: Bytes) -> Result<(), Unheard> {
+        let client = &self.request.client;
+        if client.takes_events {
+            self.ready.push_back(message);
+            return Ok(());
+        }
+        self.core.ears.say(client.session, message)
     }
 
     /// Tells the client that the server wants no answer any more.
@@ -238,14 +241,15 @@ impl Relay {
             let params = request.params.as_deref().and_then(|params| Object::parse(params).ok());
             let can = needed(&request.method, params.as_ref())
                 .is_some_and(|needed| client.capabilities.has(needed));
-            if !can || !client.takes_events {
+            if !can {
                 return Err(Fault::InputRequired(request.method));
             }
             let id = self.core.control.ids.next();
             let pending = self.core.questions.ask(client.session, id);
             let pending =
                 pending.ok_or_else(|| Fault::Input("too many questions are open; try again later".into()))?;
-            self.ready.push_back(message(id, &request, params.as_ref()));
+            let message = message(id, &request, params.as_ref());
+            self.say(message).map_err(|Unheard| Fault::InputRequired(request.method.clone()))?;
             waiting.push((request, pending));
         }
         let deadline = Instant::now() + self.core.options.answer_timeout;
@@ -262,14 +266,6 @@ async fn stopped(attached: Option<&(Timing, Stop)>) {
     match attached {
         Some((_, stop)) => stop.cancelled().await,
         None => std::future::pending().await,
-    }
-}
-
-/// Passes the client's answer on to the server. Without one the question is dropped, which tells the server.
-async fn answer(question: Question, mut pending: Pending, deadline: Instant) {
-    let Some(text) = pending.answered(deadline).await else { return };
-    if let Ok(Message::Response { outcome, .. }) = Message::parse(&text) {
-        question.answer(outcome);
     }
 }
 

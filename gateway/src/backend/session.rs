@@ -143,11 +143,11 @@ impl Sessions {
         self.take(|_, entry| entry.used.elapsed() > self.idle)
     }
 
-    /// The open sessions of a client.
-    pub(crate) fn of_client(&self, client: u128) -> Vec<Link> {
+    /// The open sessions of a client, each with the server.
+    pub(crate) fn of_client(&self, client: u128) -> Vec<(u64, Link)> {
         let entries = self.lock();
         let own = entries.iter().filter(|(key, _)| key.client == client);
-        own.filter_map(|(_, entry)| entry.slot.get().cloned()).collect()
+        own.filter_map(|(key, entry)| Some((key.backend, entry.slot.get()?.clone()))).collect()
     }
 
     /// How many there are.

@@ -281,10 +281,10 @@ impl News {
             self.events = Some(opened?);
         } else {
             for uri in now.difference(&self.watched) {
-                ask_for(control, hello, "resources/subscribe", uri).await;
+                ask_for(control, hello, "resources/subscribe", uri).await?;
             }
             for uri in self.watched.difference(&now) {
-                ask_for(control, hello, "resources/unsubscribe", uri).await;
+                ask_for(control, hello, "resources/unsubscribe", uri).await?;
             }
         }
         self.watched = now;
@@ -293,9 +293,13 @@ impl News {
 }
 
 /// One resource that the server does not let watch costs the others nothing.
-async fn ask_for(control: &Control, hello: &Hello, method: &str, uri: &str) {
-    if let Err(fault) = control.ask(&hello.link, method, &format!(r#""uri":{}"#, quoted(uri))).await {
-        tracing::debug!(%fault, uri, method, "a server refuses to tell of a resource");
+async fn ask_for(control: &Control, hello: &Hello, method: &str, uri: &str) -> Result<(), Fault> {
+    match control.ask(&hello.link, method, &format!(r#""uri":{}"#, quoted(uri))).await {
+        Err(fault @ Fault::Refused { .. }) => {
+            tracing::debug!(%fault, uri, "a server refuses to tell of a resource");
+            Ok(())
+        }
+        answer => answer.map(drop),
     }
 }
 

@@ -12,6 +12,9 @@ use super::flight::Flight;
 use super::question::Question;
 use super::restore::{Restore, Restored, Step};
 use super::sse::Events;
+use crate::client::{Capabilities, Client};
+use crate::envelope::Message;
+use crate::version::Era;
 
 /// How many times longer than its timeout a call may last that keeps reporting progress.
 const PATIENCE_FACTOR: u32 = 20;
@@ -44,23 +47,39 @@ pub(crate) struct Upstream {
     end: Instant,
     /// When the next message must have come.
     due: Instant,
+    client: Client,
+    /// What the client would have to be able to do to answer something that the server asked in vain.
+    lacking: Option<Capabilities>,
     /// What the client was asked so far.
     pub(crate) asked: usize,
-    /// What was read already.
-    ahead: Option<Result<Passed, Fault>>,
+    /// A message that was read already, as it came: the request that it is restored for may be another by then.
+    ahead: Option<String>,
 }
 
 impl Upstream {
-    /// Reads `events`, each within `limit` of the one before.
+    /// Reads `events` for `client`, each within `limit` of the one before.
     pub(crate) fn new(
         flight: Flight,
         backend: Arc<Backend>,
         restore: Restore,
         (events, limit): (Events, Duration),
+        client: Client,
     ) -> Self {
         let now = Instant::now();
         let (end, due) = (now + limit.saturating_mul(PATIENCE_FACTOR), now + limit);
-        Self { flight, backend, restore, events, limit, end, due, asked: 0, ahead: None }
+        Self {
+            flight,
+            backend,
+            restore,
+            events,
+            limit,
+            end,
+            due,
+            client,
+            lacking: None,
+            asked: 0,
+            ahead: None,
+        }
     }
 
     /// Gives the server more time: it waits for its client, for as long as `within`.
@@ -76,22 +95,22 @@ impl Upstream {
 
     /// Reads on until there is something for the client. May be dropped while it waits, and called again.
     pub(crate) async fn advance(&mut self) -> Result<Passed, Fault> {
-        if let Some(ahead) = self.ahead.take() {
-            return ahead;
-        }
         loop {
-            let event = timeout_at(self.due, self.events.next()).await;
-            let event = event.map_err(|_| Fault::Timeout { after: self.limit })??;
-            self.go_on();
-            let text =
-                event.ok_or_else(|| Fault::Broken { reason: "its stream ended without an answer".into() })?;
+            let text = match self.ahead.take() {
+                Some(text) => text,
+                None => self.read().await?,
+            };
             match self.restore.step(&text)? {
                 Step::Pass(message) => return Ok(Passed::Notification(message)),
                 Step::Last(answer) => {
                     self.flight.land();
-                    return Ok(Passed::Answer(answer));
+                    return self.last(answer, &text);
                 }
-                Step::Ask => return Ok(Passed::Ask(self.flight.question(text))),
+                Step::Ask => {
+                    if let Some(question) = self.answerable(self.flight.question(text)) {
+                        return Ok(Passed::Ask(question));
+                    }
+                }
                 Step::Withdraw => return Ok(Passed::Withdrawn(text)),
                 Step::Refuse => self.flight.refuse(text),
                 Step::Stale => self.backend.mark_stale(),
@@ -100,19 +119,46 @@ impl Upstream {
         }
     }
 
+    async fn read(&mut self) -> Result<String, Fault> {
+        let event = timeout_at(self.due, self.events.next()).await;
+        let event = event.map_err(|_| Fault::Timeout { after: self.limit })??;
+        self.go_on();
+        event.ok_or_else(|| Fault::Broken { reason: "its stream ended without an answer".into() })
+    }
+
+    /// The question, unless the client cannot answer it; then the server is told, and may go on without.
+    fn answerable(&mut self, question: Question) -> Option<Question> {
+        let needed = question.needed()?;
+        if self.client.capabilities.has(needed) {
+            return Some(question);
+        }
+        self.lacking = Some(needed);
+        question.refuse();
+        None
+    }
+
+    /// A call that failed after its server asked in vain failed for what the client lacks, as far as a modern client is
+    /// concerned.
+    fn last(&self, answer: Restored, text: &str) -> Result<Passed, Fault> {
+        let failed = || matches!(Message::parse(text), Ok(Message::Response { outcome: Err(_), .. }));
+        match self.lacking {
+            Some(needed) if self.client.era == Era::Modern && failed() => Err(Fault::Lacking(needed)),
+            _ => Ok(Passed::Answer(answer)),
+        }
+    }
+
     /// The requests that the server makes together with `first`.
     pub(crate) async fn together(&mut self, first: Question) -> Vec<Question> {
         let mut questions = vec![first];
         while questions.len() < MAX_TOGETHER
-            && let Ok(passed) = timeout(TOGETHER_WITHIN, self.advance()).await
+            && let Ok(Ok(Some(text))) = timeout(TOGETHER_WITHIN, self.events.next()).await
         {
-            match passed {
-                Ok(Passed::Ask(question)) => questions.push(question),
-                other => {
-                    self.ahead = Some(other);
-                    break;
-                }
+            if !matches!(self.restore.step(&text), Ok(Step::Ask)) {
+                self.ahead = Some(text);
+                break;
             }
+            let question = self.flight.question(text);
+            questions.extend(self.answerable(question));
         }
         questions
     }

@@ -84,7 +84,7 @@ async fn set_level(core: &Core, client: &Client, asked: &Asked<'_>) -> Result<Re
     })?;
     core.levels.set(client.session, level);
     let links = core.sessions.of_client(client.session);
-    futures::future::join_all(links.iter().map(|link| core.control.set_level(link, level))).await;
+    futures::future::join_all(links.iter().map(|(_, link)| core.control.set_level(link, level))).await;
     Ok(answer::result(asked.id, "{}"))
 }
 
@@ -160,7 +160,7 @@ pub(crate) fn get(door: &Door, headers: &HeaderMap) -> Result<Response, RpcError
         return Err(error.status(StatusCode::NOT_ACCEPTABLE));
     }
     let session = session(&door.core, headers)?;
-    stream::session(door, session.id)
+    stream::session(door, session)
 }
 
 /// Ends the session, and those with servers that were opened for it.

@@ -5,6 +5,7 @@ mod calls;
 pub(crate) mod cancel;
 mod discovery;
 mod door;
+pub(crate) mod ears;
 mod exposed;
 pub(crate) mod http;
 mod legacy;

@@ -11,6 +11,9 @@ use tokio::time::sleep;
 
 use super::answer::{self, KEEP_ALIVE, Open, comment, event};
 use super::door::Door;
+use super::ears::Listening;
+use super::session::Session;
+use crate::backend::hearing;
 use crate::catalog::{Revision, View, ViewName};
 use crate::core::Core;
 use crate::envelope::{Object, quoted};
@@ -36,6 +39,8 @@ struct Listener {
     wanted: Wanted,
     /// The session, for legacy clients; it may watch more resources while the stream is open.
     session: u128,
+    /// What servers say to the client of this session alone.
+    heard: Option<Listening>,
     /// The id of `subscriptions/listen`, for modern clients.
     subscription: Option<String>,
     /// The resources that a modern client watches by this stream.
@@ -47,9 +52,15 @@ struct Listener {
 }
 
 /// The stream of a legacy session, opened with GET.
-pub(crate) fn session(door: &Door, session: u128) -> Result<Response, RpcError> {
+pub(crate) fn session(door: &Door, session: Session) -> Result<Response, RpcError> {
+    let core = &door.core;
     let wanted = Wanted { tools: true, resources: true, prompts: true };
-    let listener = Listener { session, ..Listener::new(door, wanted, None)? };
+    let mut listener = Listener::new(door, wanted, None)?;
+    listener.session = session.id;
+    listener.heard = Some(core.ears.open(session.id, session.capabilities));
+    for (backend, link) in core.sessions.of_client(session.id) {
+        hearing::start(core, session.id, (backend, &link));
+    }
     Ok(listener.respond(comment()))
 }
 
@@ -83,6 +94,7 @@ impl Listener {
             seen: door.view.revision,
             wanted,
             session: 0,
+            heard: None,
             subscription,
             watches: Vec::new(),
             updates: door.core.subscriptions.updates(),
@@ -145,6 +157,7 @@ impl Listener {
             }
             tokio::select! {
                 () = self.core.shutdown.cancelled() => self.end(),
+                message = heard(&mut self.heard) => self.ready.push_back(event(&message)),
                 updated = self.updates.recv() => self.update(updated),
                 changed = self.changes.changed() => match changed {
                     Ok(()) => self.notify(),
@@ -158,22 +171,18 @@ impl Listener {
     /// Tells of a changed resource, if this client watches it; if updates were missed, of all that it watches.
     fn update(&mut self, updated: Result<Updated, RecvError>) {
         let (subscriptions, id) = (&self.core.subscriptions, self.subscription.as_deref());
-        match updated {
-            Ok(updated) => {
-                let exposed = match id {
-                    Some(_) => subscriptions::watched(&self.watches, &updated),
-                    None => subscriptions.watched_by(self.session, &updated),
-                };
-                let message = exposed.map(|exposed| subscriptions::message(&updated, &exposed, id));
-                self.ready.extend(message.map(|message| event(&message)));
-            }
-            Err(_) => {
-                let mut all = subscriptions.all_of(self.session);
-                all.extend(self.watches.iter().map(|watch| watch.exposed().to_owned()));
-                let messages = all.iter().map(|uri| event(&subscriptions::changed(uri, id)));
-                self.ready.extend(messages);
-            }
-        }
+        let Ok(updated) = updated else {
+            let mut all = subscriptions.all_of(self.session);
+            all.extend(self.watches.iter().map(|watch| watch.exposed().to_owned()));
+            self.ready.extend(all.iter().map(|uri| event(&subscriptions::changed(uri, id))));
+            return;
+        };
+        let exposed = match id {
+            Some(_) => subscriptions::watched(&self.watches, &updated),
+            None => subscriptions.watched_by(self.session, &updated),
+        };
+        let message = exposed.map(|exposed| subscriptions::message(&updated, &exposed, id));
+        self.ready.extend(message.map(|message| event(&message)));
     }
 
     fn notify(&mut self) {
@@ -214,4 +223,13 @@ impl Listener {
             None => String::new(),
         }
     }
+}
+
+async fn heard(listening: &mut Option<Listening>) -> Bytes {
+    if let Some(listening) = listening
+        && let Some(message) = listening.next().await
+    {
+        return message;
+    }
+    std::future::pending().await
 }

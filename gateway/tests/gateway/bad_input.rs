@@ -65,7 +65,7 @@ async fn a_legacy_request_is_refused_when_its_session_or_method_is_wrong() {
         send(client.request(ping).header("mcp-protocol-version", "2025-11-25")).await,
         (200, json!({ "jsonrpc": "2.0", "id": "p", "result": {} }))
     );
-    for method in ["foo/bar", "logging/setLevel", "resources/subscribe", "roots/list", ""] {
+    for method in ["foo/bar", "sampling/createMessage", "roots/list", ""] {
         let (status, answer) = client.call(method, json!({})).await;
         assert_eq!((status, answer["error"]["code"].as_i64()), (200, Some(-32601)), "{method}");
     }
@@ -75,6 +75,8 @@ async fn a_legacy_request_is_refused_when_its_session_or_method_is_wrong() {
         ("prompts/get", json!({ "name": "none" })),
         ("completion/complete", json!({ "ref": { "type": "ref/prompt", "name": "none" } })),
         ("completion/complete", json!({})),
+        ("logging/setLevel", json!({ "level": "loud" })),
+        ("resources/subscribe", json!({})),
     ] {
         let (status, answer) = client.call(method, params.clone()).await;
         assert_eq!((status, answer["error"]["code"].as_i64()), (200, Some(-32602)), "{method} {params}");

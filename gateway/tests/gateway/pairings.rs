@@ -1,10 +1,13 @@
 //! Each era of clients with each era of servers, all made with the official SDK.
 
+use portico_conformance::Era;
+use portico_gateway::Options;
 use portico_gateway::source::{Protocol, Server};
 use rmcp::ServiceError;
 use rmcp::model::*;
 use rmcp::service::PeerRequestOptions;
 
+use super::questions::in_front_of;
 use super::real_client::{ClientEra, RealClient, connect};
 use super::real_server::RealServer;
 use super::support::{TestGateway, eventually, server};
@@ -189,4 +192,17 @@ async fn the_era_of_a_server_is_found_out() {
     assert_eq!(both.server_name.as_deref(), Some("shop"));
     let old = gateway.until_connected("old").await;
     assert_eq!(old.protocol_version.as_deref(), Some("2025-11-25"));
+}
+
+#[tokio::test]
+async fn a_tool_that_asks_its_user_twice_gets_both_answers() {
+    for (era, protocol) in PAIRS {
+        let fixture = if protocol == Protocol::Legacy { Era::Legacy } else { Era::Modern };
+        let (_fixture, gateway) = in_front_of(fixture, Options::default()).await;
+        let client = connect(&gateway.url(), era).await;
+        let params = CallToolRequestParams::new("test_input_required_result_multi_round");
+        let result = client.call_tool(params).await.unwrap();
+        assert!(text(&result).starts_with("state-ok") && text(&result).contains("blue"), "{result:?}");
+        client.cancel().await.unwrap();
+    }
 }

@@ -1,8 +1,13 @@
 //! What the gateway writes itself is valid by the official schemas of each revision.
 
+use std::collections::{BTreeSet, HashMap};
+
 use jsonschema::Validator;
+use portico_conformance::{Era, Fixture};
+use portico_gateway::Options;
 use serde_json::{Value, json};
 
+use super::questions::{LEGACY, answer_to, everything, in_front_of};
 use super::real_server::RealServer;
 use super::support::{Events, TestGateway, server};
 
@@ -12,7 +17,7 @@ fn schema(version: &str) -> Value {
 }
 
 /// Checks `message` against the definition `name` of revision `version`.
-fn check(version: &str, name: &str, message: &Value) {
+pub fn check(version: &str, name: &str, message: &Value) {
     let mut schema = schema(version);
     let root = if schema.get("$defs").is_some() { "$defs" } else { "definitions" };
     assert!(schema[root].get(name).is_some(), "{version} defines {name}");
@@ -94,4 +99,66 @@ async fn what_is_sent_on_streams_is_valid() {
     check("2025-11-25", "ToolListChangedNotification", &legacy.next().await.unwrap());
     gateway.stop();
     check("2026-07-28", "SubscriptionsListenResultResponse", &events.next().await.unwrap());
+}
+
+/// Drives every kind of request that the gateway sends to servers, for clients of both eras.
+async fn exercise(fixture: &Fixture, gateway: &TestGateway) {
+    let client = gateway.legacy_that_can(LEGACY, &everything()).await;
+    client.call("logging/setLevel", json!({ "level": "info" })).await;
+    let _stream = client.stream().await;
+    client.call("resources/subscribe", json!({ "uri": "test://watched-resource" })).await;
+    fixture.watched().wait_for(|watched| !watched.is_empty()).await.unwrap();
+    client.call("resources/unsubscribe", json!({ "uri": "test://watched-resource" })).await;
+    fixture.watched().wait_for(HashMap::is_empty).await.unwrap();
+    let arg = json!({ "ref": { "type": "ref/prompt", "name": "test_prompt_with_arguments" },
+        "argument": { "name": "arg1", "value": "par" } });
+    for (method, params) in [
+        ("tools/call", json!({ "name": "test_simple_text", "_meta": { "progressToken": "t" } })),
+        ("prompts/get", json!({ "name": "test_simple_prompt" })),
+        ("resources/read", json!({ "uri": "test://static-text" })),
+        ("completion/complete", arg),
+    ] {
+        assert!(client.call(method, params.clone()).await.1["result"].is_object(), "{method}");
+        assert!(gateway.modern(method, params).await.1["result"].is_object(), "{method}");
+    }
+    let mut asking =
+        client.open("tools/call", json!({ "name": "test_input_required_result_multiple_inputs" })).await;
+    for _ in 0..3 {
+        let question = asking.next().await.unwrap();
+        client.reply(&question, answer_to(question["method"].as_str().unwrap())).await;
+    }
+    assert!(asking.next().await.unwrap()["result"].is_object());
+    let given_up = client.open("tools/call", json!({ "name": "test_elicitation" })).await;
+    drop(given_up);
+}
+
+#[tokio::test]
+async fn what_is_sent_to_servers_is_valid() {
+    for (era, version) in [(Era::Legacy, LEGACY), (Era::Modern, "2026-07-28")] {
+        let (fixture, gateway) = in_front_of(era, Options::default()).await;
+        exercise(&fixture, &gateway).await;
+        let received = fixture.received();
+        for message in &received {
+            let kind = match (message.get("method"), message.get("id")) {
+                (Some(_), Some(_)) => "ClientRequest",
+                (Some(_), None) => "ClientNotification",
+                (None, _) => "JSONRPCMessage",
+            };
+            // Every server is asked first whether it speaks the newest revision.
+            let probe = message["method"] == "server/discover";
+            check(if probe { "2026-07-28" } else { version }, kind, message);
+            if let Some(result) = message.get("result") {
+                check(version, "ClientResult", result);
+            }
+        }
+        let methods: BTreeSet<&str> =
+            received.iter().filter_map(|message| message["method"].as_str()).collect();
+        let all: &[&str] = match era {
+            Era::Legacy => {
+                &["initialize", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"]
+            }
+            Era::Modern => &["server/discover", "subscriptions/listen"],
+        };
+        assert!(all.iter().all(|method| methods.contains(method)), "{methods:?}");
+    }
 }

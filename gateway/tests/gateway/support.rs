@@ -116,7 +116,10 @@ impl TestGateway {
 
     pub fn modern_request_at(&self, path: &str, method: &str, mut params: Value) -> reqwest::RequestBuilder {
         params["_meta"]["io.modelcontextprotocol/protocolVersion"] = "2026-07-28".into();
-        params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({});
+        let capabilities = &mut params["_meta"]["io.modelcontextprotocol/clientCapabilities"];
+        if capabilities.is_null() {
+            *capabilities = json!({});
+        }
         let mut request =
             self.http.post(format!("http://{}{path}", self.address)).header("mcp-method", method);
         if let Some(name) = params["name"].as_str().or(params["uri"].as_str()) {
@@ -140,7 +143,12 @@ impl TestGateway {
 
     /// A legacy session opened by hand.
     pub async fn legacy(&self, version: &str) -> LegacyClient<'_> {
-        let params = json!({ "protocolVersion": version, "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } });
+        self.legacy_that_can(version, &json!({})).await
+    }
+
+    /// The same of a client with these capabilities.
+    pub async fn legacy_that_can(&self, version: &str, capabilities: &Value) -> LegacyClient<'_> {
+        let params = json!({ "protocolVersion": version, "capabilities": capabilities, "clientInfo": { "name": "t", "version": "1" } });
         let body = json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params });
         let response = post(&self.http, &self.url(), &body.to_string()).send().await.unwrap();
         let session = response.headers()["mcp-session-id"].to_str().unwrap().to_owned();
@@ -164,6 +172,18 @@ impl LegacyClient<'_> {
     pub async fn call(&self, method: &str, params: Value) -> (u16, Value) {
         let body = json!({ "jsonrpc": "2.0", "id": "a-1", "method": method, "params": params });
         answer(self.request(&body.to_string()).send().await.unwrap()).await
+    }
+
+    /// Calls and gives the messages as they come.
+    pub async fn open(&self, method: &str, params: Value) -> Events {
+        let body = json!({ "jsonrpc": "2.0", "id": "a-1", "method": method, "params": params });
+        Events::of(self.request(&body.to_string()).send().await.unwrap())
+    }
+
+    /// Answers a server's request.
+    pub async fn reply(&self, question: &Value, result: Value) {
+        let body = json!({ "jsonrpc": "2.0", "id": question["id"], "result": result });
+        assert_eq!(self.request(&body.to_string()).send().await.unwrap().status(), 202);
     }
 
     pub async fn stream(&self) -> Events {

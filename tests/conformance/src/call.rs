@@ -95,12 +95,11 @@ impl Call {
     }
 
     pub(crate) fn log(&self, data: &str) {
-        let wanted = match &self.session {
-            Some(session) => session.logs("info"),
-            None => {
-                let level = self.params["_meta"]["io.modelcontextprotocol/logLevel"].as_str();
-                level.is_some_and(|level| LEVELS[..2].contains(&level))
-            }
+        let wanted = if let Some(session) = &self.session {
+            session.logs("info")
+        } else {
+            let level = self.params["_meta"]["io.modelcontextprotocol/logLevel"].as_str();
+            level.is_some_and(|level| LEVELS[..2].contains(&level))
         };
         if wanted {
             self.notify("notifications/message", &json!({ "level": "info", "data": data }));

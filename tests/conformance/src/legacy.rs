@@ -70,10 +70,11 @@ pub(crate) async fn post(state: &Arc<State>, headers: &HeaderMap, message: Value
             empty(StatusCode::ACCEPTED)
         }
         (_, None) => {
-            if method == "notifications/cancelled"
-                && let Some(call) = lock(&session.calls).get(&message["params"]["requestId"].to_string())
-            {
-                call.cancel();
+            if method == "notifications/cancelled" {
+                state.cancelled.send_modify(|count| *count += 1);
+                if let Some(call) = lock(&session.calls).get(&message["params"]["requestId"].to_string()) {
+                    call.cancel();
+                }
             }
             empty(StatusCode::ACCEPTED)
         }
@@ -131,15 +132,12 @@ async fn call(state: &Arc<State>, session: Arc<Session>, message: Value) -> Resp
     let key = message["id"].to_string();
     lock(&session.calls).insert(key.clone(), token.clone());
     let call = Call::new(Arc::clone(state), Some(Arc::clone(&session)), (&message, out.clone()));
-    let (id, state) = (message["id"].clone(), Arc::clone(state));
+    let id = message["id"].clone();
     tokio::spawn(async move {
         match token.run_until_cancelled(call.run()).await {
             Some(Ok(result)) => out.send(json!({ "jsonrpc": "2.0", "id": id, "result": result })).ok(),
             Some(Err(refusal)) => out.send(refusal.to_message(&id)).ok(),
-            None => {
-                state.cancelled.send_modify(|count| *count += 1);
-                out.send(Refusal::new(-32_603, "cancelled").to_message(&id)).ok()
-            }
+            None => out.send(Refusal::new(-32_603, "cancelled").to_message(&id)).ok(),
         };
         lock(&session.calls).remove(&key);
     });

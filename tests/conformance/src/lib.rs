@@ -56,6 +56,7 @@ struct State {
     /// URIs watched by anybody, and how often each.
     watched: watch::Sender<HashMap<String, usize>>,
     cancelled: watch::Sender<usize>,
+    received: Mutex<Vec<Value>>,
     more_tools: AtomicBool,
     more_prompts: AtomicBool,
     next: AtomicU64,
@@ -78,6 +79,7 @@ impl Fixture {
             news: broadcast::channel(64).0,
             watched: watch::Sender::default(),
             cancelled: watch::Sender::default(),
+            received: Mutex::default(),
             more_tools: AtomicBool::new(false),
             more_prompts: AtomicBool::new(false),
             next: AtomicU64::new(1),
@@ -100,14 +102,19 @@ impl Fixture {
 
     /// Tells everybody who watches `uri` that it changed.
     pub fn update(&self, uri: &str) {
-        let params = json!({ "uri": uri });
-        self.state.tell("notifications/resources/updated", params);
+        self.state.tell("notifications/resources/updated", &json!({ "uri": uri }));
     }
 
     /// How many watch each URI; a session counts once, and so does an open stream of the stateless era.
     #[must_use]
     pub fn watched(&self) -> watch::Receiver<HashMap<String, usize>> {
         self.state.watched.subscribe()
+    }
+
+    /// Every message that came, in order.
+    #[must_use]
+    pub fn received(&self) -> Vec<Value> {
+        self.state.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How many calls were cancelled.
@@ -118,7 +125,7 @@ impl Fixture {
 }
 
 impl State {
-    fn tell(&self, method: &str, params: Value) {
+    fn tell(&self, method: &str, params: &Value) {
         // Nobody has to listen.
         self.news.send(json!({ "jsonrpc": "2.0", "method": method, "params": params })).ok();
     }

@@ -113,7 +113,9 @@ fn listen(state: &Arc<State>, id: &Value, filter: &Value) -> Response {
         "params": { "_meta": meta, "notifications": filter } });
     let uris: Vec<String> =
         serde_json::from_value(filter["resourceSubscriptions"].clone()).unwrap_or_default();
-    uris.iter().for_each(|uri| state.watch(uri));
+    for uri in &uris {
+        state.watch(uri);
+    }
     let (news, filter) = (state.news.subscribe(), filter.clone());
     let watching = Watching { state: Arc::clone(state), uris };
     let rest = futures::stream::unfold((news, watching), move |(mut news, watching)| {

@@ -82,12 +82,12 @@ async fn other(call: &Call, name: &str) -> Outcome {
         }
         "test_trigger_tool_change" => {
             call.state.more_tools.fetch_xor(true, Ordering::Relaxed);
-            call.state.tell("notifications/tools/list_changed", json!({}));
+            call.state.tell("notifications/tools/list_changed", &json!({}));
             Ok(text("The list of tools changed."))
         }
         "test_trigger_prompt_change" => {
             call.state.more_prompts.fetch_xor(true, Ordering::Relaxed);
-            call.state.tell("notifications/prompts/list_changed", json!({}));
+            call.state.tell("notifications/prompts/list_changed", &json!({}));
             Ok(text("The list of prompts changed."))
         }
         "test_wait" => std::future::pending().await,

@@ -1,7 +1,7 @@
 //! HTTP: what both eras do alike.
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use axum::body::{Body, to_bytes};
 use axum::extract::State as Shared;
@@ -49,7 +49,10 @@ pub(crate) async fn serve(Shared(state): Shared<Arc<State>>, request: Request<Bo
         return empty(StatusCode::FORBIDDEN);
     }
     let Ok(body) = to_bytes(body, MAX_BODY).await else { return empty(StatusCode::PAYLOAD_TOO_LARGE) };
-    let message = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    let message: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    if parts.method == "POST" {
+        state.received.lock().unwrap_or_else(PoisonError::into_inner).push(message.clone());
+    }
     match (state.era, parts.method.as_str()) {
         (Era::Legacy, "POST") => legacy::post(&state, &parts.headers, message).await,
         (Era::Legacy, "GET") => legacy::get(&state, &parts.headers),

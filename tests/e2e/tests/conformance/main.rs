@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portico_conformance::{Era, Fixture};
-use portico_gateway::source::{Endpoint, Protocol, Server, ServerKey, Servers, Timeouts, ToolSelection};
+use portico_gateway::source::{Endpoint, Server, ServerKey, Servers};
 use portico_gateway::{Gateway, Options, ServerState};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
