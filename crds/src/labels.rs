@@ -47,7 +47,7 @@ pub const OPERATOR_POD: &str = "portico.dev/operator";
 /// Annotation on a `KrogerIntegration`: a new value, such as the date, asks for a new key to seal sessions with.
 pub const ROTATE_KEYS: &str = "portico.dev/rotate-keys";
 /// Annotation on an `McpServer` with `tools.pin`: digest of the list of tools that is approved, as the condition
-/// ToolsApproved and `status.catalog.digest` give it.
+/// `ToolsApproved` and `status.catalog.digest` give it.
 pub const APPROVED_TOOLS: &str = "portico.dev/approved-tools-digest";
 /// Annotation on the definitions: the version of Portico that they belong to.
 pub const BUNDLE_VERSION: &str = "portico.dev/bundle-version";

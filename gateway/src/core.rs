@@ -197,8 +197,10 @@ impl Core {
         let withheld = drift.map(Drift::withheld).unwrap_or_default();
         let is_shown = |tool: &&Definition| backend.shows(&tool.key) && !withheld.contains(tool.key.as_str());
         let shown = |listing: &Listing| listing.tools.iter().filter(is_shown).count();
-        self.metrics.unconfirmed(key, listing.is_some() && !backend.is_confirmed());
-        self.metrics.unapproved(key, drift.map_or(0, |drift| drift.changed.len() + drift.added.len()));
+        self.metrics.catalog.unconfirmed(key, listing.is_some() && !backend.is_confirmed());
+        self.metrics
+            .catalog
+            .unapproved(key, drift.map_or(0, |drift| drift.changed.len() + drift.added.len()));
         let report = ServerReport {
             key: key.clone(),
             state,

@@ -1,5 +1,7 @@
 //! Prometheus metrics. Every label is bounded: servers come from the source, the rest are closed sets.
 
+mod catalog;
+
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,6 +11,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+
+pub(crate) use catalog::CatalogMetrics;
 
 use crate::source::ServerKey;
 
@@ -83,17 +87,13 @@ pub(crate) struct Metrics {
     duration: Family<DurationLabels, Histogram, fn() -> Histogram>,
     in_flight: Family<ServerLabels, Gauge>,
     held: Family<ServerLabels, Gauge>,
-    tools: Family<ServerLabels, Gauge>,
     state: Family<StateLabels, Gauge>,
     sessions: Gauge,
     streams: Gauge,
     authentications: Family<AuthLabels, Counter>,
     config: Gauge,
-    hidden: Family<ServerLabels, Gauge>,
-    unapproved: Family<ServerLabels, Gauge>,
-    bytes: Family<ServerLabels, Gauge>,
-    tokens: Family<ServerLabels, Gauge>,
-    unconfirmed: Family<ServerLabels, Gauge>,
+    /// What servers offer.
+    pub(crate) catalog: CatalogMetrics,
 }
 
 impl Metrics {
@@ -103,8 +103,7 @@ impl Metrics {
         let calls = Family::default();
         let histogram: fn() -> Histogram = || Histogram::new(BUCKETS);
         let duration = Family::new_with_constructor(histogram);
-        let (in_flight, tools, state) = (Family::default(), Family::default(), Family::default());
-        let held = Family::default();
+        let (in_flight, held, state) = (Family::default(), Family::default(), Family::default());
         let (sessions, streams) = (Gauge::default(), Gauge::default());
         registry.register("calls", "Calls passed to servers", calls.clone());
         let seconds = Unit::Seconds;
@@ -116,7 +115,6 @@ impl Metrics {
         );
         registry.register("calls_in_flight", "Calls that servers have not answered yet", in_flight.clone());
         registry.register("calls_held", "Calls that wait for a server that is away", held.clone());
-        registry.register("catalog_tools", "Tools that servers list", tools.clone());
         registry.register("backend_state", "1 for the state a server is in", state.clone());
         registry.register("backend_sessions", "Sessions kept with legacy servers", sessions.clone());
         registry.register("client_streams", "Streams that clients hold open", streams.clone());
@@ -126,35 +124,7 @@ impl Metrics {
             "Requests by whether their credentials were accepted, and why not",
             authentications.clone(),
         );
-        let hidden = Family::default();
-        registry.register(
-            "catalog_hidden",
-            "Tools and prompts that are not shown because another server has their name",
-            hidden.clone(),
-        );
-        let unapproved = Family::default();
-        registry.register(
-            "catalog_unapproved_tools",
-            "Tools of pinned servers that are not what was approved",
-            unapproved.clone(),
-        );
-        let (bytes, tokens) = (Family::default(), Family::default());
-        registry.register(
-            "catalog_tool_bytes",
-            "Bytes of a server's tools in the list at /mcp",
-            bytes.clone(),
-        );
-        registry.register(
-            "catalog_tool_tokens",
-            "Tokens of a server's tools in a model's context, estimated as a quarter of their bytes",
-            tokens.clone(),
-        );
-        let unconfirmed = Family::default();
-        registry.register(
-            "catalog_unconfirmed",
-            "1 while a server's lists are those that were kept before a restart",
-            unconfirmed.clone(),
-        );
+        let catalog = CatalogMetrics::new(&mut registry);
         let config = Gauge::default();
         config.set(1);
         registry.register(
@@ -168,17 +138,12 @@ impl Metrics {
             duration,
             in_flight,
             held,
-            tools,
             state,
             sessions,
             streams,
             authentications,
             config,
-            hidden,
-            unapproved,
-            bytes,
-            tokens,
-            unconfirmed,
+            catalog,
         }
     }
 
@@ -220,42 +185,10 @@ impl Metrics {
         }
     }
 
-    /// How many tools `server` lists.
-    pub(crate) fn tools(&self, server: &ServerKey, count: usize) {
-        self.tools.get_or_create(&server.into()).set(i64::try_from(count).unwrap_or(i64::MAX));
-    }
-
-    /// How many of a server's names others have.
-    pub(crate) fn hidden(&self, server: &ServerKey, count: usize) {
-        self.hidden.get_or_create(&server.into()).set(i64::try_from(count).unwrap_or(i64::MAX));
-    }
-
-    /// How many tools of a pinned server were not approved.
-    pub(crate) fn unapproved(&self, server: &ServerKey, count: usize) {
-        self.unapproved.get_or_create(&server.into()).set(i64::try_from(count).unwrap_or(i64::MAX));
-    }
-
-    /// Whether the lists of `server` are still those that were kept.
-    pub(crate) fn unconfirmed(&self, server: &ServerKey, is_so: bool) {
-        self.unconfirmed.get_or_create(&server.into()).set(i64::from(is_so));
-    }
-
-    /// How large the tools of `server` are in the list of all.
-    pub(crate) fn tool_bytes(&self, server: &ServerKey, bytes: usize) {
-        let set = |family: &Family<ServerLabels, Gauge>, number: usize| {
-            family.get_or_create(&server.into()).set(i64::try_from(number).unwrap_or(i64::MAX));
-        };
-        set(&self.bytes, bytes);
-        set(&self.tokens, bytes.div_ceil(4));
-    }
-
     /// `server` is gone from the source.
     pub(crate) fn forget(&self, server: &ServerKey, states: &[&'static str]) {
-        self.tools.remove(&server.into());
-        for family in [&self.held, &self.hidden, &self.bytes, &self.tokens, &self.unconfirmed] {
-            family.remove(&server.into());
-        }
-        self.unapproved.remove(&server.into());
+        self.held.remove(&server.into());
+        self.catalog.forget(server);
         for state in states {
             self.state.remove(&state_labels(server, state));
         }

@@ -27,7 +27,7 @@ pub struct Tools {
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
     pub overrides: Vec<ToolOverride>,
     /// What happens when a tool's definition changes, or a tool is new, after the server was seen first: 'Report' says
-    /// so in the condition ToolsApproved, 'Quarantine' hides the tool as well, until the annotation
+    /// so in the condition `ToolsApproved`, 'Quarantine' hides the tool as well, until the annotation
     /// `portico.dev/approved-tools-digest` gives the digest of the new list. Absent: nothing is remembered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pin: Option<Pin>,

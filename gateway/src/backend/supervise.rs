@@ -305,7 +305,7 @@ async fn ask_for(control: &Control, hello: &Hello, method: &str, uri: &str) -> R
 
 async fn fetch(core: &Arc<Core>, backend: &Arc<Backend>, hello: &Hello) -> Result<(), Fault> {
     let listing = Arc::new(lists::fetch(&core.control, hello, backend.key()).await?);
-    core.metrics.tools(backend.key(), listing.tools.len());
+    core.metrics.catalog.tools(backend.key(), listing.tools.len());
     backend.confirm();
     if core.catalog.listing(backend.key()).as_ref() != Some(&listing) {
         core.catalog.put(Arc::clone(backend), listing);

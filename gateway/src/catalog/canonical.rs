@@ -57,7 +57,7 @@ fn array(raw: &str, out: &mut String) -> Result<(), serde_json::Error> {
     Ok(())
 }
 
-/// A number as ECMAScript writes it (ECMA-262, Number::toString).
+/// A number as ECMAScript writes it (ECMA-262, `Number::toString`).
 fn number(raw: &str) -> String {
     let Some(value) = raw.parse::<f64>().ok().filter(|value| value.is_finite()) else {
         return raw.to_owned();

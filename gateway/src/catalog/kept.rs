@@ -1,5 +1,7 @@
 //! A listing as it outlives the process: JSON with every definition as the server wrote it.
 
+use std::fmt::Write as _;
+
 use super::listing::{Definition, Family, Listing};
 use crate::envelope::{Object, quoted};
 use crate::version::Era;
@@ -22,7 +24,7 @@ pub(crate) fn written(listing: &Listing) -> String {
     );
     for family in Family::ALL {
         let all: Vec<&str> = listing.of(family).iter().map(Definition::raw).collect();
-        out.push_str(&format!(r#","{}":[{}]"#, family.member(), all.join(",")));
+        let _ = write!(out, r#","{}":[{}]"#, family.member(), all.join(","));
     }
     out.push('}');
     out

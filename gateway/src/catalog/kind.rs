@@ -1,5 +1,6 @@
 //! One list of a view: its definitions as kept pieces, and where each leads.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -51,10 +52,23 @@ pub(crate) struct Page {
 
 /// A definition as clients get it, with the comma that follows it in a list.
 #[derive(Debug, Clone)]
-struct Piece {
+pub(crate) struct Piece {
     text: Bytes,
-    route: Arc<Route>,
+    /// None of a tool that the gateway itself answers.
+    route: Option<Arc<Route>>,
     template: Option<Template>,
+}
+
+impl Piece {
+    /// Where it leads.
+    pub(crate) fn route(&self) -> Option<&Route> {
+        self.route.as_deref()
+    }
+
+    /// The definition without the comma.
+    pub(crate) fn definition(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.text[..self.text.len().saturating_sub(1)])
+    }
 }
 
 /// The pieces that views of one snapshot share: one a definition and exposed key.
@@ -124,7 +138,9 @@ impl Kind {
         }
         let pieces = &self.pieces[range];
         let mut all = BytesMut::with_capacity(pieces.iter().map(|piece| piece.text.len()).sum());
-        pieces.iter().for_each(|piece| all.extend_from_slice(&piece.text));
+        for piece in pieces {
+            all.extend_from_slice(&piece.text);
+        }
         all.truncate(all.len().saturating_sub(1));
         all.freeze()
     }
@@ -142,24 +158,51 @@ impl Kind {
 
     /// Where `exposed` leads.
     pub(crate) fn route(&self, exposed: &str) -> Option<&Arc<Route>> {
-        self.routes.get(exposed).and_then(|index| self.pieces.get(*index)).map(|piece| &piece.route)
+        self.routes.get(exposed).and_then(|index| self.pieces.get(*index)?.route.as_ref())
     }
 
     /// Where the first template that `uri` fits leads.
     pub(crate) fn template(&self, uri: &str) -> Option<&Arc<Route>> {
         let matches = |piece: &&Piece| piece.template.as_ref().is_some_and(|template| template.matches(uri));
-        self.templates
-            .iter()
-            .filter_map(|index| self.pieces.get(*index))
-            .find(matches)
-            .map(|piece| &piece.route)
+        let pieces = self.templates.iter().filter_map(|index| self.pieces.get(*index));
+        pieces.filter(matches).find_map(|piece| piece.route.as_ref())
+    }
+
+    /// The part of the list that `wanted` takes, by exposed name and definition, and the gateway's own tools.
+    pub(crate) fn part(&self, wanted: impl Fn(&str, &Piece) -> bool, own: &[(&str, &'static str)]) -> Self {
+        let taken = self.names.iter().zip(&self.pieces).filter(|(name, piece)| wanted(name, piece));
+        let mut pieces: Vec<(String, Piece)> =
+            taken.map(|(name, piece)| (name.clone(), piece.clone())).collect();
+        for (name, text) in own {
+            pieces.retain(|(taken, _)| taken != name);
+            pieces.push((
+                (*name).to_owned(),
+                Piece { text: Bytes::from_static(text.as_bytes()), route: None, template: None },
+            ));
+        }
+        pieces.sort_by(|one, other| one.0.cmp(&other.0));
+        let (names, pieces): (Vec<String>, Vec<Piece>) = pieces.into_iter().unzip();
+        let routes = names.iter().cloned().zip(0..).collect();
+        Self { tag: self.tag, names, pieces, routes, ..Self::default() }
+    }
+
+    /// Each exposed name and its definition.
+    pub(crate) fn definitions(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
+        self.names.iter().map(String::as_str).zip(self.pieces.iter().map(Piece::definition))
+    }
+
+    /// The definition at `index`.
+    pub(crate) fn definition(&self, index: usize) -> Option<Bytes> {
+        let text = &self.pieces.get(index)?.text;
+        Some(text.slice(..text.len().saturating_sub(1)))
     }
 
     /// Bytes of each server's definitions, by the server's number in this process.
     pub(crate) fn sizes(&self) -> HashMap<u64, usize> {
         let mut sizes = HashMap::new();
-        for piece in &self.pieces {
-            *sizes.entry(piece.route.backend.id()).or_default() += piece.text.len();
+        for (route, text) in self.pieces.iter().filter_map(|piece| Some((piece.route.as_ref()?, &piece.text)))
+        {
+            *sizes.entry(route.backend.id()).or_default() += text.len();
         }
         sizes
     }
@@ -197,7 +240,7 @@ fn write(family: Family, entries: &[Entry<'_>], pieces: &mut Pieces) -> (Bytes, 
             repeatable: entry.definition.is_repeatable(entry.change),
         };
         let template = (family == Family::Templates).then(|| Template::parse(&entry.exposed)).flatten();
-        let piece = Piece { text: text.slice(bounds[0]..bounds[1]), route: Arc::new(route), template };
+        let piece = Piece { text: text.slice(bounds[0]..bounds[1]), route: Some(Arc::new(route)), template };
         pieces.0.insert(key, piece);
     }
     (text, starts)

@@ -10,6 +10,7 @@ mod listing;
 mod names;
 mod overrides;
 mod pin;
+mod search;
 mod snapshot;
 mod uri;
 mod view;
@@ -31,8 +32,9 @@ pub(crate) use kind::Route;
 pub(crate) use listing::{Definition, Family, Listing};
 use pin::Pins;
 pub(crate) use pin::{Digests, Drift};
+pub(crate) use search::Search;
 pub(crate) use snapshot::Snapshot;
-pub(crate) use view::{Hidden, Revision, View, ViewName};
+pub(crate) use view::{CALL_TOOL, FIND_TOOLS, Hidden, Revision, View, ViewName};
 
 /// Time between two snapshots: a burst of changes becomes one notification.
 const PACE: Duration = Duration::from_millis(100);
@@ -139,16 +141,12 @@ impl Catalog {
     fn judged(&self, listed: &Listed) -> Judged {
         let digests = Arc::clone(&listed.digests);
         let key = listed.backend.key();
-        match &listed.backend.live().server.pinning {
-            Some(pinning) => {
-                let (drift, pinned) = self.pins.judge(key, pinning, &digests);
-                Judged { digests, drift: Some(drift), pinned }
-            }
-            None => {
-                self.pins.forget(key);
-                Judged { digests, drift: None, pinned: None }
-            }
-        }
+        let Some(pinning) = listed.backend.live().server.pinning.clone() else {
+            self.pins.forget(key);
+            return Judged { digests, drift: None, pinned: None };
+        };
+        let (drift, pinned) = self.pins.judge(key, &pinning, &digests);
+        Judged { digests, drift: Some(drift), pinned }
     }
 
     /// Replaces the list of a server.
@@ -201,7 +199,7 @@ impl Catalog {
         let new = Arc::new(Snapshot::build(&listed, &self.config.load(), &old));
         self.tell_hidden(&listed, &old.all().hidden, &new.all().hidden);
         for Listed { backend, .. } in &listed {
-            self.metrics.tool_bytes(backend.key(), new.tool_bytes(backend));
+            self.metrics.catalog.tool_bytes(backend.key(), new.tool_bytes(backend));
         }
         self.snapshot.store(Arc::clone(&new));
         self.built.send_replace(put);
@@ -216,9 +214,11 @@ impl Catalog {
             tracing::warn!(%server, %name, %kept, "a name is in use already and is not shown; rename it with `tools.overrides`, or let names have prefixes");
         }
         let mut counts: BTreeMap<&ServerKey, usize> = BTreeMap::new();
-        now.iter().for_each(|hidden| *counts.entry(&hidden.server).or_default() += 1);
+        for hidden in now {
+            *counts.entry(&hidden.server).or_default() += 1;
+        }
         for key in listed.iter().map(|listed| listed.backend.key()) {
-            self.metrics.hidden(key, counts.get(key).copied().unwrap_or_default());
+            self.metrics.catalog.hidden(key, counts.get(key).copied().unwrap_or_default());
         }
     }
 

@@ -71,14 +71,14 @@ fn clashing(names: &[String], entries: &[(&str, &str)], prefixed: &HashSet<usize
 
 fn first_of_each(names: Vec<String>) -> Vec<Result<String, usize>> {
     let mut seen: HashMap<String, usize> = HashMap::with_capacity(names.len());
-    let mut first = |(index, name): (usize, String)| match seen.get(&name) {
-        Some(first) => Err(*first),
-        None => {
-            seen.insert(name.clone(), index);
-            Ok(name)
+    let first = |(index, name): (usize, String)| {
+        if let Some(first) = seen.get(&name) {
+            return Err(*first);
         }
+        seen.insert(name.clone(), index);
+        Ok(name)
     };
-    names.into_iter().enumerate().map(&mut first).collect()
+    names.into_iter().enumerate().map(first).collect()
 }
 
 fn name(family: Family, prefixed: bool, prefix: &str, key: &str) -> String {

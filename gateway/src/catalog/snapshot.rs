@@ -26,6 +26,10 @@ impl Snapshot {
         let mut pieces = Pieces::default();
         let mut view = |name: &ViewName, listed: &[Listed], set: Option<&ToolSet>| {
             let view = View::build(listed, (config.names.prefix, set), &mut pieces);
+            let view = match set {
+                Some(set) => view.searched(set),
+                None => view,
+            };
             Arc::new(match before.view(name) {
                 Some(before) => view.after(&before),
                 None => view,

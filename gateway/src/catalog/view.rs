@@ -4,16 +4,34 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::kind::{Entry, Kind, Pieces, Route};
+use super::kind::{Entry, Kind, Piece, Pieces, Route};
 use super::listing::{Definition, Family};
+use super::search::{self, Search};
 use super::{Listed, names};
 use crate::backend::{Backend, Live};
-use crate::config::{Prefix, ToolSet};
+use crate::config::{Discovery, Prefix, ToolSet};
+use crate::envelope::Object;
 use crate::rpc::shortened;
 use crate::source::{ServerKey, ToolOverride};
 
 /// Bytes of all servers' instructions together; hosts put them into every prompt.
 const MAX_INSTRUCTIONS: usize = 16 * 1024;
+
+/// Finds tools in a set that does not list them.
+pub(crate) const FIND_TOOLS: &str = "find_tools";
+/// Calls a tool that was found.
+pub(crate) const CALL_TOOL: &str = "call_tool";
+/// Both as clients get them, with the comma that follows in a list.
+const OWN_TOOLS: [(&str, &str); 2] = [
+    (
+        CALL_TOOL,
+        r#"{"name":"call_tool","title":"Call a tool","description":"Calls a tool that find_tools found, with the arguments that its inputSchema asks for.","inputSchema":{"type":"object","properties":{"name":{"type":"string","description":"The tool's name, as find_tools gave it."},"arguments":{"type":"object","description":"The tool's arguments."}},"required":["name"]}},"#,
+    ),
+    (
+        FIND_TOOLS,
+        r#"{"name":"find_tools","title":"Find tools","description":"Finds tools by what they do, best first. Most tools of this server are not listed: look here before saying that something cannot be done. The answer holds definitions; call one with call_tool.","inputSchema":{"type":"object","properties":{"query":{"type":"string","description":"What the tool should do, in a few words."},"limit":{"type":"integer","minimum":1,"maximum":20,"default":5,"description":"How many definitions to answer."}},"required":["query"]},"annotations":{"readOnlyHint":true,"openWorldHint":false}},"#,
+    ),
+];
 
 /// Which endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -53,6 +71,8 @@ pub(crate) struct View {
     /// All servers' instructions, each under a heading.
     pub(crate) instructions: Option<String>,
     pub(crate) revision: Revision,
+    /// The tools that are found rather than listed, if they are.
+    pub(crate) search: Option<Search>,
     /// Tools and prompts whose names others have.
     pub(crate) hidden: Vec<Hidden>,
     /// The only server with resources, if there is exactly one: URIs that stand in no list are then its own.
@@ -85,10 +105,34 @@ impl View {
             templates: kind(Family::Templates),
             prompts: kind(Family::Prompts),
             instructions: instructions(&members),
+            search: None,
             revision: Revision::default(),
             hidden,
             sole_resources: sole,
         }
+    }
+
+    /// The same where tools are found: those that `set` pins are listed, those that only interface pages call, and the
+    /// gateway's own.
+    pub(crate) fn searched(mut self, set: &ToolSet) -> Self {
+        if set.discovery == Discovery::List {
+            return self;
+        }
+        let wanted = |name: &str, piece: &Piece| {
+            let Some(route) = piece.route() else { return false };
+            let definition = piece.definition();
+            set.pins(route.backend.key(), name)
+                || set.pins(route.backend.key(), &route.original)
+                || Object::parse(&definition).is_ok_and(|tool| search::is_for_apps(&tool))
+        };
+        let listed = self.tools.part(wanted, &OWN_TOOLS);
+        self.search = Some(Search::over(std::mem::replace(&mut self.tools, listed)));
+        self
+    }
+
+    /// Where the tool `name` leads, listed or not.
+    pub(crate) fn tool(&self, name: &str) -> Option<&Arc<Route>> {
+        self.search.as_ref().map_or(&self.tools, |search| &search.tools).route(name)
     }
 
     /// Counts on from the view `before` of the same name.

@@ -87,9 +87,30 @@ pub struct ToolSet {
     /// Globs over names of tools, or over `namespace/server/tool` where they contain a slash; none means all.
     #[serde(default)]
     tools: Globs,
+    /// Whether its tools are listed, or found.
+    #[serde(default)]
+    pub discovery: Discovery,
+    /// Globs, as in `tools`, of those that are listed also where tools are found.
+    #[serde(default)]
+    pinned: Globs,
+}
+
+/// How clients learn of a set's tools.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub enum Discovery {
+    /// All are listed.
+    #[default]
+    List,
+    /// `find_tools` finds them and `call_tool` calls them.
+    Search,
 }
 
 impl ToolSet {
+    /// Whether it lists the tool `name` of `server`, which it takes, before somebody asks for it.
+    pub(crate) fn pins(&self, server: &ServerKey, name: &str) -> bool {
+        self.pinned.matches(name) || self.pinned.matches(&format!("{server}/{name}"))
+    }
+
     /// Whether it selects single tools.
     pub(crate) fn names_tools(&self) -> bool {
         !self.tools.is_empty()
@@ -145,6 +166,10 @@ impl Config {
             if !names.insert(&set.name) {
                 return Err(field(path, format!("'{}' is the name of a set before it", set.name)));
             }
+            if set.discovery == Discovery::List && !set.pinned.is_empty() {
+                let message = "needs `discovery: Search`: without it every tool is listed";
+                return Err(field(format!("toolSets[{index}].pinned"), message));
+            }
         }
         Ok(())
     }
@@ -196,6 +221,7 @@ mod tests {
             ("toolSets: [{name: a, tools: ['a', '[']}]", "toolSets[0].tools[1]: "),
             ("toolSets: [{name: A}]", "toolSets[0].name: must be 1 to 63 characters"),
             ("toolSets: [{name: a}, {name: a}]", "toolSets[1].name: 'a' is the name of a set before it"),
+            ("toolSets: [{name: a, pinned: [b]}]", "toolSets[0].pinned: needs `discovery: Search`"),
             ("toolSets: [{servers: []}]", "toolSets[0]: missing field `name`"),
             ("auth: {}", "auth: lets nobody in"),
             (

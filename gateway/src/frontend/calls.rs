@@ -7,11 +7,12 @@ use http::StatusCode;
 
 use super::answer;
 use super::cancel::Stop;
+use super::discovery::{self, Meant};
 use super::door::Door;
 use crate::backend::call::{Answer, Call};
 use crate::catalog::{Route, View};
 use crate::client::Client;
-use crate::envelope::{Object, text};
+use crate::envelope::{Message, Object, text};
 use crate::method::Method;
 use crate::rpc::{RpcError, code, shortened};
 use crate::version::Era;
@@ -28,6 +29,22 @@ pub(crate) struct Asked<'a> {
 
 /// Passes the request on and gives the answer.
 pub(crate) async fn forward(door: &Door, client: &Client, asked: Asked<'_>) -> Result<Response, RpcError> {
+    match discovery::meant(&door.view, client.era, &asked)? {
+        Meant::AsAsked => pass(door, client, asked).await,
+        Meant::Answered(response) => Ok(response),
+        Meant::Instead(text) => {
+            let unreadable = |_| RpcError::invalid_params("`arguments` cannot be read");
+            let Message::Request { id, params, .. } = Message::parse(&text).map_err(unreadable)? else {
+                return Err(missing(asked.method));
+            };
+            let params = params.map(Object::parse).transpose();
+            let params = params.map_err(|error| RpcError::invalid_params(error.to_string()))?;
+            pass(door, client, Asked { text: &text, id, method: asked.method, params }).await
+        }
+    }
+}
+
+async fn pass(door: &Door, client: &Client, asked: Asked<'_>) -> Result<Response, RpcError> {
     let core = &door.core;
     let call = route(&door.view, client, asked)?;
     let stop = match client.era {
@@ -63,7 +80,7 @@ fn find<'a>(
     let member = method.name_member().ok_or_else(|| missing(method))?;
     let (literal, name) = named(params, member).ok_or_else(|| missing(method))?;
     let route = match method {
-        Method::ToolsCall => view.tools.route(&name).map(Arc::clone),
+        Method::ToolsCall => view.tool(&name).map(Arc::clone),
         Method::PromptsGet => view.prompts.route(&name).map(Arc::clone),
         _ => view.resource(&name),
     };

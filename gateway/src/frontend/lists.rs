@@ -78,7 +78,8 @@ pub(crate) fn discovered(view: &View) -> String {
     )
 }
 
-fn server_info() -> String {
+/// The members of a modern result by which the gateway names itself.
+pub(crate) fn server_info() -> String {
     format!(r#""_meta":{{"{}":{}}}"#, meta::SERVER_INFO, meta::implementation())
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod answer;
 mod calls;
 pub(crate) mod cancel;
+mod discovery;
 mod door;
 pub(crate) mod ears;
 mod exposed;

@@ -123,7 +123,7 @@ fn check_arguments(
     headers: &HeaderMap,
     (tool, params): (&str, Option<&Object<'_>>),
 ) -> Result<(), RpcError> {
-    let (Some(route), Some(params)) = (view.tools.route(tool), params) else { return Ok(()) };
+    let (Some(route), Some(params)) = (view.tool(tool), params) else { return Ok(()) };
     for mirror in &route.mirrored {
         let expected = mirrored(params, &mirror.path);
         let given = headers.get(&mirror.header);

@@ -115,7 +115,7 @@ async fn pass(core: &Core, keep: &dyn Keep, saved: &mut HashMap<ServerKey, Arc<L
         match save(keep, &server, &listing).await {
             Ok(()) => {}
             Err(error @ Error::Size { .. }) => {
-                tracing::warn!(%server, %error, "a restart will not know a server's lists")
+                tracing::warn!(%server, %error, "a restart will not know a server's lists");
             }
             Err(error) => {
                 tracing::warn!(%server, %error, "a server's lists could not be kept; trying again");

@@ -19,7 +19,7 @@ async fn what_the_gateway_knows_stands_in_the_status_and_only_a_change_is_writte
         return;
     }
     let (world, server) = (World::start().await, Changing::start(AB).await);
-    world.apply("raw", json!({}), server.spec(json!({}))).await;
+    world.apply("raw", json!({}), server.spec(&json!({}))).await;
     let gateway = world.gateway("one").await;
     let known = world.until_said("raw", "Connected", "True SpeaksMcp").await;
     let summary = catalog(&known);
@@ -37,7 +37,7 @@ async fn what_the_gateway_knows_stands_in_the_status_and_only_a_change_is_writte
     let params = PatchParams::apply("portico-operator-status").force();
     world.servers().patch_status("raw", &params, &Patch::Apply(operators)).await.unwrap();
     // An edit is a new generation, which is one write; what the operator wrote was none.
-    world.apply("raw", json!({}), server.spec(json!({ "exclude": ["b"] }))).await;
+    world.apply("raw", json!({}), server.spec(&json!({ "exclude": ["b"] }))).await;
     let edited = world
         .until("raw", "one tool of the new generation", |server| {
             let seen = condition(server, "Connected").and_then(|connected| connected.observed_generation);
@@ -66,7 +66,7 @@ async fn a_pin_is_remembered_over_a_new_gateway_and_an_annotation_approves() {
         return;
     }
     let (world, server) = (World::start().await, Changing::start(AB).await);
-    let pin = || server.spec(json!({ "pin": "Quarantine" }));
+    let pin = || server.spec(&json!({ "pin": "Quarantine" }));
     world.apply("raw", json!({}), pin()).await;
     let first = world.gateway("one").await;
     let approved = world.until_said("raw", "ToolsApproved", "True ToolsAsApproved").await;
@@ -93,7 +93,7 @@ async fn last_known_lists_outlive_every_gateway_in_a_config_map_that_goes_with_t
         return;
     }
     let (world, server) = (World::start().await, Changing::start(AB).await);
-    world.apply("raw", json!({}), server.spec(json!({}))).await;
+    world.apply("raw", json!({}), server.spec(&json!({}))).await;
     let first = world.gateway("one").await;
     world.until_said("raw", "Connected", "True SpeaksMcp").await;
     let maps: Api<ConfigMap> = world.api();
@@ -131,7 +131,7 @@ async fn one_of_several_gateways_writes_and_another_goes_on_when_it_ends() {
     let (world, server) = (World::start().await, Changing::start(AB).await);
     let mark = world.cluster.audit_mark().unwrap();
     let one = world.gateway("one").await;
-    world.apply("raw", json!({}), server.spec(json!({}))).await;
+    world.apply("raw", json!({}), server.spec(&json!({}))).await;
     world.until_said("raw", "Connected", "True SpeaksMcp").await;
     let two = world.gateway("two").await;
     server.list(A_CHANGED);

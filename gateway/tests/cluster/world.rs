@@ -181,7 +181,7 @@ impl Changing {
         *self.tools.lock().unwrap() = tools;
     }
 
-    pub fn spec(&self, tools: Value) -> Value {
+    pub fn spec(&self, tools: &Value) -> Value {
         json!({ "source": { "remote": { "url": self.raw.url() } }, "tools": tools })
     }
 }

@@ -205,7 +205,7 @@ async fn while_servers_change_pages_lose_and_double_no_tool_that_stays() {
     assert!(changes.len() > 5, "the lists changed between pages: {changes:?}");
     assert!(found.is_sorted_by(|one, two| one < two), "nothing comes twice");
     let stayed = |name: &&str| (0..20).all(|tool| found.contains(&format!("{name}_{tool:02}")));
-    assert!(names.iter().all(|name| stayed(name)), "nothing that stayed is lost: {found:?}");
+    assert!(names.iter().all(stayed), "nothing that stayed is lost: {found:?}");
 }
 
 #[tokio::test]

@@ -164,3 +164,75 @@ async fn a_stream_tells_of_its_own_endpoint_alone() {
     let last = own.next().await.unwrap();
     assert!(last["result"].is_object(), "one notification was told, not two: {last}");
 }
+
+/// Twenty tools about `subject`, as large as those of common servers.
+async fn talkative(subject: &'static str) -> RawServer {
+    let tool = |verb: &str| {
+        format!(
+            r#"{{"name":"{verb}_{subject}","description":"{verb} {subject}. {}","inputSchema":{{"type":"object","properties":{{"id":{{"type":"string","description":"{}"}}}}}},"_meta":{{ "k":1.0 }}}}"#,
+            "It answers with all that is known and says what is missing. ".repeat(4),
+            "The number under which it is known. ".repeat(3),
+        )
+    };
+    let verbs = [
+        "list", "show", "add", "change", "delete", "count", "compare", "archive", "restore", "share",
+        "price", "order", "return", "rate", "review", "export", "import", "label", "watch", "reserve",
+    ];
+    let tools: Vec<String> = verbs.iter().map(|verb| tool(verb)).collect();
+    let tools: &'static str = format!("[{}]", tools.join(",")).leak();
+    RawServer::modern(tools, nothing_special).await
+}
+
+#[tokio::test]
+async fn a_set_that_is_searched_lists_little_and_reaches_everything_in_it() {
+    let subjects =
+        ["books", "shoes", "lamps", "tyres", "plants", "chairs", "clocks", "phones", "knives", "coats"];
+    let raw = futures::future::join_all(subjects.map(talkative)).await;
+    let servers = raw.iter().zip(subjects).map(|(raw, name)| server(name, &[&raw.url()])).collect();
+    let config = "toolSets: [{name: all}, {name: some, servers: ['shop/[a-k]*', shop/lamps], discovery: Search, pinned: ['list_b*']}]";
+    let configured = Configured::start(config, servers).await;
+    let gateway = &configured.gateway;
+    for subject in subjects {
+        gateway.until_connected(subject).await;
+    }
+    configured.until_tools_at("/sets/some/mcp", &["call_tool", "find_tools", "list_books"]).await;
+    let bytes = async |path: &str, method: &str, params| {
+        gateway.modern_request_at(path, method, params).send().await.unwrap().bytes().await.unwrap().len()
+    };
+    let whole = bytes("/sets/all/mcp", "tools/list", json!({})).await;
+    let short = bytes("/sets/some/mcp", "tools/list", json!({})).await;
+    let find = |query: &str| json!({ "name": "find_tools", "arguments": { "query": query } });
+    let answered = bytes("/sets/some/mcp", "tools/call", find("reserve a book")).await;
+    println!(
+        "200 tools: {whole} bytes listed; searched: {short} listed and {answered} for an answer of five definitions"
+    );
+    assert!(short * 20 < whole && (short + answered) * 10 < whole, "{whole} {short} {answered}");
+    let (_, found) = gateway.modern_at("/sets/some/mcp", "tools/call", find("reserve a book")).await;
+    let text = found["result"]["content"][0]["text"].as_str().unwrap();
+    assert!(
+        text.starts_with(r#"[{"name":"reserve_books","#) && text.contains(r#""_meta":{ "k":1.0 }}"#),
+        "{text}"
+    );
+    let call = |name: &str| json!({ "name": "call_tool", "arguments": { "name": name, "arguments": { "id": "7" } } });
+    gateway.modern_at("/sets/some/mcp", "tools/call", call("reserve_books")).await;
+    let seen = &raw[0].seen("tools/call")[0];
+    assert_eq!(
+        (&seen.body["params"]["name"], &seen.body["params"]["arguments"]),
+        (&json!("reserve_books"), &json!({ "id": "7" }))
+    );
+    assert_eq!(seen.headers["mcp-name"], "reserve_books");
+    // What is not in the set is neither found nor called.
+    let (_, found) = gateway.modern_at("/sets/some/mcp", "tools/call", find("tyres")).await;
+    assert_eq!(found["result"]["content"][0]["text"], "No tool fits; ask again in other words.");
+    let (_, refused) = gateway.modern_at("/sets/some/mcp", "tools/call", call("list_tyres")).await;
+    assert_eq!(refused["error"]["message"], "Unknown tool: list_tyres");
+    let (_, refused) = gateway.modern_at("/sets/all/mcp", "tools/call", find("books")).await;
+    assert_eq!(refused["error"]["message"], "Unknown tool: find_tools");
+    assert!(raw[3].seen("tools/call").is_empty());
+    let legacy = gateway.legacy("2025-06-18").await;
+    let request = json!({ "jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": call("show_lamps") });
+    let mut request = legacy.request(&request.to_string()).build().unwrap();
+    request.url_mut().set_path("/sets/some/mcp");
+    let (_, shown) = answer(gateway.http.execute(request).await.unwrap()).await;
+    assert_eq!((&shown["id"], raw[2].seen("tools/call").len()), (&json!(5), 1));
+}

@@ -71,14 +71,13 @@ impl Election {
         self.observe(found);
         let began = Instant::now();
         let unchanged = began.saturating_duration_since(self.changed);
-        match decide(unchanged, holder(self.record.as_ref()), &self.claim.identity) {
-            Step::Wait => self.until.send_replace(began),
-            Step::Acquire | Step::Renew if self.write(Some(self.claim.identity.clone())).await? => {
-                // Counted from before the write was sent: that is the earliest that others can have seen it.
-                self.until.send_replace(began + RENEW_DEADLINE)
-            }
-            Step::Acquire | Step::Renew => self.until.send_replace(began),
+        let me = &self.claim.identity;
+        let holds = match decide(unchanged, holder(self.record.as_ref()), me) {
+            Step::Wait => false,
+            Step::Acquire | Step::Renew => self.write(Some(me.clone())).await?,
         };
+        // Counted from before the write was sent: that is the earliest that others can have seen it.
+        self.until.send_replace(if holds { began + RENEW_DEADLINE } else { began });
         Ok(())
     }
 
