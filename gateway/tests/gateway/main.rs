@@ -14,6 +14,7 @@ mod real_client;
 mod real_server;
 mod schemas;
 mod sessions;
+mod stdio;
 mod streams;
 mod subscriptions;
 mod support;
