@@ -20,6 +20,7 @@ mod real_server;
 mod restarts;
 mod schemas;
 mod sessions;
+mod stdio;
 mod streams;
 mod subscriptions;
 mod support;
