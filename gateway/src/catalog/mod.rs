@@ -110,6 +110,11 @@ impl Catalog {
         self.build();
     }
 
+    /// Whether the configuration lets `principal` use the endpoint `name`.
+    pub(crate) fn admits(&self, name: &ViewName, principal: &str) -> bool {
+        self.config.load().admits(name, principal)
+    }
+
     /// The last list of `key`.
     pub(crate) fn listing(&self, key: &ServerKey) -> Option<Arc<Listing>> {
         self.lock().get(key).map(|listed| Arc::clone(&listed.listing))

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::catalog::ViewName;
 use crate::source::ServerKey;
 use glob::Globs;
 
@@ -20,6 +21,8 @@ const MAX_BYTES: usize = 1024 * 1024;
 const MAX_SETS: usize = 64;
 /// Bytes in the name of a tool set.
 const MAX_NAME: usize = 63;
+
+const NEEDS_AUTH: &str = "without `auth` nobody knows who asks: say how with it, or leave this out";
 
 /// Why a configuration is not taken.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +56,16 @@ pub struct Config {
     pub tool_sets: Vec<ToolSet>,
     /// Who may use the gateway; absent: everybody who reaches it.
     pub auth: Option<auth::Auth>,
+    /// Who of them may use which endpoint; those of tool sets say so themselves.
+    pub access: Access,
+}
+
+/// Who may use the endpoints that no tool set has.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "camelCase")]
+pub struct Access {
+    /// Globs over principals that may use `/mcp` and `/ns/{namespace}/mcp`; none means all who are let in.
+    all: Globs,
 }
 
 /// How the names of tools and prompts are made.
@@ -93,6 +106,9 @@ pub struct ToolSet {
     /// Globs, as in `tools`, of those that are listed also where tools are found.
     #[serde(default)]
     pinned: Globs,
+    /// Globs over principals that may use it; none means all who are let in.
+    #[serde(default)]
+    principals: Globs,
 }
 
 /// How clients learn of a set's tools.
@@ -128,6 +144,17 @@ impl ToolSet {
 }
 
 impl Config {
+    /// Whether `principal`, who was let in, may use the endpoint `name`.
+    pub(crate) fn admits(&self, name: &ViewName, principal: &str) -> bool {
+        let globs = match name {
+            ViewName::Set(name) => {
+                self.tool_sets.iter().find(|set| set.name == *name).map(|set| &set.principals)
+            }
+            ViewName::All | ViewName::Namespace(_) => Some(&self.access.all),
+        };
+        globs.is_none_or(|globs| globs.is_empty() || globs.matches(principal))
+    }
+
     /// Reads the file at `path`.
     pub fn load(path: &Path) -> Result<Self, Error> {
         Self::parse(&read(path)?)
@@ -154,8 +181,14 @@ impl Config {
         if self.tool_sets.len() > MAX_SETS {
             return Err(field("toolSets", format!("at most {MAX_SETS} tool sets are allowed")));
         }
+        if self.auth.is_none() && !self.access.all.is_empty() {
+            return Err(field("access.all", NEEDS_AUTH));
+        }
         let mut names = HashSet::new();
         for (index, set) in self.tool_sets.iter().enumerate() {
+            if self.auth.is_none() && !set.principals.is_empty() {
+                return Err(field(format!("toolSets[{index}].principals"), NEEDS_AUTH));
+            }
             let path = format!("toolSets[{index}].name");
             if !is_name(&set.name) {
                 let rule = format!(
@@ -215,7 +248,7 @@ mod tests {
     #[test]
     fn an_error_names_the_path_and_what_would_be_right() {
         for (text, expected) in [
-            ("name: {}", "unknown field `name`, expected one of `names`, `toolSets`, `auth`"),
+            ("name: {}", "unknown field `name`, expected one of `names`, `toolSets`, `auth`, `access`"),
             ("names: {prefix: Sometimes}", "names.prefix: unknown variant `Sometimes`"),
             ("toolSets: [{name: a}, {name: b, server: []}]", "toolSets[1].server: unknown field"),
             ("toolSets: [{name: a, tools: ['a', '[']}]", "toolSets[0].tools[1]: "),
@@ -223,6 +256,8 @@ mod tests {
             ("toolSets: [{name: a}, {name: a}]", "toolSets[1].name: 'a' is the name of a set before it"),
             ("toolSets: [{name: a, pinned: [b]}]", "toolSets[0].pinned: needs `discovery: Search`"),
             ("toolSets: [{servers: []}]", "toolSets[0]: missing field `name`"),
+            ("access: {all: ['key:a']}", "access.all: without `auth` nobody knows"),
+            ("toolSets: [{name: a, principals: ['key:a']}]", "toolSets[0].principals: without `auth`"),
             ("auth: {}", "auth: lets nobody in"),
             (
                 "auth: {oauth: {resource: 'http://a.example', issuers: []}}",

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
+use crate::auth::Principal;
 use crate::catalog::{View, ViewName};
 use crate::core::Core;
 use crate::rpc::{RpcError, shortened};
@@ -20,10 +21,24 @@ pub(crate) struct Door {
 
 impl Door {
     /// The endpoint of the view `name`, at which `principal` asks.
-    pub(crate) fn open(core: &Arc<Core>, name: ViewName, principal: u128) -> Result<Self, RpcError> {
+    pub(crate) fn open(core: &Arc<Core>, name: ViewName, principal: &Principal) -> Result<Self, RpcError> {
+        if !core.catalog.admits(&name, &principal.name) {
+            return Err(closed(&name));
+        }
         match core.catalog.load().view(&name) {
-            Some(view) => Ok(Self { core: Arc::clone(core), name, view, principal }),
+            Some(view) => Ok(Self { core: Arc::clone(core), name, view, principal: principal.id }),
             None => Err(unknown(&name)),
+        }
+    }
+}
+
+/// A tool set that is not for who asks looks like one that does not exist.
+fn closed(name: &ViewName) -> RpcError {
+    match name {
+        ViewName::Set(_) => unknown(name),
+        ViewName::All | ViewName::Namespace(_) => {
+            let message = "this endpoint is not for you; ask whoever runs the gateway for one of a tool set";
+            RpcError::invalid_request(message).status(StatusCode::FORBIDDEN)
         }
     }
 }

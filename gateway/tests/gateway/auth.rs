@@ -25,7 +25,7 @@ impl Guarded {
         }
         let keys = folder.path().join("keys").display().to_string();
         let config = folder.path().join("gateway.yaml");
-        std::fs::write(&config, format!("auth: {}", auth.replace("FOLDER", &keys))).unwrap();
+        std::fs::write(&config, format!("auth: {}\n", auth.replace("FOLDER", &keys))).unwrap();
         let server = RawServer::legacy(TOOL, nothing_special).await;
         let gateway = TestGateway::with(Options::default(), vec![behind("raw", &[&server.url()])]).await;
         gateway.until_tools(&["a"]).await;
@@ -201,4 +201,25 @@ async fn clients_of_different_principals_share_no_session_with_a_server() {
         assert_eq!(guarded.call(Some(("x-api-key", &key(name)))).await.0, 200);
     }
     assert_eq!(guarded.server.seen("initialize").len() - before, 2);
+}
+
+#[tokio::test]
+async fn an_endpoint_is_for_its_principals_and_looks_unknown_to_others() {
+    let auth = "{apiKeys: {folder: FOLDER}}\naccess: {all: ['key:ada']}\ntoolSets: [{name: few, principals: ['key:b*']}, {name: open}]";
+    let guarded = Guarded::start(auth).await;
+    let status = async |path: &str, name: &str| {
+        let request = guarded.gateway.modern_request_at(path, "tools/list", json!({}));
+        let (status, body) = answer(request.header("x-api-key", key(name)).send().await.unwrap()).await;
+        (status, body["error"]["message"].as_str().unwrap_or_default().to_owned())
+    };
+    for (path, name) in
+        [("/mcp", "ada"), ("/ns/shop/mcp", "ada"), ("/sets/few/mcp", "bob"), ("/sets/open/mcp", "bob")]
+    {
+        assert_eq!(status(path, name).await.0, 200, "{name} at {path}");
+    }
+    for path in ["/mcp", "/ns/shop/mcp"] {
+        assert_eq!(status(path, "bob").await.0, 403, "{path}");
+    }
+    let (closed, unknown) = (status("/sets/few/mcp", "ada").await, status("/sets/none/mcp", "ada").await);
+    assert_eq!((closed.0, closed.1.replace("few", "none")), unknown);
 }
