@@ -67,6 +67,11 @@ impl Method {
         }
     }
 
+    /// Whether its result may ask a modern client for input (2026-07-28, multi round-trip requests).
+    pub(crate) fn may_ask(self) -> bool {
+        matches!(self, Self::ToolsCall | Self::PromptsGet | Self::ResourcesRead)
+    }
+
     /// The member of `params` that the header `Mcp-Name` repeats (2026-07-28, transports).
     pub(crate) fn name_member(self) -> Option<&'static str> {
         match self {

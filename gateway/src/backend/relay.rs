@@ -241,19 +241,21 @@ impl Relay {
             let reason = format!("it asks for input more than {MAX_ROUNDS} times in one call");
             return Err(Fault::Malformed { reason });
         }
+        // All or none is asked: a client must not think about a question whose call has failed.
+        for request in &input.requests {
+            let params = request.params();
+            let needed = needed(&request.method, params.as_ref());
+            if !needed.is_some_and(|needed| client.capabilities.has(needed)) {
+                return Err(Fault::InputRequired(request.method.clone()));
+            }
+        }
         let mut waiting = Vec::with_capacity(input.requests.len());
         for request in input.requests {
-            let params = request.params.as_deref().and_then(|params| Object::parse(params).ok());
-            let can = needed(&request.method, params.as_ref())
-                .is_some_and(|needed| client.capabilities.has(needed));
-            if !can {
-                return Err(Fault::InputRequired(request.method));
-            }
             let id = self.core.control.ids.next();
             let pending = self.core.questions.ask(client.session, id);
             let pending =
                 pending.ok_or_else(|| Fault::Input("too many questions are open; try again later".into()))?;
-            let message = message(id, &request, params.as_ref());
+            let message = message(id, &request, request.params().as_ref());
             self.say(message).map_err(|Unheard| Fault::InputRequired(request.method.clone()))?;
             waiting.push((request, pending));
         }

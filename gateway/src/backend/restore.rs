@@ -59,6 +59,13 @@ pub(crate) struct InputRequest {
     pub(crate) params: Option<String>,
 }
 
+impl InputRequest {
+    /// The parameters.
+    pub(crate) fn params(&self) -> Option<Object<'_>> {
+        self.params.as_deref().and_then(|params| Object::parse(params).ok())
+    }
+}
+
 /// What to do with a message of a server.
 #[derive(Debug)]
 pub(crate) enum Step {

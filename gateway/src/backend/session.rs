@@ -88,6 +88,13 @@ struct Entry {
     busy: Arc<AtomicBool>,
 }
 
+impl Entry {
+    /// Whether a call has it for itself: one that waits for its client may take longer than sessions are kept idle.
+    fn is_busy(&self) -> bool {
+        self.busy.load(Ordering::Acquire)
+    }
+}
+
 impl Default for Entry {
     fn default() -> Self {
         Self { slot: Slot::default(), used: Instant::now(), busy: Arc::default() }
@@ -153,7 +160,7 @@ impl Sessions {
         if !entries.contains_key(&key) && entries.len() >= self.capacity {
             gone = self.make_room(entries);
         }
-        let entry = entries.entry(key).or_insert_with(|| Entry::default());
+        let entry = entries.entry(key).or_default();
         entry.used = Instant::now();
         let busy = alone.then(|| {
             entry.busy.store(true, Ordering::Release);
@@ -164,8 +171,8 @@ impl Sessions {
 
     /// Takes the oldest sixteenth out, so that a full map is not searched at every new session.
     fn make_room(&self, entries: &mut HashMap<SessionKey, Entry>) -> Vec<Link> {
-        let mut ages: Vec<(Instant, SessionKey)> =
-            entries.iter().map(|(key, entry)| (entry.used, *key)).collect();
+        let idle = entries.iter().filter(|(_, entry)| !entry.is_busy());
+        let mut ages: Vec<(Instant, SessionKey)> = idle.map(|(key, entry)| (entry.used, *key)).collect();
         ages.sort_unstable_by_key(|(used, _)| *used);
         ages.truncate((self.capacity / 16).max(1));
         ages.iter().filter_map(|(_, key)| entries.remove(key)).filter_map(|entry| opened(&entry)).collect()
@@ -191,7 +198,7 @@ impl Sessions {
 
     /// Takes out the sessions that were not used for long.
     pub(crate) fn end_idle(&self) -> Vec<Link> {
-        self.take(|_, entry| entry.used.elapsed() > self.idle)
+        self.take(|_, entry| !entry.is_busy() && entry.used.elapsed() > self.idle)
     }
 
     /// The open sessions of a client, each with the server.
@@ -258,6 +265,10 @@ mod tests {
         sessions.end_client(1);
         assert_eq!(sessions.len(), 1);
         std::thread::yield_now();
+        let open = sessions.exclusive(key(4));
+        sessions.end_idle();
+        assert_eq!(sessions.len(), 1);
+        drop(open);
         sessions.end_idle();
         assert_eq!(sessions.len(), 0);
     }

@@ -129,6 +129,11 @@ impl Upstream {
     /// The question, unless the client cannot answer it; then the server is told, and may go on without.
     fn answerable(&mut self, question: Question) -> Option<Question> {
         let needed = question.needed()?;
+        let modern = self.client.era == Era::Modern;
+        if modern && !self.restore.method.may_ask() {
+            question.refuse();
+            return None;
+        }
         if self.client.capabilities.has(needed) {
             return Some(question);
         }

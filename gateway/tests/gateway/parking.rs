@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::questions::{LEGACY, answer_to, everything, in_front_of};
 use super::raw_server::{RawServer, events};
 use super::schemas::check;
-use super::support::{Events, PATIENCE, TestGateway, server};
+use super::support::{Events, PATIENCE, TestGateway, eventually, server};
 
 const MODERN: &str = "2026-07-28";
 
@@ -183,4 +183,35 @@ async fn a_question_after_progress_ends_the_stream_and_the_retry_goes_on_with_it
         (&json!("two"), &json!(2))
     );
     assert_eq!(second.next().await.unwrap()["result"]["resultType"], "complete");
+}
+
+#[tokio::test]
+async fn a_completion_asks_nobody() {
+    let raw = RawServer::legacy("[]", |seen| {
+        let special = match seen.method() {
+            "initialize" => Some(seen.result(
+                r#"{"protocolVersion":"2025-11-25","capabilities":{"prompts":{},"completions":{}},"serverInfo":{"name":"raw","version":"1"}}"#,
+            )),
+            "prompts/list" => Some(seen.result(r#"{"prompts":[{"name":"p"}]}"#)),
+            "completion/complete" => {
+                let ask = json!({ "jsonrpc": "2.0", "id": "q", "method": "roots/list" });
+                let result = json!({ "jsonrpc": "2.0", "id": seen.body["id"],
+                    "result": { "completion": { "values": [] } } });
+                Some(events(format!("data: {ask}\n\ndata: {result}\n\n")))
+            }
+            _ => None,
+        };
+        async move { special }.boxed()
+    })
+    .await;
+    let gateway = TestGateway::start(vec![server("raw", &[&raw.url()])]).await;
+    gateway.until_connected("raw").await;
+    let params = json!({ "ref": { "type": "ref/prompt", "name": "p" }, "argument": { "name": "a", "value": "" },
+        "_meta": { "io.modelcontextprotocol/clientCapabilities": everything() } });
+    let (_, answer) = gateway.modern("completion/complete", params).await;
+    check(MODERN, "CompleteResultResponse", &answer);
+    eventually("the question is refused", async || {
+        raw.seen("").iter().any(|seen| seen.body["id"] == "q" && seen.body["error"].is_object())
+    })
+    .await;
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use futures::FutureExt as _;
+use axum::body::Body;
+use bytes::Bytes;
+use futures::{FutureExt as _, StreamExt as _};
 use portico_conformance::{Era, Fixture};
 use portico_gateway::Options;
 use serde_json::{Value, json};
@@ -181,8 +183,9 @@ async fn a_server_that_takes_a_question_back_is_heard() {
         let special = (seen.method() == "tools/call").then(|| {
             let ask = r#"{"jsonrpc":"2.0","id":"q","method":"elicitation/create","params":{"message":"?","requestedSchema":{"type":"object","properties":{}}}}"#;
             let back = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"q"}}"#;
-            let result = format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{"content":[]}}}}"#, seen.body["id"]);
-            super::raw_server::events(format!("data: {ask}\n\ndata: {back}\n\ndata: {result}\n\n"))
+            let first = Bytes::from(format!("data: {ask}\n\ndata: {back}\n\n"));
+            let first = futures::stream::once(async move { Ok::<_, std::io::Error>(first) });
+            super::raw_server::events(Body::from_stream(first.chain(futures::stream::pending())))
         });
         async move { special }.boxed()
     })
@@ -194,7 +197,11 @@ async fn a_server_that_takes_a_question_back_is_heard() {
     assert_eq!(back["method"], "notifications/cancelled");
     assert_eq!(back["params"]["requestId"], question["id"]);
     assert!(question["id"].is_u64());
-    assert_eq!(events.next().await.unwrap()["id"], "a-1");
+    // What the client says now is nobody's: the question is closed while the call goes on.
+    super::support::eventually("the question is closed", async || {
+        raw.seen("").iter().any(|seen| seen.body["id"] == "q" && seen.body["error"].is_object())
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -223,7 +230,7 @@ async fn a_call_outlasts_its_timeout_while_its_client_thinks() {
     for era in [Era::Legacy, Era::Modern] {
         let fixture = Fixture::start(era).await.unwrap();
         let mut config = server("fixture", &[&fixture.url()]);
-        config.timeouts.call = Duration::from_millis(500);
+        config.timeouts.call = Duration::from_secs(1);
         let gateway = TestGateway::start(vec![config]).await;
         gateway.until_connected("fixture").await;
         let client = gateway.legacy_that_can(LEGACY, &everything()).await;

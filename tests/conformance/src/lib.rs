@@ -1,7 +1,7 @@
 //! The server that the official conformance suite of MCP expects behind its URL: tools, prompts and resources under the
 //! names the suite calls, in one era of the protocol at a time. Tests put the gateway in front of it.
 //!
-//! What a tool asks of its client is written once ([`call`]); it becomes a request to the client in the session-based era
+//! What a tool asks of its client is written once (module `call`); it becomes a request to the client in the session-based era
 //! and an `input_required` result in the stateless one.
 
 mod call;

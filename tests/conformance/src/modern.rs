@@ -113,10 +113,10 @@ fn listen(state: &Arc<State>, id: &Value, filter: &Value) -> Response {
         "params": { "_meta": meta, "notifications": filter } });
     let uris: Vec<String> =
         serde_json::from_value(filter["resourceSubscriptions"].clone()).unwrap_or_default();
+    let (news, filter) = (state.news.subscribe(), filter.clone());
     for uri in &uris {
         state.watch(uri);
     }
-    let (news, filter) = (state.news.subscribe(), filter.clone());
     let watching = Watching { state: Arc::clone(state), uris };
     let rest = futures::stream::unfold((news, watching), move |(mut news, watching)| {
         let (filter, meta) = (filter.clone(), meta.clone());
