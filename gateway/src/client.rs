@@ -7,6 +7,8 @@ use crate::version::Era;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Client {
     pub(crate) era: Era,
+    /// A digest of who it is; 0 for nobody in particular.
+    pub(crate) principal: u128,
     /// The session of a legacy client; 0 for a modern one.
     pub(crate) session: u128,
     /// Whether it takes several messages as an answer.
@@ -17,18 +19,22 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Whose sessions with legacy servers serve this client: its own, or those that all modern clients of the same
-    /// capabilities and log level share. Sessions of legacy clients are odd numbers.
+    /// Whose sessions with legacy servers serve this client: its own, or those that all modern clients of one principal, with
+    /// the same capabilities and log level, share. Sessions of legacy clients are odd numbers.
     pub(crate) fn sessions(&self) -> u128 {
         match self.era {
             Era::Legacy => self.session,
             Era::Modern => {
                 let level = self.level.map_or(0, |level| u128::from(level.0) + 1);
-                (level << 16) | (u128::from(self.capabilities.0) << 1)
+                let ability = (level << 16) | (u128::from(self.capabilities.0) << 1);
+                (self.principal & !ABILITY) | ability
             }
         }
     }
 }
+
+/// The bits of a shared session's number that tell what its clients can do; the others tell who they are.
+const ABILITY: u128 = 0xff_ffff;
 
 /// The part of a client's capabilities that servers' requests need, each a bit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -186,6 +192,7 @@ mod tests {
     #[test]
     fn modern_clients_share_sessions_by_what_they_can_do() {
         let client = |raw: &str, level: Option<&str>| Client {
+            principal: 0,
             era: Era::Modern,
             session: 0,
             takes_events: true,

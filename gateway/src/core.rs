@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::Authenticator;
 use crate::backend::client::Http;
 use crate::backend::control::{Control, Ids};
 use crate::backend::parked::Parking;
@@ -19,6 +20,7 @@ use portico_crds::labels;
 
 use crate::backend::{Backend, Fleet, PinReport, ServerReport, ServerState, TlsError};
 use crate::catalog::{Catalog, Definition, Drift, Judged, Listing};
+use crate::config::Config;
 use crate::frontend::cancel::Calls;
 use crate::frontend::ears::Ears;
 use crate::frontend::levels::Levels;
@@ -47,6 +49,7 @@ pub(crate) struct Core {
     pub(crate) sessions: Sessions,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) keyring: Keyring,
+    pub(crate) authenticator: ArcSwap<Authenticator>,
     pub(crate) ended: Ended,
     pub(crate) calls: Arc<Calls>,
     pub(crate) questions: Arc<Questions>,
@@ -81,6 +84,7 @@ impl Core {
             control: Control { http: Http::new(&options)?, ids: Ids::new(), patience: options.list_timeout },
             sessions: Sessions::new(options.max_backend_sessions, options.backend_session_idle),
             metrics,
+            authenticator: ArcSwap::default(),
             keyring: Keyring::new(&options.session_keys, options.session_lifetime),
             ended: Ended::default(),
             calls: Arc::default(),
@@ -103,6 +107,14 @@ impl Core {
             runtime,
             options,
         })
+    }
+
+    /// Takes another configuration. What is known of keys and tokens stays where nothing about them changed.
+    pub(crate) fn configure(&self, config: Config) {
+        if self.authenticator.load().config() != config.auth.as_ref() {
+            self.authenticator.store(Arc::new(Authenticator::new(config.auth.as_ref(), &self.control.http)));
+        }
+        self.catalog.configure(Arc::new(config));
     }
 
     /// Runs `task` beside everything else; also from a destructor.

@@ -96,7 +96,7 @@ impl Gateway {
     /// When the file cannot be read or is wrong. Later a bad file is logged and counted, and the one before stays.
     pub fn configure_from(&self, path: &Path) -> Result<(), config::Error> {
         let text = config::read(path)?;
-        self.core.catalog.configure(Arc::new(Config::parse(&text)?));
+        self.core.configure(Config::parse(&text)?);
         self.core.metrics.configured(true);
         let (core, path) = (Arc::clone(&self.core), path.to_owned());
         let stop = core.shutdown.clone();

@@ -6,6 +6,7 @@
 //!
 //! [`bridge`] serves one local stdio server as streamable HTTP, so that the gateway can reach it.
 
+mod auth;
 mod backend;
 pub mod bridge;
 mod catalog;

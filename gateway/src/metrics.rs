@@ -44,6 +44,11 @@ struct StateLabels {
     state: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AuthLabels {
+    outcome: &'static str,
+}
+
 impl From<&ServerKey> for ServerLabels {
     fn from(key: &ServerKey) -> Self {
         Self { namespace: key.namespace.clone(), server: key.name.clone() }
@@ -85,6 +90,7 @@ pub(crate) struct Metrics {
     state: Family<StateLabels, Gauge>,
     sessions: Gauge,
     streams: Gauge,
+    authentications: Family<AuthLabels, Counter>,
     config: Gauge,
     /// What servers offer.
     pub(crate) catalog: CatalogMetrics,
@@ -112,6 +118,12 @@ impl Metrics {
         registry.register("backend_state", "1 for the state a server is in", state.clone());
         registry.register("backend_sessions", "Sessions kept with legacy servers", sessions.clone());
         registry.register("client_streams", "Streams that clients hold open", streams.clone());
+        let authentications = Family::default();
+        registry.register(
+            "authentications",
+            "Requests by whether their credentials were accepted, and why not",
+            authentications.clone(),
+        );
         let catalog = CatalogMetrics::new(&mut registry);
         let config = Gauge::default();
         config.set(1);
@@ -120,7 +132,19 @@ impl Metrics {
             "1 unless the configuration file was bad when it changed last; the one before it stays in force then",
             config.clone(),
         );
-        Self { registry, calls, duration, in_flight, held, state, sessions, streams, config, catalog }
+        Self {
+            registry,
+            calls,
+            duration,
+            in_flight,
+            held,
+            state,
+            sessions,
+            streams,
+            authentications,
+            config,
+            catalog,
+        }
     }
 
     /// The text that Prometheus scrapes.
@@ -147,6 +171,11 @@ impl Metrics {
         let gauge = self.held.get_or_create(&server.into()).clone();
         gauge.inc();
         Held(gauge)
+    }
+
+    /// The credentials of a request were judged so.
+    pub(crate) fn authenticated(&self, outcome: &'static str) {
+        self.authentications.get_or_create(&AuthLabels { outcome }).inc();
     }
 
     /// The state of `server` is `now`, one of `all`.

@@ -1,6 +1,6 @@
 //! `portico gateway`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,9 +20,15 @@ const LEASE: &str = "portico-gateway";
 pub async fn run(arguments: cli::Gateway, stop: CancellationToken) -> Result<(), Failure> {
     let listener = listen(arguments.listen).await?;
     let options = options(&arguments)?;
-    if let Some(config) = &arguments.config {
-        // Before anything else is done, so that a mistake is told at once.
-        config::Config::load(config).map_err(|source| Failure::Config { path: config.clone(), source })?;
+    // Before anything else is done, so that a mistake is told at once.
+    let load = |path: &PathBuf| {
+        config::Config::load(path).map_err(|source| Failure::Config { path: path.clone(), source })
+    };
+    let config = arguments.config.as_ref().map(load).transpose()?;
+    if config.is_none_or(|config| config.auth.is_none()) {
+        tracing::warn!(
+            "whoever reaches this address may use every tool; `auth` in the file of --config says who may"
+        );
     }
     let scope = kubernetes::Scope { client: client().await?, namespace: arguments.namespace.clone() };
     tracing::info!(address = %arguments.listen, "waiting for the cluster's McpServers");

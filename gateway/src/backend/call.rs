@@ -17,7 +17,7 @@ use super::hearing;
 use super::parked::{self, Parked, Target};
 use super::relay::Relay;
 use super::restore::{Restore, Restored};
-use super::session::{Link, Peer, SessionKey, Slot};
+use super::session::{Busy, Link, Peer, Place, SessionKey, Slot};
 use super::upstream::{Passed, Upstream};
 use crate::catalog::Route;
 use crate::client::Client;
@@ -63,6 +63,13 @@ pub(crate) enum Answer {
     Stream(Box<Relay>),
 }
 
+/// A link to a server, where it is kept if it is a session, and what keeps other calls off it.
+struct Way {
+    link: Link,
+    kept: Option<(SessionKey, Slot)>,
+    busy: Option<Busy>,
+}
+
 /// What a server sent back.
 #[derive(Debug)]
 pub(crate) enum Sent {
@@ -87,7 +94,7 @@ pub(crate) struct Request {
 impl Request {
     /// What it calls.
     pub(crate) fn target(&self) -> Target {
-        Target { method: self.method, name: self.exposed.clone() }
+        Target { principal: self.client.principal, method: self.method, name: self.exposed.clone() }
     }
 
     /// Makes the call again, with what the client was asked.
@@ -146,7 +153,8 @@ impl Call<'_> {
         let bridged = (self.client.era, self.route.backend.era()) == (Era::Modern, Era::Legacy);
         let state = if bridged { self.params.string("requestState") } else { None };
         let Some(state) = state else { return self.attempts(core, limit).await };
-        let target = Target { method: self.method, name: self.exposed.clone() };
+        let target =
+            Target { principal: self.client.principal, method: self.method, name: self.exposed.clone() };
         match core.parking.resume(core, &state, &target)? {
             Some(parked) => within(Instant::now() + limit, limit, self.resume(core, parked)).await,
             None => self.attempts(core, limit).await,
@@ -170,7 +178,11 @@ impl Call<'_> {
         match sent {
             Sent::Whole(restored) | Sent::Events(_, Passed::Answer(restored)) => self.whole(core, restored),
             Sent::Events(upstream, Passed::Ask(question)) if self.client.era == Era::Modern => {
-                let target = Target { method: self.method, name: self.exposed.clone() };
+                let target = Target {
+                    principal: self.client.principal,
+                    method: self.method,
+                    name: self.exposed.clone(),
+                };
                 Parked::new(*upstream, question, target).await.park(core).map(Answer::Whole)
             }
             events @ Sent::Events(..) => Relay::new(core, self.request(), events).map(Answer::Stream),
@@ -231,7 +243,7 @@ impl Call<'_> {
         (end, limit): (Instant, Duration),
     ) -> Result<Sent, (Fault, u64)> {
         let way = within(end, limit, self.way(core, &endpoint)).await;
-        let (link, kept) = way.map_err(|fault| {
+        let Way { link, kept, busy } = way.map_err(|fault| {
             endpoint.breaker.note(Some(&fault), breaker::now());
             if !matches!(fault, Fault::Unreachable { .. }) {
                 self.route.backend.mark_stale();
@@ -239,7 +251,7 @@ impl Call<'_> {
             (fault, endpoint.id)
         })?;
         let used = Arc::clone(&link.endpoint);
-        let answer = within(end, limit, self.send(core, link, limit)).await;
+        let answer = within(end, limit, self.send(core, (link, busy), limit)).await;
         used.breaker.note(answer.as_ref().err(), breaker::now());
         match &answer {
             Ok(_) => self.route.backend.note_answer(),
@@ -249,25 +261,36 @@ impl Call<'_> {
         answer.map_err(|fault| (fault, used.id))
     }
 
-    /// A link to the server, and where it is kept if it is a session.
-    async fn way(
-        &self,
-        core: &Arc<Core>,
-        endpoint: &Arc<super::Endpoint>,
-    ) -> Result<(Link, Option<(SessionKey, Slot)>), Fault> {
+    /// A link to the server. A server that asks in the middle of a call may not say in which one, as over standard input
+    /// and output; so a modern client that can be asked has a session for the time of its call. A legacy client has its own.
+    async fn way(&self, core: &Arc<Core>, endpoint: &Arc<super::Endpoint>) -> Result<Way, Fault> {
         let backend = &self.route.backend;
         if backend.era() == Era::Modern {
-            return Ok((Link { endpoint: Arc::clone(endpoint), peer: Peer::Modern }, None));
+            let link = Link { endpoint: Arc::clone(endpoint), peer: Peer::Modern };
+            return Ok(Way { link, kept: None, busy: None });
         }
-        let shared = if self.client.era == Era::Modern { endpoint.id } else { 0 };
-        let key = SessionKey { client: self.client.sessions(), backend: backend.id(), endpoint: shared };
+        let modern = self.client.era == Era::Modern;
+        let shared = if modern { endpoint.id } else { 0 };
+        let key =
+            SessionKey { client: self.client.sessions(), backend: backend.id(), endpoint: shared, lane: 0 };
+        let mut alone = modern && !self.client.capabilities.is_empty();
         loop {
-            let (slot, gone) = core.sessions.slot(key);
+            let place = if alone { core.sessions.exclusive(key) } else { core.sessions.shared(key) };
+            let Place { key, slot, busy, gone } = place;
             core.end_sessions(gone);
-            let link = slot.get_or_try_init(|| self.open(core, endpoint)).await?.clone();
+            let link = match slot.get_or_try_init(|| self.open(core, endpoint)).await {
+                Ok(link) => link.clone(),
+                // A server may have no room for another session.
+                Err(_) if key.lane > 0 => {
+                    core.sessions.forget(key, &slot);
+                    alone = false;
+                    continue;
+                }
+                Err(fault) => return Err(fault),
+            };
             // A client stays with its pod until the pod is gone.
             if backend.has(&link.endpoint) {
-                return Ok((link, Some((key, slot))));
+                return Ok(Way { link, kept: Some((key, slot)), busy });
             }
             core.sessions.forget(key, &slot);
         }
@@ -286,11 +309,16 @@ impl Call<'_> {
         Ok(hello.link)
     }
 
-    async fn send(&self, core: &Arc<Core>, link: Link, limit: Duration) -> Result<Sent, Fault> {
+    async fn send(
+        &self,
+        core: &Arc<Core>,
+        (link, busy): (Link, Option<Busy>),
+        limit: Duration,
+    ) -> Result<Sent, Fault> {
         let id = core.control.ids.next();
         let server = self.route.backend.era();
         let restore = self.restore(id, server);
-        let mut flight = Flight::start(core, link, id);
+        let mut flight = Flight::start(core, (link, busy), id);
         let body = self.body(core, id, server);
         let reply = core.control.http.post(&flight.link, self.headers(server), body).await;
         match reply {

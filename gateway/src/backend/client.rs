@@ -82,6 +82,19 @@ impl Http {
         })
     }
 
+    /// The answer of a GET for something small.
+    pub(crate) async fn get(&self, uri: &http::Uri) -> Result<Bytes, Fault> {
+        let mut request = Request::new(Full::new(Bytes::new()));
+        *request.uri_mut() = uri.clone();
+        request.headers_mut().insert(ACCEPT, JSON);
+        let response = self.pods.request(request).await;
+        let response = response.map_err(|error| Fault::Broken { reason: cause::innermost(&error) })?;
+        match response.status() {
+            StatusCode::OK => collect(response.into_body(), MAX_ERROR).await,
+            status => Err(Fault::Http { status }),
+        }
+    }
+
     /// Sends a request as it comes.
     pub(crate) async fn forward(
         &self,

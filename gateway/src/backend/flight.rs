@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::question::Question;
-use super::session::{Link, Peer};
+use super::session::{Busy, Link, Peer};
 use crate::core::Core;
 
 /// Counts the request at its endpoint; if it is dropped before the answer came, the server is told to stop. A modern
@@ -15,13 +15,15 @@ pub(crate) struct Flight {
     pub(crate) link: Link,
     id: u64,
     open: bool,
+    /// Keeps other calls off the session.
+    _busy: Option<Busy>,
 }
 
 impl Flight {
     /// The request `id` starts.
-    pub(crate) fn start(core: &Arc<Core>, link: Link, id: u64) -> Self {
+    pub(crate) fn start(core: &Arc<Core>, (link, busy): (Link, Option<Busy>), id: u64) -> Self {
         link.endpoint.in_flight.fetch_add(1, Ordering::Relaxed);
-        Self { core: Arc::clone(core), link, id, open: true }
+        Self { core: Arc::clone(core), link, id, open: true, _busy: busy }
     }
 
     /// It was answered, or never reached the server: there is nothing to cancel.

@@ -55,6 +55,8 @@ impl Ticket {
 /// What was called: a retry must call the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
+    /// Who called.
+    pub(crate) principal: u128,
     pub(crate) method: Method,
     pub(crate) name: String,
 }

@@ -26,6 +26,8 @@ use crate::version::Era;
 
 /// Rounds of questions in one call.
 const MAX_ROUNDS: usize = 16;
+/// Questions of one call that the server may still take back.
+const MAX_ASKED: usize = 64;
 
 /// Where the messages come from.
 enum State {
@@ -198,6 +200,9 @@ impl Relay {
         if let Err(Unheard) = self.say(message) {
             withdrawn.cancel();
             return;
+        }
+        if self.asked.len() == MAX_ASKED {
+            self.asked.remove(0);
         }
         self.asked.push(Asked { server_id, our_id, withdrawn });
         if let State::Following(upstream) = &mut self.state {

@@ -1,6 +1,7 @@
 //! Sessions of ours with legacy servers: a bounded map of those that are open.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -73,6 +74,8 @@ pub(crate) struct SessionKey {
     pub(crate) backend: u64,
     /// The endpoint for a shared session, so that every pod gets calls; else 0: a client stays with one pod.
     pub(crate) endpoint: u64,
+    /// Which of several sessions that serve one call at a time; 0 where one serves all.
+    pub(crate) lane: u8,
 }
 
 /// A session that is open or being opened; whoever needs it first makes the handshake, the others wait for it.
@@ -82,7 +85,37 @@ pub(crate) type Slot = Arc<OnceCell<Link>>;
 struct Entry {
     slot: Slot,
     used: Instant,
+    busy: Arc<AtomicBool>,
 }
+
+impl Default for Entry {
+    fn default() -> Self {
+        Self { slot: Slot::default(), used: Instant::now(), busy: Arc::default() }
+    }
+}
+
+/// Keeps other calls off a session until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Busy(Arc<AtomicBool>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+/// A slot that was found, and the sessions that gave way for it.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) key: SessionKey,
+    pub(crate) slot: Slot,
+    /// Held by the call that has the session for itself.
+    pub(crate) busy: Option<Busy>,
+    pub(crate) gone: Vec<Link>,
+}
+
+/// Sessions for one call at a time, beside each other; further calls share the first.
+const LANES: u8 = 8;
 
 /// The open sessions.
 #[derive(Debug)]
@@ -98,17 +131,35 @@ impl Sessions {
         Self { entries: Mutex::default(), capacity: capacity.max(1), idle }
     }
 
-    /// The slot of `key`, and the sessions that gave way for it.
-    pub(crate) fn slot(&self, key: SessionKey) -> (Slot, Vec<Link>) {
+    /// The slot of `key`, for any number of calls.
+    pub(crate) fn shared(&self, key: SessionKey) -> Place {
+        self.place(&mut self.lock(), key, false)
+    }
+
+    /// A slot for one call alone, in a lane beside `key`; when all are busy, that of `key` with others.
+    pub(crate) fn exclusive(&self, key: SessionKey) -> Place {
         let mut entries = self.lock();
-        if let Some(entry) = entries.get_mut(&key) {
-            entry.used = Instant::now();
-            return (Arc::clone(&entry.slot), Vec::new());
+        let free = (0..LANES)
+            .map(|lane| SessionKey { lane, ..key })
+            .find(|key| entries.get(key).is_none_or(|entry| !entry.busy.load(Ordering::Acquire)));
+        match free {
+            Some(key) => self.place(&mut entries, key, true),
+            None => self.place(&mut entries, key, false),
         }
-        let gone = if entries.len() < self.capacity { Vec::new() } else { self.make_room(&mut entries) };
-        let slot = Slot::default();
-        entries.insert(key, Entry { slot: Arc::clone(&slot), used: Instant::now() });
-        (slot, gone)
+    }
+
+    fn place(&self, entries: &mut HashMap<SessionKey, Entry>, key: SessionKey, alone: bool) -> Place {
+        let mut gone = Vec::new();
+        if !entries.contains_key(&key) && entries.len() >= self.capacity {
+            gone = self.make_room(entries);
+        }
+        let entry = entries.entry(key).or_insert_with(|| Entry::default());
+        entry.used = Instant::now();
+        let busy = alone.then(|| {
+            entry.busy.store(true, Ordering::Release);
+            Busy(Arc::clone(&entry.busy))
+        });
+        Place { key, slot: Arc::clone(&entry.slot), busy, gone }
     }
 
     /// Takes the oldest sixteenth out, so that a full map is not searched at every new session.
@@ -175,39 +226,55 @@ mod tests {
     use super::*;
 
     fn key(client: u128) -> SessionKey {
-        SessionKey { client, backend: 1, endpoint: 0 }
+        SessionKey { client, backend: 1, endpoint: 0, lane: 0 }
     }
 
     #[test]
     fn a_full_map_lets_the_least_recently_used_session_go() {
         let sessions = Sessions::new(2, Duration::from_mins(1));
-        let (first, _) = sessions.slot(key(1));
-        sessions.slot(key(2));
-        assert!(Arc::ptr_eq(&first, &sessions.slot(key(1)).0));
-        sessions.slot(key(3));
+        let first = sessions.shared(key(1)).slot;
+        sessions.shared(key(2));
+        assert!(Arc::ptr_eq(&first, &sessions.shared(key(1)).slot));
+        sessions.shared(key(3));
         assert_eq!(sessions.len(), 2);
-        assert!(Arc::ptr_eq(&first, &sessions.slot(key(1)).0));
+        assert!(Arc::ptr_eq(&first, &sessions.shared(key(1)).slot));
     }
 
     #[test]
     fn a_session_re_made_in_the_meantime_is_not_forgotten() {
         let sessions = Sessions::new(2, Duration::from_mins(1));
-        let (old, _) = sessions.slot(key(1));
+        let old = sessions.shared(key(1)).slot;
         sessions.forget(key(1), &old);
-        let (new, _) = sessions.slot(key(1));
+        let new = sessions.shared(key(1)).slot;
         sessions.forget(key(1), &old);
-        assert!(Arc::ptr_eq(&new, &sessions.slot(key(1)).0));
+        assert!(Arc::ptr_eq(&new, &sessions.shared(key(1)).slot));
     }
 
     #[test]
     fn idle_sessions_and_those_of_an_ended_client_are_taken_out() {
         let sessions = Sessions::new(8, Duration::ZERO);
-        sessions.slot(key(1));
-        sessions.slot(key(2));
+        sessions.shared(key(1));
+        sessions.shared(key(2));
         sessions.end_client(1);
         assert_eq!(sessions.len(), 1);
         std::thread::yield_now();
         sessions.end_idle();
         assert_eq!(sessions.len(), 0);
+    }
+
+    #[test]
+    fn calls_have_sessions_for_themselves_until_all_are_busy() {
+        let sessions = Sessions::new(100, Duration::from_mins(1));
+        let alone: Vec<Place> = (0..LANES).map(|_| sessions.exclusive(key(2))).collect();
+        assert!(alone.iter().all(|place| place.busy.is_some()));
+        assert!((1..alone.len()).all(|at| !Arc::ptr_eq(&alone[0].slot, &alone[at].slot)));
+        let shared = sessions.exclusive(key(2));
+        assert!(shared.busy.is_none() && Arc::ptr_eq(&shared.slot, &alone[0].slot));
+        assert_eq!(sessions.exclusive(key(4)).key, key(4));
+        let (third, key) = (Arc::clone(&alone[3].slot), alone[3].key);
+        drop(alone);
+        assert_eq!(sessions.exclusive(super::tests::key(2)).key.lane, 0);
+        let again: Vec<Place> = (0..4).map(|_| sessions.exclusive(super::tests::key(2))).collect();
+        assert!(again[3].key == key && Arc::ptr_eq(&again[3].slot, &third));
     }
 }

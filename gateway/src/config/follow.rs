@@ -2,7 +2,6 @@
 //! turning a symbolic link, which file events tell differently on each system.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Config, Error, read};
@@ -34,7 +33,7 @@ fn take(core: &Core, path: &Path, text: &Result<String, String>) {
     core.metrics.configured(config.is_ok());
     match config {
         Ok(config) => {
-            core.catalog.configure(Arc::new(config));
+            core.configure(config);
             tracing::info!(path = %path.display(), "the configuration file has changed and is in force");
         }
         Err(error) => {

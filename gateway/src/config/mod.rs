@@ -1,5 +1,6 @@
 //! The gateway's configuration file: how names are made, and which tool sets are served.
 
+pub mod auth;
 mod follow;
 mod glob;
 
@@ -50,6 +51,8 @@ pub struct Config {
     pub names: Names,
     /// Selections of tools that have an endpoint of their own.
     pub tool_sets: Vec<ToolSet>,
+    /// Who may use the gateway; absent: everybody who reaches it.
+    pub auth: Option<auth::Auth>,
 }
 
 /// How the names of tools and prompts are made.
@@ -147,6 +150,7 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), Error> {
+        self.auth.as_ref().map_or(Ok(()), auth::Auth::check)?;
         if self.tool_sets.len() > MAX_SETS {
             return Err(field("toolSets", format!("at most {MAX_SETS} tool sets are allowed")));
         }
@@ -211,7 +215,7 @@ mod tests {
     #[test]
     fn an_error_names_the_path_and_what_would_be_right() {
         for (text, expected) in [
-            ("name: {}", "unknown field `name`, expected `names` or `toolSets`"),
+            ("name: {}", "unknown field `name`, expected one of `names`, `toolSets`, `auth`"),
             ("names: {prefix: Sometimes}", "names.prefix: unknown variant `Sometimes`"),
             ("toolSets: [{name: a}, {name: b, server: []}]", "toolSets[1].server: unknown field"),
             ("toolSets: [{name: a, tools: ['a', '[']}]", "toolSets[0].tools[1]: "),
@@ -219,6 +223,20 @@ mod tests {
             ("toolSets: [{name: a}, {name: a}]", "toolSets[1].name: 'a' is the name of a set before it"),
             ("toolSets: [{name: a, pinned: [b]}]", "toolSets[0].pinned: needs `discovery: Search`"),
             ("toolSets: [{servers: []}]", "toolSets[0]: missing field `name`"),
+            ("auth: {}", "auth: lets nobody in"),
+            (
+                "auth: {oauth: {resource: 'http://a.example', issuers: []}}",
+                "auth.oauth.resource: must be an absolute URL",
+            ),
+            (
+                "auth: {oauth: {resource: 'https://a.example', issuers: []}}",
+                "auth.oauth.issuers: 1 to 16 are allowed",
+            ),
+            (
+                "auth: {oauth: {resource: 'https://a.example', issuers: [{issuer: id}]}}",
+                "auth.oauth.issuers[0].issuer: must be",
+            ),
+            ("auth: {apiKeys: {file: a}}", "auth.apiKeys.file: unknown field"),
             ("names: {prefix: Never}\nnames: {prefix: Always}", "it is not YAML: "),
             ("names: [", "it is not YAML: "),
         ] {

@@ -14,13 +14,15 @@ pub(crate) struct Door {
     pub(crate) core: Arc<Core>,
     pub(crate) name: ViewName,
     pub(crate) view: Arc<View>,
+    /// A digest of who asks.
+    pub(crate) principal: u128,
 }
 
 impl Door {
-    /// The endpoint of the view `name`.
-    pub(crate) fn open(core: &Arc<Core>, name: ViewName) -> Result<Self, RpcError> {
+    /// The endpoint of the view `name`, at which `principal` asks.
+    pub(crate) fn open(core: &Arc<Core>, name: ViewName, principal: u128) -> Result<Self, RpcError> {
         match core.catalog.load().view(&name) {
-            Some(view) => Ok(Self { core: Arc::clone(core), name, view }),
+            Some(view) => Ok(Self { core: Arc::clone(core), name, view, principal }),
             None => Err(unknown(&name)),
         }
     }

@@ -1,7 +1,5 @@
 //! Clients of the session-based revisions 2025-03-26, 2025-06-18 and 2025-11-25.
 
-use std::sync::Arc;
-
 use axum::response::Response;
 use http::StatusCode;
 use http::header::{HeaderMap, HeaderValue};
@@ -35,22 +33,28 @@ pub(crate) async fn post(
             if method == Method::Initialize {
                 return initialize(door, id, params.as_ref());
             }
-            let session = session(core, headers)?;
+            let session = session(door, headers)?;
             let takes_events = accepts(headers, "text/event-stream");
             let capabilities = session.capabilities;
-            let client =
-                Client { era: Era::Legacy, session: session.id, takes_events, capabilities, level: None };
+            let client = Client {
+                era: Era::Legacy,
+                principal: door.principal,
+                session: session.id,
+                takes_events,
+                capabilities,
+                level: None,
+            };
             request(door, &client, (Asked { text, id, method, params }, &method_name)).await
         }
         Message::Notification { method, params } => {
-            let session = session(core, headers)?;
+            let session = session(door, headers)?;
             if method == "notifications/cancelled" {
                 cancel(core, session, params);
             }
             Ok(answer::empty(StatusCode::ACCEPTED))
         }
         Message::Response { id, .. } => {
-            let session = session(core, headers)?;
+            let session = session(door, headers)?;
             core.questions.answer(session.id, id.unwrap_or_default(), text);
             Ok(answer::empty(StatusCode::ACCEPTED))
         }
@@ -118,7 +122,8 @@ fn initialize(door: &Door, id: &str, params: Option<&Object<'_>>) -> Result<Resp
     let failed = || RpcError::new(code::INTERNAL, "no session can be opened; try again");
     let declared = params.and_then(|params| params.object("capabilities"));
     let capabilities = declared.as_ref().map(Capabilities::read).unwrap_or_default();
-    let (_, sealed) = door.core.keyring.open_session(version, capabilities).ok_or_else(failed)?;
+    let (_, sealed) =
+        door.core.keyring.open_session(version, capabilities, door.principal).ok_or_else(failed)?;
     let mut response = answer::result(id, &lists::initialized(&door.view, version));
     let value = HeaderValue::try_from(sealed).map_err(|_| failed())?;
     response.headers_mut().insert(SESSION_ID, value);
@@ -126,12 +131,13 @@ fn initialize(door: &Door, id: &str, params: Option<&Object<'_>>) -> Result<Resp
 }
 
 /// The session that a request names, in a revision that is served.
-fn session(core: &Core, headers: &HeaderMap) -> Result<Session, RpcError> {
+fn session(door: &Door, headers: &HeaderMap) -> Result<Session, RpcError> {
     let id = header(headers, &SESSION_ID);
     let id = id.ok_or_else(|| {
         RpcError::invalid_request("the Mcp-Session-Id header is missing; send `initialize` first")
     })?;
-    let session = core.keyring.read(id).filter(|session| !core.ended.has(session.id));
+    let session =
+        door.core.keyring.read(id, door.principal).filter(|session| !door.core.ended.has(session.id));
     let session = session.ok_or_else(|| {
         RpcError::invalid_request("the session is not known or has ended; send `initialize` again")
             .status(StatusCode::NOT_FOUND)
@@ -159,13 +165,14 @@ pub(crate) fn get(door: &Door, headers: &HeaderMap) -> Result<Response, RpcError
         let error = RpcError::invalid_request("the Accept header must name text/event-stream");
         return Err(error.status(StatusCode::NOT_ACCEPTABLE));
     }
-    let session = session(&door.core, headers)?;
+    let session = session(door, headers)?;
     stream::session(door, session)
 }
 
 /// Ends the session, and those with servers that were opened for it.
-pub(crate) fn delete(core: &Arc<Core>, headers: &HeaderMap) -> Result<Response, RpcError> {
-    let session = session(core, headers)?;
+pub(crate) fn delete(door: &Door, headers: &HeaderMap) -> Result<Response, RpcError> {
+    let core = &door.core;
+    let session = session(door, headers)?;
     core.ended.add(session.id);
     core.subscriptions.end(session.id);
     core.end_sessions(core.sessions.end_client(session.id));

@@ -19,13 +19,15 @@ mod stream;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use ::http::header::WWW_AUTHENTICATE;
 use ::http::{HeaderMap, Request, StatusCode};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use axum::routing::any;
+use axum::routing::{any, get};
 
+use crate::auth::{self, Denied, Principal};
 use crate::core::Core;
 use crate::envelope::{self, Message, check_depth};
 use crate::rpc::{RpcError, code};
@@ -53,6 +55,8 @@ pub(crate) fn router(core: &Arc<Core>, address: Option<IpAddr>) -> Router {
         .route("/mcp", any(all))
         .route("/ns/{namespace}/mcp", any(namespace))
         .route("/sets/{name}/mcp", any(set))
+        .route("/.well-known/oauth-protected-resource", get(resource_metadata))
+        .route("/.well-known/oauth-protected-resource/{*path}", get(resource_metadata))
         .route("/servers/{namespace}/{name}/{*path}", any(server))
         .with_state(front)
 }
@@ -81,7 +85,11 @@ async fn serve(front: &Front, view: ViewName, request: Request<Body>) -> Respons
     if let Err(error) = front.hosts.check(&request) {
         return answer::error(&error, None);
     }
-    let door = match Door::open(core, view) {
+    let principal = match authenticated(core, request.headers()).await {
+        Ok(principal) => principal,
+        Err(refusal) => return refusal,
+    };
+    let door = match Door::open(core, view, principal.id) {
         Ok(door) => door,
         Err(error) => return answer::error(&error, None),
     };
@@ -89,13 +97,40 @@ async fn serve(front: &Front, view: ViewName, request: Request<Body>) -> Respons
     let answered = match parts.method.as_str() {
         "POST" => return post(&door, &parts.headers, body).await,
         "GET" => legacy::get(&door, &parts.headers),
-        "DELETE" => legacy::delete(core, &parts.headers),
+        "DELETE" => legacy::delete(&door, &parts.headers),
         method => {
             let error = RpcError::invalid_request(format!("HTTP method {method} is not served; use POST"));
             Err(error.status(StatusCode::METHOD_NOT_ALLOWED))
         }
     };
     answered.unwrap_or_else(|error| answer::error(&error, None))
+}
+
+/// Who asks; else the refusal, which says where a token can be had.
+async fn authenticated(core: &Core, headers: &HeaderMap) -> Result<Principal, Response> {
+    let authenticator = core.authenticator.load_full();
+    let judged = authenticator.principal(headers).await;
+    core.metrics.authenticated(judged.as_ref().map_or_else(Denied::as_str, |_| "accepted"));
+    judged.map_err(|denied| {
+        let status = match denied {
+            Denied::Missing | Denied::Invalid(_) => StatusCode::UNAUTHORIZED,
+            Denied::Scope(_) => StatusCode::FORBIDDEN,
+            Denied::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        let error = RpcError::invalid_request(denied.to_string()).status(status);
+        let mut response = answer::error(&error, None);
+        let challenge = auth::challenge(authenticator.oauth(), &denied);
+        response.headers_mut().extend(challenge.map(|challenge| (WWW_AUTHENTICATE, challenge)));
+        response
+    })
+}
+
+/// Where tokens can be had (RFC 9728); for all endpoints alike.
+async fn resource_metadata(State(front): State<Front>) -> Response {
+    match front.core.authenticator.load().metadata() {
+        Some(document) => answer::json(StatusCode::OK, [document]),
+        None => answer::empty(StatusCode::NOT_FOUND),
+    }
 }
 
 async fn post(door: &Door, headers: &HeaderMap, body: Body) -> Response {

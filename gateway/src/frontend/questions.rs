@@ -6,12 +6,33 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
+/// Questions that one session may have open: no client takes the room of all others.
+const MAX_OF_ONE: usize = 64;
+
 type Key = (u128, u64);
+
+#[derive(Debug, Default)]
+struct Open {
+    sessions: HashMap<u128, HashMap<u64, oneshot::Sender<String>>>,
+    total: usize,
+}
+
+impl Open {
+    fn remove(&mut self, (session, id): Key) -> Option<oneshot::Sender<String>> {
+        let of_session = self.sessions.get_mut(&session)?;
+        let question = of_session.remove(&id)?;
+        self.total -= 1;
+        if of_session.is_empty() {
+            self.sessions.remove(&session);
+        }
+        Some(question)
+    }
+}
 
 /// The open questions, by client session and the id we gave the request.
 #[derive(Debug)]
 pub(crate) struct Questions {
-    open: Mutex<HashMap<Key, oneshot::Sender<String>>>,
+    open: Mutex<Open>,
     limit: usize,
 }
 
@@ -24,11 +45,13 @@ impl Questions {
     /// The client of `session` is being sent a request with this id; `None` when too many are open.
     pub(crate) fn ask(self: &Arc<Self>, session: u128, id: u64) -> Option<Pending> {
         let mut open = self.lock();
-        if open.len() >= self.limit {
+        let of_session = open.sessions.get(&session).map_or(0, HashMap::len);
+        if open.total >= self.limit || of_session >= MAX_OF_ONE {
             return None;
         }
         let (sender, answer) = oneshot::channel();
-        open.insert((session, id), sender);
+        open.sessions.entry(session).or_default().insert(id, sender);
+        open.total += 1;
         Some(Pending { questions: Arc::clone(self), key: (session, id), answer })
     }
 
@@ -36,12 +59,12 @@ impl Questions {
     /// nobody waits for is passed over.
     pub(crate) fn answer(&self, session: u128, id: &str, text: &str) {
         let Ok(id) = id.parse::<u64>() else { return };
-        let Some(question) = self.lock().remove(&(session, id)) else { return };
+        let Some(question) = self.lock().remove((session, id)) else { return };
         // Whoever asked may have given up just now.
         question.send(text.to_owned()).ok();
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, oneshot::Sender<String>>> {
+    fn lock(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -63,7 +86,7 @@ impl Pending {
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        self.questions.lock().remove(&self.key);
+        self.questions.lock().remove(self.key);
     }
 }
 
@@ -92,5 +115,10 @@ mod tests {
         assert_eq!(first.answered(Instant::now()).await, None);
         drop(first);
         assert!(questions.ask(1, 2).is_some());
+        assert!(questions.lock().sessions.is_empty());
+        let questions = Arc::new(Questions::new(1000));
+        let of_one: Vec<Pending> = (0..1000).map_while(|id| questions.ask(1, id)).collect();
+        assert_eq!(of_one.len(), MAX_OF_ONE);
+        assert!(questions.ask(2, 1).is_some());
     }
 }

@@ -55,23 +55,25 @@ impl Keyring {
         Self { keys: keys.iter().map(|key| XChaCha20Poly1305::new(key.into())).collect(), lifetime }
     }
 
-    /// A new session in revision `version` of a client with these capabilities, and its id.
+    /// A new session in revision `version` of a client with these capabilities, and its id, which is good for `principal`
+    /// alone.
     pub(crate) fn open_session(
         &self,
         version: &'static str,
         capabilities: Capabilities,
+        principal: u128,
     ) -> Option<(Session, String)> {
         let session = Session { id: rand::random::<u128>() | 1, version, capabilities };
-        self.seal(session, now()).map(|id| (session, id))
+        self.seal(session, now(), principal).map(|id| (session, id))
     }
 
-    fn seal(&self, session: Session, created: u64) -> Option<String> {
+    fn seal(&self, session: Session, created: u64, principal: u128) -> Option<String> {
         let mut plain = Vec::with_capacity(PLAIN);
         plain.extend_from_slice(&session.id.to_be_bytes());
         plain.extend_from_slice(&created.to_be_bytes());
         plain.push(u8::try_from(LEGACY.iter().position(|version| *version == session.version)?).ok()?);
         plain.push(session.capabilities.bits());
-        self.seal_for(PURPOSE, &plain)
+        self.seal_for(&purpose(principal), &plain)
     }
 
     /// `plain` sealed for `purpose`, as text.
@@ -95,13 +97,13 @@ impl Keyring {
         self.keys.iter().find_map(open)
     }
 
-    /// The session with the id `text`, unless it is not ours or too old.
-    pub(crate) fn read(&self, text: &str) -> Option<Session> {
-        self.read_at(text, now())
+    /// The session of `principal` with the id `text`, unless it is not ours, somebody else's, or too old.
+    pub(crate) fn read(&self, text: &str, principal: u128) -> Option<Session> {
+        self.read_at(text, now(), principal)
     }
 
-    fn read_at(&self, text: &str, now: u64) -> Option<Session> {
-        let plain = self.open_for(PURPOSE, text, MAX_ID)?;
+    fn read_at(&self, text: &str, now: u64, principal: u128) -> Option<Session> {
+        let plain = self.open_for(&purpose(principal), text, MAX_ID)?;
         let (id, rest) = plain.split_first_chunk::<16>()?;
         let (created, rest) = rest.split_first_chunk::<8>()?;
         let (version, capabilities) = (*rest.first()?, Capabilities::of_bits(*rest.get(1)?));
@@ -110,6 +112,10 @@ impl Keyring {
         let id = u128::from_be_bytes(*id);
         (age <= self.lifetime.as_secs()).then_some(Session { id, version, capabilities })
     }
+}
+
+fn purpose(principal: u128) -> Vec<u8> {
+    [PURPOSE, &principal.to_be_bytes()].concat()
 }
 
 fn now() -> u64 {
@@ -151,25 +157,26 @@ mod tests {
     #[test]
     fn a_session_is_read_from_its_id_by_every_replica_with_the_key() {
         let (session, id) =
-            Keyring::new(&[[1; 32]], DAY).open_session("2025-06-18", Capabilities::ALL).unwrap();
+            Keyring::new(&[[1; 32]], DAY).open_session("2025-06-18", Capabilities::ALL, 7).unwrap();
         let other = Keyring::new(&[[2; 32], [1; 32]], DAY);
-        assert_eq!(other.read(&id), Some(session));
+        assert_eq!(other.read(&id, 7), Some(session));
+        assert_eq!(other.read(&id, 8), None, "somebody else's");
         assert_eq!(session.version, "2025-06-18");
-        assert_eq!(Keyring::new(&[[2; 32]], DAY).read(&id), None);
-        assert_eq!(Keyring::new(&[], DAY).read(&id), None);
+        assert_eq!(Keyring::new(&[[2; 32]], DAY).read(&id, 7), None);
+        assert_eq!(Keyring::new(&[], DAY).read(&id, 7), None);
     }
 
     #[test]
     fn an_id_that_was_changed_anywhere_is_refused() {
         let keys = Keyring::new(&[], DAY);
-        let (_, id) = keys.open_session(LEGACY[0], Capabilities::default()).unwrap();
+        let (_, id) = keys.open_session(LEGACY[0], Capabilities::default(), 0).unwrap();
         for index in 0..id.len() {
             let mut changed = id.clone().into_bytes();
             changed[index] = if changed[index] == b'A' { b'B' } else { b'A' };
-            assert_eq!(keys.read(std::str::from_utf8(&changed).unwrap()), None, "byte {index}");
+            assert_eq!(keys.read(std::str::from_utf8(&changed).unwrap(), 0), None, "byte {index}");
         }
         for bad in ["", "A", "é", &"A".repeat(500)] {
-            assert_eq!(keys.read(bad), None);
+            assert_eq!(keys.read(bad, 0), None);
         }
     }
 
@@ -177,9 +184,9 @@ mod tests {
     fn an_id_is_refused_when_its_time_is_over() {
         let keys = Keyring::new(&[], DAY);
         let session = Session { id: 1, version: LEGACY[0], capabilities: Capabilities::default() };
-        let id = keys.seal(session, 1_000).unwrap();
-        assert_eq!(keys.read_at(&id, 1_000 + 86_400), Some(session));
-        assert_eq!(keys.read_at(&id, 1_001 + 86_400), None);
+        let id = keys.seal(session, 1_000, 0).unwrap();
+        assert_eq!(keys.read_at(&id, 1_000 + 86_400, 0), Some(session));
+        assert_eq!(keys.read_at(&id, 1_001 + 86_400, 0), None);
     }
 
     #[test]

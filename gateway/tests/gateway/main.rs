@@ -1,9 +1,11 @@
 //! The gateway in front of real servers, driven by real clients and by hand-written requests.
 
+mod auth;
 mod bad_input;
 mod catalogue;
 mod exposed;
 mod faults;
+mod issuer;
 mod kept;
 mod logging;
 mod lossless;
@@ -18,6 +20,7 @@ mod real_server;
 mod restarts;
 mod schemas;
 mod sessions;
+mod stdio;
 mod streams;
 mod subscriptions;
 mod support;

@@ -1,0 +1,144 @@
+//! Who asks: API keys for machines, and access tokens of an OAuth 2.1 authorization server for everybody else (MCP,
+//! authorization; RFC 6750, RFC 9728). The gateway is a resource server; it gives out no tokens, and passes none on.
+
+mod crypto;
+mod issuer;
+mod keys;
+mod metadata;
+mod token;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName};
+use sha2::{Digest as _, Sha256};
+
+use crate::backend::client::Http;
+use crate::config::auth::Auth;
+
+pub(crate) use metadata::challenge;
+
+/// The header of clients that cannot set `Authorization`.
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+/// Bytes of a key or token.
+const MAX_CREDENTIAL: usize = 16 * 1024;
+
+/// Somebody who may use the gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Principal {
+    /// `anonymous`, `key:NAME` or `ISSUER#SUBJECT`.
+    pub(crate) name: Arc<str>,
+    /// A digest of the name, to bind sessions to; 0 for the anonymous one.
+    pub(crate) id: u128,
+}
+
+impl Principal {
+    fn named(name: &str) -> Self {
+        let digest: [u8; 32] = Sha256::digest(name).into();
+        let id = digest.first_chunk::<16>().map_or(0, |bytes| u128::from_be_bytes(*bytes));
+        Self { name: name.into(), id }
+    }
+
+    /// Nobody in particular.
+    pub(crate) fn anonymous() -> Self {
+        Self { name: "anonymous".into(), id: 0 }
+    }
+}
+
+/// Why somebody may not.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Denied {
+    /// Nothing that could be checked.
+    #[error("no credentials were given; send an access token or an API key as `Authorization: Bearer …`")]
+    Missing,
+    /// Something that is not right.
+    #[error("the credentials are not accepted: {0}")]
+    Invalid(String),
+    /// A token that may too little.
+    #[error("the token lacks the scopes `{0}`")]
+    Scope(String),
+    /// Nobody can say: the keys of its issuer cannot be had.
+    #[error("the token cannot be checked now: {0}; try again later")]
+    Unavailable(String),
+}
+
+impl Denied {
+    /// Its name in metrics.
+    pub(crate) fn as_str(&self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Invalid(_) => "invalid",
+            Self::Scope(_) => "insufficient_scope",
+            Self::Unavailable(_) => "unavailable",
+        }
+    }
+}
+
+/// Checks requests as a configuration says.
+#[derive(Debug, Default)]
+pub(crate) struct Authenticator {
+    config: Option<Auth>,
+    keys: Option<keys::Keys>,
+    tokens: Option<token::Tokens>,
+    metadata: Option<Bytes>,
+}
+
+impl Authenticator {
+    /// Checks by `config`; without one everybody is let in.
+    pub(crate) fn new(config: Option<&Auth>, http: &Http) -> Self {
+        let oauth = config.and_then(|config| config.oauth.as_ref());
+        Self {
+            keys: config.and_then(|config| config.api_keys.as_ref()).map(keys::Keys::new),
+            tokens: oauth.map(|oauth| token::Tokens::new(oauth, http)),
+            metadata: oauth.map(metadata::document),
+            config: config.cloned(),
+        }
+    }
+
+    /// Who sent a request with these headers.
+    pub(crate) async fn principal(&self, headers: &HeaderMap) -> Result<Principal, Denied> {
+        let Some(config) = &self.config else { return Ok(Principal::anonymous()) };
+        let Some(credential) = credential(headers)? else {
+            return if config.anonymous { Ok(Principal::anonymous()) } else { Err(Denied::Missing) };
+        };
+        if let Some(name) = self.keys.as_ref().and_then(|keys| keys.name(credential)) {
+            return Ok(Principal::named(&format!("key:{name}")));
+        }
+        match &self.tokens {
+            Some(tokens) => tokens.check(credential).await,
+            None => Err(Denied::Invalid("there is no such API key".into())),
+        }
+    }
+
+    /// What it checks by.
+    pub(crate) fn config(&self) -> Option<&Auth> {
+        self.config.as_ref()
+    }
+
+    /// The document of RFC 9728, where tokens are taken.
+    pub(crate) fn metadata(&self) -> Option<Bytes> {
+        self.metadata.clone()
+    }
+
+    /// Where tokens are taken, and with which scopes.
+    pub(crate) fn oauth(&self) -> Option<&crate::config::auth::OAuth> {
+        self.config.as_ref()?.oauth.as_ref()
+    }
+}
+
+/// The key or token in a request. Two of them would have to be judged by somebody.
+fn credential(headers: &HeaderMap) -> Result<Option<&str>, Denied> {
+    let mut all = headers.get_all(AUTHORIZATION).iter().chain(headers.get_all(API_KEY));
+    let Some(value) = all.next() else { return Ok(None) };
+    if all.next().is_some() {
+        return Err(Denied::Invalid("more than one was given".into()));
+    }
+    let text = value.to_str().map_err(|_| Denied::Invalid("they are not ASCII".into()))?;
+    let bearer = match (headers.contains_key(AUTHORIZATION), text.split_once(' ')) {
+        (false, _) => Some(text),
+        (true, Some((scheme, rest))) if scheme.eq_ignore_ascii_case("bearer") => Some(rest),
+        _ => None,
+    };
+    let bearer = bearer.map(str::trim).filter(|text| !text.is_empty() && text.len() <= MAX_CREDENTIAL);
+    bearer.map(Some).ok_or_else(|| Denied::Invalid("the scheme must be `Bearer`".into()))
+}
