@@ -59,6 +59,10 @@ fn good() -> Vec<Value> {
         from(json!({"remote": {"url": "https://mcp.example.com/mcp"}})),
         from(json!({"service": {"name": "there", "port": 80}})),
         remote("tools", json!({"include": ["a*"], "exclude": ["b?"]})),
+        remote(
+            "tools",
+            json!({"pin": "Quarantine", "overrides": [{"name": "a", "as": "b.c-d_e", "annotations": {"readOnlyHint": "Denied"}}]}),
+        ),
         remote("timeouts", json!({"callSeconds": 5, "tools": [{"name": "slow", "callSeconds": 600}]})),
         with("transport", json!("Stdio")),
         with("protocol", json!("Modern")),
@@ -113,6 +117,15 @@ fn against_rules() -> Vec<(Value, &'static str)> {
         ),
         (with("volumes", json!([{"name": "a", "mountPath": "/a"}])), "volume must have exactly one of"),
         (with("egress", json!([{"name": "a"}])), "`egress` must have exactly one of"),
+        (with("tools", json!({"overrides": [{"name": "a"}]})), "must change something"),
+        (
+            with("tools", json!({"overrides": [{"name": "a", "annotations": {}}]})),
+            "at least one of `readOnlyHint`, `destructiveHint`",
+        ),
+        (
+            with("tools", json!({"overrides": [{"name": "a", "as": "x"}, {"name": "b", "as": "x"}]})),
+            "must not give the same name in `as`",
+        ),
         (named(&"a".repeat(51)), "at most 50 characters"),
         (named("1a"), "begin with a letter"),
         (named("a.b"), "at most 50 characters"),

@@ -212,17 +212,22 @@ fn comparable(state: &Leaves, spec: &Value) -> Leaves {
         ];
         switching && of_serving.iter().any(|word| path.contains(word))
     };
-    let kept = |path: &str| {
+    let left_out = |path: &str| {
         let pods_on_their_way = path.contains(".status.") && !path.contains("/NAME.status.conditions");
         let replicas = path.ends_with(".spec.replicas") && path.starts_with("Deployment/") && !owned;
-        !pods_on_their_way
-            && !replicas
-            && !of_switch(path)
-            && !(has_left_volume && path.starts_with("PersistentVolumeClaim/"))
-            && !path.starts_with(&available)
-            && !history.iter().any(|word| path.contains(word))
+        let left_volume = has_left_volume && path.starts_with("PersistentVolumeClaim/");
+        pods_on_their_way
+            || replicas
+            || left_volume
+            || of_switch(path)
+            || path.starts_with(&available)
+            || history.iter().any(|word| path.contains(word))
     };
-    state.iter().filter(|(path, _)| kept(path)).map(|(path, value)| (path.clone(), value.clone())).collect()
+    state
+        .iter()
+        .filter(|(path, _)| !left_out(path))
+        .map(|(path, value)| (path.clone(), value.clone()))
+        .collect()
 }
 
 /// Edits, most of which the schema takes; each begins with the last that it took.

@@ -106,3 +106,36 @@ async fn a_secret_that_is_missing_keeps_a_server_from_starting_and_leaves_a_runn
     assert!(read(&modern(&up.url).await, "read_file", "note.md").await.contains("first"));
     assert!(up.interrupt().await.success());
 }
+
+#[tokio::test]
+async fn a_tool_set_of_a_configuration_file_is_served_and_an_override_and_its_edits_take_effect() {
+    let (folder, config) = (tempfile::tempdir().unwrap(), tempfile::NamedTempFile::new().unwrap());
+    let renamed = |name: &str| {
+        let overrides = format!("  tools:\n    overrides:\n      - name: read_file\n        as: {name}\n");
+        files_server("alpha", "first") + &overrides
+    };
+    write(folder.path(), "a.yaml", &renamed("look"));
+    fs::write(config.path(), "toolSets: [{name: short, tools: [look, see]}]").unwrap();
+    let path = config.path().to_owned();
+    let mut up = Up::start_with(folder.path(), |command| {
+        command.arg("--config").arg(&path);
+    })
+    .await;
+    let pid = up.until("alpha", "ready").await["pid"].clone();
+    let short = modern(&up.url.replace("/mcp", "/sets/short/mcp")).await;
+    assert_eq!(tools(&short).await, ["look".to_owned()].into());
+    assert!(read(&short, "look", "note.md").await.contains("first"));
+    write(folder.path(), "a.yaml", &renamed("see"));
+    let see = async {
+        while tools(&short).await != ["see".to_owned()].into() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(super::running::PATIENCE, see).await.expect("the new name does not come");
+    assert!(read(&short, "see", "note.md").await.contains("first"));
+    assert!(
+        super::running::lives(i32::try_from(pid.as_i64().unwrap()).unwrap()),
+        "another name restarts nothing"
+    );
+    assert!(up.interrupt().await.success());
+}
