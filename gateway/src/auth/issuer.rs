@@ -105,7 +105,7 @@ impl Issuer {
         self.json(&url).await
     }
 
-    /// Where the keys are: OpenID Connect Discovery 1.0 section 4, then RFC 8414 section 3.
+    /// Where the keys are: `OpenID` Connect Discovery 1.0 section 4, then RFC 8414 section 3.
     async fn discover(&self) -> Result<String, String> {
         let (base, path) = split(&self.name).ok_or("its name is not a URL")?;
         let places = [
@@ -119,7 +119,7 @@ impl Issuer {
                 // Another issuer's metadata would let that one speak for this one.
                 Ok(found) if found.issuer == self.name => return Ok(found.jwks_uri),
                 Ok(found) => {
-                    last = format!("{place} is the metadata of `{}`", crate::rpc::shortened(&found.issuer))
+                    last = format!("{place} is the metadata of `{}`", crate::rpc::shortened(&found.issuer));
                 }
                 Err(error) => last = error,
             }
