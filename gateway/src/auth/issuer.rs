@@ -67,7 +67,12 @@ impl Issuer {
             return Ok(known);
         }
         self.ask(PAUSE).await?;
-        Ok(self.known(kid).unwrap_or_default())
+        match self.known(kid) {
+            Some(known) => Ok(known),
+            // Somebody else asked a moment ago, in vain.
+            None if self.keys.load().is_empty() => Err("the keys of its issuer are not known yet".into()),
+            None => Ok(Vec::new()),
+        }
     }
 
     fn known(&self, kid: Option<&str>) -> Option<Vec<DecodingKey>> {

@@ -12,20 +12,23 @@ use crate::metrics::Held;
 
 /// Endpoints tried when none can be reached.
 const MAX_TRIES: usize = 3;
+/// How often a call that does no harm is made again when it breaks.
+const MAX_REPEATS: u32 = 3;
 /// A server that answered within this many milliseconds is taken to come back soon.
 const LATELY: u64 = 60_000;
 /// First and longest pause of a call that waits for its server.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(200));
 
-/// Repetitions that a server may be asked for: one for every five calls, and a few to begin with. Without a bound every
-/// call to a failing server would be made twice just when it has trouble.
+/// Repetitions that a server may be asked for: one for every five calls, and a hundred to begin with, for a server that
+/// dies breaks all its calls at once. Without a bound every call to a failing server would be made again just when it has
+/// trouble.
 #[derive(Debug)]
 pub(crate) struct Budget(AtomicI64);
 
 impl Budget {
     const PER_CALL: i64 = 1;
     const PRICE: i64 = 5;
-    const MOST: i64 = 50;
+    const MOST: i64 = 500;
 
     /// A call was made.
     pub(crate) fn earn(&self) {
@@ -59,7 +62,7 @@ pub(crate) struct Tries<'a> {
     repeatable: bool,
     unreachable: Vec<u64>,
     lost: bool,
-    repeated: bool,
+    repeated: u32,
     waiting: Option<Waiting>,
 }
 
@@ -74,7 +77,7 @@ impl<'a> Tries<'a> {
     /// A call to `backend`.
     pub(crate) fn new(core: &'a Core, backend: &'a Backend, repeatable: bool) -> Self {
         backend.budget.earn();
-        let (unreachable, lost, repeated) = (Vec::new(), false, false);
+        let (unreachable, lost, repeated) = (Vec::new(), false, 0);
         Self { core, backend, repeatable, unreachable, lost, repeated, waiting: None }
     }
 
@@ -97,13 +100,21 @@ impl<'a> Tries<'a> {
             Fault::NoEndpoint => self.wait().await,
             // The server did not know the session, so it did not look at the call.
             Fault::SessionLost => !std::mem::replace(&mut self.lost, true),
-            Fault::Broken { .. } if self.repeatable && !self.repeated => {
-                self.repeated = true;
-                self.backend.budget.spend()
-            }
+            Fault::Broken { .. } if self.repeatable && self.repeated < MAX_REPEATS => self.repeat().await,
             _ => false,
         };
         if again { Ok(()) } else { Err(fault) }
+    }
+
+    /// Makes a broken call once more, if the budget allows. Not at once: a server that died leaves further connections behind
+    /// that are not known to be broken yet.
+    async fn repeat(&mut self) -> bool {
+        let granted = self.backend.budget.spend();
+        if granted {
+            self.repeated += 1;
+            sleep(PAUSES.0 * self.repeated).await;
+        }
+        granted
     }
 
     /// Waits for a server that has answered lately, as one does that is being restarted; whether to try once more.
@@ -157,6 +168,6 @@ mod tests {
                 budget.spend()
             })
             .count();
-        assert!((200..=210).contains(&granted), "{granted}");
+        assert!((295..=300).contains(&granted), "{granted}");
     }
 }

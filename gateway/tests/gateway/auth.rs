@@ -153,6 +153,18 @@ async fn keys_that_an_issuer_changes_are_found_and_those_it_has_known_outlive_it
 }
 
 #[tokio::test]
+async fn while_an_issuer_was_never_reached_a_token_is_not_called_wrong() {
+    let (issuer, key) = (Issuer::start().await, Key::ed());
+    issuer.stop();
+    let guarded = Guarded::start(&oauth(&issuer)).await;
+    for _ in 0..2 {
+        let token = format!("Bearer {}", issuer.token("e", &key));
+        let (status, challenge, body) = guarded.call(Some(("authorization", &token))).await;
+        assert_eq!((status, challenge.as_str()), (503, ""), "{body}");
+    }
+}
+
+#[tokio::test]
 async fn a_key_is_taken_in_either_header_and_anonymous_requests_only_where_that_is_said() {
     let guarded = Guarded::start("{apiKeys: {folder: FOLDER}}").await;
     let bearer = format!("bearer {}", key("ada"));

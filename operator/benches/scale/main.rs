@@ -21,7 +21,7 @@ type Failed = Box<dyn std::error::Error>;
 const SIZES: [usize; 3] = [100, 1000, 5000];
 /// Most bare Deployments of the control.
 const MOST_CONTROLS: usize = 1000;
-/// With no request for so long an operator has nothing more to do.
+/// At rest for so long an operator has nothing more to do.
 const QUIET: Duration = Duration::from_secs(3);
 /// Edits of which the median is told.
 const EDITS: usize = 5;
@@ -40,7 +40,7 @@ fn main() -> Result<(), Failed> {
 
 async fn run(sizes: &[usize]) -> Result<(), Failed> {
     let scene = Scene::start(sizes.last().copied().unwrap_or(100)).await?;
-    let mut operator = Operator::start(&scene, QUIET).await?;
+    let mut operator = Operator::start(&scene, QUIET, 0).await?;
     let empty = operator.usage().await?;
     println!(
         "{:>6} {:>9} {:>9} {:>8} {:>8} {:>9} {:>9} | one edit {:>6} {:>7} | restart {:>6} {:>6} {:>7}",
@@ -59,6 +59,7 @@ async fn run(sizes: &[usize]) -> Result<(), Failed> {
     );
     let mut before = 0;
     for size in sizes {
+        operator.size = *size;
         let grown = grow(&scene, &operator, before, *size).await?;
         let memory =
             operator.usage().await?.resident.saturating_sub(empty.resident) as f64 / 1024.0 / *size as f64;
@@ -109,7 +110,7 @@ async fn edits(scene: &Scene, operator: &Operator) -> Result<(f64, f64), Failed>
 async fn restart(scene: &Scene, operator: &mut Operator) -> Result<(f64, usize, f64), Failed> {
     operator.stop()?;
     let (mark, began) = (scene.mark()?, Instant::now());
-    *operator = Operator::start(scene, QUIET).await?;
+    *operator = Operator::start(scene, QUIET, operator.size).await?;
     let took = began.elapsed().saturating_sub(QUIET).as_secs_f64();
     let Usage { cpu, .. } = operator.usage().await?;
     Ok((took, scene.writes(mark)?, cpu.as_secs_f64()))

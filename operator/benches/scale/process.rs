@@ -3,6 +3,8 @@
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use portico_operator::kind::RECHECK;
+
 use super::Failed;
 use super::cluster::Scene;
 
@@ -10,6 +12,8 @@ use super::cluster::Scene;
 pub struct Operator {
     child: Child,
     address: String,
+    /// How many servers there are.
+    pub size: usize,
 }
 
 /// What an operator has used so far.
@@ -19,7 +23,6 @@ pub struct Usage {
     pub cpu: Duration,
     /// Bytes in memory now.
     pub resident: u64,
-    requests: u64,
     passes: u64,
 }
 
@@ -36,8 +39,8 @@ impl Usage {
 }
 
 impl Operator {
-    /// Starts the program that `PORTICO_BIN` names, and waits until it is ready and has looked at everything.
-    pub async fn start(scene: &Scene, quiet: Duration) -> Result<Self, Failed> {
+    /// Starts the program that `PORTICO_BIN` names, and waits until it is ready and has looked at all `size` servers.
+    pub async fn start(scene: &Scene, quiet: Duration, size: usize) -> Result<Self, Failed> {
         let program =
             std::env::var("PORTICO_BIN").map_err(|_| "PORTICO_BIN must name the portico program")?;
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
@@ -46,7 +49,7 @@ impl Operator {
         command.args(["operator", "--no-leader-election", "--kinds", "mcpservers", "--listen", &address]);
         command.env("KUBECONFIG", scene.operator_config()).env("LOG_LEVEL", "error");
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
-        let operator = Self { child, address };
+        let operator = Self { child, address, size };
         let began = Instant::now();
         while !operator.get("/readyz").await.is_ok_and(|answer| answer.contains(" 200 ")) {
             if began.elapsed() > Duration::from_mins(5) {
@@ -85,23 +88,24 @@ impl Operator {
         Ok(Usage {
             cpu: Duration::from_millis((field(14) + field(15)) * 10),
             resident: field(24) * 4096,
-            requests: count("rest_client_requests_total"),
             passes: count("workqueue_adds_total"),
         })
     }
 
-    /// What it has used once it has asked for nothing and begun nothing for `quiet`.
+    /// What it has used once it has looked at every server, and for `quiet` at no more than it does at rest: everything is
+    /// looked at again every ten minutes.
     pub async fn settled(&self, quiet: Duration) -> Result<Usage, Failed> {
-        let (mut last, mut since) = (self.usage().await?, Instant::now());
-        while since.elapsed() < quiet {
+        let at_rest = (self.size as f64 * quiet.as_secs_f64() / RECHECK.as_secs_f64()).ceil();
+        let (mut before, mut since) = (self.usage().await?, Instant::now());
+        loop {
             tokio::time::sleep(Duration::from_millis(200)).await;
             let now = self.usage().await?;
-            if (now.requests, now.passes) != (last.requests, last.passes) {
-                since = Instant::now();
+            if (now.passes - before.passes) as f64 > 2.0 * at_rest {
+                (before, since) = (now, Instant::now());
+            } else if since.elapsed() >= quiet && now.passes >= self.size as u64 {
+                return Ok(now);
             }
-            last = now;
         }
-        Ok(last)
     }
 
     async fn get(&self, path: &str) -> Result<String, Failed> {

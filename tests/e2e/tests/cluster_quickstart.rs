@@ -119,12 +119,17 @@ async fn connect(url: &str, mode: ClientLifecycleMode) -> RunningService<RoleCli
     ().serve_with_lifecycle(StreamableHttpClientTransport::with_client(client, config), mode).await.unwrap()
 }
 
-async fn call(client: &RunningService<RoleClient, ()>, tool: &str, arguments: Value) -> Value {
+/// Calls a tool until it answers: the cluster may take a while to let pods reach a Service that is new.
+async fn until_answered(client: &RunningService<RoleClient, ()>, tool: &str, arguments: Value) -> Value {
     let params =
         CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments.as_object().cloned().unwrap());
-    let result = client.call_tool(params).await.unwrap();
-    assert_ne!(result.is_error, Some(true), "{:?}", result.content);
-    serde_json::to_value(result).unwrap()
+    wait_for(&format!("an answer of {tool}"), PATIENCE, async || {
+        let result = client.call_tool(params.clone()).await.unwrap();
+        if result.is_error == Some(true) { Err(format!("{:?}", result.content)) } else { Ok(Some(result)) }
+    })
+    .await
+    .map(|result| serde_json::to_value(result).unwrap())
+    .unwrap()
 }
 
 #[tokio::test]
@@ -159,7 +164,7 @@ async fn the_quickstart_applied_with_kubectl_serves_its_tools_through_the_gatewa
     let modern = ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::V_2026_07_28] };
     for mode in [ClientLifecycleMode::Initialize, modern] {
         let client = until_listed(&url, &mode).await;
-        let found = call(&client, "search_products_advanced", json!({ "query": "milk" })).await;
+        let found = until_answered(&client, "search_products_advanced", json!({ "query": "milk" })).await;
         assert!(
             found["structuredContent"]["products"].as_array().is_some_and(|all| !all.is_empty()),
             "{found}"
