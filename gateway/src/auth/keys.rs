@@ -2,15 +2,12 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use sha2::{Digest as _, Sha256};
 
 use crate::config::auth::ApiKeys;
 
-/// How long what was read is taken for what is there.
-const FRESH: Duration = Duration::from_secs(5);
 /// Keys in a folder, and bytes of one.
 const MAX_KEYS: usize = 10_000;
 const MAX_BYTES: u64 = 4096;
@@ -20,26 +17,28 @@ const MIN_LENGTH: usize = 16;
 /// Digest of a key to its holder. Compared by digest, so that how long it takes tells nothing of a key.
 type Holders = HashMap<[u8; 32], String>;
 
-/// The keys of a folder.
+/// The keys of a folder, as they were read last: no request waits for the disk.
 #[derive(Debug)]
 pub(super) struct Keys {
     folder: PathBuf,
-    read: Mutex<Option<(Instant, Holders)>>,
+    holders: ArcSwap<Holders>,
 }
 
 impl Keys {
+    /// Reads the keys.
     pub(super) fn new(config: &ApiKeys) -> Self {
-        Self { folder: config.folder.clone(), read: Mutex::default() }
+        Self { folder: config.folder.clone(), holders: ArcSwap::from_pointee(holders(&config.folder)) }
+    }
+
+    /// Reads the keys again.
+    pub(super) fn refresh(&self) {
+        self.holders.store(holders(&self.folder).into());
     }
 
     /// The holder of `key`.
     pub(super) fn name(&self, key: &str) -> Option<String> {
-        let mut read = self.read.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if read.as_ref().is_none_or(|(when, _)| when.elapsed() > FRESH) {
-            *read = Some((Instant::now(), holders(&self.folder)));
-        }
         let digest: [u8; 32] = Sha256::digest(key).into();
-        read.as_ref().and_then(|(_, holders)| holders.get(&digest).cloned())
+        self.holders.load().get(&digest).cloned()
     }
 }
 
@@ -90,5 +89,9 @@ mod tests {
         for other in ["1234", "a key that is long enough", "", "correct horse"] {
             assert_eq!(keys.name(other), None, "{other}");
         }
+        put("nightly-job", "another key for the job");
+        keys.refresh();
+        assert_eq!(keys.name("correct horse battery"), None, "a key that was replaced");
+        assert_eq!(keys.name("another key for the job").as_deref(), Some("nightly-job"));
     }
 }

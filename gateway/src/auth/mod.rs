@@ -110,6 +110,13 @@ impl Authenticator {
         }
     }
 
+    /// Reads again what lies in files; waits for the disk.
+    pub(crate) fn refresh(&self) {
+        if let Some(keys) = &self.keys {
+            keys.refresh();
+        }
+    }
+
     /// What it checks by.
     pub(crate) fn config(&self) -> Option<&Auth> {
         self.config.as_ref()

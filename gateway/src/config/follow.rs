@@ -10,14 +10,17 @@ use crate::core::Core;
 /// Time between two looks.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Takes over each change of the file at `path`, which said `text` last; for ever. A bad file leaves what it said before
+/// Takes over each change of the file at `path`, and of the keys that it names, which said `text` last; for ever. A bad file leaves what it said before
 /// in force.
 pub(crate) async fn follow(core: &Core, path: &Path, text: String) {
     let mut seen = Ok(text);
     loop {
         tokio::time::sleep(PAUSE).await;
-        let file = path.to_owned();
-        let looked = tokio::task::spawn_blocking(move || read(&file).map_err(|error| error.to_string()));
+        let (file, authenticator) = (path.to_owned(), core.authenticator.load_full());
+        let looked = tokio::task::spawn_blocking(move || {
+            authenticator.refresh();
+            read(&file).map_err(|error| error.to_string())
+        });
         let Ok(now) = looked.await else { continue };
         if now == seen {
             continue;
