@@ -7,7 +7,7 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
-use portico_cluster::{AuditMark, Cluster, Level, Namespace, wait_for};
+use portico_cluster::{AuditMark, Cluster, Level, Namespace, wait_until};
 use portico_crds::McpServer;
 use portico_crds::mcp_server::ServerCatalog;
 use portico_gateway::kubernetes::{self, Claim, Duties, Scope};
@@ -119,17 +119,7 @@ impl World {
 
     /// Waits until a server is as wanted; its status is part of the message when it never is.
     pub async fn until(&self, name: &str, what: &str, wanted: impl Fn(&McpServer) -> bool) -> McpServer {
-        let api = self.servers();
-        wait_for(&format!("{name}: {what}"), SOON, async || {
-            let server = api.get(name).await.map_err(|error| error.to_string())?;
-            if wanted(&server) {
-                Ok(Some(server))
-            } else {
-                Err(serde_json::to_string(&server.status).unwrap())
-            }
-        })
-        .await
-        .unwrap()
+        wait_until(&self.servers(), (name, what), SOON, wanted).await.unwrap()
     }
 
     /// Waits until a condition is `status reason`.

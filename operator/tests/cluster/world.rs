@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{ApiResource, DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, Client, Resource};
-use portico_cluster::{AuditEvent, AuditMark, Cluster, Level, Namespace, wait_for};
+use portico_cluster::{AuditEvent, AuditMark, Cluster, Level, Namespace, wait_until};
 use portico_crds::{McpServer, labels};
 use portico_operator::lease::Claim;
 use portico_operator::mcp_server::validate::Settings;
@@ -261,17 +261,7 @@ impl World {
 
     /// Waits until a server is as wanted; its status is part of the message when it never is.
     pub async fn until(&self, name: &str, what: &str, wanted: impl Fn(&McpServer) -> bool) -> McpServer {
-        let api = self.api::<McpServer>();
-        wait_for(&format!("{name}: {what}"), SOON, async || {
-            let server = api.get(name).await.map_err(|error| error.to_string())?;
-            if wanted(&server) {
-                Ok(Some(server))
-            } else {
-                Err(serde_json::to_string(&server.status).unwrap())
-            }
-        })
-        .await
-        .unwrap()
+        wait_until(&self.api::<McpServer>(), (name, what), SOON, wanted).await.unwrap()
     }
 
     pub async fn until_ready(&self, name: &str) -> McpServer {

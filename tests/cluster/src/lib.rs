@@ -46,5 +46,5 @@ pub use level::Level;
 pub use namespace::Namespace;
 pub use node::NodeOptions;
 pub use shared::JOIN_VARIABLE;
-pub use wait::wait_for;
+pub use wait::{wait_for, wait_until};
 pub use wanted::{WANTED_VARIABLE, wanted};

@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+use kube::core::object::HasStatus;
+
 use crate::Error;
 
 /// How long to pause between two looks. Short beside what is waited for, long beside one request.
@@ -32,6 +34,25 @@ where
         tokio::time::sleep(PAUSE).await;
     }
     Err(Error::Late { what: what.to_owned(), deadline, last })
+}
+
+/// Looks at the object `name` again and again until it is as `wanted`, or the deadline passes; its status as it was last
+/// seen is part of the message then.
+pub async fn wait_until<K>(
+    api: &kube::Api<K>,
+    (name, what): (&str, &str),
+    deadline: Duration,
+    wanted: impl Fn(&K) -> bool,
+) -> Result<K, Error>
+where
+    K: HasStatus<Status: serde::Serialize> + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+{
+    wait_for(&format!("{name}: {what}"), deadline, async || {
+        let object = api.get(name).await.map_err(|error| error.to_string())?;
+        let seen = serde_json::to_string(&object.status()).map_err(|error| error.to_string())?;
+        if wanted(&object) { Ok(Some(object)) } else { Err(seen) }
+    })
+    .await
 }
 
 #[cfg(test)]
