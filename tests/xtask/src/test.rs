@@ -56,7 +56,8 @@ pub fn soak(arguments: &[String]) -> Result<(), String> {
 
 /// What a newcomer runs first: the release build, and the quickstart until every server is there.
 pub fn quickstart() -> Result<(), String> {
-    step("release build", &mut cargo(&["build", "--release", "--locked", "--package", "portico"]))?;
+    // As the README has it, without a word on which of the workspace's programs is meant.
+    step("release build", &mut cargo(&["run", "--release", "--locked", "--", "--version"]))?;
     let mut test = cargo(&["test", "--workspace", "--locked", "--test", "up", "--", "quickstart"]);
     test.env(PROGRAM, target().join("release/portico"));
     step("the quickstart of the release build", &mut test)
