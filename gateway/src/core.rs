@@ -21,6 +21,7 @@ use portico_crds::labels;
 use crate::backend::{Backend, Fleet, PinReport, ServerReport, ServerState, TlsError};
 use crate::catalog::{Catalog, Definition, Drift, Judged, Listing};
 use crate::config::Config;
+use crate::frontend::approval::Approvals;
 use crate::frontend::cancel::Calls;
 use crate::frontend::ears::Ears;
 use crate::frontend::levels::Levels;
@@ -28,6 +29,7 @@ use crate::frontend::questions::Questions;
 use crate::frontend::session::{Ended, Keyring};
 use crate::metrics::Metrics;
 use crate::options::Options;
+use crate::policy::Policy;
 use crate::source::{ServerKey, Servers};
 use crate::subscriptions::Subscriptions;
 
@@ -50,11 +52,13 @@ pub(crate) struct Core {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) keyring: Keyring,
     pub(crate) authenticator: ArcSwap<Authenticator>,
+    pub(crate) policy: ArcSwap<Policy>,
     pub(crate) ended: Ended,
     pub(crate) calls: Arc<Calls>,
     pub(crate) questions: Arc<Questions>,
     pub(crate) ears: Arc<Ears>,
     pub(crate) parking: Parking,
+    pub(crate) approvals: Approvals,
     pub(crate) levels: Levels,
     pub(crate) subscriptions: Subscriptions,
     pub(crate) streams: Arc<Semaphore>,
@@ -83,6 +87,7 @@ impl Core {
             backends: ArcSwap::default(),
             control: Control { http: Http::new(&options)?, ids: Ids::new(), patience: options.list_timeout },
             sessions: Sessions::new(options.max_backend_sessions, options.backend_session_idle),
+            policy: ArcSwap::from_pointee(Policy::new(Arc::default(), Arc::clone(&metrics))),
             metrics,
             authenticator: ArcSwap::default(),
             keyring: Keyring::new(&options.session_keys, options.session_lifetime),
@@ -91,6 +96,7 @@ impl Core {
             ears: Arc::default(),
             questions: Arc::new(Questions::new(options.max_questions)),
             parking: Parking::new(options.max_questions),
+            approvals: Approvals::new(options.max_questions),
             levels: Levels::default(),
             subscriptions: Subscriptions::new(),
             streams: Arc::new(Semaphore::new(options.max_streams)),
@@ -114,7 +120,10 @@ impl Core {
         if self.authenticator.load().config() != config.auth.as_ref() {
             self.authenticator.store(Arc::new(Authenticator::new(config.auth.as_ref(), &self.control.http)));
         }
-        self.catalog.configure(Arc::new(config));
+        let config = Arc::new(config);
+        self.metrics.policy.forget();
+        self.policy.store(Arc::new(Policy::new(Arc::clone(&config), Arc::clone(&self.metrics))));
+        self.catalog.configure(config);
     }
 
     /// Runs `task` beside everything else; also from a destructor.

@@ -25,6 +25,7 @@ mod meta;
 mod method;
 mod metrics;
 mod options;
+mod policy;
 mod rpc;
 mod serve;
 pub mod source;

@@ -1,6 +1,7 @@
 //! Prometheus metrics. Every label is bounded: servers come from the source, the rest are closed sets.
 
 mod catalog;
+mod policy;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,6 +14,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 pub(crate) use catalog::CatalogMetrics;
+pub(crate) use policy::PolicyMetrics;
 
 use crate::source::ServerKey;
 
@@ -94,6 +96,8 @@ pub(crate) struct Metrics {
     config: Gauge,
     /// What servers offer.
     pub(crate) catalog: CatalogMetrics,
+    /// What rules decide.
+    pub(crate) policy: PolicyMetrics,
 }
 
 impl Metrics {
@@ -125,6 +129,7 @@ impl Metrics {
             authentications.clone(),
         );
         let catalog = CatalogMetrics::new(&mut registry);
+        let policy = PolicyMetrics::new(&mut registry);
         let config = Gauge::default();
         config.set(1);
         registry.register(
@@ -144,6 +149,7 @@ impl Metrics {
             authentications,
             config,
             catalog,
+            policy,
         }
     }
 

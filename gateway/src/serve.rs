@@ -12,6 +12,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
+use crate::frontend::Peer;
+
 /// Time for a request's head to arrive.
 const HEAD_WITHIN: Duration = Duration::from_secs(15);
 /// Wait after `accept` failed for want of file descriptors.
@@ -24,12 +26,13 @@ pub(crate) async fn run(listener: TcpListener, router: Router, stop: Cancellatio
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(HEAD_WITHIN).max_concurrent_streams(256);
     let graceful = GracefulShutdown::new();
     loop {
-        let stream = tokio::select! {
+        let (stream, peer) = tokio::select! {
             () = stop.cancelled() => break,
             stream = accept(&listener) => stream,
         };
         let router = router.clone();
-        let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+        let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
+            request.extensions_mut().insert(peer);
             router.clone().oneshot(request)
         });
         let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
@@ -46,12 +49,12 @@ pub(crate) async fn run(listener: TcpListener, router: Router, stop: Cancellatio
     }
 }
 
-async fn accept(listener: &TcpListener) -> TcpStream {
+async fn accept(listener: &TcpListener) -> (TcpStream, Peer) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 stream.set_nodelay(true).ok();
-                return stream;
+                return (stream, Peer(peer));
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {

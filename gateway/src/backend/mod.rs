@@ -15,12 +15,13 @@ pub(crate) mod parked;
 mod place;
 mod question;
 pub(crate) mod relay;
-mod restore;
+pub(crate) mod restore;
 pub(crate) mod session;
 mod sse;
 mod supervise;
 mod tls;
 mod upstream;
+pub(crate) mod wrapped;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

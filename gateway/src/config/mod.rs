@@ -1,5 +1,6 @@
 //! The gateway's configuration file: how names are made, and which tool sets are served.
 
+pub mod access;
 pub mod auth;
 mod follow;
 mod glob;
@@ -7,6 +8,7 @@ mod glob;
 use std::collections::HashSet;
 use std::path::Path;
 
+use ipnet::IpNet;
 use serde::Deserialize;
 
 use crate::catalog::ViewName;
@@ -56,16 +58,10 @@ pub struct Config {
     pub tool_sets: Vec<ToolSet>,
     /// Who may use the gateway; absent: everybody who reaches it.
     pub auth: Option<auth::Auth>,
-    /// Who of them may use which endpoint; those of tool sets say so themselves.
-    pub access: Access,
-}
-
-/// Who may use the endpoints that no tool set has.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default, rename_all = "camelCase")]
-pub struct Access {
-    /// Globs over principals that may use `/mcp` and `/ns/{namespace}/mcp`; none means all who are let in.
-    all: Globs,
+    /// Networks of proxies whose `X-Forwarded-For` is believed when it says whence a request comes.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Who of them may use which endpoint and make which call; endpoints of tool sets say so themselves.
+    pub access: access::Access,
 }
 
 /// How the names of tools and prompts are made.
@@ -178,6 +174,10 @@ impl Config {
 
     fn check(&self) -> Result<(), Error> {
         self.auth.as_ref().map_or(Ok(()), auth::Auth::check)?;
+        self.access.check()?;
+        if let Some(path) = self.access.needs_principals().filter(|_| self.auth.is_none()) {
+            return Err(field(path, NEEDS_AUTH));
+        }
         if self.tool_sets.len() > MAX_SETS {
             return Err(field("toolSets", format!("at most {MAX_SETS} tool sets are allowed")));
         }
@@ -248,7 +248,10 @@ mod tests {
     #[test]
     fn an_error_names_the_path_and_what_would_be_right() {
         for (text, expected) in [
-            ("name: {}", "unknown field `name`, expected one of `names`, `toolSets`, `auth`, `access`"),
+            (
+                "name: {}",
+                "unknown field `name`, expected one of `names`, `toolSets`, `auth`, `trustedProxies`, `access`",
+            ),
             ("names: {prefix: Sometimes}", "names.prefix: unknown variant `Sometimes`"),
             ("toolSets: [{name: a}, {name: b, server: []}]", "toolSets[1].server: unknown field"),
             ("toolSets: [{name: a, tools: ['a', '[']}]", "toolSets[0].tools[1]: "),
@@ -258,6 +261,32 @@ mod tests {
             ("toolSets: [{servers: []}]", "toolSets[0]: missing field `name`"),
             ("access: {all: ['key:a']}", "access.all: without `auth` nobody knows"),
             ("toolSets: [{name: a, principals: ['key:a']}]", "toolSets[0].principals: without `auth`"),
+            (
+                "access: {rules: [{name: a, principals: ['key:a'], effect: Deny}]}",
+                "access.rules[0].principals: without",
+            ),
+            (
+                "access: {rules: [{name: a, effect: Allow}, {name: a, effect: Deny}]}",
+                "access.rules[1].name: 'a' is the name of a rule before it",
+            ),
+            (
+                "access: {rules: [{name: a, effect: Refuse}]}",
+                "access.rules[0].effect: unknown variant `Refuse`",
+            ),
+            (
+                "access: {rules: [{name: a, effect: Deny, when: 'a >'}]}",
+                "access.rules[0].when: it is not a CEL",
+            ),
+            (
+                "access: {rules: [{name: a, effect: Deny, when: 'amount > 1'}]}",
+                "access.rules[0].when: there is no `amount`; there are principal,",
+            ),
+            (
+                "access: {rules: [{name: a, effect: RequireScopes}]}",
+                "access.rules[0].scopes: 1 to 32 are needed",
+            ),
+            ("access: {rules: [{name: a, effect: Deny, scopes: [b]}]}", "access.rules[0].scopes: 1 to 32"),
+            ("trustedProxies: [10.0.0.0/99]", "trustedProxies[0]: "),
             ("auth: {}", "auth: lets nobody in"),
             (
                 "auth: {oauth: {resource: 'http://a.example', issuers: []}}",

@@ -1,6 +1,9 @@
 //! Towards clients: one endpoint for both eras.
 
+mod address;
+mod admission;
 pub(crate) mod answer;
+pub(crate) mod approval;
 mod calls;
 pub(crate) mod cancel;
 mod discovery;
@@ -32,6 +35,7 @@ use crate::core::Core;
 use crate::envelope::{self, Message, check_depth};
 use crate::rpc::{RpcError, code};
 
+pub(crate) use self::address::Peer;
 use self::door::Door;
 use self::http::Hosts;
 use crate::catalog::ViewName;
@@ -89,7 +93,8 @@ async fn serve(front: &Front, view: ViewName, request: Request<Body>) -> Respons
         Ok(principal) => principal,
         Err(refusal) => return refusal,
     };
-    let door = match Door::open(core, view, &principal) {
+    let address = address::of(&request, &core.policy.load().config().trusted_proxies);
+    let door = match Door::open(core, view, (principal, address)) {
         Ok(door) => door,
         Err(error) => return answer::error(&error, None),
     };
@@ -119,7 +124,7 @@ async fn authenticated(core: &Core, headers: &HeaderMap) -> Result<Principal, Re
         };
         let error = RpcError::invalid_request(denied.to_string()).status(status);
         let mut response = answer::error(&error, None);
-        let challenge = auth::challenge(authenticator.oauth(), &denied);
+        let challenge = auth::challenge(authenticator.oauth(), &denied, &[]);
         response.headers_mut().extend(challenge.map(|challenge| (WWW_AUTHENTICATE, challenge)));
         response
     })

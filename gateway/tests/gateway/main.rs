@@ -1,5 +1,6 @@
 //! The gateway in front of real servers, driven by real clients and by hand-written requests.
 
+mod approval;
 mod auth;
 mod bad_input;
 mod catalogue;
@@ -13,6 +14,7 @@ mod outside;
 mod pairings;
 mod parking;
 mod pins;
+mod policy;
 mod questions;
 mod raw_server;
 mod real_client;
