@@ -25,7 +25,7 @@ mod meta;
 mod method;
 mod metrics;
 mod options;
-mod policy;
+pub mod policy;
 mod rpc;
 mod serve;
 pub mod source;

@@ -36,6 +36,11 @@ impl Hints {
         }
     }
 
+    /// Those in the JSON object `annotations`.
+    pub(crate) fn of(annotations: &str) -> Self {
+        Self::read(Object::parse(annotations).ok().as_ref())
+    }
+
     /// The same as `change` says otherwise.
     pub(super) fn changed(self, change: Option<&ToolOverride>) -> Self {
         let says = |hint, own| change.and_then(|change| change.hints.get(hint)).copied().unwrap_or(own);

@@ -30,6 +30,7 @@ use crate::metrics::Metrics;
 use crate::source::{Pinned, ServerKey};
 
 pub(crate) use canonical::canonical;
+pub(crate) use hints::Hints;
 pub(crate) use kind::Route;
 pub(crate) use listing::{Definition, Family, Listing};
 use pin::Pins;

@@ -19,9 +19,6 @@ use crate::policy::{Arguments, Facts, Verdict};
 use crate::rpc::RpcError;
 use crate::version::Era;
 
-/// Bytes of arguments that rules look at; reading more would cost too much for a call that may be refused.
-const MAX_ARGUMENTS: usize = 64 * 1024;
-
 /// What is to be done with a call.
 #[derive(Debug)]
 pub(super) enum Admitted<'a> {
@@ -41,13 +38,10 @@ pub(super) fn admit<'a>(door: &'a Door, client: &Client, call: &Call<'_>) -> Adm
     if policy.allows_all() {
         return Admitted::Yes;
     }
-    let arguments = match call.params.get("arguments") {
-        Some(raw) if raw.len() > MAX_ARGUMENTS => Arguments::TooLarge,
-        given => Arguments::Given(given),
-    };
+    let arguments = Arguments::of(call.params.get("arguments"));
     let facts = facts(door, call.method, &call.route, arguments);
     match policy.judge(&facts) {
-        Verdict::Allow => Admitted::Yes,
+        Verdict::Allow(_) => Admitted::Yes,
         Verdict::Approve(rule) => Admitted::If(rule),
         Verdict::RequireScopes(rule) => Admitted::Refused(scopes_missing(door, call.id, rule)),
         Verdict::Deny(_) if !policy.shows(&facts) => Admitted::Hidden,
@@ -64,7 +58,7 @@ pub(super) fn shows(door: &Door, method: Method, route: &Route) -> bool {
 }
 
 fn facts<'a>(door: &'a Door, method: Method, route: &'a Route, arguments: Arguments<'a>) -> Facts<'a> {
-    Facts { principal: &door.principal, address: door.address, method, route, arguments }
+    Facts::of((&door.principal, door.address), (method, route), arguments)
 }
 
 fn reason(rule: &str, message: Option<&str>) -> String {

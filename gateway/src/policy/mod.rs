@@ -1,5 +1,6 @@
 //! What of those that are let in somebody may do: rules over who asks, which server and tool, and the arguments.
 
+mod explain;
 mod expression;
 mod facts;
 mod seen;
@@ -11,6 +12,7 @@ use crate::config::Config;
 use crate::config::access::{Condition, Effect, Otherwise, Rule};
 use crate::metrics::Metrics;
 
+pub use explain::{Call, Explanation, Finding, explain};
 pub(crate) use expression::Expression;
 pub(crate) use facts::{Arguments, Facts};
 use seen::Seen;
@@ -38,8 +40,9 @@ pub(crate) enum Match {
 /// What becomes of a call.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Verdict<'a> {
-    Allow,
-    /// By this rule; by none where nothing else is allowed.
+    /// By this rule; by none where nothing else is said.
+    Allow(Option<&'a Rule>),
+    /// The same.
     Deny(Option<&'a Rule>),
     Approve(&'a Rule),
     RequireScopes(&'a Rule),
@@ -48,7 +51,7 @@ pub(crate) enum Verdict<'a> {
 impl Verdict<'_> {
     fn as_str(self) -> &'static str {
         match self {
-            Self::Allow => "allow",
+            Self::Allow(_) => "allow",
             Self::Deny(_) => "deny",
             Self::Approve(_) => "approve",
             Self::RequireScopes(_) => "require_scopes",
@@ -58,8 +61,11 @@ impl Verdict<'_> {
     /// The rule's name; the default has none.
     pub(crate) fn rule(&self) -> &str {
         match self {
-            Self::Deny(Some(rule)) | Self::Approve(rule) | Self::RequireScopes(rule) => &rule.name,
-            Self::Allow | Self::Deny(None) => "default",
+            Self::Allow(Some(rule))
+            | Self::Deny(Some(rule))
+            | Self::Approve(rule)
+            | Self::RequireScopes(rule) => &rule.name,
+            Self::Allow(None) | Self::Deny(None) => "default",
         }
     }
 }
@@ -85,7 +91,7 @@ impl Policy {
         let access = &self.config.access;
         for rule in &access.rules {
             let Some(verdict) = decided(rule, &matched(rule, facts), facts) else { continue };
-            if (rule.dry_run || access.dry_run) && !matches!(verdict, Verdict::Allow) {
+            if (rule.dry_run || access.dry_run) && !matches!(verdict, Verdict::Allow(_)) {
                 self.tell(verdict, facts, true);
                 continue;
             }
@@ -93,10 +99,10 @@ impl Policy {
             return verdict;
         }
         match access.default {
-            Otherwise::Allow => Verdict::Allow,
+            Otherwise::Allow => Verdict::Allow(None),
             Otherwise::Deny => {
                 self.tell(Verdict::Deny(None), facts, access.dry_run);
-                if access.dry_run { Verdict::Allow } else { Verdict::Deny(None) }
+                if access.dry_run { Verdict::Allow(None) } else { Verdict::Deny(None) }
             }
         }
     }
@@ -104,7 +110,7 @@ impl Policy {
     fn tell(&self, verdict: Verdict<'_>, facts: &Facts<'_>, dry_run: bool) {
         self.metrics.policy.decided(verdict.rule(), verdict.as_str(), dry_run);
         if dry_run {
-            let (server, name) = (facts.route.backend.key(), facts.route.plain_name());
+            let Facts { server, name, .. } = facts;
             tracing::info!(rule = verdict.rule(), decision = verdict.as_str(), principal = %facts.principal.name, %server, name, "a rule would have refused this call, had it not been a dry run");
         }
     }
@@ -123,7 +129,7 @@ impl Policy {
                 && rule.when.as_ref().is_some_and(Expression::uses_arguments);
             match (decided(rule, &found, facts), open) {
                 (Some(Verdict::Deny(_)), false) => return false,
-                (Some(Verdict::Allow | Verdict::Approve(_)), _) => return true,
+                (Some(Verdict::Allow(_) | Verdict::Approve(_)), _) => return true,
                 // It holds with some arguments.
                 (None, true) if rule.effect == Effect::Allow => return true,
                 _ => {}
@@ -131,16 +137,10 @@ impl Policy {
         }
         access.default == Otherwise::Allow
     }
-
-    /// How each rule stands to a call, and what becomes of it.
-    pub(crate) fn explain(&self, facts: &Facts<'_>) -> (Vec<(&Rule, Match)>, Verdict<'_>) {
-        let rules = self.config.access.rules.iter().map(|rule| (rule, matched(rule, facts))).collect();
-        (rules, self.judge(facts))
-    }
 }
 
 fn matched(rule: &Rule, facts: &Facts<'_>) -> Match {
-    if let Some(condition) = rule.unmet(&facts.principal.name, facts.route.backend.key(), facts.tool()) {
+    if let Some(condition) = rule.unmet(&facts.principal.name, facts.server, facts.tool()) {
         return Match::No(condition);
     }
     let Some(when) = &rule.when else { return Match::Yes };
@@ -160,7 +160,7 @@ fn decided<'a>(rule: &'a Rule, found: &Match, facts: &Facts<'_>) -> Option<Verdi
     };
     match rule.effect {
         Effect::Allow if doubtful => None,
-        Effect::Allow => Some(Verdict::Allow),
+        Effect::Allow => Some(Verdict::Allow(Some(rule))),
         Effect::Deny => Some(Verdict::Deny(Some(rule))),
         Effect::Approve => Some(Verdict::Approve(rule)),
         Effect::RequireScopes => {

@@ -31,7 +31,7 @@ impl Policy {
             return Arc::clone(seen);
         }
         let shows = |method: Method, route: &Route| {
-            self.shows(&Facts { principal, address: None, method, route, arguments: Arguments::Unknown })
+            self.shows(&Facts::of((principal, None), (method, route), Arguments::Unknown))
         };
         let seen = Arc::new(view.part(shows));
         let mut kept = lock();
