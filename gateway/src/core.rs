@@ -21,12 +21,14 @@ use portico_crds::labels;
 use crate::backend::{Backend, Fleet, PinReport, ServerReport, ServerState, TlsError};
 use crate::catalog::{Catalog, Definition, Drift, Judged, Listing};
 use crate::config::Config;
+use crate::config::limits::Limits;
 use crate::frontend::approval::Approvals;
 use crate::frontend::cancel::Calls;
 use crate::frontend::ears::Ears;
 use crate::frontend::levels::Levels;
 use crate::frontend::questions::Questions;
 use crate::frontend::session::{Ended, Keyring};
+use crate::limits::{Local, Quotas};
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::policy::Policy;
@@ -53,6 +55,9 @@ pub(crate) struct Core {
     pub(crate) keyring: Keyring,
     pub(crate) authenticator: ArcSwap<Authenticator>,
     pub(crate) policy: ArcSwap<Policy>,
+    pub(crate) quotas: ArcSwap<Quotas>,
+    /// What quotas counted, which outlives a change of the configuration.
+    counted: Arc<Local>,
     pub(crate) ended: Ended,
     pub(crate) calls: Arc<Calls>,
     pub(crate) questions: Arc<Questions>,
@@ -87,6 +92,12 @@ impl Core {
             backends: ArcSwap::default(),
             control: Control { http: Http::new(&options)?, ids: Ids::new(), patience: options.list_timeout },
             sessions: Sessions::new(options.max_backend_sessions, options.backend_session_idle),
+            quotas: ArcSwap::from_pointee(Quotas::new(
+                &Limits::default(),
+                Arc::default(),
+                Arc::clone(&metrics),
+            )),
+            counted: Arc::default(),
             policy: ArcSwap::from_pointee(Policy::new(Arc::default(), Arc::clone(&metrics))),
             metrics,
             authenticator: ArcSwap::default(),
@@ -122,6 +133,8 @@ impl Core {
         }
         let config = Arc::new(config);
         self.metrics.policy.forget();
+        let quotas = Quotas::new(&config.limits, Arc::clone(&self.counted), Arc::clone(&self.metrics));
+        self.quotas.store(Arc::new(quotas));
         self.policy.store(Arc::new(Policy::new(Arc::clone(&config), Arc::clone(&self.metrics))));
         self.catalog.configure(config);
     }

@@ -21,6 +21,7 @@ mod header_text;
 mod health;
 pub mod keep;
 pub mod kubernetes;
+mod limits;
 mod meta;
 mod method;
 mod metrics;

@@ -4,6 +4,7 @@ pub mod access;
 pub mod auth;
 mod follow;
 mod glob;
+pub mod limits;
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -58,6 +59,8 @@ pub struct Config {
     pub tool_sets: Vec<ToolSet>,
     /// Who may use the gateway; absent: everybody who reaches it.
     pub auth: Option<auth::Auth>,
+    /// How much of what they may do.
+    pub limits: limits::Limits,
     /// Networks of proxies whose `X-Forwarded-For` is believed when it says whence a request comes.
     pub trusted_proxies: Vec<IpNet>,
     /// Who of them may use which endpoint and make which call; endpoints of tool sets say so themselves.
@@ -175,7 +178,9 @@ impl Config {
     fn check(&self) -> Result<(), Error> {
         self.auth.as_ref().map_or(Ok(()), auth::Auth::check)?;
         self.access.check()?;
-        if let Some(path) = self.access.needs_principals().filter(|_| self.auth.is_none()) {
+        self.limits.check()?;
+        let named = self.access.needs_principals().or_else(|| self.limits.needs_principals());
+        if let Some(path) = named.filter(|_| self.auth.is_none()) {
             return Err(field(path, NEEDS_AUTH));
         }
         if self.tool_sets.len() > MAX_SETS {
@@ -250,7 +255,7 @@ mod tests {
         for (text, expected) in [
             (
                 "name: {}",
-                "unknown field `name`, expected one of `names`, `toolSets`, `auth`, `trustedProxies`, `access`",
+                "unknown field `name`, expected one of `names`, `toolSets`, `auth`, `limits`, `trustedProxies`, `access`",
             ),
             ("names: {prefix: Sometimes}", "names.prefix: unknown variant `Sometimes`"),
             ("toolSets: [{name: a}, {name: b, server: []}]", "toolSets[1].server: unknown field"),
@@ -286,6 +291,31 @@ mod tests {
                 "access.rules[0].scopes: 1 to 32 are needed",
             ),
             ("access: {rules: [{name: a, effect: Deny, scopes: [b]}]}", "access.rules[0].scopes: 1 to 32"),
+            ("limits: {quotas: [{name: a, calls: 0, seconds: 1}]}", "limits.quotas[0].calls: must be 1 to"),
+            ("limits: {quotas: [{name: a, calls: 1}]}", "limits.quotas[0].seconds: exactly one of"),
+            (
+                "limits: {quotas: [{name: a, calls: 1, every: Day, burst: 1}]}",
+                "limits.quotas[0].burst: goes with",
+            ),
+            (
+                "limits: {quotas: [{name: a, calls: 2, seconds: 1, burst: 3}]}",
+                "limits.quotas[0].burst: must be 1 to 2",
+            ),
+            (
+                "limits: {quotas: [{name: a, calls: 2, every: Week}]}",
+                "limits.quotas[0].every: unknown variant `Week`",
+            ),
+            (
+                "limits: {quotas: [{name: a, calls: 2, every: Day, counts: Requests, per: [Tool]}]}",
+                "limits.quotas[0].counts: ",
+            ),
+            (
+                "limits: {quotas: [{name: a, calls: 2, every: Day, per: [Principal]}]}",
+                "limits.quotas[0]: without `auth`",
+            ),
+            ("limits: {redis: {url: 'redis://me:secret@a'}}", "limits.redis.url: must hold no password"),
+            ("limits: {redis: {url: 'http://a'}}", "limits.redis.url: must be redis://"),
+            ("limits: {bodyBytes: 10}", "limits.bodyBytes: must be 1024 to"),
             ("trustedProxies: [10.0.0.0/99]", "trustedProxies[0]: "),
             ("auth: {}", "auth: lets nobody in"),
             (

@@ -11,6 +11,7 @@ use super::approval::{self, Gate};
 use super::cancel::Stop;
 use super::discovery::{self, Meant};
 use super::door::Door;
+use super::quotas;
 use crate::backend::call::{Answer, Call};
 use crate::backend::fault::Fault;
 use crate::catalog::{Route, View};
@@ -41,7 +42,12 @@ pub(crate) async fn forward(door: &Door, client: &Client, asked: Asked<'_>) -> R
 
 async fn pass(door: &Door, client: &Client, asked: Asked<'_>) -> Result<Response, RpcError> {
     let call = route(&door.view, client, asked)?;
-    match admit(door, client, &call) {
+    quotas::arguments(door, &call)?;
+    let admitted = admit(door, client, &call);
+    if matches!(admitted, Admitted::Yes | Admitted::If(_)) {
+        quotas::call(door, &call).await?;
+    }
+    match admitted {
         Admitted::Yes => run(door, client, call).await,
         Admitted::If(rule) => match approval::gate(door, client, (&call, rule))? {
             Gate::GoOn => run(door, client, call).await,

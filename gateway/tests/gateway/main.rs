@@ -16,6 +16,7 @@ mod parking;
 mod pins;
 mod policy;
 mod questions;
+mod quotas;
 mod raw_server;
 mod real_client;
 mod real_server;
