@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName};
+use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
 
 use crate::backend::client::Http;
@@ -24,25 +25,39 @@ const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const MAX_CREDENTIAL: usize = 16 * 1024;
 
 /// Somebody who may use the gateway.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Principal {
     /// `anonymous`, `key:NAME` or `ISSUER#SUBJECT`.
     pub(crate) name: Arc<str>,
     /// A digest of the name, to bind sessions to; 0 for the anonymous one.
     pub(crate) id: u128,
+    /// The access token of this request, where it came with one.
+    pub(crate) token: Option<AccessToken>,
+}
+
+/// An access token that was checked.
+#[derive(Debug, Clone)]
+pub(crate) struct AccessToken {
+    pub(crate) text: SecretString,
+    /// A digest of what it lets its holder do: two tokens of one subject need not be worth the same.
+    pub(crate) worth: u128,
 }
 
 impl Principal {
     fn named(name: &str) -> Self {
-        let digest: [u8; 32] = Sha256::digest(name).into();
-        let id = digest.first_chunk::<16>().map_or(0, |bytes| u128::from_be_bytes(*bytes));
-        Self { name: name.into(), id }
+        Self { name: name.into(), id: digest(name), token: None }
     }
 
     /// Nobody in particular.
     pub(crate) fn anonymous() -> Self {
-        Self { name: "anonymous".into(), id: 0 }
+        Self { name: "anonymous".into(), id: 0, token: None }
     }
+}
+
+/// 128 bits that stand for `text`.
+fn digest(text: &str) -> u128 {
+    let digest: [u8; 32] = Sha256::digest(text).into();
+    digest.first_chunk::<16>().map_or(0, |bytes| u128::from_be_bytes(*bytes))
 }
 
 /// Why somebody may not.

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::crypto::{self, ALGORITHMS};
 use super::issuer::Issuer;
-use super::{Denied, Principal};
+use super::{AccessToken, Denied, Principal};
 use crate::backend::client::Http;
 use crate::config::auth::OAuth;
 
@@ -27,9 +27,11 @@ pub(super) struct Tokens {
     issuers: Vec<Arc<Issuer>>,
     audiences: Vec<String>,
     scopes: Vec<String>,
-    /// By the digest of a token: until when it is good, and whose it is.
-    remembered: Mutex<HashMap<[u8; 32], (u64, Principal)>>,
+    /// By the digest of a token: until when it is good, whose it is, and a digest of what it is worth.
+    remembered: Mutex<HashMap<[u8; 32], Known>>,
 }
+
+type Known = (u64, Principal, u128);
 
 #[derive(Deserialize)]
 struct Claims {
@@ -42,6 +44,17 @@ struct Claims {
     /// The same as some servers write it.
     #[serde(default)]
     scp: Vec<String>,
+    /// The program that the token was given to (RFC 9068 section 2.2, `OpenID` Connect Core section 2).
+    client_id: Option<String>,
+    azp: Option<String>,
+}
+
+impl Claims {
+    /// What the token lets its holder do, as far as it says.
+    fn worth(&self) -> u128 {
+        let client = self.client_id.as_deref().or(self.azp.as_deref()).unwrap_or_default();
+        super::digest(&format!("{}#{}\n{client}\n{}\n{}", self.iss, self.sub, self.scope, self.scp.join(" ")))
+    }
 }
 
 /// What a token says of its issuer, before anything of it is believed.
@@ -64,8 +77,12 @@ impl Tokens {
     /// Whose `token` is.
     pub(super) async fn check(&self, token: &str) -> Result<Principal, Denied> {
         let (digest, now): ([u8; 32], u64) = (Sha256::digest(token).into(), now());
-        if let Some(principal) = self.recall(&digest, now) {
-            return Ok(principal);
+        let with_token = |principal, worth| Principal {
+            token: Some(AccessToken { text: token.into(), worth }),
+            ..principal
+        };
+        if let Some((_, principal, worth)) = self.recall(&digest, now) {
+            return Ok(with_token(principal, worth));
         }
         let claims = self.verified(token).await?;
         let has =
@@ -74,8 +91,9 @@ impl Tokens {
             return Err(Denied::Scope(self.scopes.join(" ")));
         }
         let principal = Principal::named(&format!("{}#{}", claims.iss, claims.sub));
-        self.remember(digest, (claims.exp.min(now + REMEMBERED_FOR), principal.clone()), now);
-        Ok(principal)
+        let until = claims.exp.min(now + REMEMBERED_FOR);
+        self.remember(digest, (until, principal.clone(), claims.worth()), now);
+        Ok(with_token(principal, claims.worth()))
     }
 
     async fn verified(&self, token: &str) -> Result<Claims, Denied> {
@@ -110,15 +128,15 @@ impl Tokens {
         validation
     }
 
-    fn recall(&self, digest: &[u8; 32], now: u64) -> Option<Principal> {
+    fn recall(&self, digest: &[u8; 32], now: u64) -> Option<Known> {
         let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        remembered.get(digest).filter(|(until, _)| now < *until).map(|(_, principal)| principal.clone())
+        remembered.get(digest).filter(|(until, ..)| now < *until).cloned()
     }
 
-    fn remember(&self, digest: [u8; 32], entry: (u64, Principal), now: u64) {
+    fn remember(&self, digest: [u8; 32], entry: Known, now: u64) {
         let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
         if remembered.len() >= MAX_REMEMBERED {
-            remembered.retain(|_, (until, _)| now < *until);
+            remembered.retain(|_, (until, ..)| now < *until);
         }
         if remembered.len() < MAX_REMEMBERED {
             remembered.insert(digest, entry);

@@ -107,7 +107,7 @@ impl Request {
         let params = Object::parse(params).map_err(super::control::malformed)?;
         let target = self.method.name_member().and_then(|member| params.get(member)).ok_or_else(lost)?;
         let (exposed, route) = (self.exposed.clone(), Arc::clone(&self.route));
-        let (method, client, given) = (self.method, self.client, Some(given));
+        let (method, client, given) = (self.method, self.client.clone(), Some(given));
         let call = Call { text, id, method, params, target, exposed, route, client, given };
         let limit = call.limit();
         call.attempts(core, limit).await
@@ -206,7 +206,7 @@ impl Call<'_> {
         Request {
             id: self.id.to_owned(),
             route: Arc::clone(&self.route),
-            client: self.client,
+            client: self.client.clone(),
             method: self.method,
             exposed: self.exposed.clone(),
             text: repeatable.then(|| self.text.to_owned()),
@@ -339,7 +339,7 @@ impl Call<'_> {
             Ok(Reply::Events(events)) => {
                 let backend = Arc::clone(&self.route.backend);
                 let mut upstream =
-                    Box::new(Upstream::new(flight, backend, restore, (events, limit), self.client));
+                    Box::new(Upstream::new(flight, backend, restore, (events, limit), self.client.clone()));
                 let first = upstream.advance().await?;
                 Ok(Sent::Events(upstream, first))
             }

@@ -64,7 +64,7 @@ fn route<'a>(view: &View, client: &Client, asked: Asked<'a>) -> Result<Call<'a>,
     let Asked { text, id, method, params } = asked;
     let params = params.ok_or_else(|| missing(method))?;
     let (target, exposed, route) = find(view, client.era, method, &params)?;
-    Ok(Call { text, id, method, params, target, exposed, route, client: *client, given: None })
+    Ok(Call { text, id, method, params, target, exposed, route, client: client.clone(), given: None })
 }
 
 /// The JSON string that names what is called, the name in it, and where it leads.

@@ -17,16 +17,21 @@ pub(crate) struct Door {
     pub(crate) view: Arc<View>,
     /// A digest of who asks.
     pub(crate) principal: u128,
+    /// The same in full.
+    pub(crate) caller: Arc<Principal>,
 }
 
 impl Door {
-    /// The endpoint of the view `name`, at which `principal` asks.
-    pub(crate) fn open(core: &Arc<Core>, name: ViewName, principal: &Principal) -> Result<Self, RpcError> {
-        if !core.catalog.admits(&name, &principal.name) {
+    /// The endpoint of the view `name`, at which `caller` asks.
+    pub(crate) fn open(core: &Arc<Core>, name: ViewName, caller: Principal) -> Result<Self, RpcError> {
+        if !core.catalog.admits(&name, &caller.name) {
             return Err(closed(&name));
         }
         match core.catalog.load().view(&name) {
-            Some(view) => Ok(Self { core: Arc::clone(core), name, view, principal: principal.id }),
+            Some(view) => {
+                let (core, principal) = (Arc::clone(core), caller.id);
+                Ok(Self { core, name, view, principal, caller: Arc::new(caller) })
+            }
             None => Err(unknown(&name)),
         }
     }

@@ -89,7 +89,7 @@ async fn serve(front: &Front, view: ViewName, request: Request<Body>) -> Respons
         Ok(principal) => principal,
         Err(refusal) => return refusal,
     };
-    let door = match Door::open(core, view, &principal) {
+    let door = match Door::open(core, view, principal) {
         Ok(door) => door,
         Err(error) => return answer::error(&error, None),
     };
