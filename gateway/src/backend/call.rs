@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use super::again::Tries;
 use super::breaker;
 use super::client::{METHOD, NAME, Reply};
-use super::fault::Fault;
+use super::fault::{Class, Fault};
 use super::flight::Flight;
 use super::hearing;
 use super::parked::{self, Parked, Target};
@@ -245,7 +245,7 @@ impl Call<'_> {
         let way = within(end, limit, self.way(core, &endpoint)).await;
         let Way { link, kept, busy } = way.map_err(|fault| {
             endpoint.breaker.note(Some(&fault), breaker::now());
-            if !matches!(fault, Fault::Unreachable { .. }) {
+            if !matches!(fault.class(), Class::Unreachable | Class::Unauthorized) {
                 self.route.backend.mark_stale();
             }
             (fault, endpoint.id)
@@ -266,7 +266,11 @@ impl Call<'_> {
     async fn way(&self, core: &Arc<Core>, endpoint: &Arc<super::Endpoint>) -> Result<Way, Fault> {
         let backend = &self.route.backend;
         if backend.era() == Era::Modern {
-            let link = Link { endpoint: Arc::clone(endpoint), peer: Peer::Modern };
+            let link = Link {
+                endpoint: Arc::clone(endpoint),
+                peer: Peer::Modern,
+                caller: Some(Arc::clone(&self.client.caller)),
+            };
             return Ok(Way { link, kept: None, busy: None });
         }
         let modern = self.client.era == Era::Modern;
@@ -279,7 +283,8 @@ impl Call<'_> {
             let Place { key, slot, busy, gone } = place;
             core.end_sessions(gone);
             let link = match slot.get_or_try_init(|| self.open(core, endpoint)).await {
-                Ok(link) => link.clone(),
+                // Who uses it now may have another token than who opened it.
+                Ok(link) => Link { caller: Some(Arc::clone(&self.client.caller)), ..link.clone() },
                 // A server may have no room for another session.
                 Err(_) if key.lane > 0 => {
                     core.sessions.forget(key, &slot);
@@ -298,7 +303,10 @@ impl Call<'_> {
 
     /// Opens a session with a server on behalf of the client.
     async fn open(&self, core: &Arc<Core>, endpoint: &Arc<super::Endpoint>) -> Result<Link, Fault> {
-        let hello = core.control.initialize(endpoint, self.client.capabilities).await?;
+        let hello = core
+            .control
+            .initialize(endpoint, self.client.capabilities, Some(Arc::clone(&self.client.caller)))
+            .await?;
         let level = self.client.level.or_else(|| core.levels.of(self.client.session));
         if let Some(level) = level.filter(|_| hello.can("logging")) {
             core.control.set_level(&hello.link, level).await;

@@ -3,6 +3,7 @@
 mod auth;
 mod bad_input;
 mod catalogue;
+mod credentials;
 mod exposed;
 mod faults;
 mod issuer;
@@ -25,4 +26,5 @@ mod streams;
 mod subscriptions;
 mod support;
 mod tls;
+mod token_endpoint;
 mod views;
