@@ -28,11 +28,12 @@ mod metrics;
 mod options;
 pub mod policy;
 mod rpc;
+pub mod secret;
 mod serve;
 pub mod source;
 mod subscriptions;
 mod version;
 
-pub use backend::{PinReport, ServerReport, ServerState, TlsError};
+pub use backend::{Failure, PinReport, ServerReport, ServerState, TlsError};
 pub use gateway::{Error, Gateway};
 pub use options::Options;

@@ -19,7 +19,7 @@ const LEASE: &str = "portico-gateway";
 
 pub async fn run(arguments: cli::Gateway, stop: CancellationToken) -> Result<(), Failure> {
     let listener = listen(arguments.listen).await?;
-    let options = options(&arguments)?;
+    let mut options = options(&arguments)?;
     // Before anything else is done, so that a mistake is told at once.
     let load = |path: &PathBuf| {
         config::Config::load(path).map_err(|source| Failure::Config { path: path.clone(), source })
@@ -31,6 +31,7 @@ pub async fn run(arguments: cli::Gateway, stop: CancellationToken) -> Result<(),
         );
     }
     let scope = kubernetes::Scope { client: client().await?, namespace: arguments.namespace.clone() };
+    options.secrets = Some(Arc::new(kubernetes::ClusterSecrets::new(scope.client.clone())));
     tracing::info!(address = %arguments.listen, "waiting for the cluster's McpServers");
     let Some(found) = kubernetes::follow(&scope, stop.child_token()).await else { return Ok(()) };
     let folder = arguments.state.as_deref().map(|path| Folder::open(path).map_err(Failure::file(path)));

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName};
+use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
 
 use crate::backend::client::Http;
@@ -34,6 +35,8 @@ pub(crate) struct Principal {
     pub(crate) id: u128,
     /// What the access token says; none without one.
     pub(crate) claims: Option<Arc<Claims>>,
+    /// The access token of this request, where it came with one.
+    pub(crate) token: Option<SecretString>,
 }
 
 /// What an access token says.
@@ -63,20 +66,15 @@ impl Claims {
 /// Claims that every token has anew.
 const PER_TOKEN: [&str; 5] = ["exp", "iat", "nbf", "jti", "auth_time"];
 
-fn digest(text: &str) -> u128 {
-    let digest: [u8; 32] = Sha256::digest(text).into();
-    digest.first_chunk::<16>().map_or(0, |bytes| u128::from_be_bytes(*bytes))
-}
-
 impl Principal {
     /// Who is called `name`, of whom a token says `claims`.
     pub(crate) fn named(name: &str, claims: Option<Claims>) -> Self {
-        Self { name: name.into(), id: digest(name), claims: claims.map(Arc::new) }
+        Self { name: name.into(), id: digest(name), claims: claims.map(Arc::new), token: None }
     }
 
     /// Nobody in particular.
     pub(crate) fn anonymous() -> Self {
-        Self { name: "anonymous".into(), id: 0, claims: None }
+        Self { name: "anonymous".into(), id: 0, claims: None, token: None }
     }
 
     /// How it is known who this is: `anonymous`, `key` or `token`.
@@ -93,10 +91,16 @@ impl Principal {
         self.claims.as_ref().is_some_and(|claims| claims.scopes.iter().any(|scope| scope == name))
     }
 
-    /// A digest of who this is and of all that rules can know of them.
+    /// A digest of who this is and of all that their token says: two tokens of one subject need not be worth the same.
     pub(crate) fn facts(&self) -> u128 {
         self.id ^ self.claims.as_ref().map_or(0, |claims| claims.digest)
     }
+}
+
+/// 128 bits that stand for `text`.
+fn digest(text: &str) -> u128 {
+    let digest: [u8; 32] = Sha256::digest(text).into();
+    digest.first_chunk::<16>().map_or(0, |bytes| u128::from_be_bytes(*bytes))
 }
 
 /// Why somebody may not.

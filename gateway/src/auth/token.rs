@@ -83,8 +83,9 @@ impl Tokens {
     /// Whose `token` is.
     pub(super) async fn check(&self, token: &str) -> Result<Principal, Denied> {
         let (digest, now): ([u8; 32], u64) = (Sha256::digest(token).into(), now());
+        let with_token = |principal| Principal { token: Some(token.into()), ..principal };
         if let Some(principal) = self.recall(&digest, now) {
-            return Ok(principal);
+            return Ok(with_token(principal));
         }
         let claims = self.verified(token).await?;
         let (own, until) = (claims.scopes(), claims.exp.min(now + REMEMBERED_FOR));
@@ -94,7 +95,7 @@ impl Tokens {
         let unreadable = || Denied::Invalid("its claims cannot be read".into());
         let principal = claims.principal().ok_or_else(unreadable)?;
         self.remember(digest, (until, principal.clone()), now);
-        Ok(principal)
+        Ok(with_token(principal))
     }
 
     async fn verified(&self, token: &str) -> Result<Verified, Denied> {

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use super::again::Tries;
 use super::breaker;
 use super::client::{METHOD, NAME, Reply};
-use super::fault::Fault;
+use super::fault::{Class, Fault};
 use super::flight::Flight;
 use super::hearing;
 use super::parked::{self, Parked, Target};
@@ -119,7 +119,7 @@ impl Request {
         let params = Object::parse(params).map_err(super::control::malformed)?;
         let target = self.method.name_member().and_then(|member| params.get(member)).ok_or_else(lost)?;
         let (exposed, route) = (self.exposed.clone(), Arc::clone(&self.route));
-        let (method, client, approved) = (self.method, self.client, None);
+        let (method, client, approved) = (self.method, self.client.clone(), None);
         let call = Call { text, id, method, params, target, exposed, route, client, given, approved };
         let limit = call.limit();
         call.attempts(core, limit).await
@@ -227,7 +227,7 @@ impl Call<'_> {
         Request {
             id: self.id.to_owned(),
             route: Arc::clone(&self.route),
-            client: self.client,
+            client: self.client.clone(),
             method: self.method,
             exposed: self.exposed.clone(),
             text: repeatable.then(|| self.text.to_owned()),
@@ -266,7 +266,7 @@ impl Call<'_> {
         let way = within(end, limit, self.way(core, &endpoint)).await;
         let Way { link, kept, busy } = way.map_err(|fault| {
             endpoint.breaker.note(Some(&fault), breaker::now());
-            if !matches!(fault, Fault::Unreachable { .. }) {
+            if !matches!(fault.class(), Class::Unreachable | Class::Unauthorized) {
                 self.route.backend.mark_stale();
             }
             (fault, endpoint.id)
@@ -287,7 +287,11 @@ impl Call<'_> {
     async fn way(&self, core: &Arc<Core>, endpoint: &Arc<super::Endpoint>) -> Result<Way, Fault> {
         let backend = &self.route.backend;
         if backend.era() == Era::Modern {
-            let link = Link { endpoint: Arc::clone(endpoint), peer: Peer::Modern };
+            let link = Link {
+                endpoint: Arc::clone(endpoint),
+                peer: Peer::Modern,
+                caller: Some(Arc::clone(&self.client.caller)),
+            };
             return Ok(Way { link, kept: None, busy: None });
         }
         let modern = self.client.era == Era::Modern;
@@ -300,7 +304,8 @@ impl Call<'_> {
             let Place { key, slot, busy, gone } = place;
             core.end_sessions(gone);
             let link = match slot.get_or_try_init(|| self.open(core, endpoint)).await {
-                Ok(link) => link.clone(),
+                // Who uses it now may have another token than who opened it.
+                Ok(link) => Link { caller: Some(Arc::clone(&self.client.caller)), ..link.clone() },
                 // A server may have no room for another session.
                 Err(_) if key.lane > 0 => {
                     core.sessions.forget(key, &slot);
@@ -319,7 +324,10 @@ impl Call<'_> {
 
     /// Opens a session with a server on behalf of the client.
     async fn open(&self, core: &Arc<Core>, endpoint: &Arc<super::Endpoint>) -> Result<Link, Fault> {
-        let hello = core.control.initialize(endpoint, self.client.capabilities).await?;
+        let hello = core
+            .control
+            .initialize(endpoint, self.client.capabilities, Some(Arc::clone(&self.client.caller)))
+            .await?;
         let level = self.client.level.or_else(|| core.levels.of(self.client.session));
         if let Some(level) = level.filter(|_| hello.can("logging")) {
             core.control.set_level(&hello.link, level).await;
@@ -360,7 +368,7 @@ impl Call<'_> {
             Ok(Reply::Events(events)) => {
                 let backend = Arc::clone(&self.route.backend);
                 let mut upstream =
-                    Box::new(Upstream::new(flight, backend, restore, (events, limit), self.client));
+                    Box::new(Upstream::new(flight, backend, restore, (events, limit), self.client.clone()));
                 let first = upstream.advance().await?;
                 Ok(Sent::Events(upstream, first))
             }

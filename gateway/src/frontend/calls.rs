@@ -124,7 +124,7 @@ fn route<'a>(view: &View, client: &Client, asked: Asked<'a>) -> Result<Call<'a>,
         target,
         exposed,
         route,
-        client: *client,
+        client: client.clone(),
         given: None,
         approved: None,
     })

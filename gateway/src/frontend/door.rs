@@ -18,7 +18,7 @@ pub(crate) struct Door {
     pub(crate) name: ViewName,
     pub(crate) view: Arc<View>,
     /// Who asks.
-    pub(crate) principal: Principal,
+    pub(crate) principal: Arc<Principal>,
     /// Whence.
     pub(crate) address: Option<IpAddr>,
     /// What they may do.
@@ -37,7 +37,10 @@ impl Door {
             return Err(closed(&name));
         }
         match core.catalog.load().view(&name) {
-            Some(view) => Ok(Self { core: Arc::clone(core), name, view, principal, address, policy }),
+            Some(view) => {
+                let (core, principal) = (Arc::clone(core), Arc::new(principal));
+                Ok(Self { core, name, view, principal, address, policy })
+            }
             None => Err(unknown(&name)),
         }
     }

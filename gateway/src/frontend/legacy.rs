@@ -1,5 +1,7 @@
 //! Clients of the session-based revisions 2025-03-26, 2025-06-18 and 2025-11-25.
 
+use std::sync::Arc;
+
 use axum::response::Response;
 use http::StatusCode;
 use http::header::{HeaderMap, HeaderValue};
@@ -39,6 +41,7 @@ pub(crate) async fn post(
             let client = Client {
                 era: Era::Legacy,
                 principal: door.principal.id,
+                caller: Arc::clone(&door.principal),
                 session: session.id,
                 takes_events,
                 capabilities,

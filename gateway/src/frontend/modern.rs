@@ -1,5 +1,7 @@
 //! Clients of revision 2026-07-28: each request stands alone.
 
+use std::sync::Arc;
+
 use axum::response::Response;
 use http::StatusCode;
 use http::header::{HeaderMap, HeaderName};
@@ -58,6 +60,7 @@ pub(crate) async fn post(
     let client = Client {
         era: Era::Modern,
         principal: door.principal.id,
+        caller: Arc::clone(&door.principal),
         session: 0,
         takes_events,
         capabilities,

@@ -5,5 +5,6 @@
 #[path = "../gateway/raw_server.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod raw_server;
+mod secrets;
 mod statuses;
 mod world;
