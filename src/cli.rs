@@ -236,7 +236,8 @@ pub struct Gateway {
     /// replicas need the same. Absent: a key of this process alone.
     #[arg(long, env = "PORTICO_SESSION_KEYS_FILE", value_name = "FILE")]
     pub session_keys_file: Option<PathBuf>,
-    /// Folder in which the servers' last known lists outlive a restart; absent: ConfigMaps beside the McpServers.
+    /// Folder in which the servers and their last known lists outlive a restart, also one while the cluster cannot be
+    /// reached; absent: lists alone, in ConfigMaps beside the McpServers.
     #[arg(long, env = "PORTICO_STATE", value_name = "FOLDER")]
     pub state: Option<PathBuf>,
     /// Namespace of the Lease by which several gateways agree who writes statuses.

@@ -15,7 +15,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::backend::{ServerReport, TlsError};
 use crate::config::{self, Config};
 use crate::core::Core;
-use crate::keep::{self, Keep, Recalled};
+use crate::keep::{self, Folder, Keep, Recalled};
+use crate::kubernetes::Found;
 use crate::options::Options;
 use crate::source::Servers;
 use crate::{frontend, health, serve};
@@ -87,6 +88,15 @@ impl Gateway {
         let stop = core.shutdown.clone();
         self.core.spawn(async move {
             stop.run_until_cancelled(keep::run(&core, place, recalled)).await;
+        });
+    }
+
+    /// Keeps the servers of `found` in `folder` from now on, for a start at which the cluster cannot be reached.
+    pub fn keep_servers(&self, folder: Folder, found: &Found) {
+        let (core, seen, namespace) = (Arc::clone(&self.core), found.seen.clone(), found.namespace.clone());
+        let stop = core.shutdown.clone();
+        self.core.spawn(async move {
+            stop.run_until_cancelled(keep::seen::run(&core, folder, namespace, seen)).await;
         });
     }
 

@@ -1,6 +1,7 @@
 //! Prometheus metrics. Every label is bounded: servers come from the source, the rest are closed sets.
 
 mod catalog;
+mod kept;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,7 +14,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 pub(crate) use catalog::CatalogMetrics;
+use kept::KeptMetrics;
 
+use crate::keep::Seen;
 use crate::source::ServerKey;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -92,6 +95,7 @@ pub(crate) struct Metrics {
     streams: Gauge,
     authentications: Family<AuthLabels, Counter>,
     config: Gauge,
+    kept: KeptMetrics,
     /// What servers offer.
     pub(crate) catalog: CatalogMetrics,
 }
@@ -132,6 +136,7 @@ impl Metrics {
             "1 unless the configuration file was bad when it changed last; the one before it stays in force then",
             config.clone(),
         );
+        let kept = KeptMetrics::new(&mut registry);
         Self {
             registry,
             calls,
@@ -143,6 +148,7 @@ impl Metrics {
             streams,
             authentications,
             config,
+            kept,
             catalog,
         }
     }
@@ -202,6 +208,16 @@ impl Metrics {
     /// Whether the configuration file was taken when it was read last.
     pub(crate) fn configured(&self, taken: bool) {
         self.config.set(i64::from(taken));
+    }
+
+    /// Something could not be kept for the next start.
+    pub(crate) fn unkept(&self) {
+        self.kept.failures.inc();
+    }
+
+    /// The servers in force, and when they were seen.
+    pub(crate) fn seen(&self, seen: &Seen) {
+        self.kept.seen(seen);
     }
 
     /// The streams that clients hold open.

@@ -32,9 +32,10 @@ pub async fn run(arguments: cli::Gateway, stop: CancellationToken) -> Result<(),
     }
     let scope = kubernetes::Scope { client: client().await?, namespace: arguments.namespace.clone() };
     tracing::info!(address = %arguments.listen, "waiting for the cluster's McpServers");
-    let Some(found) = kubernetes::follow(&scope, stop.child_token()).await else { return Ok(()) };
     let folder = arguments.state.as_deref().map(|path| Folder::open(path).map_err(Failure::file(path)));
     let folder = folder.transpose()?;
+    let kept = folder.as_ref().and_then(|folder| folder.seen(scope.namespace.as_deref()));
+    let Some(found) = kubernetes::follow(&scope, kept, stop.child_token()).await else { return Ok(()) };
     let lists = recalled(&arguments, folder.as_ref(), &scope).await?;
     tracing::info!(servers = found.servers.borrow().len(), "serving MCP at /mcp");
     let gateway = Gateway::with_lists(options, found.servers.clone(), &lists);
@@ -44,6 +45,7 @@ pub async fn run(arguments: cli::Gateway, stop: CancellationToken) -> Result<(),
     }
     let kept_in_cluster = folder.is_none();
     if let Some(folder) = folder {
+        gateway.keep_servers(folder.clone(), &found);
         gateway.keep_lists(Arc::new(folder), &lists);
     }
     let reporting = (!arguments.no_status).then(|| {
