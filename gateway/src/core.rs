@@ -26,6 +26,7 @@ use crate::frontend::ears::Ears;
 use crate::frontend::levels::Levels;
 use crate::frontend::questions::Questions;
 use crate::frontend::session::{Ended, Keyring};
+use crate::identity::Identity;
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::source::{ServerKey, Servers};
@@ -50,6 +51,7 @@ pub(crate) struct Core {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) keyring: Keyring,
     pub(crate) authenticator: ArcSwap<Authenticator>,
+    pub(crate) identity: Arc<Identity>,
     pub(crate) ended: Ended,
     pub(crate) calls: Arc<Calls>,
     pub(crate) questions: Arc<Questions>,
@@ -83,6 +85,7 @@ impl Core {
             backends: ArcSwap::default(),
             control: Control { http: Http::new(&options)?, ids: Ids::new(), patience: options.list_timeout },
             sessions: Sessions::new(options.max_backend_sessions, options.backend_session_idle),
+            identity: Arc::new(Identity::new(Arc::clone(&metrics))),
             metrics,
             authenticator: ArcSwap::default(),
             keyring: Keyring::new(&options.session_keys, options.session_lifetime),
@@ -114,6 +117,7 @@ impl Core {
         if self.authenticator.load().config() != config.auth.as_ref() {
             self.authenticator.store(Arc::new(Authenticator::new(config.auth.as_ref(), &self.control.http)));
         }
+        self.identity.want(config.tls.as_ref());
         self.catalog.configure(Arc::new(config));
     }
 

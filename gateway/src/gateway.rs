@@ -18,8 +18,9 @@ use crate::core::Core;
 use crate::keep::{self, Folder, Keep, Recalled};
 use crate::kubernetes::Found;
 use crate::options::Options;
+use crate::serve::{self, Service};
 use crate::source::Servers;
-use crate::{frontend, health, serve};
+use crate::{frontend, health};
 
 /// How long calls in flight may go on after the stop.
 const DRAIN: Duration = Duration::from_secs(25);
@@ -106,7 +107,10 @@ impl Gateway {
     /// When the file cannot be read or is wrong. Later a bad file is logged and counted, and the one before stays.
     pub fn configure_from(&self, path: &Path) -> Result<(), config::Error> {
         let text = config::read(path)?;
-        self.core.configure(Config::parse(&text)?);
+        let config = Config::parse(&text)?;
+        self.core.identity.want(config.tls.as_ref());
+        self.core.identity.read().map_err(|error| config::field("tls", error.to_string()))?;
+        self.core.configure(config);
         self.core.metrics.configured(true);
         let (core, path) = (Arc::clone(&self.core), path.to_owned());
         let stop = core.shutdown.clone();
@@ -142,10 +146,17 @@ impl Gateway {
             core.shutdown.cancel();
             ended.cancel();
         });
-        serve::run(listener, router, end, DRAIN).await;
+        let (identity, metrics) = (Arc::clone(&self.core.identity), Arc::clone(&self.core.metrics));
+        serve::run(listener, Service::plain(router).behind(identity, metrics), end, DRAIN).await;
         streams.abort();
         self.core.shutdown.cancel();
         Ok(())
+    }
+
+    /// Whether new connections to `serve`'s listener must begin with TLS.
+    #[must_use]
+    pub fn speaks_tls(&self) -> bool {
+        self.core.identity.current().is_some()
     }
 
     /// How each server does; a new value whenever that changes.

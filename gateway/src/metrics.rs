@@ -1,6 +1,7 @@
 //! Prometheus metrics. Every label is bounded: servers come from the source, the rest are closed sets.
 
 mod catalog;
+mod door;
 mod kept;
 
 use std::sync::Arc;
@@ -14,6 +15,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 pub(crate) use catalog::CatalogMetrics;
+use door::DoorMetrics;
+pub(crate) use door::Handshake;
 use kept::KeptMetrics;
 
 use crate::keep::Seen;
@@ -96,6 +99,7 @@ pub(crate) struct Metrics {
     authentications: Family<AuthLabels, Counter>,
     config: Gauge,
     kept: KeptMetrics,
+    door: DoorMetrics,
     /// What servers offer.
     pub(crate) catalog: CatalogMetrics,
 }
@@ -137,6 +141,7 @@ impl Metrics {
             config.clone(),
         );
         let kept = KeptMetrics::new(&mut registry);
+        let door = DoorMetrics::new(&mut registry);
         Self {
             registry,
             calls,
@@ -149,6 +154,7 @@ impl Metrics {
             authentications,
             config,
             kept,
+            door,
             catalog,
         }
     }
@@ -213,6 +219,16 @@ impl Metrics {
     /// Something could not be kept for the next start.
     pub(crate) fn unkept(&self) {
         self.kept.failures.inc();
+    }
+
+    /// Whether certificate and key were taken when they changed last.
+    pub(crate) fn identified(&self, taken: bool) {
+        self.door.identified(taken);
+    }
+
+    /// A TLS handshake with a client ended.
+    pub(crate) fn handshake(&self, ended: Handshake) {
+        self.door.handshake(ended);
     }
 
     /// The servers in force, and when they were seen.

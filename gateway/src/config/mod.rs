@@ -3,6 +3,7 @@
 pub mod auth;
 mod follow;
 mod glob;
+pub mod tls;
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -58,6 +59,8 @@ pub struct Config {
     pub auth: Option<auth::Auth>,
     /// Who of them may use which endpoint; those of tool sets say so themselves.
     pub access: Access,
+    /// TLS towards clients; absent: none.
+    pub tls: Option<tls::Tls>,
 }
 
 /// Who may use the endpoints that no tool set has.
@@ -178,6 +181,7 @@ impl Config {
 
     fn check(&self) -> Result<(), Error> {
         self.auth.as_ref().map_or(Ok(()), auth::Auth::check)?;
+        self.tls.as_ref().map_or(Ok(()), tls::Tls::check)?;
         if self.tool_sets.len() > MAX_SETS {
             return Err(field("toolSets", format!("at most {MAX_SETS} tool sets are allowed")));
         }
@@ -217,7 +221,7 @@ fn is_name(name: &str) -> bool {
         && !name.ends_with('-')
 }
 
-fn field(path: impl Into<String>, message: impl Into<String>) -> Error {
+pub(crate) fn field(path: impl Into<String>, message: impl Into<String>) -> Error {
     Error::Field { path: path.into(), message: message.into() }
 }
 
@@ -248,7 +252,10 @@ mod tests {
     #[test]
     fn an_error_names_the_path_and_what_would_be_right() {
         for (text, expected) in [
-            ("name: {}", "unknown field `name`, expected one of `names`, `toolSets`, `auth`, `access`"),
+            (
+                "name: {}",
+                "unknown field `name`, expected one of `names`, `toolSets`, `auth`, `access`, `tls`",
+            ),
             ("names: {prefix: Sometimes}", "names.prefix: unknown variant `Sometimes`"),
             ("toolSets: [{name: a}, {name: b, server: []}]", "toolSets[1].server: unknown field"),
             ("toolSets: [{name: a, tools: ['a', '[']}]", "toolSets[0].tools[1]: "),
@@ -271,6 +278,8 @@ mod tests {
                 "auth: {oauth: {resource: 'https://a.example', issuers: [{issuer: id}]}}",
                 "auth.oauth.issuers[0].issuer: must be",
             ),
+            ("tls: {certFile: a}", "tls: missing field `keyFile`"),
+            ("tls: {certFile: a, keyFile: ''}", "tls.keyFile: must be the path"),
             ("auth: {apiKeys: {file: a}}", "auth.apiKeys.file: unknown field"),
             ("names: {prefix: Never}\nnames: {prefix: Always}", "it is not YAML: "),
             ("names: [", "it is not YAML: "),

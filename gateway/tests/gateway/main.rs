@@ -5,6 +5,7 @@ mod bad_input;
 mod catalogue;
 mod exposed;
 mod faults;
+mod https;
 mod issuer;
 mod kept;
 mod logging;
