@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
@@ -20,7 +20,7 @@ use portico_crds::labels;
 
 use crate::backend::{Backend, Fleet, PinReport, ServerReport, ServerState, TlsError};
 use crate::catalog::{Catalog, Definition, Drift, Judged, Listing};
-use crate::config::Config;
+use crate::config::{Config, LastLoad};
 use crate::frontend::cancel::Calls;
 use crate::frontend::ears::Ears;
 use crate::frontend::levels::Levels;
@@ -52,6 +52,8 @@ pub(crate) struct Core {
     pub(crate) keyring: Keyring,
     pub(crate) authenticator: ArcSwap<Authenticator>,
     pub(crate) identity: Arc<Identity>,
+    pub(crate) load: LastLoad,
+    pub(crate) started: Instant,
     pub(crate) ended: Ended,
     pub(crate) calls: Arc<Calls>,
     pub(crate) questions: Arc<Questions>,
@@ -86,6 +88,8 @@ impl Core {
             control: Control { http: Http::new(&options)?, ids: Ids::new(), patience: options.list_timeout },
             sessions: Sessions::new(options.max_backend_sessions, options.backend_session_idle),
             identity: Arc::new(Identity::new(Arc::clone(&metrics))),
+            load: LastLoad::default(),
+            started: Instant::now(),
             metrics,
             authenticator: ArcSwap::default(),
             keyring: Keyring::new(&options.session_keys, options.session_lifetime),

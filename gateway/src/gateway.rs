@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::admin::LogFilter;
 use crate::backend::{ServerReport, TlsError};
 use crate::config::{self, Config};
 use crate::core::Core;
@@ -20,7 +21,7 @@ use crate::kubernetes::Found;
 use crate::options::Options;
 use crate::serve::{self, Service};
 use crate::source::Servers;
-use crate::{frontend, health};
+use crate::{admin, frontend, health};
 
 /// How long calls in flight may go on after the stop.
 const DRAIN: Duration = Duration::from_secs(25);
@@ -111,6 +112,7 @@ impl Gateway {
         self.core.identity.want(config.tls.as_ref());
         self.core.identity.read().map_err(|error| config::field("tls", error.to_string()))?;
         self.core.configure(config);
+        self.core.load.taken(path);
         self.core.metrics.configured(true);
         let (core, path) = (Arc::clone(&self.core), path.to_owned());
         let stop = core.shutdown.clone();
@@ -151,6 +153,24 @@ impl Gateway {
         streams.abort();
         self.core.shutdown.cancel();
         Ok(())
+    }
+
+    /// Serves the admin port on `listener` until `stop`: a page at `/`, `/status`, `/log` where there is a `log` to change,
+    /// and `/healthz`, `/readyz` and `/metrics`. It asks nobody who they are: let nobody reach it who must not.
+    ///
+    /// The future is boxed, so that it is compiled here once and not in every program that awaits it.
+    pub fn serve_admin(
+        &self,
+        listener: TcpListener,
+        log: Option<Arc<dyn LogFilter>>,
+        stop: CancellationToken,
+    ) -> BoxFuture<'static, Result<(), Error>> {
+        let core = Arc::clone(&self.core);
+        Box::pin(async move {
+            let router = admin::router(&core, listener.local_addr()?.ip(), log);
+            serve::run(listener, Service::plain(router), stop, Duration::ZERO).await;
+            Ok(())
+        })
     }
 
     /// Whether new connections to `serve`'s listener must begin with TLS.

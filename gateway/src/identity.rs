@@ -51,6 +51,8 @@ struct State {
     wanted: Option<Tls>,
     /// What was taken, or refused.
     seen: Option<Result<Files, String>>,
+    /// Why it was refused.
+    error: Option<String>,
 }
 
 /// The certificate that new connections get.
@@ -87,12 +89,13 @@ impl Identity {
     pub(crate) fn read(&self) -> Result<bool, Error> {
         let mut state = self.lock();
         let Some(tls) = state.wanted.clone() else {
-            state.seen = None;
+            (state.seen, state.error) = (None, None);
             return Ok(self.current.swap(None).is_some());
         };
         let files = match files(tls) {
             Ok(files) => files,
             Err(error) => {
+                state.error = Some(error.to_string());
                 let seen = Err(error.to_string());
                 let known = state.seen.as_ref() == Some(&seen);
                 state.seen = Some(seen);
@@ -104,6 +107,7 @@ impl Identity {
         }
         let config = server_config(&files);
         state.seen = Some(Ok(files));
+        state.error = config.as_ref().err().map(Error::to_string);
         self.current.store(Some(Arc::new(config?)));
         Ok(true)
     }
@@ -122,6 +126,11 @@ impl Identity {
                 tracing::error!(%error, "the certificate is not taken; what was in force stays");
             }
         }
+    }
+
+    /// Why the files were not taken when they changed last.
+    pub(crate) fn error(&self) -> Option<String> {
+        self.lock().error.clone()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {

@@ -6,6 +6,7 @@
 //!
 //! [`bridge`] serves one local stdio server as streamable HTTP, so that the gateway can reach it.
 
+mod admin;
 mod auth;
 mod backend;
 pub mod bridge;
@@ -32,6 +33,7 @@ pub mod source;
 mod subscriptions;
 mod version;
 
+pub use admin::LogFilter;
 pub use backend::{PinReport, ServerReport, ServerState, TlsError};
 pub use gateway::{Error, Gateway};
 pub use options::Options;

@@ -221,6 +221,11 @@ impl Metrics {
         self.kept.failures.inc();
     }
 
+    /// Whether the servers in force are those that were kept before the start.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.kept.is_stale()
+    }
+
     /// Whether certificate and key were taken when they changed last.
     pub(crate) fn identified(&self, taken: bool) {
         self.door.identified(taken);

@@ -88,6 +88,11 @@ impl RpcError {
         Self { code: code::MISSING_CAPABILITY, data: Some(data), status: StatusCode::BAD_REQUEST, ..self }
     }
 
+    /// What is wrong.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// The HTTP status.
     pub(crate) fn http_status(&self) -> StatusCode {
         self.status

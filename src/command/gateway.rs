@@ -9,16 +9,21 @@ use portico_gateway::keep::{Folder, Recalled};
 use portico_gateway::kubernetes::{Claim, Duties};
 use portico_gateway::{Gateway, Options, config, kubernetes};
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::cli;
 use crate::failure::Failure;
+use crate::logging;
 
 /// Name of the Lease of the gateway that writes statuses.
 const LEASE: &str = "portico-gateway";
 
 pub async fn run(arguments: cli::Gateway, stop: CancellationToken) -> Result<(), Failure> {
-    let listener = listen(arguments.listen).await?;
+    let listener = listen(arguments.listen, "choose another address with --listen").await?;
+    let admin = match arguments.admin {
+        Some(address) => Some(listen(address, "choose another address with --admin").await?),
+        None => None,
+    };
     let options = options(&arguments)?;
     // Before anything else is done, so that a mistake is told at once.
     let load = |path: &PathBuf| {
@@ -53,12 +58,24 @@ pub async fn run(arguments: cli::Gateway, stop: CancellationToken) -> Result<(),
         let report = kubernetes::report(scope.client.clone(), &found, &gateway, duties, stop.child_token());
         tokio::spawn(report)
     });
+    // It answers until the last call has ended.
+    let _answering = admin.map(|listener| serve_admin(&gateway, listener));
     let served = gateway.serve(listener, stop).await.map_err(|error| Failure::part(&error));
     if let Some(reporting) = reporting {
         // It lets go of the Lease.
         reporting.await.ok();
     }
     served
+}
+
+/// Serves the admin port until the guard is dropped.
+fn serve_admin(gateway: &Gateway, listener: TcpListener) -> DropGuard {
+    let ended = CancellationToken::new();
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!(%address, "serving the admin port");
+    }
+    tokio::spawn(gateway.serve_admin(listener, logging::filter_in_force(), ended.clone()));
+    ended.drop_guard()
 }
 
 fn claim(arguments: &cli::Gateway) -> Claim {
@@ -82,12 +99,8 @@ async fn recalled(
     }
 }
 
-async fn listen(address: std::net::SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address).await.map_err(|source| Failure::Listen {
-        address,
-        source,
-        mend: "choose another address with --listen",
-    })
+async fn listen(address: std::net::SocketAddr, mend: &'static str) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|source| Failure::Listen { address, source, mend })
 }
 
 /// A client for the cluster of the environment.

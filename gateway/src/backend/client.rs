@@ -165,7 +165,7 @@ impl Http {
         if endpoint.uri.host().is_some_and(|host| self.guard.admits_host(host)) {
             return Ok(remotes);
         }
-        Err(Fault::NotPublic { url: endpoint.url.clone() })
+        Err(Fault::NotPublic { url: endpoint.shown() })
     }
 
     async fn reply(
@@ -196,7 +196,7 @@ impl Http {
 fn failed(error: &legacy::Error, endpoint: &Endpoint) -> Fault {
     let reason = cause::innermost(error);
     if error.is_connect() {
-        Fault::Unreachable { url: endpoint.url.clone(), reason }
+        Fault::Unreachable { url: endpoint.shown(), reason }
     } else {
         Fault::Broken { reason }
     }

@@ -40,9 +40,11 @@ fn take(core: &Core, path: &Path, text: &Result<String, String>) {
     match config {
         Ok(config) => {
             core.configure(config);
+            core.load.taken(path);
             tracing::info!(path = %path.display(), "the configuration file has changed and is in force");
         }
         Err(error) => {
+            core.load.failed(&error);
             tracing::error!(path = %path.display(), %error, "the configuration file is not taken; the one before stays in force");
         }
     }

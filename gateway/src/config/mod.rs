@@ -3,6 +3,7 @@
 pub mod auth;
 mod follow;
 mod glob;
+mod last;
 pub mod tls;
 
 use std::collections::HashSet;
@@ -15,6 +16,7 @@ use crate::source::ServerKey;
 use glob::Globs;
 
 pub(crate) use follow::follow;
+pub(crate) use last::LastLoad;
 
 /// Bytes in a configuration file.
 const MAX_BYTES: usize = 1024 * 1024;

@@ -39,6 +39,10 @@ impl KeptMetrics {
         this
     }
 
+    pub(super) fn is_stale(&self) -> bool {
+        self.stale.get() == 1
+    }
+
     pub(super) fn seen(&self, seen: &Seen) {
         self.stale.set(i64::from(!seen.fresh));
         let since = seen.at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();

@@ -1,5 +1,6 @@
 //! The gateway in front of real servers, driven by real clients and by hand-written requests.
 
+mod admin;
 mod auth;
 mod bad_input;
 mod catalogue;
