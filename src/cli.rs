@@ -265,6 +265,10 @@ pub struct Gateway {
     /// Address of the MCP endpoint /mcp, and of /healthz, /readyz and /metrics.
     #[arg(long, default_value = "0.0.0.0:7300", env = "PORTICO_LISTEN")]
     pub listen: SocketAddr,
+    /// Address of the admin port: a page, /status, /log, and /healthz, /readyz and /metrics; a port alone is one on loopback.
+    /// It asks nobody who they are. Absent: none.
+    #[arg(long, env = "PORTICO_ADMIN", value_name = "ADDRESS", value_parser = admin_address)]
+    pub admin: Option<SocketAddr>,
     /// Host name under which clients reach the gateway; may be repeated. Absent: on an address other than loopback
     /// any host is accepted.
     #[arg(long, value_name = "HOST")]
@@ -273,7 +277,8 @@ pub struct Gateway {
     /// replicas need the same. Absent: a key of this process alone.
     #[arg(long, env = "PORTICO_SESSION_KEYS_FILE", value_name = "FILE")]
     pub session_keys_file: Option<PathBuf>,
-    /// Folder in which the servers' last known lists outlive a restart; absent: ConfigMaps beside the McpServers.
+    /// Folder in which the servers and their last known lists outlive a restart, also one while the cluster cannot be
+    /// reached; absent: lists alone, in ConfigMaps beside the McpServers.
     #[arg(long, env = "PORTICO_STATE", value_name = "FOLDER")]
     pub state: Option<PathBuf>,
     /// Namespace of the Lease by which several gateways agree who writes statuses.
@@ -295,6 +300,14 @@ pub struct Gateway {
     /// Seconds for which clients are still served after SIGTERM, not ready any more, until the cluster sends them elsewhere.
     #[arg(long, default_value_t = 5, env = "PORTICO_SHUTDOWN_DELAY", value_name = "SECONDS")]
     pub shutdown_delay: u64,
+}
+
+/// A port alone is one that nobody reaches from outside.
+fn admin_address(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(port) = text.parse::<u16>() {
+        return Ok((std::net::Ipv4Addr::LOCALHOST, port).into());
+    }
+    text.parse().map_err(|_| "give a port, or an address and a port such as 0.0.0.0:7301".to_owned())
 }
 
 /// Arguments of `serve`.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
@@ -20,14 +20,15 @@ use portico_crds::labels;
 
 use crate::backend::{Backend, Fleet, PinReport, ServerReport, ServerState, TlsError};
 use crate::catalog::{Catalog, Definition, Drift, Judged, Listing};
-use crate::config::Config;
 use crate::config::limits::Limits;
+use crate::config::{Config, LastLoad};
 use crate::frontend::approval::Approvals;
 use crate::frontend::cancel::Calls;
 use crate::frontend::ears::Ears;
 use crate::frontend::levels::Levels;
 use crate::frontend::questions::Questions;
 use crate::frontend::session::{Ended, Keyring};
+use crate::identity::Identity;
 use crate::limits::{Local, Quotas};
 use crate::metrics::Metrics;
 use crate::options::Options;
@@ -58,6 +59,9 @@ pub(crate) struct Core {
     pub(crate) quotas: ArcSwap<Quotas>,
     /// What quotas counted, which outlives a change of the configuration.
     counted: Arc<Local>,
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) load: LastLoad,
+    pub(crate) started: Instant,
     pub(crate) ended: Ended,
     pub(crate) calls: Arc<Calls>,
     pub(crate) questions: Arc<Questions>,
@@ -99,6 +103,9 @@ impl Core {
             )),
             counted: Arc::default(),
             policy: ArcSwap::from_pointee(Policy::new(Arc::default(), Arc::clone(&metrics))),
+            identity: Arc::new(Identity::new(Arc::clone(&metrics))),
+            load: LastLoad::default(),
+            started: Instant::now(),
             metrics,
             authenticator: ArcSwap::default(),
             keyring: Keyring::new(&options.session_keys, options.session_lifetime),
@@ -131,6 +138,7 @@ impl Core {
         if self.authenticator.load().config() != config.auth.as_ref() {
             self.authenticator.store(Arc::new(Authenticator::new(config.auth.as_ref(), &self.control.http)));
         }
+        self.identity.want(config.tls.as_ref());
         let config = Arc::new(config);
         self.metrics.policy.forget();
         let quotas = Quotas::new(&config.limits, Arc::clone(&self.counted), Arc::clone(&self.metrics));

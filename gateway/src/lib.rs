@@ -6,6 +6,7 @@
 //!
 //! [`bridge`] serves one local stdio server as streamable HTTP, so that the gateway can reach it.
 
+mod admin;
 mod auth;
 mod backend;
 pub mod bridge;
@@ -19,6 +20,7 @@ mod frontend;
 mod gateway;
 mod header_text;
 mod health;
+mod identity;
 pub mod keep;
 pub mod kubernetes;
 mod limits;
@@ -34,6 +36,7 @@ pub mod source;
 mod subscriptions;
 mod version;
 
+pub use admin::LogFilter;
 pub use backend::{Failure, PinReport, ServerReport, ServerState, TlsError};
 pub use gateway::{Error, Gateway};
 pub use options::Options;

@@ -1,6 +1,8 @@
 //! Prometheus metrics. Every label is bounded: servers come from the source, the rest are closed sets.
 
 mod catalog;
+mod door;
+mod kept;
 mod policy;
 
 use std::sync::Arc;
@@ -14,8 +16,12 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 pub(crate) use catalog::CatalogMetrics;
+use door::DoorMetrics;
+pub(crate) use door::Handshake;
+use kept::KeptMetrics;
 pub(crate) use policy::PolicyMetrics;
 
+use crate::keep::Seen;
 use crate::source::ServerKey;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -94,6 +100,8 @@ pub(crate) struct Metrics {
     streams: Gauge,
     authentications: Family<AuthLabels, Counter>,
     config: Gauge,
+    kept: KeptMetrics,
+    door: DoorMetrics,
     /// What servers offer.
     pub(crate) catalog: CatalogMetrics,
     /// What rules decide.
@@ -137,6 +145,8 @@ impl Metrics {
             "1 unless the configuration file was bad when it changed last; the one before it stays in force then",
             config.clone(),
         );
+        let kept = KeptMetrics::new(&mut registry);
+        let door = DoorMetrics::new(&mut registry);
         Self {
             registry,
             calls,
@@ -148,6 +158,8 @@ impl Metrics {
             streams,
             authentications,
             config,
+            kept,
+            door,
             catalog,
             policy,
         }
@@ -208,6 +220,31 @@ impl Metrics {
     /// Whether the configuration file was taken when it was read last.
     pub(crate) fn configured(&self, taken: bool) {
         self.config.set(i64::from(taken));
+    }
+
+    /// Something could not be kept for the next start.
+    pub(crate) fn unkept(&self) {
+        self.kept.failures.inc();
+    }
+
+    /// Whether the servers in force are those that were kept before the start.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.kept.is_stale()
+    }
+
+    /// Whether certificate and key were taken when they changed last.
+    pub(crate) fn identified(&self, taken: bool) {
+        self.door.identified(taken);
+    }
+
+    /// A TLS handshake with a client ended.
+    pub(crate) fn handshake(&self, ended: Handshake) {
+        self.door.handshake(ended);
+    }
+
+    /// The servers in force, and when they were seen.
+    pub(crate) fn seen(&self, seen: &Seen) {
+        self.kept.seen(seen);
     }
 
     /// The streams that clients hold open.

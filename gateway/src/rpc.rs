@@ -105,6 +105,11 @@ impl RpcError {
         self.retry_after
     }
 
+    /// What is wrong.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// The HTTP status.
     pub(crate) fn http_status(&self) -> StatusCode {
         self.status

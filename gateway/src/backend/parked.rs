@@ -86,6 +86,11 @@ impl Parking {
         Self { replica: rand::random(), calls: Mutex::default(), limit }
     }
 
+    /// How many wait.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
     fn put(&self, parked: Parked) -> Result<u128, Fault> {
         let mut calls = self.lock();
         if calls.len() >= self.limit {

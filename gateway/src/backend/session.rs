@@ -211,6 +211,15 @@ impl Sessions {
         own.filter_map(|(key, entry)| Some((key.backend, entry.slot.get()?.clone()))).collect()
     }
 
+    /// How many there are with each server, by the server's id.
+    pub(crate) fn by_backend(&self) -> HashMap<u64, usize> {
+        let mut counts = HashMap::new();
+        for key in self.lock().keys() {
+            *counts.entry(key.backend).or_default() += 1;
+        }
+        counts
+    }
+
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.lock().len()

@@ -2,6 +2,7 @@
 //! turning a symbolic link, which file events tell differently on each system.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Config, Error, read};
@@ -10,15 +11,17 @@ use crate::core::Core;
 /// Time between two looks.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Takes over each change of the file at `path`, and of the keys that it names, which said `text` last; for ever. A bad file leaves what it said before
+/// Takes over each change of the file at `path`, and of the keys and certificates that it names, which said `text` last; for ever. A bad file leaves what it said before
 /// in force.
 pub(crate) async fn follow(core: &Core, path: &Path, text: String) {
     let mut seen = Ok(text);
     loop {
         tokio::time::sleep(PAUSE).await;
         let (file, authenticator) = (path.to_owned(), core.authenticator.load_full());
+        let identity = Arc::clone(&core.identity);
         let looked = tokio::task::spawn_blocking(move || {
             authenticator.refresh();
+            identity.refresh();
             read(&file).map_err(|error| error.to_string())
         });
         let Ok(now) = looked.await else { continue };
@@ -37,9 +40,11 @@ fn take(core: &Core, path: &Path, text: &Result<String, String>) {
     match config {
         Ok(config) => {
             core.configure(config);
+            core.load.taken(path);
             tracing::info!(path = %path.display(), "the configuration file has changed and is in force");
         }
         Err(error) => {
+            core.load.failed(&error);
             tracing::error!(path = %path.display(), %error, "the configuration file is not taken; the one before stays in force");
         }
     }

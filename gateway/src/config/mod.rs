@@ -4,7 +4,9 @@ pub mod access;
 pub mod auth;
 mod follow;
 mod glob;
+mod last;
 pub mod limits;
+pub mod tls;
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -17,6 +19,7 @@ use crate::source::ServerKey;
 use glob::Globs;
 
 pub(crate) use follow::follow;
+pub(crate) use last::LastLoad;
 
 /// Bytes in a configuration file.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -65,6 +68,8 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// Who of them may use which endpoint and make which call; endpoints of tool sets say so themselves.
     pub access: access::Access,
+    /// TLS towards clients; absent: none.
+    pub tls: Option<tls::Tls>,
 }
 
 /// How the names of tools and prompts are made.
@@ -183,6 +188,7 @@ impl Config {
         if let Some(path) = named.filter(|_| self.auth.is_none()) {
             return Err(field(path, NEEDS_AUTH));
         }
+        self.tls.as_ref().map_or(Ok(()), tls::Tls::check)?;
         if self.tool_sets.len() > MAX_SETS {
             return Err(field("toolSets", format!("at most {MAX_SETS} tool sets are allowed")));
         }
@@ -222,7 +228,7 @@ fn is_name(name: &str) -> bool {
         && !name.ends_with('-')
 }
 
-fn field(path: impl Into<String>, message: impl Into<String>) -> Error {
+pub(crate) fn field(path: impl Into<String>, message: impl Into<String>) -> Error {
     Error::Field { path: path.into(), message: message.into() }
 }
 
@@ -255,7 +261,7 @@ mod tests {
         for (text, expected) in [
             (
                 "name: {}",
-                "unknown field `name`, expected one of `names`, `toolSets`, `auth`, `limits`, `trustedProxies`, `access`",
+                "unknown field `name`, expected one of `names`, `toolSets`, `auth`, `limits`, `trustedProxies`, `access`, `tls`",
             ),
             ("names: {prefix: Sometimes}", "names.prefix: unknown variant `Sometimes`"),
             ("toolSets: [{name: a}, {name: b, server: []}]", "toolSets[1].server: unknown field"),
@@ -330,6 +336,8 @@ mod tests {
                 "auth: {oauth: {resource: 'https://a.example', issuers: [{issuer: id}]}}",
                 "auth.oauth.issuers[0].issuer: must be",
             ),
+            ("tls: {certFile: a}", "tls: missing field `keyFile`"),
+            ("tls: {certFile: a, keyFile: ''}", "tls.keyFile: must be the path"),
             ("auth: {apiKeys: {file: a}}", "auth.apiKeys.file: unknown field"),
             ("names: {prefix: Never}\nnames: {prefix: Always}", "it is not YAML: "),
             ("names: [", "it is not YAML: "),

@@ -1,5 +1,6 @@
 //! The gateway in front of real servers, driven by real clients and by hand-written requests.
 
+mod admin;
 mod approval;
 mod auth;
 mod bad_input;
@@ -7,6 +8,7 @@ mod catalogue;
 mod credentials;
 mod exposed;
 mod faults;
+mod https;
 mod issuer;
 mod kept;
 mod logging;
