@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::Audit;
 use crate::auth::Authenticator;
 use crate::backend::client::Http;
 use crate::backend::control::{Control, Ids};
@@ -57,6 +58,7 @@ pub(crate) struct Core {
     pub(crate) authenticator: ArcSwap<Authenticator>,
     pub(crate) policy: ArcSwap<Policy>,
     pub(crate) quotas: ArcSwap<Quotas>,
+    pub(crate) audit: ArcSwapOption<Audit>,
     /// What quotas counted, which outlives a change of the configuration.
     counted: Arc<Local>,
     pub(crate) identity: Arc<Identity>,
@@ -101,6 +103,7 @@ impl Core {
                 Arc::default(),
                 Arc::clone(&metrics),
             )),
+            audit: ArcSwapOption::empty(),
             counted: Arc::default(),
             policy: ArcSwap::from_pointee(Policy::new(Arc::default(), Arc::clone(&metrics))),
             identity: Arc::new(Identity::new(Arc::clone(&metrics))),
@@ -141,6 +144,9 @@ impl Core {
         self.identity.want(config.tls.as_ref());
         let config = Arc::new(config);
         self.metrics.policy.forget();
+        if self.audit.load().as_ref().map(|audit| audit.config()) != config.audit.as_ref() {
+            self.audit.store(config.audit.as_ref().map(|audit| Arc::new(Audit::new(audit, &self.metrics))));
+        }
         let quotas = Quotas::new(&config.limits, Arc::clone(&self.counted), Arc::clone(&self.metrics));
         self.quotas.store(Arc::new(quotas));
         self.policy.store(Arc::new(Policy::new(Arc::clone(&config), Arc::clone(&self.metrics))));

@@ -17,6 +17,7 @@ mod lists;
 pub(crate) mod modern;
 pub(crate) mod questions;
 mod quotas;
+mod record;
 pub(crate) mod session;
 mod stream;
 
@@ -91,7 +92,7 @@ async fn serve(front: &Front, view: ViewName, request: Request<Body>) -> Respons
         return answer::error(&error, None);
     }
     let address = address::of(&request, &core.policy.load().config().trusted_proxies);
-    let principal = authenticated(core, request.headers()).await;
+    let principal = authenticated(core, request.headers(), address).await;
     if let Err(error) = quotas::request(core, principal.as_ref().ok(), address).await {
         return answer::error(&error, None);
     }
@@ -117,11 +118,18 @@ async fn serve(front: &Front, view: ViewName, request: Request<Body>) -> Respons
 }
 
 /// Who asks; else the refusal, which says where a token can be had.
-async fn authenticated(core: &Core, headers: &HeaderMap) -> Result<Principal, Response> {
+async fn authenticated(
+    core: &Core,
+    headers: &HeaderMap,
+    address: Option<IpAddr>,
+) -> Result<Principal, Response> {
     let authenticator = core.authenticator.load_full();
     let judged = authenticator.principal(headers).await;
     core.metrics.authenticated(judged.as_ref().map_or_else(Denied::as_str, |_| "accepted"));
     judged.map_err(|denied| {
+        if let Some(audit) = core.audit.load().as_ref() {
+            audit.refused(address, denied.as_str());
+        }
         let status = match denied {
             Denied::Missing | Denied::Invalid(_) => StatusCode::UNAUTHORIZED,
             Denied::Scope(_) => StatusCode::FORBIDDEN,

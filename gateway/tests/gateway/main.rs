@@ -2,6 +2,7 @@
 
 mod admin;
 mod approval;
+mod audit;
 mod auth;
 mod bad_input;
 mod catalogue;
