@@ -83,7 +83,7 @@ impl Service {
             request.extensions_mut().insert(peer);
             router.clone().oneshot(request)
         });
-        let connection = self.builder.serve_connection(TokioIo::new(stream), service);
+        let connection = self.builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
         if let Err(error) = watcher.watch(connection).await {
             tracing::debug!(%error, "a client's connection ended with an error");
         }

@@ -20,6 +20,7 @@ mod quotas;
 mod record;
 pub(crate) mod session;
 mod stream;
+mod websocket;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -104,6 +105,9 @@ async fn serve(front: &Front, view: ViewName, request: Request<Body>) -> Respons
         Ok(door) => door,
         Err(error) => return answer::error(&error, None),
     };
+    if websocket::is_wanted(&request) {
+        return websocket::open(core, door.name, (request, address)).await;
+    }
     let (parts, body) = request.into_parts();
     let answered = match parts.method.as_str() {
         "POST" => return post(&door, &parts.headers, body).await,
@@ -156,8 +160,19 @@ async fn post(door: &Door, headers: &HeaderMap, body: Body) -> Response {
         Ok(body) => body,
         Err(error) => return answer::error(&error, None),
     };
-    let (text, message) = match parse(door, &body) {
-        Ok(parsed) => parsed,
+    match std::str::from_utf8(&body) {
+        Ok(text) => serve_message(door, headers, text).await,
+        Err(_) => {
+            let error = RpcError::new(code::PARSE, "the body is not UTF-8").status(StatusCode::BAD_REQUEST);
+            answer::error(&error, None)
+        }
+    }
+}
+
+/// Answers one message of a client.
+async fn serve_message(door: &Door, headers: &HeaderMap, text: &str) -> Response {
+    let message = match parse(door, text) {
+        Ok(message) => message,
         Err(error) => return answer::error(&error, None),
     };
     let id = match message {
@@ -178,17 +193,13 @@ async fn read(door: &Door, headers: &HeaderMap, body: Body) -> Result<bytes::Byt
     http::read(body, limit).await
 }
 
-fn parse<'a>(door: &Door, body: &'a [u8]) -> Result<(&'a str, Message<'a>), RpcError> {
+fn parse<'a>(door: &Door, text: &'a str) -> Result<Message<'a>, RpcError> {
     let refused = |error: envelope::Error| {
         let code =
             if matches!(error, envelope::Error::Json(_)) { code::PARSE } else { code::INVALID_REQUEST };
         RpcError::new(code, error.to_string()).status(StatusCode::BAD_REQUEST)
     };
-    let text = std::str::from_utf8(body);
-    let text = text
-        .map_err(|_| RpcError::new(code::PARSE, "the body is not UTF-8").status(StatusCode::BAD_REQUEST))?;
     let depth = door.policy.config().limits.depth.unwrap_or(door.core.options.max_depth);
     check_depth(text, depth).map_err(refused)?;
-    let message = Message::parse(text).map_err(refused)?;
-    Ok((text, message))
+    Message::parse(text).map_err(refused)
 }

@@ -34,3 +34,4 @@ mod support;
 mod tls;
 mod token_endpoint;
 mod views;
+mod websocket;
