@@ -31,6 +31,7 @@ mod stdio;
 mod streams;
 mod subscriptions;
 mod support;
+mod tasks;
 mod tls;
 mod token_endpoint;
 mod views;
