@@ -19,6 +19,7 @@ mod frontend;
 mod gateway;
 mod header_text;
 mod health;
+mod identity;
 pub mod keep;
 pub mod kubernetes;
 mod meta;

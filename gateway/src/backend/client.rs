@@ -20,6 +20,7 @@ use super::session::Link;
 use super::sse::Events;
 use super::tls::{self, Connector};
 use crate::cause;
+use crate::identity::{IDENTITY, Identities};
 use crate::options::Options;
 use crate::secret::Secrets;
 
@@ -68,6 +69,8 @@ pub(crate) struct Http {
     guard: Arc<Guard>,
     /// Where the secrets are read that servers ask of the gateway.
     pub(super) secrets: Option<Arc<dyn Secrets>>,
+    /// Tells servers who asks.
+    pub(crate) identities: Arc<Identities>,
     max_answer: usize,
 }
 
@@ -83,6 +86,7 @@ impl Http {
             pods: pooled(pods),
             remotes: pooled(remotes),
             guard,
+            identities: Arc::default(),
             secrets: options.secrets.clone(),
             max_answer: options.max_answer_bytes,
         })
@@ -203,6 +207,7 @@ impl Http {
         shown: Option<&Shown>,
     ) -> Result<Response<Incoming>, Fault> {
         request.headers_mut().extend(shown.map(|shown| (shown.name.clone(), shown.value.clone())));
+        request.headers_mut().extend(self.identities.tell(&link.told()).map(|told| (IDENTITY, told)));
         let client = self.choose(&link.endpoint, (&self.pods, &self.remotes))?;
         let response = client.request(request).await;
         let response = response.map_err(|error| failed(&error, &link.endpoint.url))?;

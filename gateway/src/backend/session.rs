@@ -12,6 +12,7 @@ use tokio::sync::OnceCell;
 use super::Endpoint;
 use super::client::{PROTOCOL_VERSION, SESSION_ID};
 use super::credential::Caller;
+use crate::identity::Told;
 use crate::version::MODERN;
 
 const MODERN_HEADER: HeaderValue = HeaderValue::from_static(MODERN);
@@ -59,6 +60,17 @@ impl Link {
                     headers.insert(SESSION_ID, id.clone());
                 }
             }
+        }
+    }
+
+    /// What its server may be told of who uses it.
+    pub(crate) fn told(&self) -> Told<'_> {
+        let endpoint = &self.endpoint;
+        Told {
+            caller: self.caller.as_ref().map(|caller| (&*caller.name, caller.id)),
+            server: &endpoint.owner.key,
+            id: endpoint.owner.id,
+            remote: endpoint.remote,
         }
     }
 

@@ -2,6 +2,7 @@
 //! turning a symbolic link, which file events tell differently on each system.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Config, Error, read};
@@ -17,8 +18,10 @@ pub(crate) async fn follow(core: &Core, path: &Path, text: String) {
     loop {
         tokio::time::sleep(PAUSE).await;
         let (file, authenticator) = (path.to_owned(), core.authenticator.load_full());
+        let identities = Arc::clone(&core.control.http.identities);
         let looked = tokio::task::spawn_blocking(move || {
             authenticator.refresh();
+            identities.refresh();
             read(&file).map_err(|error| error.to_string())
         });
         let Ok(now) = looked.await else { continue };

@@ -3,6 +3,7 @@
 pub mod auth;
 mod follow;
 mod glob;
+pub mod identity;
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -56,6 +57,8 @@ pub struct Config {
     pub tool_sets: Vec<ToolSet>,
     /// Who may use the gateway; absent: everybody who reaches it.
     pub auth: Option<auth::Auth>,
+    /// How servers are told who asks; absent: they are not told.
+    pub identity: Option<identity::Identity>,
     /// Who of them may use which endpoint; those of tool sets say so themselves.
     pub access: Access,
 }
@@ -178,6 +181,7 @@ impl Config {
 
     fn check(&self) -> Result<(), Error> {
         self.auth.as_ref().map_or(Ok(()), auth::Auth::check)?;
+        self.identity.as_ref().map_or(Ok(()), identity::Identity::check)?;
         if self.tool_sets.len() > MAX_SETS {
             return Err(field("toolSets", format!("at most {MAX_SETS} tool sets are allowed")));
         }
@@ -248,7 +252,10 @@ mod tests {
     #[test]
     fn an_error_names_the_path_and_what_would_be_right() {
         for (text, expected) in [
-            ("name: {}", "unknown field `name`, expected one of `names`, `toolSets`, `auth`, `access`"),
+            (
+                "name: {}",
+                "unknown field `name`, expected one of `names`, `toolSets`, `auth`, `identity`, `access`",
+            ),
             ("names: {prefix: Sometimes}", "names.prefix: unknown variant `Sometimes`"),
             ("toolSets: [{name: a}, {name: b, server: []}]", "toolSets[1].server: unknown field"),
             ("toolSets: [{name: a, tools: ['a', '[']}]", "toolSets[0].tools[1]: "),
@@ -271,6 +278,8 @@ mod tests {
                 "auth: {oauth: {resource: 'https://a.example', issuers: [{issuer: id}]}}",
                 "auth.oauth.issuers[0].issuer: must be",
             ),
+            ("identity: {}", "identity: missing field `issuer`"),
+            ("identity: {issuer: gateway}", "identity.issuer: must be an absolute URL"),
             ("auth: {apiKeys: {file: a}}", "auth.apiKeys.file: unknown field"),
             ("names: {prefix: Never}\nnames: {prefix: Always}", "it is not YAML: "),
             ("names: [", "it is not YAML: "),

@@ -6,6 +6,7 @@ mod catalogue;
 mod credentials;
 mod exposed;
 mod faults;
+mod identity;
 mod issuer;
 mod kept;
 mod logging;

@@ -23,6 +23,9 @@ use tokens::Tokens;
 /// Whose an endpoint is, and what is shown to it.
 #[derive(Debug)]
 pub(crate) struct Owner {
+    /// Unique in this process.
+    pub(crate) id: u64,
+    pub(crate) key: ServerKey,
     spec: Option<UpstreamAuth>,
     auth: Option<Auth>,
 }
@@ -52,7 +55,12 @@ pub(crate) type Caller = Option<Arc<Principal>>;
 impl Owner {
     /// The server `key`, to which is shown what `spec` says.
     pub(crate) fn new(key: &ServerKey, spec: Option<&UpstreamAuth>) -> Self {
-        Self { auth: spec.map(|spec| Auth::new(key, spec)), spec: spec.cloned() }
+        Self {
+            id: super::next_id(),
+            key: key.clone(),
+            auth: spec.map(|spec| Auth::new(key, spec)),
+            spec: spec.cloned(),
+        }
     }
 
     /// Whether it is shown what `spec` says.
