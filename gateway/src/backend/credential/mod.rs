@@ -113,10 +113,10 @@ impl Auth {
         }
         let made = match (&spec.client_credentials, &spec.token_exchange) {
             (Some(client), _) => {
-                TokenEndpoint::of_client(key, client).map(|endpoint| Self::Own(endpoint, Tokens::default()))
+                TokenEndpoint::of_client(key, client).map(|endpoint| Self::Own(endpoint, Tokens::new(key)))
             }
             (None, Some(exchange)) => TokenEndpoint::of_exchange(key, exchange)
-                .map(|endpoint| Self::Exchanged(endpoint, Tokens::default(), exchange.own_requests)),
+                .map(|endpoint| Self::Exchanged(endpoint, Tokens::new(key), exchange.own_requests)),
             (None, None) => Err("spec.upstreamAuth: has no known member".to_owned()),
         };
         made.unwrap_or_else(Self::Unusable)
