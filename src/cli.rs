@@ -39,6 +39,8 @@ pub enum Command {
     Rbac(Rbac),
     /// Say what the reason of a condition or an event means, and what to do.
     Explain(Explain),
+    /// Say whether the gateway's rules let somebody call a tool, and which rule decides.
+    Access(Access),
     /// Turn McpServers of a cluster into running workloads.
     Operator(Operator),
     /// Serve one MCP endpoint in front of a cluster's McpServers.
@@ -148,6 +150,41 @@ pub struct Explain {
     pub markdown: bool,
 }
 
+/// Arguments of `access`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  portico access --config gateway.yaml --as key:till-3 shop/pos refund --arguments '{\"amount\": 120}'
+  portico access --config gateway.yaml --claims claims.json shop/files read_file --annotations '{\"readOnlyHint\": true}'
+
+Exit codes: 0 the call would be made, 3 it would not, or not at once; 1 the configuration is wrong, 2 wrong usage.")]
+pub struct Access {
+    /// The gateway's configuration file.
+    #[arg(long, env = "PORTICO_CONFIG", value_name = "FILE")]
+    pub config: PathBuf,
+    /// Who calls: `anonymous`, `key:NAME` or `ISSUER#SUBJECT`; absent: as the claims say, else anonymous.
+    #[arg(long = "as", value_name = "PRINCIPAL")]
+    pub principal: Option<String>,
+    /// JSON file with what the caller's access token says.
+    #[arg(long, value_name = "FILE")]
+    pub claims: Option<PathBuf>,
+    /// Address the call comes from.
+    #[arg(long)]
+    pub address: Option<std::net::IpAddr>,
+    /// The server, as NAMESPACE/NAME.
+    pub server: String,
+    /// The tool, by its name before any prefix.
+    pub tool: String,
+    /// The tool's annotations, a JSON object; absent: as MCP says of a tool without.
+    #[arg(long, default_value = "{}", value_name = "JSON")]
+    pub annotations: String,
+    /// The arguments of the call, a JSON object.
+    #[arg(long, default_value = "{}", value_name = "JSON")]
+    pub arguments: String,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Kinds of resources, as kubectl names them.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 #[value(rename_all = "lower")]
@@ -228,6 +265,10 @@ pub struct Gateway {
     /// Address of the MCP endpoint /mcp, and of /healthz, /readyz and /metrics.
     #[arg(long, default_value = "0.0.0.0:7300", env = "PORTICO_LISTEN")]
     pub listen: SocketAddr,
+    /// Address of the admin port: a page, /status, /log, and /healthz, /readyz and /metrics; a port alone is one on loopback.
+    /// It asks nobody who they are. Absent: none.
+    #[arg(long, env = "PORTICO_ADMIN", value_name = "ADDRESS", value_parser = admin_address)]
+    pub admin: Option<SocketAddr>,
     /// Host name under which clients reach the gateway; may be repeated. Absent: on an address other than loopback
     /// any host is accepted.
     #[arg(long, value_name = "HOST")]
@@ -236,7 +277,8 @@ pub struct Gateway {
     /// replicas need the same. Absent: a key of this process alone.
     #[arg(long, env = "PORTICO_SESSION_KEYS_FILE", value_name = "FILE")]
     pub session_keys_file: Option<PathBuf>,
-    /// Folder in which the servers' last known lists outlive a restart; absent: ConfigMaps beside the McpServers.
+    /// Folder in which the servers and their last known lists outlive a restart, also one while the cluster cannot be
+    /// reached; absent: lists alone, in ConfigMaps beside the McpServers.
     #[arg(long, env = "PORTICO_STATE", value_name = "FOLDER")]
     pub state: Option<PathBuf>,
     /// Namespace of the Lease by which several gateways agree who writes statuses.
@@ -258,6 +300,14 @@ pub struct Gateway {
     /// Seconds for which clients are still served after SIGTERM, not ready any more, until the cluster sends them elsewhere.
     #[arg(long, default_value_t = 5, env = "PORTICO_SHUTDOWN_DELAY", value_name = "SECONDS")]
     pub shutdown_delay: u64,
+}
+
+/// A port alone is one that nobody reaches from outside.
+fn admin_address(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(port) = text.parse::<u16>() {
+        return Ok((std::net::Ipv4Addr::LOCALHOST, port).into());
+    }
+    text.parse().map_err(|_| "give a port, or an address and a port such as 0.0.0.0:7301".to_owned())
 }
 
 /// Arguments of `serve`.

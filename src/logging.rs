@@ -1,31 +1,85 @@
 //! Logs go to standard error, as text for people and as JSON lines for collectors.
 
 use std::io::IsTerminal as _;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use portico_gateway::LogFilter;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::reload::Handle;
 
 use crate::cli::{Command, LogFormat};
 use crate::failure::Failure;
 
+/// What decides which events are logged, once logging has begun.
+static FILTER: OnceLock<Arc<Filter>> = OnceLock::new();
+
 /// Starts logging; call once.
 pub fn start(command: &Command, format: Option<LogFormat>) -> Result<(), Failure> {
     let filter = filter(command)?;
+    let text = filter.to_string();
     let format =
         format.unwrap_or(if std::io::stderr().is_terminal() { LogFormat::Text } else { LogFormat::Json });
     let builder = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter);
-    match format {
-        LogFormat::Text => builder.with_ansi(colours()).with_target(false).init(),
-        LogFormat::Json => builder.json().flatten_event(true).init(),
-    }
+    let set = match format {
+        LogFormat::Text => {
+            let builder = builder.with_ansi(colours()).with_target(false).with_filter_reloading();
+            let handle = builder.reload_handle();
+            builder.init();
+            setter(handle)
+        }
+        LogFormat::Json => {
+            let builder = builder.json().flatten_event(true).with_filter_reloading();
+            let handle = builder.reload_handle();
+            builder.init();
+            setter(handle)
+        }
+    };
+    // Whoever starts logging twice is told by the logging itself.
+    FILTER.set(Arc::new(Filter { text: Mutex::new(text), set })).ok();
     Ok(())
+}
+
+/// The filter in force, to be changed while the program runs.
+pub fn filter_in_force() -> Option<Arc<dyn LogFilter>> {
+    FILTER.get().map(|filter| Arc::clone(filter) as Arc<dyn LogFilter>)
+}
+
+type Set = Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>;
+
+fn setter<S: 'static>(handle: Handle<EnvFilter, S>) -> Set {
+    Box::new(move |filter| handle.reload(filter).map_err(|error| error.to_string()))
+}
+
+struct Filter {
+    text: Mutex<String>,
+    set: Set,
+}
+
+impl LogFilter for Filter {
+    fn get(&self) -> String {
+        self.text.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, filter: &str) -> Result<(), String> {
+        let read = read(filter)?;
+        let mut text = self.text.lock().unwrap_or_else(PoisonError::into_inner);
+        (self.set)(read)?;
+        filter.clone_into(&mut text);
+        Ok(())
+    }
+}
+
+fn read(text: &str) -> Result<EnvFilter, String> {
+    if text.is_empty() {
+        return Err("it is empty".to_owned());
+    }
+    EnvFilter::try_new(text).map_err(|error| error.to_string())
 }
 
 /// `up` shows states itself, so only what goes wrong is logged beside it.
 fn filter(command: &Command) -> Result<EnvFilter, Failure> {
     match std::env::var("LOG_LEVEL") {
-        Ok(text) if !text.trim().is_empty() => {
-            EnvFilter::try_new(text.trim()).map_err(|error| Failure::LogLevel(error.to_string()))
-        }
+        Ok(text) if !text.trim().is_empty() => read(text.trim()).map_err(Failure::LogLevel),
         _ if matches!(command, Command::Up(_)) => Ok(EnvFilter::new("off")),
         // The MCP library tells of every session and of every method a server does not have; the Kubernetes client repeats
         // every failure that whoever called it tells better.

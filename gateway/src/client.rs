@@ -55,6 +55,8 @@ const ROOTS: u8 = 1 << 5;
 impl Capabilities {
     /// Everything that the gateway can pass on.
     pub(crate) const ALL: Self = Self(FORM | URL | SAMPLING | SAMPLING_TOOLS | SAMPLING_CONTEXT | ROOTS);
+    /// Forms that the user fills in.
+    pub(crate) const FORM: Self = Self(FORM);
     /// Pages that the user visits.
     pub(crate) const URL: Self = Self(URL);
 

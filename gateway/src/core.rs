@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::Audit;
 use crate::auth::Authenticator;
 use crate::backend::client::Http;
 use crate::backend::control::{Control, Ids};
@@ -20,14 +21,19 @@ use portico_crds::labels;
 
 use crate::backend::{Backend, Fleet, PinReport, ServerReport, ServerState, TlsError};
 use crate::catalog::{Catalog, Definition, Drift, Judged, Listing};
-use crate::config::Config;
+use crate::config::limits::Limits;
+use crate::config::{Config, LastLoad};
+use crate::frontend::approval::Approvals;
 use crate::frontend::cancel::Calls;
 use crate::frontend::ears::Ears;
 use crate::frontend::levels::Levels;
 use crate::frontend::questions::Questions;
 use crate::frontend::session::{Ended, Keyring};
+use crate::identity::Identity;
+use crate::limits::{Local, Quotas};
 use crate::metrics::Metrics;
 use crate::options::Options;
+use crate::policy::Policy;
 use crate::source::{ServerKey, Servers};
 use crate::subscriptions::Subscriptions;
 
@@ -50,11 +56,20 @@ pub(crate) struct Core {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) keyring: Keyring,
     pub(crate) authenticator: ArcSwap<Authenticator>,
+    pub(crate) policy: ArcSwap<Policy>,
+    pub(crate) quotas: ArcSwap<Quotas>,
+    pub(crate) audit: ArcSwapOption<Audit>,
+    /// What quotas counted, which outlives a change of the configuration.
+    counted: Arc<Local>,
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) load: LastLoad,
+    pub(crate) started: Instant,
     pub(crate) ended: Ended,
     pub(crate) calls: Arc<Calls>,
     pub(crate) questions: Arc<Questions>,
     pub(crate) ears: Arc<Ears>,
     pub(crate) parking: Parking,
+    pub(crate) approvals: Approvals,
     pub(crate) levels: Levels,
     pub(crate) subscriptions: Subscriptions,
     pub(crate) streams: Arc<Semaphore>,
@@ -83,6 +98,17 @@ impl Core {
             backends: ArcSwap::default(),
             control: Control { http: Http::new(&options)?, ids: Ids::new(), patience: options.list_timeout },
             sessions: Sessions::new(options.max_backend_sessions, options.backend_session_idle),
+            quotas: ArcSwap::from_pointee(Quotas::new(
+                &Limits::default(),
+                Arc::default(),
+                Arc::clone(&metrics),
+            )),
+            audit: ArcSwapOption::empty(),
+            counted: Arc::default(),
+            policy: ArcSwap::from_pointee(Policy::new(Arc::default(), Arc::clone(&metrics))),
+            identity: Arc::new(Identity::new(Arc::clone(&metrics))),
+            load: LastLoad::default(),
+            started: Instant::now(),
             metrics,
             authenticator: ArcSwap::default(),
             keyring: Keyring::new(&options.session_keys, options.session_lifetime),
@@ -91,6 +117,7 @@ impl Core {
             ears: Arc::default(),
             questions: Arc::new(Questions::new(options.max_questions)),
             parking: Parking::new(options.max_questions),
+            approvals: Approvals::new(options.max_questions),
             levels: Levels::default(),
             subscriptions: Subscriptions::new(),
             streams: Arc::new(Semaphore::new(options.max_streams)),
@@ -115,7 +142,16 @@ impl Core {
             self.authenticator.store(Arc::new(Authenticator::new(config.auth.as_ref(), &self.control.http)));
         }
         self.control.http.identities.configure(config.identity.as_ref());
-        self.catalog.configure(Arc::new(config));
+        self.identity.want(config.tls.as_ref());
+        let config = Arc::new(config);
+        self.metrics.policy.forget();
+        if self.audit.load().as_ref().map(|audit| audit.config()) != config.audit.as_ref() {
+            self.audit.store(config.audit.as_ref().map(|audit| Arc::new(Audit::new(audit, &self.metrics))));
+        }
+        let quotas = Quotas::new(&config.limits, Arc::clone(&self.counted), Arc::clone(&self.metrics));
+        self.quotas.store(Arc::new(quotas));
+        self.policy.store(Arc::new(Policy::new(Arc::clone(&config), Arc::clone(&self.metrics))));
+        self.catalog.configure(config);
     }
 
     /// Runs `task` beside everything else; also from a destructor.

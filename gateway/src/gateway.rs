@@ -12,13 +12,16 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::admin::LogFilter;
 use crate::backend::{ServerReport, TlsError};
 use crate::config::{self, Config};
 use crate::core::Core;
-use crate::keep::{self, Keep, Recalled};
+use crate::keep::{self, Folder, Keep, Recalled};
+use crate::kubernetes::Found;
 use crate::options::Options;
+use crate::serve::{self, Service};
 use crate::source::Servers;
-use crate::{frontend, health, serve};
+use crate::{admin, frontend, health};
 
 /// How long calls in flight may go on after the stop.
 const DRAIN: Duration = Duration::from_secs(25);
@@ -90,13 +93,26 @@ impl Gateway {
         });
     }
 
+    /// Keeps the servers of `found` in `folder` from now on, for a start at which the cluster cannot be reached.
+    pub fn keep_servers(&self, folder: Folder, found: &Found) {
+        let (core, seen, namespace) = (Arc::clone(&self.core), found.seen.clone(), found.namespace.clone());
+        let stop = core.shutdown.clone();
+        self.core.spawn(async move {
+            stop.run_until_cancelled(keep::seen::run(&core, folder, namespace, seen)).await;
+        });
+    }
+
     /// Takes the configuration file at `path`, and each change of it from now on.
     ///
     /// # Errors
     /// When the file cannot be read or is wrong. Later a bad file is logged and counted, and the one before stays.
     pub fn configure_from(&self, path: &Path) -> Result<(), config::Error> {
         let text = config::read(path)?;
-        self.core.configure(Config::parse(&text)?);
+        let config = Config::parse(&text)?;
+        self.core.identity.want(config.tls.as_ref());
+        self.core.identity.read().map_err(|error| config::field("tls", error.to_string()))?;
+        self.core.configure(config);
+        self.core.load.taken(path);
         self.core.metrics.configured(true);
         let (core, path) = (Arc::clone(&self.core), path.to_owned());
         let stop = core.shutdown.clone();
@@ -132,10 +148,38 @@ impl Gateway {
             core.shutdown.cancel();
             ended.cancel();
         });
-        serve::run(listener, router, end, DRAIN).await;
+        let (identity, metrics) = (Arc::clone(&self.core.identity), Arc::clone(&self.core.metrics));
+        serve::run(listener, Service::plain(router).behind(identity, metrics), end, DRAIN).await;
         streams.abort();
+        if let Some(audit) = self.core.audit.load_full() {
+            audit.flush().await;
+        }
         self.core.shutdown.cancel();
         Ok(())
+    }
+
+    /// Serves the admin port on `listener` until `stop`: a page at `/`, `/status`, `/log` where there is a `log` to change,
+    /// and `/healthz`, `/readyz` and `/metrics`. It asks nobody who they are: let nobody reach it who must not.
+    ///
+    /// The future is boxed, so that it is compiled here once and not in every program that awaits it.
+    pub fn serve_admin(
+        &self,
+        listener: TcpListener,
+        log: Option<Arc<dyn LogFilter>>,
+        stop: CancellationToken,
+    ) -> BoxFuture<'static, Result<(), Error>> {
+        let core = Arc::clone(&self.core);
+        Box::pin(async move {
+            let router = admin::router(&core, listener.local_addr()?.ip(), log);
+            serve::run(listener, Service::plain(router), stop, Duration::ZERO).await;
+            Ok(())
+        })
+    }
+
+    /// Whether new connections to `serve`'s listener must begin with TLS.
+    #[must_use]
+    pub fn speaks_tls(&self) -> bool {
+        self.core.identity.current().is_some()
     }
 
     /// How each server does; a new value whenever that changes.

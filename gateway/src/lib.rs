@@ -6,6 +6,9 @@
 //!
 //! [`bridge`] serves one local stdio server as streamable HTTP, so that the gateway can reach it.
 
+mod admin;
+mod assertion;
+mod audit;
 mod auth;
 mod backend;
 pub mod bridge;
@@ -22,10 +25,12 @@ mod health;
 mod identity;
 pub mod keep;
 pub mod kubernetes;
+mod limits;
 mod meta;
 mod method;
 mod metrics;
 mod options;
+pub mod policy;
 mod rpc;
 pub mod secret;
 mod serve;
@@ -33,6 +38,7 @@ pub mod source;
 mod subscriptions;
 mod version;
 
+pub use admin::LogFilter;
 pub use backend::{Failure, PinReport, ServerReport, ServerState, TlsError};
 pub use gateway::{Error, Gateway};
 pub use options::Options;

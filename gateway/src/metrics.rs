@@ -1,6 +1,10 @@
 //! Prometheus metrics. Every label is bounded: servers come from the source, the rest are closed sets.
 
+mod audit;
 mod catalog;
+mod door;
+mod kept;
+mod policy;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,8 +16,15 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use audit::AuditMetrics;
 pub(crate) use catalog::CatalogMetrics;
+use door::DoorMetrics;
+pub(crate) use door::Handshake;
+use kept::KeptMetrics;
+pub(crate) use policy::PolicyMetrics;
 
+use crate::audit::Entry;
+use crate::keep::Seen;
 use crate::source::ServerKey;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -67,14 +78,17 @@ pub(crate) enum Outcome {
     Fault(&'static str),
     /// The client went away.
     Cancelled,
+    /// It was not made: refused, or its client is asked first.
+    NotMade,
 }
 
 impl Outcome {
-    fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Answered => "answered",
             Self::Fault(class) => class,
             Self::Cancelled => "cancelled",
+            Self::NotMade => "not_made",
         }
     }
 }
@@ -92,8 +106,14 @@ pub(crate) struct Metrics {
     streams: Gauge,
     authentications: Family<AuthLabels, Counter>,
     config: Gauge,
+    kept: KeptMetrics,
+    door: DoorMetrics,
     /// What servers offer.
     pub(crate) catalog: CatalogMetrics,
+    /// What becomes of lines of the audit log.
+    pub(crate) audit: AuditMetrics,
+    /// What rules decide.
+    pub(crate) policy: PolicyMetrics,
 }
 
 impl Metrics {
@@ -125,6 +145,8 @@ impl Metrics {
             authentications.clone(),
         );
         let catalog = CatalogMetrics::new(&mut registry);
+        let policy = PolicyMetrics::new(&mut registry);
+        let audit = AuditMetrics::new(&mut registry);
         let config = Gauge::default();
         config.set(1);
         registry.register(
@@ -132,6 +154,8 @@ impl Metrics {
             "1 unless the configuration file was bad when it changed last; the one before it stays in force then",
             config.clone(),
         );
+        let kept = KeptMetrics::new(&mut registry);
+        let door = DoorMetrics::new(&mut registry);
         Self {
             registry,
             calls,
@@ -143,7 +167,11 @@ impl Metrics {
             streams,
             authentications,
             config,
+            kept,
+            door,
             catalog,
+            audit,
+            policy,
         }
     }
 
@@ -163,7 +191,8 @@ impl Metrics {
     pub(crate) fn begin(self: &Arc<Self>, server: &ServerKey, method: &'static str) -> Timing {
         self.in_flight.get_or_create(&server.into()).inc();
         let outcome = Outcome::Cancelled;
-        Timing { metrics: Arc::clone(self), server: server.clone(), method, started: Instant::now(), outcome }
+        let (metrics, server, started) = (Arc::clone(self), server.clone(), Instant::now());
+        Timing { metrics, server, method, started, outcome, entry: None }
     }
 
     /// A call waits for `server` for as long as the answer lives.
@@ -204,6 +233,31 @@ impl Metrics {
         self.config.set(i64::from(taken));
     }
 
+    /// Something could not be kept for the next start.
+    pub(crate) fn unkept(&self) {
+        self.kept.failures.inc();
+    }
+
+    /// Whether the servers in force are those that were kept before the start.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.kept.is_stale()
+    }
+
+    /// Whether certificate and key were taken when they changed last.
+    pub(crate) fn identified(&self, taken: bool) {
+        self.door.identified(taken);
+    }
+
+    /// A TLS handshake with a client ended.
+    pub(crate) fn handshake(&self, ended: Handshake) {
+        self.door.handshake(ended);
+    }
+
+    /// The servers in force, and when they were seen.
+    pub(crate) fn seen(&self, seen: &Seen) {
+        self.kept.seen(seen);
+    }
+
     /// The streams that clients hold open.
     pub(crate) fn streams(&self) -> &Gauge {
         &self.streams
@@ -232,12 +286,22 @@ pub(crate) struct Timing {
     method: &'static str,
     started: Instant,
     outcome: Outcome,
+    /// What is written down of it.
+    entry: Option<Entry>,
 }
 
 impl Timing {
+    /// Writes this down of the call.
+    pub(crate) fn write_down(&mut self, entry: Option<Entry>) {
+        self.entry = entry;
+    }
+
     /// What became of the call; without this it counts as cancelled.
     pub(crate) fn set(&mut self, outcome: Outcome) {
         self.outcome = outcome;
+        if let Some(entry) = &mut self.entry {
+            entry.set(outcome);
+        }
     }
 }
 

@@ -1,44 +1,124 @@
-//! Accepts connections: HTTP/1 and HTTP/2 on one port, with bounds on time, and an orderly end.
+//! Accepts connections: HTTP/1 and HTTP/2 on one port, with TLS or without, with bounds on time, and an orderly end.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
+use crate::frontend::Peer;
+use crate::identity::Identity;
+use crate::metrics::{Handshake, Metrics};
+
 /// Time for a request's head to arrive.
 const HEAD_WITHIN: Duration = Duration::from_secs(15);
+/// Time for a TLS handshake.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
+/// TLS handshakes at the same time.
+const MAX_HANDSHAKES: usize = 1024;
 /// Wait after `accept` failed for want of file descriptors.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves `router` on `listener` until `stop`; then lets calls in flight end within `drain`.
-pub(crate) async fn run(listener: TcpListener, router: Router, stop: CancellationToken, drain: Duration) {
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN);
-    builder.http2().timer(TokioTimer::new()).keep_alive_interval(HEAD_WITHIN).max_concurrent_streams(256);
-    let graceful = GracefulShutdown::new();
+/// What each connection is served with.
+pub(crate) struct Service {
+    builder: Builder<TokioExecutor>,
+    router: Router,
+    tls: Option<Tls>,
+}
+
+/// TLS whenever there is a certificate.
+struct Tls {
+    identity: Arc<Identity>,
+    handshakes: Semaphore,
+    metrics: Arc<Metrics>,
+}
+
+impl Service {
+    /// Serves `router` without TLS.
+    pub(crate) fn plain(router: Router) -> Self {
+        let mut builder = Builder::new(TokioExecutor::new());
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN);
+        builder.http2().timer(TokioTimer::new()).keep_alive_interval(HEAD_WITHIN).max_concurrent_streams(256);
+        Self { builder, router, tls: None }
+    }
+
+    /// The same, with TLS whenever `identity` has a certificate.
+    pub(crate) fn behind(self, identity: Arc<Identity>, metrics: Arc<Metrics>) -> Self {
+        let handshakes = Semaphore::new(MAX_HANDSHAKES);
+        Self { tls: Some(Tls { identity, handshakes, metrics }), ..self }
+    }
+
+    /// Serves one client, after its handshake where the gateway has a certificate.
+    async fn connection(&self, (stream, peer): (TcpStream, Peer), watcher: Watcher) {
+        let certified = self.tls.as_ref().and_then(|tls| Some((tls, tls.identity.current()?)));
+        let Some((tls, config)) = certified else { return self.serve((stream, peer), watcher).await };
+        match tls.handshake(stream, config).await {
+            Ok(stream) => {
+                tls.metrics.handshake(Handshake::Completed);
+                self.serve((stream, peer), watcher).await;
+            }
+            Err(ended) => tls.metrics.handshake(ended),
+        }
+    }
+
+    async fn serve(
+        &self,
+        (stream, peer): (impl AsyncRead + AsyncWrite + Unpin + Send + 'static, Peer),
+        watcher: Watcher,
+    ) {
+        let router = self.router.clone();
+        let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
+            request.extensions_mut().insert(peer);
+            router.clone().oneshot(request)
+        });
+        let connection = self.builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+        if let Err(error) = watcher.watch(connection).await {
+            tracing::debug!(%error, "a client's connection ended with an error");
+        }
+    }
+}
+
+impl Tls {
+    async fn handshake(
+        &self,
+        stream: TcpStream,
+        config: Arc<ServerConfig>,
+    ) -> Result<Box<TlsStream<TcpStream>>, Handshake> {
+        let _one_of_many = self.handshakes.try_acquire().map_err(|_| Handshake::Crowded)?;
+        let shaken = tokio::time::timeout(HANDSHAKE_WITHIN, TlsAcceptor::from(config).accept(stream)).await;
+        match shaken {
+            Ok(Ok(stream)) => Ok(Box::new(stream)),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "a client's TLS handshake failed");
+                Err(Handshake::Failed)
+            }
+            Err(_) => Err(Handshake::Slow),
+        }
+    }
+}
+
+/// Serves `service` on `listener` until `stop`; then lets calls in flight end within `drain`.
+pub(crate) async fn run(listener: TcpListener, service: Service, stop: CancellationToken, drain: Duration) {
+    let (service, graceful) = (Arc::new(service), GracefulShutdown::new());
     loop {
-        let stream = tokio::select! {
+        let accepted = tokio::select! {
             () = stop.cancelled() => break,
             stream = accept(&listener) => stream,
         };
-        let router = router.clone();
-        let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-            router.clone().oneshot(request)
-        });
-        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-        let connection = graceful.watch(connection);
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a client's connection ended with an error");
-            }
-        });
+        let (service, watcher) = (Arc::clone(&service), graceful.watcher());
+        tokio::spawn(async move { service.connection(accepted, watcher).await });
     }
     drop(listener);
     if tokio::time::timeout(drain, graceful.shutdown()).await.is_err() {
@@ -46,12 +126,12 @@ pub(crate) async fn run(listener: TcpListener, router: Router, stop: Cancellatio
     }
 }
 
-async fn accept(listener: &TcpListener) -> TcpStream {
+async fn accept(listener: &TcpListener) -> (TcpStream, Peer) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 stream.set_nodelay(true).ok();
-                return stream;
+                return (stream, Peer(peer));
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
@@ -68,4 +148,42 @@ fn is_of_one_connection(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt as _;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handshake_is_bounded_in_time_and_number() {
+        let metrics = Arc::new(Metrics::new());
+        let identity = Arc::new(Identity::new(Arc::clone(&metrics)));
+        let folder = tempfile::tempdir().unwrap();
+        let (certificate, key) = (folder.path().join("tls.crt"), folder.path().join("tls.key"));
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        std::fs::write(&certificate, made.cert.pem()).unwrap();
+        std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        let tls = crate::config::tls::Tls { cert_file: certificate, key_file: key, client_ca_file: None };
+        identity.want(Some(&tls));
+        assert!(identity.read().unwrap());
+        let mut service = Service::plain(Router::new()).behind(identity, Arc::clone(&metrics));
+        service.tls.as_mut().unwrap().handshakes = Semaphore::new(1);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(run(listener, service, CancellationToken::new(), Duration::ZERO));
+        // Neither says a word; time passes by itself while all wait.
+        let mut silent = TcpStream::connect(address).await.unwrap();
+        let mut one_too_many = TcpStream::connect(address).await.unwrap();
+        let started = tokio::time::Instant::now();
+        assert!(matches!(one_too_many.read(&mut [0]).await, Ok(0) | Err(_)));
+        assert!(started.elapsed() < HANDSHAKE_WITHIN);
+        assert!(matches!(silent.read(&mut [0]).await, Ok(0) | Err(_)));
+        assert!(started.elapsed() >= HANDSHAKE_WITHIN);
+        let text = metrics.text();
+        for outcome in ["crowded", "slow"] {
+            assert!(text.contains(&format!("tls_handshakes_total{{outcome=\"{outcome}\"}} 1")), "{text}");
+        }
+    }
 }

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use portico_crds::mcp_server::{Exposed, Hint, PathType, UpstreamAuth};
 use portico_crds::{McpServer, McpServerSpec, labels, mcp_server};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Identifies one server: a namespace and a name unique in it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ServerKey {
     /// The namespace; servers of one name may live in several.
     pub namespace: String,
@@ -25,7 +26,7 @@ impl fmt::Display for ServerKey {
 }
 
 /// Which revisions of MCP a server is spoken to in.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Protocol {
     /// Ask with `server/discover`; fall back to `initialize`.
     #[default]
@@ -37,7 +38,7 @@ pub enum Protocol {
 }
 
 /// How a server takes messages over HTTP.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Transport {
     /// Streamable HTTP, or one stream where a server refuses the former as servers of 2024-11-05 do.
     #[default]
@@ -60,7 +61,7 @@ impl Transport {
 }
 
 /// Which of a server's tools are shown, by globs over the names the server itself gives them, and how.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolSelection {
     /// Tools to show; none means all.
     pub include: Vec<String>,
@@ -71,7 +72,7 @@ pub struct ToolSelection {
 }
 
 /// What clients are told of one tool; what is absent stays as the server wrote it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolOverride {
     /// The name clients call it by.
     pub rename: Option<String>,
@@ -80,24 +81,35 @@ pub struct ToolOverride {
     /// Its description.
     pub description: Option<String>,
     /// Hints of its `annotations` and what they are to be.
+    #[serde(deserialize_with = "known_hints")]
     pub hints: BTreeMap<&'static str, bool>,
+}
+
+/// The hints of a tool's `annotations`.
+const HINTS: [&str; 4] = ["readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"];
+
+/// A hint that is not known is left out.
+fn known_hints<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<&'static str, bool>, D::Error> {
+    let all: BTreeMap<String, bool> = Deserialize::deserialize(from)?;
+    Ok(HINTS.into_iter().filter_map(|hint| Some((hint, *all.get(hint)?))).collect())
 }
 
 impl From<mcp_server::ToolOverride> for ToolOverride {
     fn from(spec: mcp_server::ToolOverride) -> Self {
         let annotations = spec.annotations.unwrap_or_default();
-        let hints = [
-            ("readOnlyHint", annotations.read_only_hint),
-            ("destructiveHint", annotations.destructive_hint),
-            ("idempotentHint", annotations.idempotent_hint),
-            ("openWorldHint", annotations.open_world_hint),
+        let said = [
+            annotations.read_only_hint,
+            annotations.destructive_hint,
+            annotations.idempotent_hint,
+            annotations.open_world_hint,
         ];
+        let hints = HINTS.into_iter().zip(said);
         let given = |(name, hint): (_, Option<Hint>)| hint.map(|hint| (name, hint == Hint::Asserted));
         Self {
             rename: spec.rename,
             title: spec.title,
             description: spec.description,
-            hints: hints.into_iter().filter_map(given).collect(),
+            hints: hints.filter_map(given).collect(),
         }
     }
 }
@@ -110,7 +122,7 @@ impl From<mcp_server::Tools> for ToolSelection {
 }
 
 /// That a server's tools must stay what they are.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pinning {
     /// What happens when they do not.
     pub mode: mcp_server::Pin,
@@ -121,14 +133,14 @@ pub struct Pinning {
 }
 
 /// What a server's tools meant when they were approved or seen first.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pinned {
     /// The digest of each tool's definition, by the name that the server gives it.
     pub tools: BTreeMap<String, String>,
 }
 
 /// Which HTTP paths of a server are forwarded.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Exposure {
     /// The paths.
     pub paths: Vec<Exposed>,
@@ -165,7 +177,7 @@ fn covers(own: &str, kind: PathType, path: &str) -> bool {
 }
 
 /// How long a server may take.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timeouts {
     /// For each call, counted from the last sign of progress.
     pub call: Duration,
@@ -188,7 +200,7 @@ impl Default for Timeouts {
 }
 
 /// One place where a server answers: one ready pod, process or remote host.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Endpoint {
     /// The URL of its MCP endpoint, such as `http://127.0.0.1:40001/mcp`.
     pub url: String,
@@ -209,7 +221,7 @@ impl Endpoint {
 }
 
 /// One MCP server.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Server {
     /// Which server.
     pub key: ServerKey,

@@ -9,16 +9,21 @@ use portico_gateway::keep::{Folder, Recalled};
 use portico_gateway::kubernetes::{Claim, Duties};
 use portico_gateway::{Gateway, Options, config, kubernetes};
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::cli;
 use crate::failure::Failure;
+use crate::logging;
 
 /// Name of the Lease of the gateway that writes statuses.
 const LEASE: &str = "portico-gateway";
 
 pub async fn run(arguments: cli::Gateway, stop: CancellationToken) -> Result<(), Failure> {
-    let listener = listen(arguments.listen).await?;
+    let listener = listen(arguments.listen, "choose another address with --listen").await?;
+    let admin = match arguments.admin {
+        Some(address) => Some(listen(address, "choose another address with --admin").await?),
+        None => None,
+    };
     let mut options = options(&arguments)?;
     // Before anything else is done, so that a mistake is told at once.
     let load = |path: &PathBuf| {
@@ -33,9 +38,10 @@ pub async fn run(arguments: cli::Gateway, stop: CancellationToken) -> Result<(),
     let scope = kubernetes::Scope { client: client().await?, namespace: arguments.namespace.clone() };
     options.secrets = Some(Arc::new(kubernetes::ClusterSecrets::new(scope.client.clone())));
     tracing::info!(address = %arguments.listen, "waiting for the cluster's McpServers");
-    let Some(found) = kubernetes::follow(&scope, stop.child_token()).await else { return Ok(()) };
     let folder = arguments.state.as_deref().map(|path| Folder::open(path).map_err(Failure::file(path)));
     let folder = folder.transpose()?;
+    let kept = folder.as_ref().and_then(|folder| folder.seen(scope.namespace.as_deref()));
+    let Some(found) = kubernetes::follow(&scope, kept, stop.child_token()).await else { return Ok(()) };
     let lists = recalled(&arguments, folder.as_ref(), &scope).await?;
     tracing::info!(servers = found.servers.borrow().len(), "serving MCP at /mcp");
     let gateway = Gateway::with_lists(options, found.servers.clone(), &lists);
@@ -45,6 +51,7 @@ pub async fn run(arguments: cli::Gateway, stop: CancellationToken) -> Result<(),
     }
     let kept_in_cluster = folder.is_none();
     if let Some(folder) = folder {
+        gateway.keep_servers(folder.clone(), &found);
         gateway.keep_lists(Arc::new(folder), &lists);
     }
     let reporting = (!arguments.no_status).then(|| {
@@ -52,12 +59,24 @@ pub async fn run(arguments: cli::Gateway, stop: CancellationToken) -> Result<(),
         let report = kubernetes::report(scope.client.clone(), &found, &gateway, duties, stop.child_token());
         tokio::spawn(report)
     });
+    // It answers until the last call has ended.
+    let _answering = admin.map(|listener| serve_admin(&gateway, listener));
     let served = gateway.serve(listener, stop).await.map_err(|error| Failure::part(&error));
     if let Some(reporting) = reporting {
         // It lets go of the Lease.
         reporting.await.ok();
     }
     served
+}
+
+/// Serves the admin port until the guard is dropped.
+fn serve_admin(gateway: &Gateway, listener: TcpListener) -> DropGuard {
+    let ended = CancellationToken::new();
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!(%address, "serving the admin port");
+    }
+    tokio::spawn(gateway.serve_admin(listener, logging::filter_in_force(), ended.clone()));
+    ended.drop_guard()
 }
 
 fn claim(arguments: &cli::Gateway) -> Claim {
@@ -81,12 +100,8 @@ async fn recalled(
     }
 }
 
-async fn listen(address: std::net::SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address).await.map_err(|source| Failure::Listen {
-        address,
-        source,
-        mend: "choose another address with --listen",
-    })
+async fn listen(address: std::net::SocketAddr, mend: &'static str) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|source| Failure::Listen { address, source, mend })
 }
 
 /// A client for the cluster of the environment.

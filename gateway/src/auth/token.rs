@@ -6,11 +6,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use super::crypto::{self, ALGORITHMS};
 use super::issuer::Issuer;
-use super::{AccessToken, Denied, Principal};
+use super::{Claims, Denied, Principal};
 use crate::backend::client::Http;
 use crate::config::auth::OAuth;
 
@@ -27,14 +28,12 @@ pub(super) struct Tokens {
     issuers: Vec<Arc<Issuer>>,
     audiences: Vec<String>,
     scopes: Vec<String>,
-    /// By the digest of a token: until when it is good, whose it is, and a digest of what it is worth.
-    remembered: Mutex<HashMap<[u8; 32], Known>>,
+    /// By the digest of a token: until when it is good, and whose it is.
+    remembered: Mutex<HashMap<[u8; 32], (u64, Principal)>>,
 }
 
-type Known = (u64, Principal, u128);
-
 #[derive(Deserialize)]
-struct Claims {
+struct Verified {
     iss: String,
     sub: String,
     exp: u64,
@@ -44,16 +43,23 @@ struct Claims {
     /// The same as some servers write it.
     #[serde(default)]
     scp: Vec<String>,
-    /// The program that the token was given to (RFC 9068 section 2.2, `OpenID` Connect Core section 2).
-    client_id: Option<String>,
-    azp: Option<String>,
+    #[serde(flatten)]
+    others: Map<String, Value>,
 }
 
-impl Claims {
-    /// What the token lets its holder do, as far as it says.
-    fn worth(&self) -> u128 {
-        let client = self.client_id.as_deref().or(self.azp.as_deref()).unwrap_or_default();
-        super::digest(&format!("{}#{}\n{client}\n{}\n{}", self.iss, self.sub, self.scope, self.scp.join(" ")))
+impl Verified {
+    fn scopes(&self) -> Vec<String> {
+        let listed = self.scope.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned);
+        listed.chain(self.scp.iter().cloned()).collect()
+    }
+
+    fn principal(mut self) -> Option<Principal> {
+        let scopes = self.scopes();
+        let name = format!("{}#{}", self.iss, self.sub);
+        self.others.insert("iss".into(), self.iss.into());
+        self.others.insert("sub".into(), self.sub.into());
+        self.others.insert("scope".into(), scopes.join(" ").into());
+        Some(Principal::named(&name, Some(Claims::read(&self.others, scopes)?)))
     }
 }
 
@@ -77,26 +83,22 @@ impl Tokens {
     /// Whose `token` is.
     pub(super) async fn check(&self, token: &str) -> Result<Principal, Denied> {
         let (digest, now): ([u8; 32], u64) = (Sha256::digest(token).into(), now());
-        let with_token = |principal, worth| Principal {
-            token: Some(AccessToken { text: token.into(), worth }),
-            ..principal
-        };
-        if let Some((_, principal, worth)) = self.recall(&digest, now) {
-            return Ok(with_token(principal, worth));
+        let with_token = |principal| Principal { token: Some(token.into()), ..principal };
+        if let Some(principal) = self.recall(&digest, now) {
+            return Ok(with_token(principal));
         }
         let claims = self.verified(token).await?;
-        let has =
-            |scope: &&String| claims.scope.split(' ').any(|own| own == *scope) || claims.scp.contains(scope);
-        if !self.scopes.iter().all(|scope| has(&scope)) {
+        let (own, until) = (claims.scopes(), claims.exp.min(now + REMEMBERED_FOR));
+        if !self.scopes.iter().all(|scope| own.contains(scope)) {
             return Err(Denied::Scope(self.scopes.join(" ")));
         }
-        let principal = Principal::named(&format!("{}#{}", claims.iss, claims.sub));
-        let until = claims.exp.min(now + REMEMBERED_FOR);
-        self.remember(digest, (until, principal.clone(), claims.worth()), now);
-        Ok(with_token(principal, claims.worth()))
+        let unreadable = || Denied::Invalid("its claims cannot be read".into());
+        let principal = claims.principal().ok_or_else(unreadable)?;
+        self.remember(digest, (until, principal.clone()), now);
+        Ok(with_token(principal))
     }
 
-    async fn verified(&self, token: &str) -> Result<Claims, Denied> {
+    async fn verified(&self, token: &str) -> Result<Verified, Denied> {
         let invalid = |error: jsonwebtoken::errors::Error| Denied::Invalid(reason(&error));
         let header = decode_header(token).map_err(invalid)?;
         if !ALGORITHMS.contains(&header.alg) {
@@ -110,7 +112,7 @@ impl Tokens {
         let validation = self.validation(header.alg, &issuer.name);
         let mut last = Denied::Invalid("it is signed with a key that its issuer does not have".into());
         for key in keys.iter().filter(|key| fits(key, header.alg)) {
-            match decode::<Claims>(token, key, &validation) {
+            match decode::<Verified>(token, key, &validation) {
                 Ok(found) => return Ok(found.claims),
                 Err(error) => last = invalid(error),
             }
@@ -128,15 +130,15 @@ impl Tokens {
         validation
     }
 
-    fn recall(&self, digest: &[u8; 32], now: u64) -> Option<Known> {
+    fn recall(&self, digest: &[u8; 32], now: u64) -> Option<Principal> {
         let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        remembered.get(digest).filter(|(until, ..)| now < *until).cloned()
+        remembered.get(digest).filter(|(until, _)| now < *until).map(|(_, principal)| principal.clone())
     }
 
-    fn remember(&self, digest: [u8; 32], entry: Known, now: u64) {
+    fn remember(&self, digest: [u8; 32], entry: (u64, Principal), now: u64) {
         let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
         if remembered.len() >= MAX_REMEMBERED {
-            remembered.retain(|_, (until, ..)| now < *until);
+            remembered.retain(|_, (until, _)| now < *until);
         }
         if remembered.len() < MAX_REMEMBERED {
             remembered.insert(digest, entry);

@@ -16,13 +16,15 @@ use super::flight::Flight;
 use super::hearing;
 use super::parked::{self, Parked, Target};
 use super::relay::Relay;
-use super::restore::{Restore, Restored};
+use super::restore::{Input, Restore, Restored};
 use super::session::{Busy, Link, Peer, Place, SessionKey, Slot};
 use super::upstream::{Passed, Upstream};
+use crate::audit::Entry;
 use crate::catalog::Route;
 use crate::client::Client;
 use crate::core::Core;
 use crate::envelope::{Edits, Message, Object, quoted};
+use crate::frontend::approval;
 use crate::frontend::cancel::Stop;
 use crate::header_text;
 use crate::meta;
@@ -47,6 +49,8 @@ pub(crate) struct Call<'a> {
     pub(crate) client: Client,
     /// What the client answered to a modern server's questions, and the state that goes with it.
     pub(crate) given: Option<Given>,
+    /// A digest of the call, if a person approved it.
+    pub(crate) approved: Option<u128>,
 }
 
 /// `inputResponses` and `requestState` of a repeated call, as JSON.
@@ -97,8 +101,17 @@ impl Request {
         Target { principal: self.client.principal, method: self.method, name: self.exposed.clone() }
     }
 
+    /// Makes the call if the client's answers say yes; else the answer says that it was not made, by which rule.
+    pub(crate) async fn approved(&self, core: &Arc<Core>, answers: &str, rule: &str) -> Result<Sent, Fault> {
+        if approval::agrees(Object::parse(answers).ok().as_ref()) {
+            return self.again(core, None).await;
+        }
+        let message = approval::declined_message((self.client.era, self.method), &self.id, rule);
+        Ok(Sent::Whole(Restored::Done(message)))
+    }
+
     /// Makes the call again, with what the client was asked.
-    pub(crate) async fn again(&self, core: &Arc<Core>, given: Given) -> Result<Sent, Fault> {
+    pub(crate) async fn again(&self, core: &Arc<Core>, given: Option<Given>) -> Result<Sent, Fault> {
         let lost = || Fault::Malformed { reason: "it asks for input where no call can be repeated".into() };
         let text = self.text.as_deref().ok_or_else(lost)?;
         let Ok(Message::Request { id, params: Some(params), .. }) = Message::parse(text) else {
@@ -107,8 +120,8 @@ impl Request {
         let params = Object::parse(params).map_err(super::control::malformed)?;
         let target = self.method.name_member().and_then(|member| params.get(member)).ok_or_else(lost)?;
         let (exposed, route) = (self.exposed.clone(), Arc::clone(&self.route));
-        let (method, client, given) = (self.method, self.client.clone(), Some(given));
-        let call = Call { text, id, method, params, target, exposed, route, client, given };
+        let (method, client, approved) = (self.method, self.client.clone(), None);
+        let call = Call { text, id, method, params, target, exposed, route, client, given, approved };
         let limit = call.limit();
         call.attempts(core, limit).await
     }
@@ -116,8 +129,13 @@ impl Request {
 
 impl Call<'_> {
     /// Carries the request to its server and gives the answer for the client.
-    pub(crate) async fn run(&self, core: &Arc<Core>, stop: Stop) -> Result<Answer, Fault> {
+    pub(crate) async fn run(
+        &self,
+        core: &Arc<Core>,
+        (stop, entry): (Stop, Option<Entry>),
+    ) -> Result<Answer, Fault> {
         let mut timing = core.metrics.begin(self.route.backend.key(), self.method.as_str());
+        timing.write_down(entry);
         let limit = self.limit();
         let sent = tokio::select! {
             biased;
@@ -162,7 +180,7 @@ impl Call<'_> {
     }
 
     async fn resume(&self, core: &Arc<Core>, mut parked: Parked) -> Result<Sent, Fault> {
-        parked.upstream.restore = self.restore(parked.upstream.restore.ours, Era::Legacy);
+        parked.upstream.restore = self.restore(core, parked.upstream.restore.ours, Era::Legacy);
         parked.answer(self.params.object("inputResponses").as_ref());
         if parked.is_open() {
             return parked.park(core).map(|message| Sent::Whole(Restored::Done(message)));
@@ -200,6 +218,21 @@ impl Call<'_> {
         }
     }
 
+    /// Asks the client for an approval, and makes the call after that.
+    pub(crate) fn ask_first(
+        &self,
+        core: &Arc<Core>,
+        (stop, entry): (Stop, Option<Entry>),
+        input: Input,
+    ) -> Result<Box<Relay>, Fault> {
+        let mut timing = core.metrics.begin(self.route.backend.key(), self.method.as_str());
+        timing.write_down(entry);
+        let request = Request { text: Some(self.text.to_owned()), ..self.request() };
+        let mut relay = Relay::new(core, request, Sent::Whole(Restored::Input(input)))?;
+        relay.attach(timing, stop);
+        Ok(relay)
+    }
+
     fn request(&self) -> Request {
         let repeatable = (self.client.era, self.route.backend.era()) == (Era::Legacy, Era::Modern)
             && !self.client.capabilities.is_empty();
@@ -216,7 +249,7 @@ impl Call<'_> {
     /// Sends the request until it is answered, or must not be sent again.
     async fn attempts(&self, core: &Arc<Core>, limit: Duration) -> Result<Sent, Fault> {
         let (backend, end) = (&self.route.backend, Instant::now() + limit);
-        let mut tries = Tries::new(core, backend, self.route.repeatable);
+        let mut tries = Tries::new(core, backend, self.route.hints.is_repeatable());
         loop {
             if backend.in_flight() >= core.options.max_server_calls {
                 return Err(Fault::Saturated(core.options.max_server_calls));
@@ -327,7 +360,7 @@ impl Call<'_> {
     ) -> Result<Sent, Fault> {
         let id = core.control.ids.next();
         let server = self.route.backend.era();
-        let restore = self.restore(id, server);
+        let restore = self.restore(core, id, server);
         let mut flight = Flight::start(core, (link, busy), id);
         let body = self.body(core, id, server);
         let reply = core.control.http.post(&flight.link, self.headers(server), body).await;
@@ -392,7 +425,7 @@ impl Call<'_> {
         headers
     }
 
-    fn restore(&self, ours: u64, server: Era) -> Restore {
+    fn restore(&self, core: &Arc<Core>, ours: u64, server: Era) -> Restore {
         let meta = meta::of(&self.params);
         let renamed = self.method == Method::ResourcesRead && self.exposed != self.route.original;
         Restore {
@@ -404,6 +437,7 @@ impl Call<'_> {
             server,
             method: self.method,
             renamed: renamed.then(|| (self.exposed.clone(), self.route.original.clone())),
+            approved: self.approved.map(|digest| (Arc::clone(core), digest)),
         }
     }
 }

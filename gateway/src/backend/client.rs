@@ -20,9 +20,9 @@ use super::line::Line;
 use super::session::{Link, Peer};
 use super::sse::Events;
 use super::tls::{self, Connector};
+use crate::assertion::{IDENTITY, Identities};
 use crate::cause;
 use crate::envelope::Message;
-use crate::identity::{IDENTITY, Identities};
 use crate::options::Options;
 use crate::secret::Secrets;
 
@@ -123,7 +123,7 @@ impl Http {
         request.headers_mut().extend([(CONTENT_TYPE, FORM), (ACCEPT, JSON)]);
         request.headers_mut().extend(authorization.map(|value| (AUTHORIZATION, value)));
         let response = self.remotes.request(request).await;
-        let response = response.map_err(|error| failed(&error, &uri.to_string()))?;
+        let response = response.map_err(|error| failed(&error, &super::shown(&uri)))?;
         let status = response.status();
         Ok((status, collect(response.into_body(), MAX_ERROR).await?))
     }
@@ -135,7 +135,7 @@ impl Http {
         request: Request<Body>,
     ) -> Result<Response<Incoming>, Fault> {
         let client = self.choose(endpoint, (&self.streaming_pods, &self.streaming_remotes))?;
-        client.request(request).await.map_err(|error| failed(&error, &endpoint.url))
+        client.request(request).await.map_err(|error| failed(&error, &endpoint.shown()))
     }
 
     /// Sends one message.
@@ -236,7 +236,7 @@ impl Http {
         request.headers_mut().extend(self.identities.tell(&link.told()).map(|told| (IDENTITY, told)));
         let client = self.choose(&link.endpoint, (&self.pods, &self.remotes))?;
         let response = client.request(request).await;
-        let response = response.map_err(|error| failed(&error, &link.endpoint.url))?;
+        let response = response.map_err(|error| failed(&error, &link.endpoint.shown()))?;
         if response.status() == StatusCode::UNAUTHORIZED {
             return Err(Fault::Unauthorized { shown: shown.is_some() });
         }
@@ -251,7 +251,7 @@ impl Http {
         if endpoint.uri.host().is_some_and(|host| self.guard.admits_host(host)) {
             return Ok(remotes);
         }
-        Err(Fault::NotPublic { url: endpoint.url.clone() })
+        Err(Fault::NotPublic { url: endpoint.shown() })
     }
 
     async fn reply(

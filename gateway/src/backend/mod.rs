@@ -17,12 +17,13 @@ pub(crate) mod parked;
 mod place;
 mod question;
 pub(crate) mod relay;
-mod restore;
+pub(crate) mod restore;
 pub(crate) mod session;
-mod sse;
+pub(crate) mod sse;
 mod supervise;
 mod tls;
 mod upstream;
+pub(crate) mod wrapped;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -63,6 +64,19 @@ pub(crate) struct Endpoint {
     pub(crate) in_flight: AtomicUsize,
     /// Whether it has failed of late.
     pub(crate) breaker: Breaker,
+}
+
+impl Endpoint {
+    /// Its URL for people, without what may be a secret in it: who asks, and the query.
+    pub(crate) fn shown(&self) -> String {
+        shown(&self.uri)
+    }
+}
+
+fn shown(uri: &Uri) -> String {
+    let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    format!("{}://{host}{}", uri.scheme_str().unwrap_or_default(), uri.path())
 }
 
 /// A server's settings, made ready for use.
@@ -358,6 +372,13 @@ mod tests {
         let pick = |urls: &[&str]| Backend::new(&server(urls, &[], &[])).pick(&[]).unwrap_err().to_string();
         assert!(pick(&[]).contains("has no ready pod"));
         assert!(pick(&["ftp://x"]).contains("must begin with http:// or https://"));
+    }
+
+    #[test]
+    fn a_url_is_shown_without_what_may_be_secret() {
+        let shown = |url: &str| shown(&url.parse().unwrap());
+        assert_eq!(shown("https://user:word@mcp.example.com:8/mcp?token=1"), "https://mcp.example.com:8/mcp");
+        assert_eq!(shown("http://[fd00::1]:8080/mcp"), "http://[fd00::1]:8080/mcp");
     }
 
     #[test]

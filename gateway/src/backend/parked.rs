@@ -86,6 +86,11 @@ impl Parking {
         Self { replica: rand::random(), calls: Mutex::default(), limit }
     }
 
+    /// How many wait.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
     fn put(&self, parked: Parked) -> Result<u128, Fault> {
         let mut calls = self.lock();
         if calls.len() >= self.limit {
@@ -117,6 +122,14 @@ impl Parking {
             None => Err(Fault::State("belongs to a call that was answered, or waited too long")),
             Some(parked) if parked.target != *target => Err(Fault::State("belongs to another call")),
             Some(_) => Ok(calls.remove(&call)),
+        }
+    }
+
+    /// Whether `state` is the ticket of a call that waits here; calling it again makes no new call.
+    pub(crate) fn waits(&self, core: &Core, state: &str) -> bool {
+        match Ticket::open(core, state) {
+            Some(Ticket::Parked { call, .. }) => self.lock().contains_key(&call),
+            Some(Ticket::Again) | None => false,
         }
     }
 
@@ -178,12 +191,14 @@ impl Parked {
     }
 }
 
-fn request(key: &str, method: &str, params: Option<&str>) -> String {
+/// One member of `inputRequests`.
+pub(crate) fn request(key: &str, method: &str, params: Option<&str>) -> String {
     let params = params.map(|params| format!(r#","params":{params}"#)).unwrap_or_default();
     format!(r#"{}:{{"method":{}{params}}}"#, quoted(key), quoted(method))
 }
 
-fn input_required(id: &str, requests: &[String], state: &str) -> Bytes {
+/// The answer that asks a client without a session `requests`, each a member of `inputRequests`.
+pub(crate) fn input_required(id: &str, requests: &[String], state: &str) -> Bytes {
     format!(
         r#"{{"jsonrpc":"2.0","id":{id},"result":{{"resultType":"input_required","inputRequests":{{{}}},"requestState":"{state}"}}}}"#,
         requests.join(",")

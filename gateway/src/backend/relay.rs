@@ -263,7 +263,10 @@ impl Relay {
         let (core, request) = (Arc::clone(&self.core), Arc::clone(&self.request));
         self.state = State::Asking(Box::pin(async move {
             let answers = answers(waiting, deadline).await?;
-            request.again(&core, (answers, input.state)).await
+            match input.rule {
+                Some(rule) => request.approved(&core, &answers, &rule).await,
+                None => request.again(&core, Some((answers, input.state))).await,
+            }
         }));
         Ok(())
     }

@@ -13,7 +13,7 @@ use super::Endpoint;
 use super::client::{PROTOCOL_VERSION, SESSION_ID};
 use super::credential::Caller;
 use super::line::Line;
-use crate::identity::Told;
+use crate::assertion::Told;
 use crate::version::MODERN;
 
 const MODERN_HEADER: HeaderValue = HeaderValue::from_static(MODERN);
@@ -240,6 +240,15 @@ impl Sessions {
         let entries = self.lock();
         let own = entries.iter().filter(|(key, _)| key.client == client);
         own.filter_map(|(key, entry)| Some((key.backend, entry.slot.get()?.clone()))).collect()
+    }
+
+    /// How many there are with each server, by the server's id.
+    pub(crate) fn by_backend(&self) -> HashMap<u64, usize> {
+        let mut counts = HashMap::new();
+        for key in self.lock().keys() {
+            *counts.entry(key.backend).or_default() += 1;
+        }
+        counts
     }
 
     /// How many there are.

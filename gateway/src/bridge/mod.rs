@@ -17,7 +17,7 @@ use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::serve;
+use crate::serve::{self, Service};
 
 /// How long requests in flight may go on after the stop; then their children are ended.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -93,7 +93,7 @@ pub async fn serve(options: Options, listener: TcpListener, stop: CancellationTo
     let pool = Arc::new(pool::Pool::new(options.command, options.max_children, stop.child_token()));
     let router = http::router(&pool, &options.path, address.ip());
     let sweeper = tokio::spawn(Arc::clone(&pool).sweep());
-    serve::run(listener, router, stop, DRAIN).await;
+    serve::run(listener, Service::plain(router), stop, DRAIN).await;
     sweeper.abort();
     pool.close().await;
     Ok(())

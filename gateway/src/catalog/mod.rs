@@ -1,14 +1,16 @@
 //! What all servers offer, as one immutable snapshot that answers lists from memory.
 //!
-//! Each server's last known [`Listing`] is kept apart; whenever one changes the snapshot is built anew, at most every
-//! [`PACE`], and whoever holds a stream open learns which lists changed.
+//! Each server's last known [`Listing`] is kept apart; whenever one changes the snapshot is built anew, at once when all was
+//! quiet and with a pause within a burst, and whoever holds a stream open learns which lists changed.
 
 mod canonical;
+mod hints;
 pub(crate) mod kept;
 mod kind;
 mod listing;
 mod names;
 mod overrides;
+mod pace;
 mod pin;
 mod search;
 mod snapshot;
@@ -18,7 +20,7 @@ mod view;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{Notify, watch};
@@ -28,16 +30,16 @@ use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::source::{Pinned, ServerKey};
 
+pub(crate) use canonical::canonical;
+pub(crate) use hints::Hints;
 pub(crate) use kind::Route;
 pub(crate) use listing::{Definition, Family, Listing};
+use pace::Telling;
 use pin::Pins;
 pub(crate) use pin::{Digests, Drift};
 pub(crate) use search::Search;
 pub(crate) use snapshot::Snapshot;
 pub(crate) use view::{CALL_TOOL, FIND_TOOLS, Hidden, Revision, View, ViewName};
-
-/// Time between two snapshots: a burst of changes becomes one notification.
-const PACE: Duration = Duration::from_millis(100);
 
 /// A server and the last list it gave.
 #[derive(Debug, Clone)]
@@ -110,11 +112,6 @@ impl Catalog {
         self.build();
     }
 
-    /// Whether the configuration lets `principal` use the endpoint `name`.
-    pub(crate) fn admits(&self, name: &ViewName, principal: &str) -> bool {
-        self.config.load().admits(name, principal)
-    }
-
     /// The last list of `key`.
     pub(crate) fn listing(&self, key: &ServerKey) -> Option<Arc<Listing>> {
         self.lock().get(key).map(|listed| Arc::clone(&listed.listing))
@@ -184,15 +181,41 @@ impl Catalog {
 
     /// Builds snapshots as lists change, for ever.
     pub(crate) async fn run(&self) {
+        let mut telling = Telling::default();
         loop {
-            self.dirty.notified().await;
-            self.build();
-            tokio::time::sleep(PACE).await;
+            if telling.takes() {
+                self.tell();
+            }
+            let due = telling.due();
+            tokio::select! {
+                () = self.dirty.notified() => {
+                    let began = Instant::now();
+                    if self.build_untold() {
+                        telling.add();
+                    }
+                    if telling.takes() {
+                        self.tell();
+                    }
+                    tokio::time::sleep(pace::pause(began.elapsed())).await;
+                }
+                () = until(due) => {}
+            }
         }
     }
 
-    /// Builds a snapshot of all lists as they are now.
+    /// Builds a snapshot of all lists as they are now, and tells of it.
     pub(crate) fn build(&self) {
+        if self.build_untold() {
+            self.tell();
+        }
+    }
+
+    fn tell(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Whether some list changed.
+    fn build_untold(&self) -> bool {
         let _one_at_a_time = self.building.lock().unwrap_or_else(PoisonError::into_inner);
         // Counted before the lists are read: what is put meanwhile may be left out.
         let put = self.puts.load(Ordering::Acquire);
@@ -201,16 +224,14 @@ impl Catalog {
             listed.drift = self.judged(listed).drift.map(Arc::new);
         }
         let old = self.snapshot.load_full();
-        let new = Arc::new(Snapshot::build(&listed, &self.config.load(), &old));
+        let new = Arc::new(Snapshot::build(&listed, &self.config.load_full(), &old));
         self.tell_hidden(&listed, &old.all().hidden, &new.all().hidden);
         for Listed { backend, .. } in &listed {
             self.metrics.catalog.tool_bytes(backend.key(), new.tool_bytes(backend));
         }
         self.snapshot.store(Arc::clone(&new));
         self.built.send_replace(put);
-        if new.differs(&old) {
-            self.changes.send_modify(|count| *count += 1);
-        }
+        new.differs(&old)
     }
 
     /// Says once of each name that another server has it, and counts them.
@@ -229,5 +250,96 @@ impl Catalog {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<ServerKey, Listed>> {
         self.listed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn until(due: Option<tokio::time::Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::source::Server;
+
+    fn put(catalog: &Catalog, server: usize, tool: usize) {
+        let key = ServerKey { namespace: "shop".into(), name: format!("s{server}") };
+        let text = format!(
+            r#"{{"form":1,"era":"modern","version":"2026-07-28","hasResources":false,"tools":[{{"name":"t{tool}","inputSchema":{{}}}}],"resources":[],"resourceTemplates":[],"prompts":[]}}"#
+        );
+        let backend = Arc::new(Backend::new(&Server::new(key, Vec::new())));
+        catalog.put(backend, Arc::new(kept::read(&text).unwrap()));
+    }
+
+    fn tools(catalog: &Catalog) -> usize {
+        let page = catalog.load().all().tools.page(None, 2000).unwrap();
+        String::from_utf8(page.items.to_vec()).unwrap().matches("inputSchema").count()
+    }
+
+    fn running() -> Arc<Catalog> {
+        let catalog = Arc::new(Catalog::new(Arc::new(Metrics::new())));
+        let of_task = Arc::clone(&catalog);
+        tokio::spawn(async move { of_task.run().await });
+        catalog
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_is_shown_and_told_at_once_when_all_was_quiet() {
+        let catalog = running();
+        let mut changes = catalog.changes();
+        for server in 0..3 {
+            let before = tokio::time::Instant::now();
+            put(&catalog, server, 0);
+            catalog.shown().await;
+            changes.changed().await.unwrap();
+            assert_eq!(before.elapsed(), Duration::ZERO, "no time passed");
+            assert_eq!(tools(&catalog), server + 1);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_start_with_many_servers_shows_all_of_them_without_a_snapshot_for_each() {
+        let catalog = running();
+        let (began, before) = (tokio::time::Instant::now(), *catalog.changes().borrow());
+        for server in 0..20 {
+            put(&catalog, server, server);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        catalog.shown().await;
+        assert_eq!(tools(&catalog), 20);
+        assert!(began.elapsed() < Duration::from_millis(60), "{:?}", began.elapsed());
+        for server in 0..1000 {
+            put(&catalog, server, server);
+        }
+        catalog.shown().await;
+        assert_eq!(tools(&catalog), 1000);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(*catalog.changes().borrow() - before, 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_changes_all_the_time_is_told_of_ten_times_a_second_and_at_last() {
+        let catalog = running();
+        let told = catalog.changes();
+        for change in 0..1000 {
+            put(&catalog, 0, change);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let many = *told.borrow();
+        assert!((9..=11).contains(&many), "{many} notifications in a second");
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        let all = *told.borrow();
+        assert!((many + 1..=many + 2).contains(&all), "the last change is told of");
+        let list =
+            String::from_utf8(catalog.load().all().tools.page(None, 1).unwrap().items.to_vec()).unwrap();
+        assert!(list.contains("t999"), "{list}");
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(*told.borrow(), all, "and nothing else");
     }
 }

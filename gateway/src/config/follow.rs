@@ -11,16 +11,17 @@ use crate::core::Core;
 /// Time between two looks.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Takes over each change of the file at `path`, and of the keys that it names, which said `text` last; for ever. A bad file leaves what it said before
+/// Takes over each change of the file at `path`, and of the keys and certificates that it names, which said `text` last; for ever. A bad file leaves what it said before
 /// in force.
 pub(crate) async fn follow(core: &Core, path: &Path, text: String) {
     let mut seen = Ok(text);
     loop {
         tokio::time::sleep(PAUSE).await;
         let (file, authenticator) = (path.to_owned(), core.authenticator.load_full());
-        let identities = Arc::clone(&core.control.http.identities);
+        let (identity, identities) = (Arc::clone(&core.identity), Arc::clone(&core.control.http.identities));
         let looked = tokio::task::spawn_blocking(move || {
             authenticator.refresh();
+            identity.refresh();
             identities.refresh();
             read(&file).map_err(|error| error.to_string())
         });
@@ -40,9 +41,11 @@ fn take(core: &Core, path: &Path, text: &Result<String, String>) {
     match config {
         Ok(config) => {
             core.configure(config);
+            core.load.taken(path);
             tracing::info!(path = %path.display(), "the configuration file has changed and is in force");
         }
         Err(error) => {
+            core.load.failed(&error);
             tracing::error!(path = %path.display(), %error, "the configuration file is not taken; the one before stays in force");
         }
     }

@@ -1,5 +1,6 @@
 //! Through which endpoint a request came, and what it sees.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::StatusCode;
@@ -7,6 +8,7 @@ use http::StatusCode;
 use crate::auth::Principal;
 use crate::catalog::{View, ViewName};
 use crate::core::Core;
+use crate::policy::Policy;
 use crate::rpc::{RpcError, shortened};
 
 /// One request's endpoint. All of the request sees the lists of one moment.
@@ -15,25 +17,39 @@ pub(crate) struct Door {
     pub(crate) core: Arc<Core>,
     pub(crate) name: ViewName,
     pub(crate) view: Arc<View>,
-    /// A digest of who asks.
-    pub(crate) principal: u128,
-    /// The same in full.
-    pub(crate) caller: Arc<Principal>,
+    /// Who asks.
+    pub(crate) principal: Arc<Principal>,
+    /// Whence.
+    pub(crate) address: Option<IpAddr>,
+    /// What they may do.
+    pub(crate) policy: Arc<Policy>,
+    /// Whether headers must say what stands in the body, for routers between (2026-07-28, streamable HTTP).
+    pub(crate) repeats_in_headers: bool,
 }
 
 impl Door {
-    /// The endpoint of the view `name`, at which `caller` asks.
-    pub(crate) fn open(core: &Arc<Core>, name: ViewName, caller: Principal) -> Result<Self, RpcError> {
-        if !core.catalog.admits(&name, &caller.name) {
+    /// The endpoint of the view `name`, at which `principal` asks from `address`.
+    pub(crate) fn open(
+        core: &Arc<Core>,
+        name: ViewName,
+        (principal, address): (Principal, Option<IpAddr>),
+    ) -> Result<Self, RpcError> {
+        let policy = core.policy.load_full();
+        if !policy.config().admits(&name, &principal.name) {
             return Err(closed(&name));
         }
         match core.catalog.load().view(&name) {
             Some(view) => {
-                let (core, principal) = (Arc::clone(core), caller.id);
-                Ok(Self { core, name, view, principal, caller: Arc::new(caller) })
+                let (core, principal) = (Arc::clone(core), Arc::new(principal));
+                Ok(Self { core, name, view, principal, address, policy, repeats_in_headers: true })
             }
             None => Err(unknown(&name)),
         }
+    }
+
+    /// The part of the view that who asks may see.
+    pub(crate) fn seen(&self) -> Arc<View> {
+        self.policy.seen(&self.principal, &self.name, &self.view)
     }
 }
 

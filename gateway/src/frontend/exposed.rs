@@ -19,8 +19,8 @@ use tokio::time::{Instant, Sleep};
 
 use super::Front;
 use super::answer;
+use crate::assertion::IDENTITY;
 use crate::backend::{Backend, Fault, Place};
-use crate::identity::IDENTITY;
 use crate::metrics::{Outcome, Timing};
 use crate::rpc::RpcError;
 use crate::source::ServerKey;

@@ -1,6 +1,9 @@
 //! Towards clients: one endpoint for both eras.
 
+mod address;
+mod admission;
 pub(crate) mod answer;
+pub(crate) mod approval;
 mod calls;
 pub(crate) mod cancel;
 mod discovery;
@@ -13,8 +16,11 @@ pub(crate) mod levels;
 mod lists;
 pub(crate) mod modern;
 pub(crate) mod questions;
+mod quotas;
+mod record;
 pub(crate) mod session;
 mod stream;
+mod websocket;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -32,6 +38,7 @@ use crate::core::Core;
 use crate::envelope::{self, Message, check_depth};
 use crate::rpc::{RpcError, code};
 
+pub(crate) use self::address::Peer;
 use self::door::Door;
 use self::http::Hosts;
 use crate::catalog::ViewName;
@@ -86,14 +93,22 @@ async fn serve(front: &Front, view: ViewName, request: Request<Body>) -> Respons
     if let Err(error) = front.hosts.check(&request) {
         return answer::error(&error, None);
     }
-    let principal = match authenticated(core, request.headers()).await {
+    let address = address::of(&request, &core.policy.load().config().trusted_proxies);
+    let principal = authenticated(core, request.headers(), address).await;
+    if let Err(error) = quotas::request(core, principal.as_ref().ok(), address).await {
+        return answer::error(&error, None);
+    }
+    let principal = match principal {
         Ok(principal) => principal,
         Err(refusal) => return refusal,
     };
-    let door = match Door::open(core, view, principal) {
+    let door = match Door::open(core, view, (principal, address)) {
         Ok(door) => door,
         Err(error) => return answer::error(&error, None),
     };
+    if websocket::is_wanted(&request) {
+        return websocket::open(core, door.name, (request, address)).await;
+    }
     let (parts, body) = request.into_parts();
     let answered = match parts.method.as_str() {
         "POST" => return post(&door, &parts.headers, body).await,
@@ -108,11 +123,18 @@ async fn serve(front: &Front, view: ViewName, request: Request<Body>) -> Respons
 }
 
 /// Who asks; else the refusal, which says where a token can be had.
-async fn authenticated(core: &Core, headers: &HeaderMap) -> Result<Principal, Response> {
+async fn authenticated(
+    core: &Core,
+    headers: &HeaderMap,
+    address: Option<IpAddr>,
+) -> Result<Principal, Response> {
     let authenticator = core.authenticator.load_full();
     let judged = authenticator.principal(headers).await;
     core.metrics.authenticated(judged.as_ref().map_or_else(Denied::as_str, |_| "accepted"));
     judged.map_err(|denied| {
+        if let Some(audit) = core.audit.load().as_ref() {
+            audit.refused(address, denied.as_str());
+        }
         let status = match denied {
             Denied::Missing | Denied::Invalid(_) => StatusCode::UNAUTHORIZED,
             Denied::Scope(_) => StatusCode::FORBIDDEN,
@@ -120,7 +142,7 @@ async fn authenticated(core: &Core, headers: &HeaderMap) -> Result<Principal, Re
         };
         let error = RpcError::invalid_request(denied.to_string()).status(status);
         let mut response = answer::error(&error, None);
-        let challenge = auth::challenge(authenticator.oauth(), &denied);
+        let challenge = auth::challenge(authenticator.oauth(), &denied, &[]);
         response.headers_mut().extend(challenge.map(|challenge| (WWW_AUTHENTICATE, challenge)));
         response
     })
@@ -143,13 +165,23 @@ async fn key_set(State(front): State<Front>) -> Response {
 }
 
 async fn post(door: &Door, headers: &HeaderMap, body: Body) -> Response {
-    let core = &door.core;
-    let body = match read(core, headers, body).await {
+    let body = match read(door, headers, body).await {
         Ok(body) => body,
         Err(error) => return answer::error(&error, None),
     };
-    let (text, message) = match parse(core, &body) {
-        Ok(parsed) => parsed,
+    match std::str::from_utf8(&body) {
+        Ok(text) => serve_message(door, headers, text).await,
+        Err(_) => {
+            let error = RpcError::new(code::PARSE, "the body is not UTF-8").status(StatusCode::BAD_REQUEST);
+            answer::error(&error, None)
+        }
+    }
+}
+
+/// Answers one message of a client.
+async fn serve_message(door: &Door, headers: &HeaderMap, text: &str) -> Response {
+    let message = match parse(door, text) {
+        Ok(message) => message,
         Err(error) => return answer::error(&error, None),
     };
     let id = match message {
@@ -164,21 +196,19 @@ async fn post(door: &Door, headers: &HeaderMap, body: Body) -> Response {
     answered.unwrap_or_else(|error| answer::error(&error, id))
 }
 
-async fn read(core: &Core, headers: &HeaderMap, body: Body) -> Result<bytes::Bytes, RpcError> {
+async fn read(door: &Door, headers: &HeaderMap, body: Body) -> Result<bytes::Bytes, RpcError> {
     http::check_types(headers)?;
-    http::read(body, core.options.max_body_bytes).await
+    let limit = door.policy.config().limits.body_bytes.unwrap_or(door.core.options.max_body_bytes);
+    http::read(body, limit).await
 }
 
-fn parse<'a>(core: &Core, body: &'a [u8]) -> Result<(&'a str, Message<'a>), RpcError> {
+fn parse<'a>(door: &Door, text: &'a str) -> Result<Message<'a>, RpcError> {
     let refused = |error: envelope::Error| {
         let code =
             if matches!(error, envelope::Error::Json(_)) { code::PARSE } else { code::INVALID_REQUEST };
         RpcError::new(code, error.to_string()).status(StatusCode::BAD_REQUEST)
     };
-    let text = std::str::from_utf8(body);
-    let text = text
-        .map_err(|_| RpcError::new(code::PARSE, "the body is not UTF-8").status(StatusCode::BAD_REQUEST))?;
-    check_depth(text, core.options.max_depth).map_err(refused)?;
-    let message = Message::parse(text).map_err(refused)?;
-    Ok((text, message))
+    let depth = door.policy.config().limits.depth.unwrap_or(door.core.options.max_depth);
+    check_depth(text, depth).map_err(refused)?;
+    Message::parse(text).map_err(refused)
 }

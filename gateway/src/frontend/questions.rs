@@ -64,6 +64,11 @@ impl Questions {
         question.send(text.to_owned()).ok();
     }
 
+    /// How many are open.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().total
+    }
+
     fn lock(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,6 +1,8 @@
 //! Lists in a folder: `NAMESPACE/NAME.json.gz` of each server.
 
-use std::io;
+use std::fs::{OpenOptions, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use futures::future::BoxFuture;
@@ -62,14 +64,31 @@ impl Folder {
         Ok(self.0.join(&server.namespace).join(format!("{}{ENDING}", server.name)))
     }
 
-    /// As a whole or not at all.
     fn write(&self, server: &ServerKey, lists: &[u8]) -> Result<(), Error> {
         let file = self.file(server)?;
         let failed = |error: io::Error| Error::Failed(format!("{}: {error}", file.display()));
-        let new = file.with_extension("new");
         std::fs::create_dir_all(file.parent().unwrap_or(&self.0)).map_err(failed)?;
-        std::fs::write(&new, lists).and_then(|()| std::fs::rename(&new, &file)).map_err(failed)
+        write_whole(&file, lists).map_err(failed)
     }
+
+    /// The path of this folder.
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+/// Writes a file as a whole or not at all, for its owner alone to read.
+pub(super) fn write_whole(file: &Path, content: &[u8]) -> io::Result<()> {
+    const OWNER_ALONE: u32 = 0o600;
+    let new = file.with_extension("new");
+    let mut written =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(OWNER_ALONE).open(&new)?;
+    // One that was left by a process that was killed may have other rights.
+    written.set_permissions(Permissions::from_mode(OWNER_ALONE))?;
+    written.write_all(content)?;
+    // Else a machine that loses its power may keep the name without the content.
+    written.sync_all()?;
+    std::fs::rename(&new, file)
 }
 
 impl Keep for Folder {

@@ -1,6 +1,8 @@
-//! Last known lists outlive the process: they are kept somewhere whenever they change, and recalled at the next start.
+//! Last known lists, and with a folder the servers themselves, outlive the process: they are kept whenever they change,
+//! and recalled at the next start.
 
 mod files;
+pub(crate) mod seen;
 
 use std::collections::HashMap;
 use std::io::{Read as _, Write as _};
@@ -17,6 +19,7 @@ use crate::core::Core;
 use crate::source::ServerKey;
 
 pub use files::Folder;
+pub use seen::Seen;
 
 /// Bytes of one server's lists before they are compressed.
 const MAX_BYTES: u64 = 32 * 1024 * 1024;
@@ -85,10 +88,10 @@ fn unpacked(bytes: &[u8]) -> Option<String> {
 /// Keeps every list that a server confirmed and that differs from what is kept, for ever.
 pub(crate) async fn run(core: &Core, keep: Arc<dyn Keep>, recalled: HashMap<ServerKey, Arc<Listing>>) {
     let mut built = core.catalog.built();
-    let mut saved = recalled;
+    let (mut saved, mut trouble) = (recalled, Trouble::default());
     loop {
         built.borrow_and_update();
-        let complete = keep.is_mine() && pass(core, keep.as_ref(), &mut saved).await;
+        let complete = keep.is_mine() && pass(core, keep.as_ref(), &mut saved, &mut trouble).await;
         if complete {
             // The sender is the catalogue's, which is the core's.
             built.changed().await.ok();
@@ -99,8 +102,30 @@ pub(crate) async fn run(core: &Core, keep: Arc<dyn Keep>, recalled: HashMap<Serv
     }
 }
 
+/// Whether a place takes what is to be kept; a place that does not is told of once, and counted.
+#[derive(Debug, Default)]
+struct Trouble(bool);
+
+impl Trouble {
+    /// Something could not be kept; whether that is news.
+    fn begins(&mut self, core: &Core) -> bool {
+        core.metrics.unkept();
+        !std::mem::replace(&mut self.0, true)
+    }
+
+    /// Something was kept; whether that is news.
+    fn ends(&mut self) -> bool {
+        std::mem::take(&mut self.0)
+    }
+}
+
 /// Whether all could be kept.
-async fn pass(core: &Core, keep: &dyn Keep, saved: &mut HashMap<ServerKey, Arc<Listing>>) -> bool {
+async fn pass(
+    core: &Core,
+    keep: &dyn Keep,
+    saved: &mut HashMap<ServerKey, Arc<Listing>>,
+    trouble: &mut Trouble,
+) -> bool {
     let now = core.catalog.confirmed();
     for server in core.take_gone() {
         keep.forget(&server).await;
@@ -113,12 +138,16 @@ async fn pass(core: &Core, keep: &dyn Keep, saved: &mut HashMap<ServerKey, Arc<L
             continue;
         }
         match save(keep, &server, &listing).await {
+            Ok(()) if trouble.ends() => tracing::info!("lists are kept again"),
             Ok(()) => {}
             Err(error @ Error::Size { .. }) => {
+                core.metrics.unkept();
                 tracing::warn!(%server, %error, "a restart will not know a server's lists");
             }
             Err(error) => {
-                tracing::warn!(%server, %error, "a server's lists could not be kept; trying again");
+                if trouble.begins(core) {
+                    tracing::warn!(%server, %error, "a server's lists could not be kept; trying again until they can");
+                }
                 complete = false;
                 continue;
             }

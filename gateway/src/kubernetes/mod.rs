@@ -1,6 +1,7 @@
 //! Finds the servers by watching a cluster: `McpServer`s say which there are, `EndpointSlice`s where they are ready.
 //!
-//! What was seen last stays in force while the API server is away; after that only differences are acted on.
+//! What was seen last stays in force while the API server is away; after that only differences are acted on. A gateway
+//! that starts meanwhile begins with what an earlier one kept.
 
 mod find;
 mod lists;
@@ -21,6 +22,7 @@ use portico_crds::McpServer;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::keep::Seen;
 use crate::source::Servers;
 pub use lists::kept_lists;
 pub use portico_crds::lease::Claim;
@@ -30,6 +32,8 @@ use watched::{Change, watched};
 
 /// Changes within this time are taken as one: a rollout brings many.
 const SETTLE: Duration = Duration::from_millis(20);
+/// How long the cluster is waited for at the start where kept servers can be served meanwhile.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Where to look.
 #[derive(Clone)]
@@ -78,51 +82,103 @@ impl Caches {
 pub struct Found {
     /// The servers.
     pub servers: watch::Receiver<Servers>,
+    /// The same, with what is known of when.
+    pub(crate) seen: watch::Receiver<Seen>,
+    /// The one namespace that is looked at.
+    pub(crate) namespace: Option<String>,
     /// The resources that say so.
     resources: Store<McpServer>,
     /// Counts what was seen to change.
     changes: watch::Receiver<u64>,
 }
 
-/// Follows the servers of `scope` until `stop`. Returns once they have all been seen; `None` if `stop` came first.
+/// Follows the servers of `scope` until `stop`. Returns once they have all been seen; `None` if `stop` came first. With
+/// `kept` servers it waits two seconds at most, and begins with those until the cluster tells of its own.
 ///
 /// The future is boxed, so that it is compiled here once and not in every program that awaits it.
 #[must_use]
-pub fn follow(scope: &Scope, stop: CancellationToken) -> BoxFuture<'_, Option<Found>> {
-    Box::pin(first_seen(scope, stop))
+pub fn follow(scope: &Scope, kept: Option<Seen>, stop: CancellationToken) -> BoxFuture<'_, Option<Found>> {
+    Box::pin(first_seen(scope, kept, stop))
 }
 
-async fn first_seen(scope: &Scope, stop: CancellationToken) -> Option<Found> {
+async fn first_seen(scope: &Scope, kept: Option<Seen>, stop: CancellationToken) -> Option<Found> {
     let (servers, server_changes) = watched(scope.api());
     let (slices, slice_changes) = watched(scope.api());
     let (services, service_changes) = watched(scope.api());
     let resources = servers.clone();
-    let caches = Arc::new(Caches { servers, slices, services });
+    let caches = Caches { servers, slices, services };
     let changes = futures::stream::select_all([server_changes, slice_changes, service_changes]);
-    let sender = watch::Sender::new(Servers::default());
-    let (count, counted) = watch::channel(0);
-    let receiver = sender.subscribe();
-    let (first, seen) = tokio::sync::oneshot::channel();
-    let task = publish(Arc::clone(&caches), changes, (sender, count), first);
-    tokio::spawn(async move { stop.run_until_cancelled(task).await });
-    seen.await.ok().map(|()| Found { servers: receiver, resources, changes: counted })
+    let may_begin = kept.is_some();
+    let news = News::new(kept);
+    let (count, mut counted) = watch::channel(0);
+    let found = Found {
+        servers: news.servers.subscribe(),
+        seen: news.seen.subscribe(),
+        namespace: scope.namespace.clone(),
+        resources,
+        changes: counted.clone(),
+    };
+    tokio::spawn(async move { stop.run_until_cancelled(publish(caches, changes, news, count)).await });
+    let patience = if may_begin { PATIENCE } else { Duration::MAX };
+    match tokio::time::timeout(patience, counted.changed()).await {
+        Ok(seen) => seen.ok()?,
+        Err(_) => tell_stale(&found.seen.borrow()),
+    }
+    Some(found)
+}
+
+fn tell_stale(seen: &Seen) {
+    let (servers, seconds) = (seen.servers.len(), seen.age().as_secs());
+    tracing::warn!(
+        servers,
+        seconds,
+        "the cluster cannot be reached; serving the servers that were kept so many seconds ago, until it can"
+    );
+}
+
+/// Where the servers are published.
+struct News {
+    servers: watch::Sender<Servers>,
+    seen: watch::Sender<Seen>,
+}
+
+impl News {
+    /// With what is known before the cluster tells anything.
+    fn new(kept: Option<Seen>) -> Self {
+        let seen = kept.unwrap_or_else(|| Seen::now(Servers::default()));
+        Self { servers: watch::Sender::new(Arc::clone(&seen.servers)), seen: watch::Sender::new(seen) }
+    }
+
+    /// The cluster tells of `found`; what did not change is no news.
+    fn tell(&self, found: &Servers) {
+        let first = !self.seen.borrow().fresh;
+        let differs = self.servers.send_if_modified(|known| {
+            let differs = known != found;
+            *known = Arc::clone(found);
+            differs
+        });
+        if first {
+            tracing::info!(
+                servers = found.len(),
+                changed = differs,
+                "the cluster tells of its servers again"
+            );
+        }
+        if first || differs {
+            self.seen.send_replace(Seen::now(Arc::clone(found)));
+        }
+    }
 }
 
 /// Publishes the servers at every change, for ever.
-async fn publish(
-    caches: Arc<Caches>,
-    mut changes: SelectAll<Change>,
-    (servers, count): (watch::Sender<Servers>, watch::Sender<u64>),
-    first: tokio::sync::oneshot::Sender<()>,
-) {
+async fn publish(caches: Caches, mut changes: SelectAll<Change>, news: News, count: watch::Sender<u64>) {
     let filling = async { while changes.next().await.is_some() {} };
     tokio::select! {
         filled = caches.filled() => if !filled { return },
         () = filling => return,
     }
-    servers.send_replace(caches.find());
-    // Whoever asked may have left.
-    let _ = first.send(());
+    news.tell(&caches.find());
+    count.send_modify(|count| *count += 1);
     while changes.next().await.is_some() {
         let until = tokio::time::sleep(SETTLE);
         tokio::pin!(until);
@@ -132,12 +188,7 @@ async fn publish(
                 () = &mut until => break,
             }
         }
-        servers.send_if_modified(|known| {
-            let found = caches.find();
-            let differs = *known != found;
-            *known = found;
-            differs
-        });
+        news.tell(&caches.find());
         count.send_modify(|count| *count += 1);
     }
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
 
+mod away;
 #[path = "../gateway/raw_server.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod raw_server;

@@ -80,9 +80,9 @@ impl World {
         }
         let client = self.cluster.client_as(&self.user(account), &["system:authenticated"]).unwrap();
         let namespace = self.namespace.name().to_owned();
-        let scope = Scope { client: client.clone(), namespace: Some(namespace.clone()) };
+        let scope = self.scope(client.clone());
         let stop = CancellationToken::new();
-        let found = kubernetes::follow(&scope, stop.child_token()).await.unwrap();
+        let found = kubernetes::follow(&scope, None, stop.child_token()).await.unwrap();
         let lists = kubernetes::kept_lists(&scope).await;
         let secrets = Some(Arc::new(ClusterSecrets::new(client.clone())) as _);
         let options = Options { refresh: Duration::from_millis(100), secrets, ..Options::default() };
@@ -91,6 +91,11 @@ impl World {
         let duties = Duties { claim, lists: Some(lists) };
         let reporting = kubernetes::report(client, &found, &gateway, duties, stop.child_token());
         Running { gateway, stop, reporting: tokio::spawn(reporting) }
+    }
+
+    /// This namespace, seen by `client`.
+    pub fn scope(&self, client: Client) -> Scope {
+        Scope { client, namespace: Some(self.namespace.name().to_owned()) }
     }
 
     fn user(&self, account: &str) -> String {

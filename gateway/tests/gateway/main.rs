@@ -1,11 +1,15 @@
 //! The gateway in front of real servers, driven by real clients and by hand-written requests.
 
+mod admin;
+mod approval;
+mod audit;
 mod auth;
 mod bad_input;
 mod catalogue;
 mod credentials;
 mod exposed;
 mod faults;
+mod https;
 mod identity;
 mod issuer;
 mod kept;
@@ -16,7 +20,9 @@ mod outside;
 mod pairings;
 mod parking;
 mod pins;
+mod policy;
 mod questions;
+mod quotas;
 mod raw_server;
 mod real_client;
 mod real_server;
@@ -31,3 +37,4 @@ mod support;
 mod tls;
 mod token_endpoint;
 mod views;
+mod websocket;

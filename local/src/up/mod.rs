@@ -139,6 +139,8 @@ async fn hold(options: Options, stop: CancellationToken) -> Result<(), Error> {
         let wrong = |source| Error::Config { path: config.clone(), source };
         gateway.configure_from(config).map_err(wrong)?;
     }
+    let scheme = if gateway.speaks_tls() { "https" } else { "http" };
+    let url = url(scheme, address);
     let reports = gateway.reports();
     let closing = CancellationToken::new();
     let mut serving = tokio::spawn({
@@ -146,9 +148,9 @@ async fn hold(options: Options, stop: CancellationToken) -> Result<(), Error> {
         async move { gateway.serve(listener, closing).await }
     });
     let mut printer = Printer::new(Box::new(io::stdout()), options.json, options.colour);
-    printer.listening(&url(address), !address.ip().is_loopback());
+    printer.listening(&url, !address.ip().is_loopback());
     let mut system =
-        System::new((options, url(address)), folder, printer, (&run_directory, secrets, servers, reports));
+        System::new((options, url), folder, printer, (&run_directory, secrets, servers, reports));
     system.load(Ok(first));
     let ended = tokio::select! {
         () = stop.cancelled() => Ok(()),
@@ -171,13 +173,13 @@ async fn finished(serving: JoinHandle<Result<(), portico_gateway::Error>>) {
 }
 
 /// Where clients on this machine reach the endpoint.
-fn url(address: SocketAddr) -> String {
+fn url(scheme: &str, address: SocketAddr) -> String {
     let ip = match address {
         SocketAddr::V4(v4) if v4.ip().is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         SocketAddr::V6(v6) if v6.ip().is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         other => other.ip(),
     };
-    format!("http://{}/mcp", SocketAddr::new(ip, address.port()))
+    format!("{scheme}://{}/mcp", SocketAddr::new(ip, address.port()))
 }
 
 #[cfg(test)]
@@ -192,7 +194,7 @@ mod tests {
             ("[::]:1", "http://[::1]:1/mcp"),
             ("192.0.2.1:1", "http://192.0.2.1:1/mcp"),
         ] {
-            assert_eq!(url(address.parse().unwrap()), expected);
+            assert_eq!(url("http", address.parse().unwrap()), expected);
         }
     }
 }

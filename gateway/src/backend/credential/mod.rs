@@ -103,7 +103,7 @@ impl Owner {
 /// Under what a caller's token is kept: everybody has the same, or whoever's own token is worth the same.
 fn worth(auth: Option<&Auth>, caller: &Caller) -> Option<u128> {
     let Some(Auth::Exchanged(..)) = auth else { return None };
-    caller.as_ref().and_then(|caller| caller.token.as_ref()).map(|token| token.worth)
+    caller.as_ref().filter(|caller| caller.token.is_some()).map(|caller| caller.facts())
 }
 
 impl Auth {
@@ -164,9 +164,9 @@ async fn exchanged(
     caller: &Principal,
 ) -> Result<HeaderValue, Fault> {
     let token = caller.token.as_ref().ok_or(Fault::NoToken)?;
-    let (endpoint, http, subject) = (Arc::clone(endpoint), http.clone(), token.text.clone());
+    let (endpoint, http, subject) = (Arc::clone(endpoint), http.clone(), token.clone());
     let ask = move || Box::pin(async move { endpoint.exchanged(&http, &subject).await }) as _;
-    tokens.get(Some(token.worth), ask).await
+    tokens.get(Some(caller.facts()), ask).await
 }
 
 /// A header's value that nothing prints.
