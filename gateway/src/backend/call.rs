@@ -283,12 +283,14 @@ impl Call<'_> {
             }
             (fault, endpoint.id)
         })?;
-        let used = Arc::clone(&link.endpoint);
+        let (used, streams) = (Arc::clone(&link.endpoint), matches!(link.peer, Peer::Sse { .. }));
         let answer = within(end, limit, self.send(core, (link, busy), limit)).await;
         used.breaker.note(answer.as_ref().err(), breaker::now());
         match &answer {
             Ok(_) => self.route.backend.note_answer(),
             Err(Fault::Unreachable { .. } | Fault::SessionLost) => forget(core, kept),
+            // With its stream a session is gone.
+            Err(Fault::Broken { .. }) if streams => forget(core, kept),
             Err(_) => {}
         }
         answer.map_err(|fault| (fault, used.id))

@@ -16,10 +16,13 @@ use super::Endpoint;
 use super::credential::Shown;
 use super::fault::Fault;
 use super::guard::Guard;
-use super::session::Link;
+use super::line::Line;
+use super::session::{Link, Peer};
 use super::sse::Events;
 use super::tls::{self, Connector};
+use crate::assertion::{IDENTITY, Identities};
 use crate::cause;
+use crate::envelope::Message;
 use crate::options::Options;
 use crate::secret::Secrets;
 
@@ -68,6 +71,8 @@ pub(crate) struct Http {
     guard: Arc<Guard>,
     /// Where the secrets are read that servers ask of the gateway.
     pub(super) secrets: Option<Arc<dyn Secrets>>,
+    /// Tells servers who asks.
+    pub(crate) identities: Arc<Identities>,
     max_answer: usize,
 }
 
@@ -83,6 +88,7 @@ impl Http {
             pods: pooled(pods),
             remotes: pooled(remotes),
             guard,
+            identities: Arc::default(),
             secrets: options.secrets.clone(),
             max_answer: options.max_answer_bytes,
         })
@@ -146,13 +152,37 @@ impl Http {
     ) -> Result<(Reply, HeaderMap), Fault> {
         headers.insert(CONTENT_TYPE, JSON);
         headers.insert(ACCEPT, JSON_OR_EVENTS);
+        if let Peer::Sse { line, .. } = &link.peer {
+            let reply = self.post_to_line(line, link, (headers, body)).await;
+            return reply.map(|reply| (reply, HeaderMap::new()));
+        }
         let mut response = self.send(HttpMethod::POST, link, headers, body).await?;
         let headers = std::mem::take(response.headers_mut());
         Ok((self.reply(response, &headers, link).await?, headers))
     }
 
+    /// Sends one message over a session that is a stream, which carries the answer.
+    async fn post_to_line(
+        &self,
+        line: &Line,
+        link: &Link,
+        (headers, body): (HeaderMap, Bytes),
+    ) -> Result<Reply, Fault> {
+        let answers = line.expect(std::str::from_utf8(&body).unwrap_or_default())?;
+        let response = self.send(HttpMethod::POST, link, headers, body).await?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(answers.map_or(Reply::Accepted, |answers| Reply::Events(Events::answers(answers))));
+        }
+        let body = collect(response.into_body(), MAX_ERROR).await.unwrap_or_default();
+        Err(if says_session_lost(status, &body) { Fault::SessionLost } else { Fault::Http { status } })
+    }
+
     /// Opens the stream of a legacy session.
     pub(crate) async fn stream(&self, link: &Link) -> Result<Events, Fault> {
+        if let Peer::Sse { line, .. } = &link.peer {
+            return line.listen().map(Events::heard);
+        }
         let headers = HeaderMap::from_iter([(ACCEPT, EVENTS)]);
         let response = self.send(HttpMethod::GET, link, headers, Bytes::new()).await?;
         match response.status() {
@@ -179,7 +209,7 @@ impl Http {
         let (owner, caller) = (&link.endpoint.owner, &link.caller);
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
-        *request.uri_mut() = link.endpoint.uri.clone();
+        *request.uri_mut() = link.to().clone();
         *request.headers_mut() = headers;
         let Some(shown) = owner.show(self, caller).await? else {
             return self.shown(link, request, None).await;
@@ -203,6 +233,7 @@ impl Http {
         shown: Option<&Shown>,
     ) -> Result<Response<Incoming>, Fault> {
         request.headers_mut().extend(shown.map(|shown| (shown.name.clone(), shown.value.clone())));
+        request.headers_mut().extend(self.identities.tell(&link.told()).map(|told| (IDENTITY, told)));
         let client = self.choose(&link.endpoint, (&self.pods, &self.remotes))?;
         let response = client.request(request).await;
         let response = response.map_err(|error| failed(&error, &link.endpoint.shown()))?;
@@ -244,7 +275,8 @@ impl Http {
             return Err(Fault::SessionLost);
         }
         // A modern server puts its JSON-RPC errors under 400 and 404.
-        if body.first() == Some(&b'{') { Ok(Reply::Whole(body)) } else { Err(Fault::Http { status }) }
+        let is_message = std::str::from_utf8(&body).is_ok_and(|text| Message::parse(text).is_ok());
+        if is_message { Ok(Reply::Whole(body)) } else { Err(Fault::Http { status }) }
     }
 }
 

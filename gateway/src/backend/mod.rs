@@ -11,6 +11,7 @@ mod fleet;
 mod flight;
 mod guard;
 pub(crate) mod hearing;
+mod line;
 mod lists;
 pub(crate) mod parked;
 mod place;
@@ -34,7 +35,7 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 use http::Uri;
 use tokio::sync::{Notify, watch};
 
-use crate::source::{Server, ServerKey};
+use crate::source::{Server, ServerKey, Transport};
 use crate::version::Era;
 
 use again::Budget;
@@ -55,6 +56,9 @@ pub(crate) struct Endpoint {
     pub(crate) uri: Uri,
     /// Whether people name it, and not the cluster.
     pub(crate) remote: bool,
+    /// How it is spoken to, as its manifest says, and whether it was found to speak over one stream.
+    pub(crate) transport: Transport,
+    pub(crate) streams: AtomicBool,
     /// Whose it is.
     pub(crate) owner: Arc<Owner>,
     /// Calls it has not answered yet.
@@ -261,7 +265,9 @@ impl Live {
         // Tokens stay with their server as long as it is asked for the same.
         let owner = known.iter().map(|endpoint| &endpoint.owner).find(|owner| owner.has(auth)).cloned();
         let owner = owner.unwrap_or_else(|| Arc::new(Owner::new(&server.key, auth)));
-        let known: Vec<_> = known.iter().filter(|known| Arc::ptr_eq(&known.owner, &owner)).collect();
+        let same =
+            |known: &&Arc<Endpoint>| Arc::ptr_eq(&known.owner, &owner) && known.transport == server.transport;
+        let known: Vec<_> = known.iter().filter(same).collect();
         for crate::source::Endpoint { url, remote } in &server.endpoints {
             match known.iter().find(|endpoint| (&endpoint.url, endpoint.remote) == (url, *remote)) {
                 Some(endpoint) => endpoints.push(Arc::clone(*endpoint)),
@@ -271,6 +277,8 @@ impl Live {
                         url: url.clone(),
                         uri,
                         remote: *remote,
+                        transport: server.transport,
+                        streams: AtomicBool::new(server.transport == Transport::Sse),
                         owner: Arc::clone(&owner),
                         in_flight: AtomicUsize::new(0),
                         breaker: Breaker::default(),

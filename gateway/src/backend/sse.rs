@@ -4,10 +4,13 @@ use bytes::{Buf, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
-use super::fault::Fault;
+use tokio::sync::mpsc;
 
-/// Splits bytes into events and gives the data of each. Event names and ids are not looked at: MCP sends one JSON-RPC
-/// message as the data of each event, and events without data only mark the stream as resumable.
+use super::fault::Fault;
+use super::line::Answers;
+
+/// Splits bytes into events and gives the data of each. Ids are not looked at, and names only where one stream carries all:
+/// MCP sends one JSON-RPC message as the data of each event, and events without data only mark the stream as resumable.
 #[derive(Debug)]
 pub(crate) struct Parser {
     buffer: BytesMut,
@@ -15,18 +18,27 @@ pub(crate) struct Parser {
     searched: usize,
     after_cr: bool,
     data: Option<Vec<u8>>,
+    /// The name of the event whose lines are being read, and that of the one that was given last.
+    names: (Vec<u8>, Vec<u8>),
     limit: usize,
 }
 
 impl Parser {
     /// Reads events of at most `limit` bytes.
     pub(crate) fn new(limit: usize) -> Self {
-        Self { buffer: BytesMut::new(), searched: 0, after_cr: false, data: None, limit }
+        Self {
+            buffer: BytesMut::new(),
+            searched: 0,
+            after_cr: false,
+            data: None,
+            names: Default::default(),
+            limit,
+        }
     }
 
     /// Takes bytes as they arrive.
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        let held = self.buffer.len() + self.data.as_ref().map_or(0, Vec::len);
+        let held = self.buffer.len() + self.data.as_ref().map_or(0, Vec::len) + self.names.0.len();
         if held + bytes.len() > self.limit.saturating_add(64 * 1024) {
             return Err(Fault::TooLarge { limit: self.limit });
         }
@@ -38,9 +50,12 @@ impl Parser {
     pub(crate) fn next(&mut self) -> Option<Vec<u8>> {
         while let Some(line) = self.line() {
             if line.is_empty() {
+                self.names.1 = std::mem::take(&mut self.names.0);
                 if let Some(data) = self.data.take().filter(|data| !data.is_empty()) {
                     return Some(data);
                 }
+            } else if let Some(value) = line.strip_prefix(b"event:") {
+                self.names.0 = value.strip_prefix(b" ").unwrap_or(value).to_vec();
             } else if let Some(value) = line.strip_prefix(b"data:") {
                 let value = value.strip_prefix(b" ").unwrap_or(value);
                 match &mut self.data {
@@ -53,6 +68,11 @@ impl Parser {
             }
         }
         None
+    }
+
+    /// The name of the event that was given last; empty for one without.
+    fn name(&self) -> String {
+        String::from_utf8_lossy(&self.names.1).into_owned()
     }
 
     /// The next whole line; lines end in LF, CR or CR LF.
@@ -76,35 +96,68 @@ impl Parser {
     }
 }
 
-/// The events of one response.
+/// What a server says, message by message.
 #[derive(Debug)]
-pub(crate) struct Events {
-    body: Incoming,
-    parser: Parser,
+pub(crate) struct Events(Source);
+
+#[derive(Debug)]
+enum Source {
+    /// One response.
+    Body(Box<(Incoming, Parser)>),
+    /// What answers one request over a stream that carries all.
+    Line(Answers),
+    /// What belongs to no request there.
+    Heard(mpsc::Receiver<String>),
 }
 
 impl Events {
     /// Reads events of at most `limit` bytes from `body`.
     pub(crate) fn new(body: Incoming, limit: usize) -> Self {
-        Self { body, parser: Parser::new(limit) }
+        Self(Source::Body(Box::new((body, Parser::new(limit)))))
+    }
+
+    /// What answers one request.
+    pub(crate) fn answers(answers: Answers) -> Self {
+        Self(Source::Line(answers))
+    }
+
+    /// What belongs to no request.
+    pub(crate) fn heard(heard: mpsc::Receiver<String>) -> Self {
+        Self(Source::Heard(heard))
     }
 
     /// The data of the next event; `None` at the end of the stream.
     pub(crate) async fn next(&mut self) -> Result<Option<String>, Fault> {
-        loop {
-            if let Some(data) = self.parser.next() {
-                let text = String::from_utf8(data);
-                return text
-                    .map(Some)
-                    .map_err(|_| Fault::Malformed { reason: "an event is not UTF-8".into() });
-            }
-            match self.body.frame().await {
-                None => return Ok(None),
-                Some(Err(error)) => return Err(Fault::Broken { reason: error.to_string() }),
-                Some(Ok(frame)) => {
-                    if let Some(bytes) = frame.data_ref() {
-                        self.parser.feed(bytes)?;
-                    }
+        match &mut self.0 {
+            Source::Body(body) => next(body).await,
+            Source::Line(answers) => Ok(answers.next().await),
+            Source::Heard(heard) => Ok(heard.recv().await),
+        }
+    }
+
+    /// The same, and the event's name before it; empty for one without.
+    pub(crate) async fn next_named(&mut self) -> Result<Option<(String, String)>, Fault> {
+        let data = self.next().await?;
+        let name = match &self.0 {
+            Source::Body(body) => body.1.name(),
+            Source::Line(_) | Source::Heard(_) => String::new(),
+        };
+        Ok(data.map(|data| (name, data)))
+    }
+}
+
+async fn next((body, parser): &mut (Incoming, Parser)) -> Result<Option<String>, Fault> {
+    loop {
+        if let Some(data) = parser.next() {
+            let text = String::from_utf8(data);
+            return text.map(Some).map_err(|_| Fault::Malformed { reason: "an event is not UTF-8".into() });
+        }
+        match body.frame().await {
+            None => return Ok(None),
+            Some(Err(error)) => return Err(Fault::Broken { reason: error.to_string() }),
+            Some(Ok(frame)) => {
+                if let Some(bytes) = frame.data_ref() {
+                    parser.feed(bytes)?;
                 }
             }
         }
@@ -133,6 +186,17 @@ mod tests {
     fn comments_names_ids_and_empty_events_are_passed_over() {
         let stream = b": hi\n\nid: 0\ndata:\n\nevent: message\nid: 1\ndata: {\ndata:}\n\nretry: 3\n\n";
         assert_eq!(events(stream, 1000), ["{\n}"]);
+    }
+
+    #[test]
+    fn an_event_has_its_own_name_and_not_that_of_one_before() {
+        let mut parser = Parser::new(100);
+        parser
+            .feed(b"event: endpoint\ndata: a\n\nevent:lost\n\ndata: b\n\nevent: message\ndata: c\n\n")
+            .unwrap();
+        let named: Vec<_> = std::iter::from_fn(|| parser.next().map(|data| (parser.name(), data))).collect();
+        let expected = [("endpoint", "a"), ("", "b"), ("message", "c")];
+        assert_eq!(named, expected.map(|(name, data)| (name.to_owned(), data.as_bytes().to_vec())));
     }
 
     #[test]

@@ -341,7 +341,9 @@ async fn ping(core: &Core, hello: &Hello) -> Result<(), Fault> {
 /// Opens the stream on which the server tells of changes, if it has one.
 async fn listen(control: &Control, hello: &Hello) -> Option<Events> {
     let opened = match &hello.link.peer {
-        Peer::Legacy(_) => timeout(control.patience, control.http.stream(&hello.link)).await.ok()?,
+        Peer::Legacy(_) | Peer::Sse { .. } => {
+            timeout(control.patience, control.http.stream(&hello.link)).await.ok()?
+        }
         _ => timeout(control.patience, subscribe(control, hello, &BTreeSet::new())).await.ok()?,
     };
     opened.ok()

@@ -64,6 +64,7 @@ pub(crate) fn router(core: &Arc<Core>, address: Option<IpAddr>) -> Router {
         .route("/sets/{name}/mcp", any(set))
         .route("/.well-known/oauth-protected-resource", get(resource_metadata))
         .route("/.well-known/oauth-protected-resource/{*path}", get(resource_metadata))
+        .route("/.well-known/jwks.json", get(key_set))
         .route("/servers/{namespace}/{name}/{*path}", any(server))
         .with_state(front)
 }
@@ -151,6 +152,14 @@ async fn authenticated(
 async fn resource_metadata(State(front): State<Front>) -> Response {
     match front.core.authenticator.load().metadata() {
         Some(document) => answer::json(StatusCode::OK, [document]),
+        None => answer::empty(StatusCode::NOT_FOUND),
+    }
+}
+
+/// The public keys of what servers are told.
+async fn key_set(State(front): State<Front>) -> Response {
+    match front.core.control.http.identities.key_set() {
+        Some(keys) => answer::json(StatusCode::OK, [keys]),
         None => answer::empty(StatusCode::NOT_FOUND),
     }
 }

@@ -23,6 +23,9 @@ use tokens::Tokens;
 /// Whose an endpoint is, and what is shown to it.
 #[derive(Debug)]
 pub(crate) struct Owner {
+    /// Unique in this process.
+    pub(crate) id: u64,
+    pub(crate) key: ServerKey,
     spec: Option<UpstreamAuth>,
     auth: Option<Auth>,
 }
@@ -52,7 +55,12 @@ pub(crate) type Caller = Option<Arc<Principal>>;
 impl Owner {
     /// The server `key`, to which is shown what `spec` says.
     pub(crate) fn new(key: &ServerKey, spec: Option<&UpstreamAuth>) -> Self {
-        Self { auth: spec.map(|spec| Auth::new(key, spec)), spec: spec.cloned() }
+        Self {
+            id: super::next_id(),
+            key: key.clone(),
+            auth: spec.map(|spec| Auth::new(key, spec)),
+            spec: spec.cloned(),
+        }
     }
 
     /// Whether it is shown what `spec` says.
@@ -105,10 +113,10 @@ impl Auth {
         }
         let made = match (&spec.client_credentials, &spec.token_exchange) {
             (Some(client), _) => {
-                TokenEndpoint::of_client(key, client).map(|endpoint| Self::Own(endpoint, Tokens::default()))
+                TokenEndpoint::of_client(key, client).map(|endpoint| Self::Own(endpoint, Tokens::new(key)))
             }
             (None, Some(exchange)) => TokenEndpoint::of_exchange(key, exchange)
-                .map(|endpoint| Self::Exchanged(endpoint, Tokens::default(), exchange.own_requests)),
+                .map(|endpoint| Self::Exchanged(endpoint, Tokens::new(key), exchange.own_requests)),
             (None, None) => Err("spec.upstreamAuth: has no known member".to_owned()),
         };
         made.unwrap_or_else(Self::Unusable)
