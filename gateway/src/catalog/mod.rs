@@ -338,7 +338,8 @@ mod tests {
         tokio::time::sleep(Duration::from_millis(250)).await;
         let all = *told.borrow();
         assert!((many + 1..=many + 2).contains(&all), "the last change is told of");
-        let list = String::from_utf8(catalog.load().all().tools.page(None, 1).unwrap().items.to_vec()).unwrap();
+        let list =
+            String::from_utf8(catalog.load().all().tools.page(None, 1).unwrap().items.to_vec()).unwrap();
         assert!(list.contains("t999"), "{list}");
         tokio::time::sleep(Duration::from_secs(5)).await;
         assert_eq!(*told.borrow(), all, "and nothing else");
