@@ -39,6 +39,8 @@ pub enum Command {
     Rbac(Rbac),
     /// Say what the reason of a condition or an event means, and what to do.
     Explain(Explain),
+    /// Say whether the gateway's rules let somebody call a tool, and which rule decides.
+    Access(Access),
     /// Turn McpServers of a cluster into running workloads.
     Operator(Operator),
     /// Serve one MCP endpoint in front of a cluster's McpServers.
@@ -146,6 +148,41 @@ pub struct Explain {
     /// Print the reference page.
     #[arg(long, hide = true)]
     pub markdown: bool,
+}
+
+/// Arguments of `access`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  portico access --config gateway.yaml --as key:till-3 shop/pos refund --arguments '{\"amount\": 120}'
+  portico access --config gateway.yaml --claims claims.json shop/files read_file --annotations '{\"readOnlyHint\": true}'
+
+Exit codes: 0 the call would be made, 3 it would not, or not at once; 1 the configuration is wrong, 2 wrong usage.")]
+pub struct Access {
+    /// The gateway's configuration file.
+    #[arg(long, env = "PORTICO_CONFIG", value_name = "FILE")]
+    pub config: PathBuf,
+    /// Who calls: `anonymous`, `key:NAME` or `ISSUER#SUBJECT`; absent: as the claims say, else anonymous.
+    #[arg(long = "as", value_name = "PRINCIPAL")]
+    pub principal: Option<String>,
+    /// JSON file with what the caller's access token says.
+    #[arg(long, value_name = "FILE")]
+    pub claims: Option<PathBuf>,
+    /// Address the call comes from.
+    #[arg(long)]
+    pub address: Option<std::net::IpAddr>,
+    /// The server, as NAMESPACE/NAME.
+    pub server: String,
+    /// The tool, by its name before any prefix.
+    pub tool: String,
+    /// The tool's annotations, a JSON object; absent: as MCP says of a tool without.
+    #[arg(long, default_value = "{}", value_name = "JSON")]
+    pub annotations: String,
+    /// The arguments of the call, a JSON object.
+    #[arg(long, default_value = "{}", value_name = "JSON")]
+    pub arguments: String,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Kinds of resources, as kubectl names them.

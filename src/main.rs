@@ -29,6 +29,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Crds(arguments) => return command::crds::run(&arguments),
         Command::Rbac(arguments) => return command::rbac::run(&arguments),
         Command::Explain(arguments) => return command::explain::run(&arguments),
+        Command::Access(arguments) => return command::access::run(&arguments),
         Command::Check(arguments) => return command::check::run(&arguments),
         Command::Keep(cli::Keep { grace, command }) => {
             let code = portico_local::keep::run(&command, std::time::Duration::from_millis(grace));

@@ -31,6 +31,7 @@ fn every_command_explains_itself_with_an_example() {
         "crds",
         "rbac",
         "explain",
+        "access",
         "operator",
         "gateway",
         "serve",
@@ -175,4 +176,46 @@ fn the_bridge_installs_itself_as_a_whole() {
     let names: Vec<_> = std::fs::read_dir(&target).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names, ["portico"]);
     assert!(Command::new(target.join("portico")).arg("--version").output().unwrap().status.success());
+}
+
+#[test]
+fn access_says_which_rule_decides_and_why_the_others_do_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("gateway.yaml");
+    let rules = "auth: {apiKeys: {folder: /nowhere}}
+access:
+  rules:
+    - {name: admins, principals: ['key:admin'], effect: Allow}
+    - {name: large, tools: [refund], when: 'arguments.amount > 100', effect: Approve}
+    - {name: team, when: \"!('tills' in principal.claims.groups)\", effect: Deny}
+";
+    std::fs::write(&config, rules).unwrap();
+    let config = config.display().to_string();
+    let ask = |more: &[&str]| {
+        let output = portico(&[&["access", "--config", &config, "shop/pos", "refund"], more].concat());
+        (text(&output.stdout), output.status.code().unwrap())
+    };
+    let (said, code) = ask(&["--as", "key:till", "--arguments", r#"{"amount": 120}"#]);
+    assert_eq!(code, 3, "{said}");
+    for line in [
+        "admins (Allow): `principals` does not hold",
+        "large (Approve): holds",
+        "team (Deny): `when` cannot be judged: there is no `groups`",
+        "decision: approve by large",
+        "listed: yes",
+    ] {
+        assert!(said.contains(line), "{line} in {said}");
+    }
+    let (said, code) = ask(&["--as", "key:admin", "--json"]);
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((code, &said["decision"], &said["rule"]), (0, &"allow".into(), &"admins".into()));
+    let claims = folder.path().join("claims.json");
+    std::fs::write(&claims, r#"{"iss":"https://id.example.com","sub":"ada","groups":["tills"]}"#).unwrap();
+    assert_eq!(ask(&["--claims", &claims.display().to_string(), "--arguments", r#"{"amount": 1}"#]).1, 0);
+    assert!(refused(&["access", "--config", &config, "pos", "refund"]).0.contains("must be NAMESPACE/NAME"));
+    assert!(
+        refused(&["access", "--config", &config, "a/b", "c", "--arguments", "7"])
+            .0
+            .contains("--arguments: must be")
+    );
 }

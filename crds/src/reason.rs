@@ -78,6 +78,8 @@ reasons! {
     SpeaksMcp: "The gateway speaks MCP with the server and knows what it offers.", "";
     HandshakeFailed: "The server answers the gateway, but not as MCP asks, or not in time.",
         "The message says what it did instead; see the server's log, `path`, `port` and `protocol`.";
+    NotAuthorized: "The gateway has nothing to prove to the server who it is, or the server does not take it.",
+        "The message names the Secret, key or token endpoint at fault; `spec.upstreamAuth` says what is shown.";
     Unreachable: "The gateway reaches nobody at the server's address.",
         "Check that the server listens on `port`, and that network policies let the gateway reach it.";
     NoEndpoint: "The server has no ready pod now; its last known lists stay.",

@@ -1,14 +1,19 @@
 //! Who asks, and what it can be asked in turn.
 
+use std::sync::Arc;
+
+use crate::auth::Principal;
 use crate::envelope::Object;
 use crate::version::Era;
 
 /// The client of one request.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Client {
     pub(crate) era: Era,
     /// A digest of who it is; 0 for nobody in particular.
     pub(crate) principal: u128,
+    /// Who it is, as servers may have to be told.
+    pub(crate) caller: Arc<Principal>,
     /// The session of a legacy client; 0 for a modern one.
     pub(crate) session: u128,
     /// Whether it takes several messages as an answer.
@@ -50,6 +55,8 @@ const ROOTS: u8 = 1 << 5;
 impl Capabilities {
     /// Everything that the gateway can pass on.
     pub(crate) const ALL: Self = Self(FORM | URL | SAMPLING | SAMPLING_TOOLS | SAMPLING_CONTEXT | ROOTS);
+    /// Forms that the user fills in.
+    pub(crate) const FORM: Self = Self(FORM);
     /// Pages that the user visits.
     pub(crate) const URL: Self = Self(URL);
 
@@ -193,6 +200,7 @@ mod tests {
     fn modern_clients_share_sessions_by_what_they_can_do() {
         let client = |raw: &str, level: Option<&str>| Client {
             principal: 0,
+            caller: Arc::new(Principal::anonymous()),
             era: Era::Modern,
             session: 0,
             takes_events: true,

@@ -20,15 +20,19 @@ use portico_crds::labels;
 
 use crate::backend::{Backend, Fleet, PinReport, ServerReport, ServerState, TlsError};
 use crate::catalog::{Catalog, Definition, Drift, Judged, Listing};
+use crate::config::limits::Limits;
 use crate::config::{Config, LastLoad};
+use crate::frontend::approval::Approvals;
 use crate::frontend::cancel::Calls;
 use crate::frontend::ears::Ears;
 use crate::frontend::levels::Levels;
 use crate::frontend::questions::Questions;
 use crate::frontend::session::{Ended, Keyring};
 use crate::identity::Identity;
+use crate::limits::{Local, Quotas};
 use crate::metrics::Metrics;
 use crate::options::Options;
+use crate::policy::Policy;
 use crate::source::{ServerKey, Servers};
 use crate::subscriptions::Subscriptions;
 
@@ -54,11 +58,16 @@ pub(crate) struct Core {
     pub(crate) identity: Arc<Identity>,
     pub(crate) load: LastLoad,
     pub(crate) started: Instant,
+    pub(crate) policy: ArcSwap<Policy>,
+    pub(crate) quotas: ArcSwap<Quotas>,
+    /// What quotas counted, which outlives a change of the configuration.
+    counted: Arc<Local>,
     pub(crate) ended: Ended,
     pub(crate) calls: Arc<Calls>,
     pub(crate) questions: Arc<Questions>,
     pub(crate) ears: Arc<Ears>,
     pub(crate) parking: Parking,
+    pub(crate) approvals: Approvals,
     pub(crate) levels: Levels,
     pub(crate) subscriptions: Subscriptions,
     pub(crate) streams: Arc<Semaphore>,
@@ -90,6 +99,13 @@ impl Core {
             identity: Arc::new(Identity::new(Arc::clone(&metrics))),
             load: LastLoad::default(),
             started: Instant::now(),
+            quotas: ArcSwap::from_pointee(Quotas::new(
+                &Limits::default(),
+                Arc::default(),
+                Arc::clone(&metrics),
+            )),
+            counted: Arc::default(),
+            policy: ArcSwap::from_pointee(Policy::new(Arc::default(), Arc::clone(&metrics))),
             metrics,
             authenticator: ArcSwap::default(),
             keyring: Keyring::new(&options.session_keys, options.session_lifetime),
@@ -98,6 +114,7 @@ impl Core {
             ears: Arc::default(),
             questions: Arc::new(Questions::new(options.max_questions)),
             parking: Parking::new(options.max_questions),
+            approvals: Approvals::new(options.max_questions),
             levels: Levels::default(),
             subscriptions: Subscriptions::new(),
             streams: Arc::new(Semaphore::new(options.max_streams)),
@@ -122,7 +139,12 @@ impl Core {
             self.authenticator.store(Arc::new(Authenticator::new(config.auth.as_ref(), &self.control.http)));
         }
         self.identity.want(config.tls.as_ref());
-        self.catalog.configure(Arc::new(config));
+        let config = Arc::new(config);
+        self.metrics.policy.forget();
+        let quotas = Quotas::new(&config.limits, Arc::clone(&self.counted), Arc::clone(&self.metrics));
+        self.quotas.store(Arc::new(quotas));
+        self.policy.store(Arc::new(Policy::new(Arc::clone(&config), Arc::clone(&self.metrics))));
+        self.catalog.configure(config);
     }
 
     /// Runs `task` beside everything else; also from a destructor.

@@ -3,6 +3,7 @@
 mod catalog;
 mod door;
 mod kept;
+mod policy;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,6 +19,7 @@ pub(crate) use catalog::CatalogMetrics;
 use door::DoorMetrics;
 pub(crate) use door::Handshake;
 use kept::KeptMetrics;
+pub(crate) use policy::PolicyMetrics;
 
 use crate::keep::Seen;
 use crate::source::ServerKey;
@@ -102,6 +104,8 @@ pub(crate) struct Metrics {
     door: DoorMetrics,
     /// What servers offer.
     pub(crate) catalog: CatalogMetrics,
+    /// What rules decide.
+    pub(crate) policy: PolicyMetrics,
 }
 
 impl Metrics {
@@ -133,6 +137,7 @@ impl Metrics {
             authentications.clone(),
         );
         let catalog = CatalogMetrics::new(&mut registry);
+        let policy = PolicyMetrics::new(&mut registry);
         let config = Gauge::default();
         config.set(1);
         registry.register(
@@ -156,6 +161,7 @@ impl Metrics {
             kept,
             door,
             catalog,
+            policy,
         }
     }
 

@@ -2,9 +2,12 @@
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use crate::secret::Secrets;
 
 /// Settings of a gateway; `Options::default()` fits a laptop and a cluster alike.
 #[derive(Clone)]
@@ -47,6 +50,8 @@ pub struct Options {
     pub extra_authorities: Vec<u8>,
     /// Networks besides the public Internet in which remote servers may be.
     pub allowed_remotes: Vec<IpNet>,
+    /// Where the secrets are read that servers ask of the gateway; none: servers that ask for one cannot be used.
+    pub secrets: Option<Arc<dyn Secrets>>,
     /// Time for a TCP connection to a server.
     pub connect_timeout: Duration,
     /// Time for a handshake, or for one page of a list, with a server.
@@ -79,6 +84,7 @@ impl Default for Options {
                 Ipv4Net::new_assert(Ipv4Addr::LOCALHOST, 8).into(),
                 Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128).into(),
             ],
+            secrets: None,
             connect_timeout: Duration::from_secs(5),
             list_timeout: Duration::from_secs(15),
             refresh: Duration::from_mins(1),

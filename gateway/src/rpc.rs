@@ -1,5 +1,7 @@
 //! JSON-RPC errors that the gateway itself makes.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::StatusCode;
 use serde::Serialize;
@@ -20,6 +22,8 @@ pub(crate) mod code {
     pub(crate) const HEADER_MISMATCH: i64 = -32020;
     pub(crate) const MISSING_CAPABILITY: i64 = -32021;
     pub(crate) const UNSUPPORTED_VERSION: i64 = -32022;
+    /// A limit on how often somebody may ask.
+    pub(crate) const RATE_LIMIT: i64 = -32003;
     /// Legacy revision 2025-11-25 only.
     pub(crate) const URL_ELICITATION: i64 = -32042;
 }
@@ -34,12 +38,15 @@ pub(crate) struct RpcError {
     data: Option<Value>,
     #[serde(skip)]
     status: StatusCode,
+    /// Seconds after which it is worth trying again.
+    #[serde(skip)]
+    retry_after: Option<u64>,
 }
 
 impl RpcError {
     /// An error under HTTP 200, as for one that a method itself gives.
     pub(crate) fn new(code: i64, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), data: None, status: StatusCode::OK }
+        Self { code, message: message.into(), data: None, status: StatusCode::OK, retry_after: None }
     }
 
     /// The same under another HTTP status.
@@ -91,6 +98,16 @@ impl RpcError {
     /// What is wrong.
     pub(crate) fn message(&self) -> &str {
         &self.message
+    }
+
+    /// The same with the time after which it is worth trying again.
+    pub(crate) fn retry_after(self, time: Duration) -> Self {
+        Self { retry_after: Some(time.as_secs() + u64::from(time.subsec_nanos() > 0)), ..self }
+    }
+
+    /// The value of `Retry-After`, in seconds.
+    pub(crate) fn seconds_to_wait(&self) -> Option<u64> {
+        self.retry_after
     }
 
     /// The HTTP status.

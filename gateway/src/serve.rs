@@ -18,6 +18,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
+use crate::frontend::Peer;
 use crate::identity::Identity;
 use crate::metrics::{Handshake, Metrics};
 
@@ -60,21 +61,25 @@ impl Service {
     }
 
     /// Serves one client, after its handshake where the gateway has a certificate.
-    async fn connection(&self, stream: TcpStream, watcher: Watcher) {
+    async fn connection(&self, (stream, peer): (TcpStream, Peer), watcher: Watcher) {
         let certified = self.tls.as_ref().and_then(|tls| Some((tls, tls.identity.current()?)));
-        let Some((tls, config)) = certified else { return self.serve(stream, watcher).await };
+        let Some((tls, config)) = certified else { return self.serve((stream, peer), watcher).await };
         match tls.handshake(stream, config).await {
             Ok(stream) => {
                 tls.metrics.handshake(Handshake::Completed);
-                self.serve(stream, watcher).await;
+                self.serve((stream, peer), watcher).await;
             }
             Err(ended) => tls.metrics.handshake(ended),
         }
     }
 
-    async fn serve(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, watcher: Watcher) {
+    async fn serve<S>(&self, (stream, peer): (S, Peer), watcher: Watcher)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let router = self.router.clone();
-        let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+        let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
+            request.extensions_mut().insert(peer);
             router.clone().oneshot(request)
         });
         let connection = self.builder.serve_connection(TokioIo::new(stream), service);
@@ -107,12 +112,12 @@ impl Tls {
 pub(crate) async fn run(listener: TcpListener, service: Service, stop: CancellationToken, drain: Duration) {
     let (service, graceful) = (Arc::new(service), GracefulShutdown::new());
     loop {
-        let stream = tokio::select! {
+        let (stream, peer) = tokio::select! {
             () = stop.cancelled() => break,
             stream = accept(&listener) => stream,
         };
         let (service, watcher) = (Arc::clone(&service), graceful.watcher());
-        tokio::spawn(async move { service.connection(stream, watcher).await });
+        tokio::spawn(async move { service.connection((stream, peer), watcher).await });
     }
     drop(listener);
     if tokio::time::timeout(drain, graceful.shutdown()).await.is_err() {
@@ -120,12 +125,12 @@ pub(crate) async fn run(listener: TcpListener, service: Service, stop: Cancellat
     }
 }
 
-async fn accept(listener: &TcpListener) -> TcpStream {
+async fn accept(listener: &TcpListener) -> (TcpStream, Peer) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 stream.set_nodelay(true).ok();
-                return stream;
+                return (stream, Peer(peer));
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {

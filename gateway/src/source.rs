@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portico_crds::mcp_server::{Exposed, Hint, PathType};
+use portico_crds::mcp_server::{Exposed, Hint, PathType, UpstreamAuth};
 use portico_crds::{McpServer, McpServerSpec, labels, mcp_server};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -212,6 +212,8 @@ pub struct Server {
     pub timeouts: Timeouts,
     /// Which of its paths are forwarded beside MCP.
     pub exposure: Exposure,
+    /// How the gateway proves to it who it is.
+    pub auth: Option<UpstreamAuth>,
     /// Where it is ready. With none it stays listed with its last known list, and calls answer that it has no ready pod.
     pub endpoints: Vec<Endpoint>,
 }
@@ -227,6 +229,7 @@ impl Server {
             pinning: None,
             timeouts: Timeouts::default(),
             exposure: Exposure::default(),
+            auth: None,
             endpoints,
         }
     }
@@ -264,6 +267,7 @@ impl Server {
             tools: tools.into(),
             timeouts: Timeouts { call: seconds(timeouts.call_seconds), tools: per_tool.collect() },
             exposure: Exposure { paths: spec.expose.clone(), mcp: spec.path.clone() },
+            auth: spec.upstream_auth.clone(),
             endpoints,
         }
     }

@@ -116,6 +116,7 @@ pub fn builtin(name: BuiltinName) -> McpServerSpec {
         placement: None,
         pod_template: None,
         expose: Vec::new(),
+        upstream_auth: None,
         egress: Vec::new(),
         tools: None,
         timeouts: None,

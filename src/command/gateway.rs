@@ -24,7 +24,7 @@ pub async fn run(arguments: cli::Gateway, stop: CancellationToken) -> Result<(),
         Some(address) => Some(listen(address, "choose another address with --admin").await?),
         None => None,
     };
-    let options = options(&arguments)?;
+    let mut options = options(&arguments)?;
     // Before anything else is done, so that a mistake is told at once.
     let load = |path: &PathBuf| {
         config::Config::load(path).map_err(|source| Failure::Config { path: path.clone(), source })
@@ -36,6 +36,7 @@ pub async fn run(arguments: cli::Gateway, stop: CancellationToken) -> Result<(),
         );
     }
     let scope = kubernetes::Scope { client: client().await?, namespace: arguments.namespace.clone() };
+    options.secrets = Some(Arc::new(kubernetes::ClusterSecrets::new(scope.client.clone())));
     tracing::info!(address = %arguments.listen, "waiting for the cluster's McpServers");
     let folder = arguments.state.as_deref().map(|path| Folder::open(path).map_err(Failure::file(path)));
     let folder = folder.transpose()?;

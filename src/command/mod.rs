@@ -1,5 +1,6 @@
 //! One module a command.
 
+pub mod access;
 pub mod bridge;
 pub mod check;
 pub mod completions;
@@ -35,6 +36,7 @@ pub async fn run(command: Command) -> Result<ExitCode, Failure> {
         | Command::Crds(_)
         | Command::Rbac(_)
         | Command::Explain(_)
+        | Command::Access(_)
         | Command::Completions(_)
         | Command::Keep(_) => {}
     }

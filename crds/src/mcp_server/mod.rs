@@ -7,6 +7,7 @@ mod scaling;
 mod source;
 mod status;
 mod tools;
+mod upstream;
 
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,9 @@ pub use source::{Builtin, BuiltinName, Image, Package, PullPolicy, Registry, Rem
 pub use status::{CONDITIONS, McpServerStatus, PinnedTool, ServerCatalog};
 pub use tools::{
     DEFAULT_CALL_SECONDS, Hint, Pin, Timeouts, ToolAnnotations, ToolOverride, ToolTimeout, Tools,
+};
+pub use upstream::{
+    ClientAuthMethod, OwnRequests, TokenType, UpstreamAuth, UpstreamClient, UpstreamExchange, UpstreamHeader,
 };
 
 /// The port a server listens on when the spec names none.
@@ -187,6 +191,11 @@ pub struct McpServerSpec {
     #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["path".into()]))]
     pub expose: Vec<Exposed>,
+
+    /// How the gateway proves to the server who it is. It shows this to the server's MCP endpoint alone, never to clients
+    /// and not on the paths of `expose`. Absent: it shows nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream_auth: Option<UpstreamAuth>,
 
     /// What is kept of each tool call of a server that Portico ships, as lines of its log. A program of somebody
     /// else reads it as the environment variable `PORTICO_AUDIT`.

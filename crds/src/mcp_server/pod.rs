@@ -65,7 +65,7 @@ pub struct EnvVarSource {
 }
 
 /// A key of a Secret of this namespace.
-#[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, PartialEq)]
+#[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretKeyRef {
     /// Name of the Secret.

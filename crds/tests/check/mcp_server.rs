@@ -257,3 +257,58 @@ fn paths_are_exposed_that_can_be_read_in_one_way_and_are_not_the_endpoints() {
         json!({"source": {"package": {"name": "npm:tool", "version": "1.0.0"}}, "expose": [{"path": "/a"}]});
     refused(&server(&stdio), "`expose` must be absent for a server that speaks standard input");
 }
+
+fn with_auth(auth: &Value) -> Value {
+    server(&json!({"source": {"remote": {"url": "https://a.example/mcp"}}, "upstreamAuth": auth}))
+}
+
+fn client(token_url: &str) -> Value {
+    let key = |key: &str| json!({"name": "idp", "key": key});
+    json!({"tokenUrl": token_url, "clientIdRef": key("id"), "clientSecretRef": key("secret")})
+}
+
+#[test]
+fn a_server_is_shown_exactly_one_kind_of_credential() {
+    let header = json!({"secretKeyRef": {"name": "a", "key": "token"}, "prefix": "Bearer "});
+    accepted(&with_auth(&json!({ "header": header })));
+    accepted(&with_auth(&json!({"clientCredentials": client("https://id.example.com/token")})));
+    let mut exchange = client("http://dex.auth.svc.cluster.local:5556/token");
+    exchange["requestedTokenType"] = "Jwt".into();
+    exchange["ownRequests"] = "Anonymous".into();
+    exchange["scopes"] = json!(["shop:read", "offline_access"]);
+    accepted(&with_auth(&json!({ "tokenExchange": exchange })));
+    refused(&with_auth(&json!({})), "exactly one of `header`");
+    let both = json!({"header": header, "clientCredentials": client("https://id.example.com/token")});
+    refused(&with_auth(&both), "exactly one of `header`");
+}
+
+#[test]
+fn secrets_go_to_token_endpoints_that_nobody_listens_in_on() {
+    for url in ["http://localhost:5556/token", "http://127.0.0.1/token", "http://dex.auth.svc:80/token"] {
+        accepted(&with_auth(&json!({ "clientCredentials": client(url) })));
+    }
+    for url in [
+        "http://id.example.com/token",
+        "ftp://id.example.com",
+        "https://user:word@id.example.com/token",
+        "https://id.example.com/token#a",
+        "http://evil.example/.svc/token",
+        "/oauth/token",
+    ] {
+        for kind in ["clientCredentials", "tokenExchange"] {
+            refused(&with_auth(&json!({ kind: client(url) })), "`tokenUrl` must be an absolute URL");
+        }
+    }
+}
+
+#[test]
+fn a_secret_stands_in_no_header_that_somebody_else_writes() {
+    let header = |name: &str| json!({"header": {"name": name, "secretKeyRef": {"name": "a", "key": "b"}}});
+    for name in ["X-API-Key", "authorization", "PRIVATE-TOKEN"] {
+        accepted(&with_auth(&header(name)));
+    }
+    for name in ["Host", "content-length", "Mcp-Session-Id", "Portico-Identity", "Connection", "Cookie"] {
+        refused(&with_auth(&header(name)), "must not be a header that the gateway");
+    }
+    refused(&with_auth(&header("a b")), "upstreamAuth.header.name");
+}

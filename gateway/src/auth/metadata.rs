@@ -30,8 +30,8 @@ pub(super) fn document(oauth: &OAuth) -> Bytes {
     document.to_string().into()
 }
 
-/// The `WWW-Authenticate` of a refusal.
-pub(crate) fn challenge(oauth: Option<&OAuth>, denied: &Denied) -> Option<HeaderValue> {
+/// The `WWW-Authenticate` of a refusal; `further` scopes are wanted besides those that every token must have.
+pub(crate) fn challenge(oauth: Option<&OAuth>, denied: &Denied, further: &[String]) -> Option<HeaderValue> {
     let mut parts = Vec::new();
     match denied {
         Denied::Missing => {}
@@ -41,8 +41,9 @@ pub(crate) fn challenge(oauth: Option<&OAuth>, denied: &Denied) -> Option<Header
     }
     if let Some(oauth) = oauth {
         parts.push(format!(r#"resource_metadata="{}""#, url(&oauth.resource)));
-        if !oauth.scopes.is_empty() {
-            parts.push(format!(r#"scope="{}""#, oauth.scopes.join(" ")));
+        let scopes = [oauth.scopes.as_slice(), further].concat();
+        if !scopes.is_empty() {
+            parts.push(format!(r#"scope="{}""#, scopes.join(" ")));
         }
     }
     HeaderValue::try_from(format!("Bearer {}", parts.join(", ")).trim_end()).ok()

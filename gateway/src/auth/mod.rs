@@ -7,14 +7,17 @@ mod keys;
 mod metadata;
 mod token;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName};
+use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
 
 use crate::backend::client::Http;
 use crate::config::auth::Auth;
+use crate::policy;
 
 pub(crate) use metadata::challenge;
 
@@ -24,25 +27,80 @@ const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const MAX_CREDENTIAL: usize = 16 * 1024;
 
 /// Somebody who may use the gateway.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Principal {
     /// `anonymous`, `key:NAME` or `ISSUER#SUBJECT`.
     pub(crate) name: Arc<str>,
     /// A digest of the name, to bind sessions to; 0 for the anonymous one.
     pub(crate) id: u128,
+    /// What the access token says; none without one.
+    pub(crate) claims: Option<Arc<Claims>>,
+    /// The access token of this request, where it came with one.
+    pub(crate) token: Option<SecretString>,
 }
 
+/// What an access token says.
+#[derive(Debug)]
+pub(crate) struct Claims {
+    /// All of it, as rules see it.
+    pub(crate) value: cel::Value,
+    scopes: Vec<String>,
+    /// A digest of all that does not change from token to token.
+    digest: u128,
+}
+
+impl Claims {
+    /// Those in the JSON object `json`, with these scopes.
+    pub(crate) fn read(
+        json: &serde_json::Map<String, serde_json::Value>,
+        scopes: Vec<String>,
+    ) -> Option<Self> {
+        let value = policy::parse_value(&serde_json::to_string(json).ok()?).ok()?;
+        // In the order of their names, so that equal claims are equal.
+        let lasting: BTreeMap<_, _> =
+            json.iter().filter(|(name, _)| !PER_TOKEN.contains(&name.as_str())).collect();
+        Some(Self { value, scopes, digest: digest(&serde_json::to_string(&lasting).ok()?) })
+    }
+}
+
+/// Claims that every token has anew.
+const PER_TOKEN: [&str; 5] = ["exp", "iat", "nbf", "jti", "auth_time"];
+
 impl Principal {
-    fn named(name: &str) -> Self {
-        let digest: [u8; 32] = Sha256::digest(name).into();
-        let id = digest.first_chunk::<16>().map_or(0, |bytes| u128::from_be_bytes(*bytes));
-        Self { name: name.into(), id }
+    /// Who is called `name`, of whom a token says `claims`.
+    pub(crate) fn named(name: &str, claims: Option<Claims>) -> Self {
+        Self { name: name.into(), id: digest(name), claims: claims.map(Arc::new), token: None }
     }
 
     /// Nobody in particular.
     pub(crate) fn anonymous() -> Self {
-        Self { name: "anonymous".into(), id: 0 }
+        Self { name: "anonymous".into(), id: 0, claims: None, token: None }
     }
+
+    /// How it is known who this is: `anonymous`, `key` or `token`.
+    pub(crate) fn kind(&self) -> &'static str {
+        match &self.claims {
+            Some(_) => "token",
+            None if self.name.starts_with("key:") => "key",
+            None => "anonymous",
+        }
+    }
+
+    /// Whether the access token has the scope `name`.
+    pub(crate) fn has_scope(&self, name: &str) -> bool {
+        self.claims.as_ref().is_some_and(|claims| claims.scopes.iter().any(|scope| scope == name))
+    }
+
+    /// A digest of who this is and of all that their token says: two tokens of one subject need not be worth the same.
+    pub(crate) fn facts(&self) -> u128 {
+        self.id ^ self.claims.as_ref().map_or(0, |claims| claims.digest)
+    }
+}
+
+/// 128 bits that stand for `text`.
+fn digest(text: &str) -> u128 {
+    let digest: [u8; 32] = Sha256::digest(text).into();
+    digest.first_chunk::<16>().map_or(0, |bytes| u128::from_be_bytes(*bytes))
 }
 
 /// Why somebody may not.
@@ -102,7 +160,7 @@ impl Authenticator {
             return if config.anonymous { Ok(Principal::anonymous()) } else { Err(Denied::Missing) };
         };
         if let Some(name) = self.keys.as_ref().and_then(|keys| keys.name(credential)) {
-            return Ok(Principal::named(&format!("key:{name}")));
+            return Ok(Principal::named(&format!("key:{name}"), None));
         }
         match &self.tokens {
             Some(tokens) => tokens.check(credential).await,

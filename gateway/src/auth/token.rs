@@ -6,11 +6,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use super::crypto::{self, ALGORITHMS};
 use super::issuer::Issuer;
-use super::{Denied, Principal};
+use super::{Claims, Denied, Principal};
 use crate::backend::client::Http;
 use crate::config::auth::OAuth;
 
@@ -32,7 +33,7 @@ pub(super) struct Tokens {
 }
 
 #[derive(Deserialize)]
-struct Claims {
+struct Verified {
     iss: String,
     sub: String,
     exp: u64,
@@ -42,6 +43,24 @@ struct Claims {
     /// The same as some servers write it.
     #[serde(default)]
     scp: Vec<String>,
+    #[serde(flatten)]
+    others: Map<String, Value>,
+}
+
+impl Verified {
+    fn scopes(&self) -> Vec<String> {
+        let listed = self.scope.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned);
+        listed.chain(self.scp.iter().cloned()).collect()
+    }
+
+    fn principal(mut self) -> Option<Principal> {
+        let scopes = self.scopes();
+        let name = format!("{}#{}", self.iss, self.sub);
+        self.others.insert("iss".into(), self.iss.into());
+        self.others.insert("sub".into(), self.sub.into());
+        self.others.insert("scope".into(), scopes.join(" ").into());
+        Some(Principal::named(&name, Some(Claims::read(&self.others, scopes)?)))
+    }
 }
 
 /// What a token says of its issuer, before anything of it is believed.
@@ -64,21 +83,22 @@ impl Tokens {
     /// Whose `token` is.
     pub(super) async fn check(&self, token: &str) -> Result<Principal, Denied> {
         let (digest, now): ([u8; 32], u64) = (Sha256::digest(token).into(), now());
+        let with_token = |principal| Principal { token: Some(token.into()), ..principal };
         if let Some(principal) = self.recall(&digest, now) {
-            return Ok(principal);
+            return Ok(with_token(principal));
         }
         let claims = self.verified(token).await?;
-        let has =
-            |scope: &&String| claims.scope.split(' ').any(|own| own == *scope) || claims.scp.contains(scope);
-        if !self.scopes.iter().all(|scope| has(&scope)) {
+        let (own, until) = (claims.scopes(), claims.exp.min(now + REMEMBERED_FOR));
+        if !self.scopes.iter().all(|scope| own.contains(scope)) {
             return Err(Denied::Scope(self.scopes.join(" ")));
         }
-        let principal = Principal::named(&format!("{}#{}", claims.iss, claims.sub));
-        self.remember(digest, (claims.exp.min(now + REMEMBERED_FOR), principal.clone()), now);
-        Ok(principal)
+        let unreadable = || Denied::Invalid("its claims cannot be read".into());
+        let principal = claims.principal().ok_or_else(unreadable)?;
+        self.remember(digest, (until, principal.clone()), now);
+        Ok(with_token(principal))
     }
 
-    async fn verified(&self, token: &str) -> Result<Claims, Denied> {
+    async fn verified(&self, token: &str) -> Result<Verified, Denied> {
         let invalid = |error: jsonwebtoken::errors::Error| Denied::Invalid(reason(&error));
         let header = decode_header(token).map_err(invalid)?;
         if !ALGORITHMS.contains(&header.alg) {
@@ -92,7 +112,7 @@ impl Tokens {
         let validation = self.validation(header.alg, &issuer.name);
         let mut last = Denied::Invalid("it is signed with a key that its issuer does not have".into());
         for key in keys.iter().filter(|key| fits(key, header.alg)) {
-            match decode::<Claims>(token, key, &validation) {
+            match decode::<Verified>(token, key, &validation) {
                 Ok(found) => return Ok(found.claims),
                 Err(error) => last = invalid(error),
             }

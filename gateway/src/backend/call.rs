@@ -11,18 +11,19 @@ use tokio::time::{Instant, timeout_at};
 use super::again::Tries;
 use super::breaker;
 use super::client::{METHOD, NAME, Reply};
-use super::fault::Fault;
+use super::fault::{Class, Fault};
 use super::flight::Flight;
 use super::hearing;
 use super::parked::{self, Parked, Target};
 use super::relay::Relay;
-use super::restore::{Restore, Restored};
+use super::restore::{Input, Restore, Restored};
 use super::session::{Busy, Link, Peer, Place, SessionKey, Slot};
 use super::upstream::{Passed, Upstream};
 use crate::catalog::Route;
 use crate::client::Client;
 use crate::core::Core;
 use crate::envelope::{Edits, Message, Object, quoted};
+use crate::frontend::approval;
 use crate::frontend::cancel::Stop;
 use crate::header_text;
 use crate::meta;
@@ -47,6 +48,8 @@ pub(crate) struct Call<'a> {
     pub(crate) client: Client,
     /// What the client answered to a modern server's questions, and the state that goes with it.
     pub(crate) given: Option<Given>,
+    /// A digest of the call, if a person approved it.
+    pub(crate) approved: Option<u128>,
 }
 
 /// `inputResponses` and `requestState` of a repeated call, as JSON.
@@ -97,8 +100,17 @@ impl Request {
         Target { principal: self.client.principal, method: self.method, name: self.exposed.clone() }
     }
 
+    /// Makes the call if the client's answers say yes; else the answer says that it was not made, by which rule.
+    pub(crate) async fn approved(&self, core: &Arc<Core>, answers: &str, rule: &str) -> Result<Sent, Fault> {
+        if approval::agrees(Object::parse(answers).ok().as_ref()) {
+            return self.again(core, None).await;
+        }
+        let message = approval::declined_message((self.client.era, self.method), &self.id, rule);
+        Ok(Sent::Whole(Restored::Done(message)))
+    }
+
     /// Makes the call again, with what the client was asked.
-    pub(crate) async fn again(&self, core: &Arc<Core>, given: Given) -> Result<Sent, Fault> {
+    pub(crate) async fn again(&self, core: &Arc<Core>, given: Option<Given>) -> Result<Sent, Fault> {
         let lost = || Fault::Malformed { reason: "it asks for input where no call can be repeated".into() };
         let text = self.text.as_deref().ok_or_else(lost)?;
         let Ok(Message::Request { id, params: Some(params), .. }) = Message::parse(text) else {
@@ -107,8 +119,8 @@ impl Request {
         let params = Object::parse(params).map_err(super::control::malformed)?;
         let target = self.method.name_member().and_then(|member| params.get(member)).ok_or_else(lost)?;
         let (exposed, route) = (self.exposed.clone(), Arc::clone(&self.route));
-        let (method, client, given) = (self.method, self.client, Some(given));
-        let call = Call { text, id, method, params, target, exposed, route, client, given };
+        let (method, client, approved) = (self.method, self.client.clone(), None);
+        let call = Call { text, id, method, params, target, exposed, route, client, given, approved };
         let limit = call.limit();
         call.attempts(core, limit).await
     }
@@ -162,7 +174,7 @@ impl Call<'_> {
     }
 
     async fn resume(&self, core: &Arc<Core>, mut parked: Parked) -> Result<Sent, Fault> {
-        parked.upstream.restore = self.restore(parked.upstream.restore.ours, Era::Legacy);
+        parked.upstream.restore = self.restore(core, parked.upstream.restore.ours, Era::Legacy);
         parked.answer(self.params.object("inputResponses").as_ref());
         if parked.is_open() {
             return parked.park(core).map(|message| Sent::Whole(Restored::Done(message)));
@@ -200,13 +212,22 @@ impl Call<'_> {
         }
     }
 
+    /// Asks the client for an approval, and makes the call after that.
+    pub(crate) fn ask_first(&self, core: &Arc<Core>, stop: Stop, input: Input) -> Result<Box<Relay>, Fault> {
+        let timing = core.metrics.begin(self.route.backend.key(), self.method.as_str());
+        let request = Request { text: Some(self.text.to_owned()), ..self.request() };
+        let mut relay = Relay::new(core, request, Sent::Whole(Restored::Input(input)))?;
+        relay.attach(timing, stop);
+        Ok(relay)
+    }
+
     fn request(&self) -> Request {
         let repeatable = (self.client.era, self.route.backend.era()) == (Era::Legacy, Era::Modern)
             && !self.client.capabilities.is_empty();
         Request {
             id: self.id.to_owned(),
             route: Arc::clone(&self.route),
-            client: self.client,
+            client: self.client.clone(),
             method: self.method,
             exposed: self.exposed.clone(),
             text: repeatable.then(|| self.text.to_owned()),
@@ -216,7 +237,7 @@ impl Call<'_> {
     /// Sends the request until it is answered, or must not be sent again.
     async fn attempts(&self, core: &Arc<Core>, limit: Duration) -> Result<Sent, Fault> {
         let (backend, end) = (&self.route.backend, Instant::now() + limit);
-        let mut tries = Tries::new(core, backend, self.route.repeatable);
+        let mut tries = Tries::new(core, backend, self.route.hints.is_repeatable());
         loop {
             if backend.in_flight() >= core.options.max_server_calls {
                 return Err(Fault::Saturated(core.options.max_server_calls));
@@ -245,7 +266,7 @@ impl Call<'_> {
         let way = within(end, limit, self.way(core, &endpoint)).await;
         let Way { link, kept, busy } = way.map_err(|fault| {
             endpoint.breaker.note(Some(&fault), breaker::now());
-            if !matches!(fault, Fault::Unreachable { .. }) {
+            if !matches!(fault.class(), Class::Unreachable | Class::Unauthorized) {
                 self.route.backend.mark_stale();
             }
             (fault, endpoint.id)
@@ -266,7 +287,11 @@ impl Call<'_> {
     async fn way(&self, core: &Arc<Core>, endpoint: &Arc<super::Endpoint>) -> Result<Way, Fault> {
         let backend = &self.route.backend;
         if backend.era() == Era::Modern {
-            let link = Link { endpoint: Arc::clone(endpoint), peer: Peer::Modern };
+            let link = Link {
+                endpoint: Arc::clone(endpoint),
+                peer: Peer::Modern,
+                caller: Some(Arc::clone(&self.client.caller)),
+            };
             return Ok(Way { link, kept: None, busy: None });
         }
         let modern = self.client.era == Era::Modern;
@@ -279,7 +304,8 @@ impl Call<'_> {
             let Place { key, slot, busy, gone } = place;
             core.end_sessions(gone);
             let link = match slot.get_or_try_init(|| self.open(core, endpoint)).await {
-                Ok(link) => link.clone(),
+                // Who uses it now may have another token than who opened it.
+                Ok(link) => Link { caller: Some(Arc::clone(&self.client.caller)), ..link.clone() },
                 // A server may have no room for another session.
                 Err(_) if key.lane > 0 => {
                     core.sessions.forget(key, &slot);
@@ -298,7 +324,10 @@ impl Call<'_> {
 
     /// Opens a session with a server on behalf of the client.
     async fn open(&self, core: &Arc<Core>, endpoint: &Arc<super::Endpoint>) -> Result<Link, Fault> {
-        let hello = core.control.initialize(endpoint, self.client.capabilities).await?;
+        let hello = core
+            .control
+            .initialize(endpoint, self.client.capabilities, Some(Arc::clone(&self.client.caller)))
+            .await?;
         let level = self.client.level.or_else(|| core.levels.of(self.client.session));
         if let Some(level) = level.filter(|_| hello.can("logging")) {
             core.control.set_level(&hello.link, level).await;
@@ -317,7 +346,7 @@ impl Call<'_> {
     ) -> Result<Sent, Fault> {
         let id = core.control.ids.next();
         let server = self.route.backend.era();
-        let restore = self.restore(id, server);
+        let restore = self.restore(core, id, server);
         let mut flight = Flight::start(core, (link, busy), id);
         let body = self.body(core, id, server);
         let reply = core.control.http.post(&flight.link, self.headers(server), body).await;
@@ -339,7 +368,7 @@ impl Call<'_> {
             Ok(Reply::Events(events)) => {
                 let backend = Arc::clone(&self.route.backend);
                 let mut upstream =
-                    Box::new(Upstream::new(flight, backend, restore, (events, limit), self.client));
+                    Box::new(Upstream::new(flight, backend, restore, (events, limit), self.client.clone()));
                 let first = upstream.advance().await?;
                 Ok(Sent::Events(upstream, first))
             }
@@ -382,7 +411,7 @@ impl Call<'_> {
         headers
     }
 
-    fn restore(&self, ours: u64, server: Era) -> Restore {
+    fn restore(&self, core: &Arc<Core>, ours: u64, server: Era) -> Restore {
         let meta = meta::of(&self.params);
         let renamed = self.method == Method::ResourcesRead && self.exposed != self.route.original;
         Restore {
@@ -394,6 +423,7 @@ impl Call<'_> {
             server,
             method: self.method,
             renamed: renamed.then(|| (self.exposed.clone(), self.route.original.clone())),
+            approved: self.approved.map(|digest| (Arc::clone(core), digest)),
         }
     }
 }

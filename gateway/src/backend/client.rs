@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Method as HttpMethod, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -13,6 +13,7 @@ use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::Endpoint;
+use super::credential::Shown;
 use super::fault::Fault;
 use super::guard::Guard;
 use super::session::Link;
@@ -20,6 +21,7 @@ use super::sse::Events;
 use super::tls::{self, Connector};
 use crate::cause;
 use crate::options::Options;
+use crate::secret::Secrets;
 
 /// The header that names a legacy session.
 pub(crate) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -32,6 +34,7 @@ pub(crate) const NAME: HeaderName = HeaderName::from_static("mcp-name");
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const JSON_OR_EVENTS: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
+const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
 const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
 
 /// Idle connections kept for each endpoint.
@@ -63,6 +66,8 @@ pub(crate) struct Http {
     streaming_pods: Client<Connector, Body>,
     streaming_remotes: Client<Connector, Body>,
     guard: Arc<Guard>,
+    /// Where the secrets are read that servers ask of the gateway.
+    pub(super) secrets: Option<Arc<dyn Secrets>>,
     max_answer: usize,
 }
 
@@ -78,6 +83,7 @@ impl Http {
             pods: pooled(pods),
             remotes: pooled(remotes),
             guard,
+            secrets: options.secrets.clone(),
             max_answer: options.max_answer_bytes,
         })
     }
@@ -95,6 +101,27 @@ impl Http {
         }
     }
 
+    /// The answer to a form that goes to an address which people name.
+    pub(super) async fn form(
+        &self,
+        uri: &http::Uri,
+        authorization: Option<HeaderValue>,
+        form: String,
+    ) -> Result<(StatusCode, Bytes), Fault> {
+        if !uri.host().is_some_and(|host| self.guard.admits_host(host)) {
+            return Err(Fault::NotPublic { url: uri.to_string() });
+        }
+        let mut request = Request::new(Full::new(Bytes::from(form)));
+        *request.method_mut() = HttpMethod::POST;
+        *request.uri_mut() = uri.clone();
+        request.headers_mut().extend([(CONTENT_TYPE, FORM), (ACCEPT, JSON)]);
+        request.headers_mut().extend(authorization.map(|value| (AUTHORIZATION, value)));
+        let response = self.remotes.request(request).await;
+        let response = response.map_err(|error| failed(&error, &uri.to_string()))?;
+        let status = response.status();
+        Ok((status, collect(response.into_body(), MAX_ERROR).await?))
+    }
+
     /// Sends a request as it comes.
     pub(crate) async fn forward(
         &self,
@@ -102,7 +129,7 @@ impl Http {
         request: Request<Body>,
     ) -> Result<Response<Incoming>, Fault> {
         let client = self.choose(endpoint, (&self.streaming_pods, &self.streaming_remotes))?;
-        client.request(request).await.map_err(|error| failed(&error, endpoint))
+        client.request(request).await.map_err(|error| failed(&error, &endpoint.shown()))
     }
 
     /// Sends one message.
@@ -149,12 +176,40 @@ impl Http {
         body: Bytes,
     ) -> Result<Response<Incoming>, Fault> {
         link.identify(&mut headers);
+        let (owner, caller) = (&link.endpoint.owner, &link.caller);
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
         *request.uri_mut() = link.endpoint.uri.clone();
         *request.headers_mut() = headers;
+        let Some(shown) = owner.show(self, caller).await? else {
+            return self.shown(link, request, None).await;
+        };
+        match self.shown(link, request.clone(), Some(&shown)).await {
+            // It did not look at the request, so it may be sent again.
+            Err(refused @ Fault::Unauthorized { .. }) => {
+                match owner.show_other(self, caller, &shown).await? {
+                    Some(other) => self.shown(link, request, Some(&other)).await,
+                    None => Err(refused),
+                }
+            }
+            answer => answer,
+        }
+    }
+
+    async fn shown(
+        &self,
+        link: &Link,
+        mut request: Request<Full<Bytes>>,
+        shown: Option<&Shown>,
+    ) -> Result<Response<Incoming>, Fault> {
+        request.headers_mut().extend(shown.map(|shown| (shown.name.clone(), shown.value.clone())));
         let client = self.choose(&link.endpoint, (&self.pods, &self.remotes))?;
-        client.request(request).await.map_err(|error| failed(&error, &link.endpoint))
+        let response = client.request(request).await;
+        let response = response.map_err(|error| failed(&error, &link.endpoint.shown()))?;
+        if response.status() == StatusCode::UNAUTHORIZED {
+            return Err(Fault::Unauthorized { shown: shown.is_some() });
+        }
+        Ok(response)
     }
 
     /// The client for pods, or the one for remote servers if the endpoint is one, and may be where it is.
@@ -193,10 +248,10 @@ impl Http {
     }
 }
 
-fn failed(error: &legacy::Error, endpoint: &Endpoint) -> Fault {
+fn failed(error: &legacy::Error, url: &str) -> Fault {
     let reason = cause::innermost(error);
     if error.is_connect() {
-        Fault::Unreachable { url: endpoint.shown(), reason }
+        Fault::Unreachable { url: url.to_owned(), reason }
     } else {
         Fault::Broken { reason }
     }

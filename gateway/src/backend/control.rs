@@ -13,7 +13,8 @@ use tokio::time::timeout;
 
 use super::Endpoint;
 use super::client::{Http, METHOD, Reply, SESSION_ID};
-use super::fault::Fault;
+use super::credential::Caller;
+use super::fault::{Class, Fault};
 use super::session::{Link, Peer, Session};
 use crate::client::{Capabilities, Level};
 use crate::envelope::{Message, Object};
@@ -74,19 +75,20 @@ impl Control {
     /// Opens a link to `endpoint` in the era asked for, or the one it turns out to speak.
     pub(crate) async fn open(&self, endpoint: &Arc<Endpoint>, protocol: Protocol) -> Result<Hello, Fault> {
         match protocol {
-            Protocol::Legacy => self.initialize(endpoint, Capabilities::ALL).await,
+            Protocol::Legacy => self.initialize(endpoint, Capabilities::ALL, None).await,
             Protocol::Modern => self.discover(endpoint).await,
             Protocol::Auto => match self.discover(endpoint).await {
                 Ok(hello) => Ok(hello),
                 Err(fault @ Fault::Unreachable { .. }) => Err(fault),
+                Err(fault) if fault.class() == Class::Unauthorized => Err(fault),
                 // Any other answer to a modern request is one a legacy server may give.
-                Err(_) => self.initialize(endpoint, Capabilities::ALL).await,
+                Err(_) => self.initialize(endpoint, Capabilities::ALL, None).await,
             },
         }
     }
 
     async fn discover(&self, endpoint: &Arc<Endpoint>) -> Result<Hello, Fault> {
-        let link = Link { endpoint: Arc::clone(endpoint), peer: Peer::Modern };
+        let link = Link { endpoint: Arc::clone(endpoint), peer: Peer::Modern, caller: None };
         let result = self.ask(&link, "server/discover", "").await?;
         let object = Object::parse(&result).map_err(malformed)?;
         let versions: Vec<String> = object
@@ -100,13 +102,14 @@ impl Control {
         Ok(hello(&object, link, Era::Modern, (MODERN.to_owned(), info)))
     }
 
-    /// Opens a legacy session for a client with these capabilities: `initialize`, then `notifications/initialized`.
+    /// Opens a legacy session for `caller`, whose client has these capabilities: `initialize`, then `notifications/initialized`.
     pub(crate) async fn initialize(
         &self,
         endpoint: &Arc<Endpoint>,
         capabilities: Capabilities,
+        caller: Caller,
     ) -> Result<Hello, Fault> {
-        let opening = Link { endpoint: Arc::clone(endpoint), peer: Peer::Opening };
+        let opening = Link { endpoint: Arc::clone(endpoint), peer: Peer::Opening, caller: caller.clone() };
         let params = format!(
             r#""protocolVersion":"{}","capabilities":{},"clientInfo":{}"#,
             LEGACY[0],
@@ -123,7 +126,7 @@ impl Control {
         }
         let header = HeaderValue::try_from(&version).map_err(malformed)?;
         let session = Session { id: headers.get(SESSION_ID).cloned(), version: header };
-        let link = Link { endpoint: Arc::clone(endpoint), peer: Peer::Legacy(Arc::new(session)) };
+        let link = Link { endpoint: Arc::clone(endpoint), peer: Peer::Legacy(Arc::new(session)), caller };
         self.notify(&link, "notifications/initialized", "{}").await?;
         Ok(hello(&object, link, Era::Legacy, (version, object.object("serverInfo"))))
     }

@@ -31,6 +31,17 @@ pub(crate) enum Fault {
     /// It took too long.
     #[error("did not answer within {} ms; raise its timeout or ask for less", .after.as_millis())]
     Timeout { after: Duration },
+    /// What it is to be shown cannot be had.
+    #[error("needs a credential that cannot be had: {0}")]
+    Credential(String),
+    /// The caller has nothing to exchange.
+    #[error(
+        "is used with a token of the caller's own (spec.upstreamAuth.tokenExchange), and this caller came without an access token; sign in with OAuth rather than by an API key"
+    )]
+    NoToken,
+    /// It does not take what it is shown.
+    #[error("answered HTTP 401: {}", if *.shown { "it refuses the credential of `spec.upstreamAuth`; correct that" } else { "it wants a credential; give one by `spec.upstreamAuth`" })]
+    Unauthorized { shown: bool },
     /// It does not know our session any more.
     #[error("lost its session twice in a row; see its log")]
     SessionLost,
@@ -80,6 +91,7 @@ pub(crate) enum Class {
     Cancelled,
     Malformed,
     Saturated,
+    Unauthorized,
     Failed,
 }
 
@@ -93,6 +105,7 @@ impl Class {
             Self::Cancelled => "cancelled",
             Self::Malformed => "malformed",
             Self::Saturated => "saturated",
+            Self::Unauthorized => "unauthorized",
             Self::Failed => "failed",
         }
     }
@@ -108,6 +121,7 @@ impl Fault {
             Self::Cancelled => Class::Cancelled,
             Self::Malformed { .. } | Self::TooLarge { .. } => Class::Malformed,
             Self::Saturated(_) => Class::Saturated,
+            Self::Credential(_) | Self::NoToken | Self::Unauthorized { .. } => Class::Unauthorized,
             _ => Class::Failed,
         }
     }

@@ -5,6 +5,7 @@ mod breaker;
 pub(crate) mod call;
 pub(crate) mod client;
 pub(crate) mod control;
+pub(crate) mod credential;
 pub(crate) mod fault;
 mod fleet;
 mod flight;
@@ -15,12 +16,13 @@ pub(crate) mod parked;
 mod place;
 mod question;
 pub(crate) mod relay;
-mod restore;
+pub(crate) mod restore;
 pub(crate) mod session;
 mod sse;
 mod supervise;
 mod tls;
 mod upstream;
+pub(crate) mod wrapped;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,10 +38,11 @@ use crate::version::Era;
 
 use again::Budget;
 use breaker::Breaker;
+use credential::Owner;
 pub(crate) use fault::Fault;
 pub(crate) use fleet::Fleet;
 pub(crate) use place::Place;
-pub use supervise::{PinReport, ServerReport, ServerState};
+pub use supervise::{Failure, PinReport, ServerReport, ServerState};
 pub use tls::Error as TlsError;
 
 /// One place where a server answers.
@@ -51,6 +54,8 @@ pub(crate) struct Endpoint {
     pub(crate) uri: Uri,
     /// Whether people name it, and not the cluster.
     pub(crate) remote: bool,
+    /// Whose it is.
+    pub(crate) owner: Arc<Owner>,
     /// Calls it has not answered yet.
     pub(crate) in_flight: AtomicUsize,
     /// Whether it has failed of late.
@@ -251,16 +256,21 @@ impl Backend {
 impl Live {
     fn new(server: &Server, known: &[Arc<Endpoint>]) -> Self {
         let mut endpoints: Vec<Arc<Endpoint>> = Vec::with_capacity(server.endpoints.len());
-        let mut bad = None;
+        let (auth, mut bad) = (server.auth.as_ref(), None);
+        // Tokens stay with their server as long as it is asked for the same.
+        let owner = known.iter().map(|endpoint| &endpoint.owner).find(|owner| owner.has(auth)).cloned();
+        let owner = owner.unwrap_or_else(|| Arc::new(Owner::new(&server.key, auth)));
+        let known: Vec<_> = known.iter().filter(|known| Arc::ptr_eq(&known.owner, &owner)).collect();
         for crate::source::Endpoint { url, remote } in &server.endpoints {
             match known.iter().find(|endpoint| (&endpoint.url, endpoint.remote) == (url, *remote)) {
-                Some(endpoint) => endpoints.push(Arc::clone(endpoint)),
+                Some(endpoint) => endpoints.push(Arc::clone(*endpoint)),
                 None => match parse(url) {
                     Ok(uri) => endpoints.push(Arc::new(Endpoint {
                         id: next_id(),
                         url: url.clone(),
                         uri,
                         remote: *remote,
+                        owner: Arc::clone(&owner),
                         in_flight: AtomicUsize::new(0),
                         breaker: Breaker::default(),
                     })),

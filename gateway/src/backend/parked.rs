@@ -125,6 +125,14 @@ impl Parking {
         }
     }
 
+    /// Whether `state` is the ticket of a call that waits here; calling it again makes no new call.
+    pub(crate) fn waits(&self, core: &Core, state: &str) -> bool {
+        match Ticket::open(core, state) {
+            Some(Ticket::Parked { call, .. }) => self.lock().contains_key(&call),
+            Some(Ticket::Again) | None => false,
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<u128, Parked>> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -183,12 +191,14 @@ impl Parked {
     }
 }
 
-fn request(key: &str, method: &str, params: Option<&str>) -> String {
+/// One member of `inputRequests`.
+pub(crate) fn request(key: &str, method: &str, params: Option<&str>) -> String {
     let params = params.map(|params| format!(r#","params":{params}"#)).unwrap_or_default();
     format!(r#"{}:{{"method":{}{params}}}"#, quoted(key), quoted(method))
 }
 
-fn input_required(id: &str, requests: &[String], state: &str) -> Bytes {
+/// The answer that asks a client without a session `requests`, each a member of `inputRequests`.
+pub(crate) fn input_required(id: &str, requests: &[String], state: &str) -> Bytes {
     format!(
         r#"{{"jsonrpc":"2.0","id":{id},"result":{{"resultType":"input_required","inputRequests":{{{}}},"requestState":"{state}"}}}}"#,
         requests.join(",")

@@ -235,7 +235,7 @@ impl Relay {
 
     /// Asks a legacy client what a modern server wants to know, and makes the call again with the answers.
     fn ask(&mut self, input: Input) -> Result<(), Fault> {
-        let client = self.request.client;
+        let (session, capabilities) = (self.request.client.session, self.request.client.capabilities);
         self.rounds += 1;
         if self.rounds > MAX_ROUNDS {
             let reason = format!("it asks for input more than {MAX_ROUNDS} times in one call");
@@ -245,14 +245,14 @@ impl Relay {
         for request in &input.requests {
             let params = request.params();
             let needed = needed(&request.method, params.as_ref());
-            if !needed.is_some_and(|needed| client.capabilities.has(needed)) {
+            if !needed.is_some_and(|needed| capabilities.has(needed)) {
                 return Err(Fault::InputRequired(request.method.clone()));
             }
         }
         let mut waiting = Vec::with_capacity(input.requests.len());
         for request in input.requests {
             let id = self.core.control.ids.next();
-            let pending = self.core.questions.ask(client.session, id);
+            let pending = self.core.questions.ask(session, id);
             let pending =
                 pending.ok_or_else(|| Fault::Input("too many questions are open; try again later".into()))?;
             let message = message(id, &request, request.params().as_ref());
@@ -263,7 +263,10 @@ impl Relay {
         let (core, request) = (Arc::clone(&self.core), Arc::clone(&self.request));
         self.state = State::Asking(Box::pin(async move {
             let answers = answers(waiting, deadline).await?;
-            request.again(&core, (answers, input.state)).await
+            match input.rule {
+                Some(rule) => request.approved(&core, &answers, &rule).await,
+                None => request.again(&core, Some((answers, input.state))).await,
+            }
         }));
         Ok(())
     }

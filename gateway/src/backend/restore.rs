@@ -1,10 +1,14 @@
 //! Turns what a server sends back into what the client asked for: its id, its progress token, its era.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::control::malformed;
 use super::fault::Fault;
 use super::question::is_question;
+use super::wrapped;
+use crate::core::Core;
 use crate::envelope::{Edits, Message, Object, quoted};
 use crate::meta;
 use crate::method::Method;
@@ -27,6 +31,8 @@ pub(crate) struct Restore {
     pub(crate) method: Method,
     /// The URI the client read and the one the server knows, where they differ.
     pub(crate) renamed: Option<(String, String)>,
+    /// The digest of the call, if a person approved it and the client goes on with it by itself.
+    pub(crate) approved: Option<(Arc<Core>, u128)>,
 }
 
 /// The answer of a server, as the client must get it or as what it asks for instead.
@@ -48,6 +54,8 @@ pub(crate) struct Input {
     pub(crate) requests: Vec<InputRequest>,
     /// The server's `requestState`, as written.
     pub(crate) state: Option<String>,
+    /// The rule by which the gateway itself asks for an approval, rather than the server for input.
+    pub(crate) rule: Option<String>,
 }
 
 /// One question of a modern server.
@@ -150,10 +158,11 @@ impl Restore {
 
     /// Rewrites a result, unless it asks for input that only a modern client could give.
     fn result(&self, edits: &mut Edits<'_>, result: &str) -> Result<Option<Input>, Fault> {
-        if self.client == self.server && self.renamed.is_none() {
+        if self.client == self.server && self.renamed.is_none() && self.approved.is_none() {
             return Ok(None);
         }
         let object = Object::parse(result).map_err(malformed)?;
+        self.wrap(edits, &object);
         match (self.client, self.server) {
             (Era::Modern, Era::Legacy) => self.complete(edits, &object),
             (Era::Legacy, Era::Modern) => {
@@ -165,6 +174,22 @@ impl Restore {
         }
         self.rename(edits, &object);
         Ok(None)
+    }
+
+    /// Seals the server's state with the approval of the call.
+    fn wrap(&self, edits: &mut Edits<'_>, result: &Object<'_>) {
+        let Some((core, call)) = self.approved.as_ref().filter(|_| self.server == Era::Modern) else {
+            return;
+        };
+        if result.string("resultType").as_deref() != Some("input_required") {
+            return;
+        }
+        let state = result.get("requestState");
+        let Some(sealed) = wrapped::seal(core, *call, state) else { return };
+        match state {
+            Some(state) => edits.replace(state, quoted(&sealed)),
+            None => edits.prepend(result.raw(), &format!(r#""requestState":"{sealed}""#)),
+        }
     }
 
     /// Adds what the modern era requires of a result and a legacy server does not know.
@@ -240,7 +265,7 @@ fn input(result: &Object<'_>) -> Result<Option<Input>, Fault> {
             let requests = requests
                 .ok_or_else(|| Fault::Malformed { reason: "an input request has no method".into() })?;
             let state = result.get("requestState").filter(|state| state.starts_with('"'));
-            Ok(Some(Input { requests, state: state.map(str::to_owned) }))
+            Ok(Some(Input { requests, state: state.map(str::to_owned), rule: None }))
         }
         Some(other) => {
             Err(Fault::Malformed { reason: format!("resultType `{}`", crate::rpc::shortened(other)) })
@@ -278,6 +303,7 @@ mod tests {
             server,
             method: Method::ToolsCall,
             renamed: None,
+            approved: None,
         }
     }
 

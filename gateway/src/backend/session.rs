@@ -11,6 +11,7 @@ use tokio::sync::OnceCell;
 
 use super::Endpoint;
 use super::client::{PROTOCOL_VERSION, SESSION_ID};
+use super::credential::Caller;
 use crate::version::MODERN;
 
 const MODERN_HEADER: HeaderValue = HeaderValue::from_static(MODERN);
@@ -40,6 +41,8 @@ pub(crate) enum Peer {
 pub(crate) struct Link {
     pub(crate) endpoint: Arc<Endpoint>,
     pub(crate) peer: Peer,
+    /// For whom it is used.
+    pub(crate) caller: Caller,
 }
 
 impl Link {

@@ -41,9 +41,20 @@ pub enum ServerState {
     Failing {
         /// Why, and what to do.
         reason: String,
-        /// Whether nobody was reached: then it says as much of the way as of the server.
-        unreachable: bool,
+        /// What kind of failure it is.
+        kind: Failure,
     },
+}
+
+/// Kinds of failures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// Nobody was reached, which says as much of the way as of the server.
+    Unreachable,
+    /// The gateway has nothing to prove who it is, or the server does not take it.
+    Unauthorized,
+    /// The server does not speak as MCP asks.
+    Handshake,
 }
 
 impl ServerState {
@@ -163,8 +174,12 @@ pub(crate) async fn run(core: &Arc<Core>, backend: &Arc<Backend>) {
 fn report_failure(core: &Core, backend: &Backend, fault: &Fault) {
     let reason = fault.to_string();
     tracing::warn!(server = %backend.key(), %reason, "a server cannot be used; its last known lists stay");
-    let unreachable = fault.class() == Class::Unreachable;
-    core.report(backend, ServerState::Failing { reason, unreachable });
+    let kind = match fault.class() {
+        Class::Unreachable => Failure::Unreachable,
+        Class::Unauthorized => Failure::Unauthorized,
+        _ => Failure::Handshake,
+    };
+    core.report(backend, ServerState::Failing { reason, kind });
 }
 
 /// Connects and stays connected; gives how that ended.

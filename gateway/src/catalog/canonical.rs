@@ -9,7 +9,7 @@ use crate::envelope::{quoted, text};
 /// name stay all of them, in their order, and a number that no 64-bit float holds stays as it was written.
 ///
 /// The text must not be nested deeper than the stack bears; definitions are not (`listing::Definition`).
-pub(super) fn canonical(raw: &str, out: &mut String) -> Result<(), serde_json::Error> {
+pub(crate) fn canonical(raw: &str, out: &mut String) -> Result<(), serde_json::Error> {
     match raw.trim_start().bytes().next() {
         Some(b'{') => object(raw, out),
         Some(b'[') => array(raw, out),

@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::{Bytes, BytesMut};
 
+use super::hints::Hints;
 use super::listing::{Definition, Family, Mirror};
 use super::uri::Template;
 use crate::backend::Backend;
@@ -23,8 +24,17 @@ pub(crate) struct Route {
     pub(crate) original: String,
     /// The arguments a modern server wants repeated in headers.
     pub(crate) mirrored: Vec<Mirror>,
-    /// Whether nothing is changed by it, or nothing more when it is carried out twice.
-    pub(crate) repeatable: bool,
+    /// The name before any prefix, where it is not what the server calls it.
+    pub(crate) renamed: Option<String>,
+    /// What its effects are.
+    pub(crate) hints: Hints,
+}
+
+impl Route {
+    /// The name before any prefix.
+    pub(crate) fn plain_name(&self) -> &str {
+        self.renamed.as_deref().unwrap_or(&self.original)
+    }
 }
 
 /// One definition under its exposed key.
@@ -183,7 +193,8 @@ impl Kind {
         pieces.sort_by(|one, other| one.0.cmp(&other.0));
         let (names, pieces): (Vec<String>, Vec<Piece>) = pieces.into_iter().unzip();
         let routes = names.iter().cloned().zip(0..).collect();
-        Self { tag: self.tag, names, pieces, routes, ..Self::default() }
+        let templates = (0..pieces.len()).filter(|index| pieces[*index].template.is_some()).collect();
+        Self { tag: self.tag, names, pieces, whole: None, routes, templates }
     }
 
     /// Each exposed name and its definition.
@@ -205,6 +216,11 @@ impl Kind {
             *sizes.entry(route.backend.id()).or_default() += text.len();
         }
         sizes
+    }
+
+    /// The servers whose definitions it holds, one number a definition.
+    pub(crate) fn servers(&self) -> impl Iterator<Item = u64> {
+        self.pieces.iter().filter_map(|piece| piece.route().map(|route| route.backend.id()))
     }
 
     /// Whether a client would see the same list.
@@ -237,7 +253,8 @@ fn write(family: Family, entries: &[Entry<'_>], pieces: &mut Pieces) -> (Bytes, 
             backend: Arc::clone(entry.backend),
             original: entry.definition.key.clone(),
             mirrored: entry.definition.mirrored.clone(),
-            repeatable: entry.definition.is_repeatable(entry.change),
+            renamed: entry.change.and_then(|change| change.rename.clone()),
+            hints: entry.definition.hints(entry.change),
         };
         let template = (family == Family::Templates).then(|| Template::parse(&entry.exposed)).flatten();
         let piece = Piece { text: text.slice(bounds[0]..bounds[1]), route: Some(Arc::new(route)), template };

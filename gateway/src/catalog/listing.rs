@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::canonical::canonical;
+use super::hints::Hints;
 use super::overrides;
 use crate::envelope::{Object, check_depth, quoted};
 use crate::source::ToolOverride;
@@ -83,10 +84,6 @@ pub(crate) enum Error {
     Header(&'static str),
 }
 
-/// Hints of a tool about its effects (MCP, `ToolAnnotations`).
-const READ_ONLY: &str = "readOnlyHint";
-const IDEMPOTENT: &str = "idempotentHint";
-
 /// Bytes in a name or URI.
 const MAX_KEY: usize = 2048;
 /// Levels in a definition.
@@ -101,10 +98,8 @@ pub(crate) struct Definition {
     span: Range<usize>,
     /// Arguments that a modern server wants repeated in headers.
     pub(crate) mirrored: Vec<Mirror>,
-    /// Whether it says that it only reads; everything but a tool does.
-    pub(crate) reads: bool,
-    /// Whether it says that a second use changes nothing more.
-    pub(crate) idempotent: bool,
+    /// What it says of its effects.
+    hints: Hints,
 }
 
 /// A tool's argument that is repeated in a header (`x-mcp-header`).
@@ -133,16 +128,11 @@ impl Definition {
             _ => object.string("name").map(|_| Vec::new()).ok_or(Error::Name)?,
         };
         let start = literal.as_ptr().addr() - raw.as_ptr().addr();
-        let annotations = object.object("annotations");
-        let says = |hint| annotations.as_ref().and_then(|hints| hints.get(hint)) == Some("true");
-        Ok(Self {
-            key,
-            span: start..start + literal.len(),
-            raw: raw.to_owned(),
-            mirrored,
-            reads: family != Family::Tools || says(READ_ONLY),
-            idempotent: says(IDEMPOTENT),
-        })
+        let hints = match family {
+            Family::Tools => Hints::read(object.object("annotations").as_ref()),
+            _ => Hints::READING,
+        };
+        Ok(Self { key, span: start..start + literal.len(), raw: raw.to_owned(), mirrored, hints })
     }
 
     /// Appends the definition to `out`, under another key if `exposed` differs from its own, and changed as `change` says.
@@ -162,10 +152,9 @@ impl Definition {
 }
 
 impl Definition {
-    /// Whether it may be used twice instead of once, as it says itself or as `change` says of it.
-    pub(crate) fn is_repeatable(&self, change: Option<&ToolOverride>) -> bool {
-        let says = |hint, own| change.and_then(|change| change.hints.get(hint)).copied().unwrap_or(own);
-        says(READ_ONLY, self.reads) || says(IDEMPOTENT, self.idempotent)
+    /// What its effects are, as it says itself or as `change` says of it.
+    pub(crate) fn hints(&self, change: Option<&ToolOverride>) -> Hints {
+        self.hints.changed(change)
     }
 
     /// The definition as the server wrote it.

@@ -4,6 +4,7 @@
 //! quiet and with a pause within a burst, and whoever holds a stream open learns which lists changed.
 
 mod canonical;
+mod hints;
 pub(crate) mod kept;
 mod kind;
 mod listing;
@@ -29,6 +30,8 @@ use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::source::{Pinned, ServerKey};
 
+pub(crate) use canonical::canonical;
+pub(crate) use hints::Hints;
 pub(crate) use kind::Route;
 pub(crate) use listing::{Definition, Family, Listing};
 use pace::Telling;
@@ -107,11 +110,6 @@ impl Catalog {
     pub(crate) fn configure(&self, config: Arc<Config>) {
         self.config.store(config);
         self.build();
-    }
-
-    /// Whether the configuration lets `principal` use the endpoint `name`.
-    pub(crate) fn admits(&self, name: &ViewName, principal: &str) -> bool {
-        self.config.load().admits(name, principal)
     }
 
     /// The last list of `key`.
@@ -226,7 +224,7 @@ impl Catalog {
             listed.drift = self.judged(listed).drift.map(Arc::new);
         }
         let old = self.snapshot.load_full();
-        let new = Arc::new(Snapshot::build(&listed, &self.config.load(), &old));
+        let new = Arc::new(Snapshot::build(&listed, &self.config.load_full(), &old));
         self.tell_hidden(&listed, &old.all().hidden, &new.all().hidden);
         for Listed { backend, .. } in &listed {
             self.metrics.catalog.tool_bytes(backend.key(), new.tool_bytes(backend));

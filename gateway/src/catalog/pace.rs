@@ -35,14 +35,17 @@ impl Telling {
 
     /// When clients are to be told of what changed; `None` if nothing did.
     pub(super) fn due(&self) -> Option<Instant> {
-        let earliest = self.last.map_or_else(Instant::now, |last| last + TELLING);
-        self.pending.then_some(earliest)
+        self.pending.then(|| self.earliest(Instant::now()))
+    }
+
+    fn earliest(&self, now: Instant) -> Instant {
+        self.last.map_or(now, |last| last + TELLING)
     }
 
     /// Whether to tell them now; then they count as told.
     pub(super) fn takes(&mut self) -> bool {
         let now = Instant::now();
-        let due = self.due().is_some_and(|due| due <= now);
+        let due = self.pending && self.earliest(now) <= now;
         if due {
             *self = Self { last: Some(now), pending: false };
         }
@@ -59,5 +62,17 @@ mod tests {
         for (built_in, pause_in) in [(0, 2), (1, 3), (30, 90), (170, 510), (5_000, 1_000)] {
             assert_eq!(pause(Duration::from_millis(built_in)), Duration::from_millis(pause_in));
         }
+    }
+
+    /// On the real clock, on which no two moments are the same.
+    #[tokio::test]
+    async fn what_changes_after_a_long_silence_is_told_at_once() {
+        let mut telling = Telling::default();
+        assert!(!telling.takes() && telling.due().is_none());
+        telling.add();
+        assert!(telling.due().is_some() && telling.takes());
+        telling.add();
+        assert!(!telling.takes(), "not again so soon");
+        assert!(telling.due().unwrap() > Instant::now());
     }
 }

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 
-use super::kind::Kind;
+use super::kind::{Kind, Route};
 use crate::envelope::Object;
 
 /// How much a word that stands again adds (Robertson and Zaragoza, 2009).
@@ -30,6 +30,11 @@ impl Search {
     /// Over `tools`.
     pub(super) fn over(tools: Kind) -> Self {
         Self { tools, index: OnceLock::new() }
+    }
+
+    /// Over those of the tools that `shows` lets somebody see.
+    pub(super) fn part(&self, shows: impl Fn(&Route) -> bool) -> Self {
+        Self::over(self.tools.part(|_, piece| piece.route().is_none_or(&shows), &[]))
     }
 
     /// The definitions that fit `question` best, at most `limit`, best first.

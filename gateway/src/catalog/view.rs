@@ -1,9 +1,9 @@
 //! What clients see through one endpoint at one moment.
 
 use std::collections::HashSet;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
+use super::hints::Hints;
 use super::kind::{Entry, Kind, Piece, Pieces, Route};
 use super::listing::{Definition, Family};
 use super::search::{self, Search};
@@ -11,6 +11,7 @@ use super::{Listed, names};
 use crate::backend::{Backend, Live};
 use crate::config::{Discovery, Prefix, ToolSet};
 use crate::envelope::Object;
+use crate::method::Method;
 use crate::rpc::shortened;
 use crate::source::{ServerKey, ToolOverride};
 
@@ -68,8 +69,8 @@ pub(crate) struct View {
     pub(crate) resources: Kind,
     pub(crate) templates: Kind,
     pub(crate) prompts: Kind,
-    /// All servers' instructions, each under a heading.
-    pub(crate) instructions: Option<String>,
+    /// The servers' instructions, each under a heading, by the server's number in this process.
+    instructions: Vec<(u64, String)>,
     pub(crate) revision: Revision,
     /// The tools that are found rather than listed, if they are.
     pub(crate) search: Option<Search>,
@@ -130,19 +131,54 @@ impl View {
         self
     }
 
+    /// The part that `shows` lets somebody see, by method, exposed name and way. Names stay what they are.
+    pub(crate) fn part(&self, shows: impl Fn(Method, &Route) -> bool) -> Self {
+        let part = |kind: &Kind, method: Method| {
+            kind.part(|_, piece| piece.route().is_none_or(|route| shows(method, route)), &[])
+        };
+        let mut view = Self {
+            tools: part(&self.tools, Method::ToolsCall),
+            resources: part(&self.resources, Method::ResourcesRead),
+            templates: part(&self.templates, Method::ResourcesRead),
+            prompts: part(&self.prompts, Method::PromptsGet),
+            instructions: Vec::new(),
+            search: self.search.as_ref().map(|search| search.part(|route| shows(Method::ToolsCall, route))),
+            revision: self.revision,
+            hidden: Vec::new(),
+            sole_resources: self.sole_resources.clone(),
+        };
+        let used = view.servers();
+        view.instructions =
+            self.instructions.iter().filter(|(server, _)| used.contains(server)).cloned().collect();
+        view
+    }
+
+    /// The servers of which anything is shown.
+    fn servers(&self) -> HashSet<u64> {
+        let kinds = [&self.tools, &self.resources, &self.templates, &self.prompts];
+        let searched = self.search.iter().map(|search| &search.tools);
+        kinds.into_iter().chain(searched).flat_map(Kind::servers).collect()
+    }
+
+    /// All servers' instructions.
+    pub(crate) fn instructions(&self) -> Option<String> {
+        let texts: Vec<&str> = self.instructions.iter().map(|(_, text)| text.as_str()).collect();
+        (!texts.is_empty()).then(|| texts.join("\n\n"))
+    }
+
     /// Where the tool `name` leads, listed or not.
     pub(crate) fn tool(&self, name: &str) -> Option<&Arc<Route>> {
         self.search.as_ref().map_or(&self.tools, |search| &search.tools).route(name)
     }
 
-    /// Counts on from the view `before` of the same name.
-    pub(crate) fn after(mut self, before: &Self) -> Self {
+    /// Counts on from the view `before` of the same name, also where nothing changed if `anew`.
+    pub(crate) fn after(mut self, before: &Self, anew: bool) -> Self {
         let mut revision = before.revision;
-        revision.tools += u64::from(!self.tools.same_list(&before.tools));
-        revision.prompts += u64::from(!self.prompts.same_list(&before.prompts));
+        revision.tools += u64::from(anew || !self.tools.same_list(&before.tools));
+        revision.prompts += u64::from(anew || !self.prompts.same_list(&before.prompts));
         let resources =
             self.resources.same_list(&before.resources) && self.templates.same_list(&before.templates);
-        revision.resources += u64::from(!resources);
+        revision.resources += u64::from(anew || !resources);
         self.revision = revision;
         self
     }
@@ -175,7 +211,8 @@ impl View {
             backend: Arc::clone(backend),
             original: original.to_owned(),
             mirrored: Vec::new(),
-            repeatable: true,
+            renamed: None,
+            hints: Hints::READING,
         }))
     }
 }
@@ -269,17 +306,19 @@ fn kind(
     (Kind::build(family, entries, pieces), hidden)
 }
 
-fn instructions(members: &[Member<'_>]) -> Option<String> {
-    let mut all = String::new();
+fn instructions(members: &[Member<'_>]) -> Vec<(u64, String)> {
+    let (mut all, mut bytes) = (Vec::new(), 0);
     for Listed { backend, listing, .. } in members.iter().map(|member| member.listed) {
         let Some(text) = listing.instructions.as_deref().filter(|text| !text.trim().is_empty()) else {
             continue;
         };
-        if all.len() + text.len() > MAX_INSTRUCTIONS {
+        if bytes + text.len() > MAX_INSTRUCTIONS {
             tracing::warn!(server = %backend.key(), "the instructions of all servers are longer than {MAX_INSTRUCTIONS} bytes; these are left out");
             continue;
         }
-        let _ = writeln!(all, "# {}\n\n{}\n", shortened(&backend.key().name), text.trim());
+        let text = format!("# {}\n\n{}", shortened(&backend.key().name), text.trim());
+        bytes += text.len();
+        all.push((backend.id(), text));
     }
-    (!all.is_empty()).then(|| all.trim_end().to_owned())
+    all
 }

@@ -1,14 +1,17 @@
 //! The gateway's configuration file: how names are made, and which tool sets are served.
 
+pub mod access;
 pub mod auth;
 mod follow;
 mod glob;
 mod last;
+pub mod limits;
 pub mod tls;
 
 use std::collections::HashSet;
 use std::path::Path;
 
+use ipnet::IpNet;
 use serde::Deserialize;
 
 use crate::catalog::ViewName;
@@ -59,18 +62,14 @@ pub struct Config {
     pub tool_sets: Vec<ToolSet>,
     /// Who may use the gateway; absent: everybody who reaches it.
     pub auth: Option<auth::Auth>,
-    /// Who of them may use which endpoint; those of tool sets say so themselves.
-    pub access: Access,
+    /// How much of what they may do.
+    pub limits: limits::Limits,
+    /// Networks of proxies whose `X-Forwarded-For` is believed when it says whence a request comes.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Who of them may use which endpoint and make which call; endpoints of tool sets say so themselves.
+    pub access: access::Access,
     /// TLS towards clients; absent: none.
     pub tls: Option<tls::Tls>,
-}
-
-/// Who may use the endpoints that no tool set has.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default, rename_all = "camelCase")]
-pub struct Access {
-    /// Globs over principals that may use `/mcp` and `/ns/{namespace}/mcp`; none means all who are let in.
-    all: Globs,
 }
 
 /// How the names of tools and prompts are made.
@@ -184,6 +183,12 @@ impl Config {
     fn check(&self) -> Result<(), Error> {
         self.auth.as_ref().map_or(Ok(()), auth::Auth::check)?;
         self.tls.as_ref().map_or(Ok(()), tls::Tls::check)?;
+        self.access.check()?;
+        self.limits.check()?;
+        let named = self.access.needs_principals().or_else(|| self.limits.needs_principals());
+        if let Some(path) = named.filter(|_| self.auth.is_none()) {
+            return Err(field(path, NEEDS_AUTH));
+        }
         if self.tool_sets.len() > MAX_SETS {
             return Err(field("toolSets", format!("at most {MAX_SETS} tool sets are allowed")));
         }
@@ -256,7 +261,7 @@ mod tests {
         for (text, expected) in [
             (
                 "name: {}",
-                "unknown field `name`, expected one of `names`, `toolSets`, `auth`, `access`, `tls`",
+                "unknown field `name`, expected one of `names`, `toolSets`, `auth`, `limits`, `trustedProxies`, `access`, `tls`",
             ),
             ("names: {prefix: Sometimes}", "names.prefix: unknown variant `Sometimes`"),
             ("toolSets: [{name: a}, {name: b, server: []}]", "toolSets[1].server: unknown field"),
@@ -267,6 +272,57 @@ mod tests {
             ("toolSets: [{servers: []}]", "toolSets[0]: missing field `name`"),
             ("access: {all: ['key:a']}", "access.all: without `auth` nobody knows"),
             ("toolSets: [{name: a, principals: ['key:a']}]", "toolSets[0].principals: without `auth`"),
+            (
+                "access: {rules: [{name: a, principals: ['key:a'], effect: Deny}]}",
+                "access.rules[0].principals: without",
+            ),
+            (
+                "access: {rules: [{name: a, effect: Allow}, {name: a, effect: Deny}]}",
+                "access.rules[1].name: 'a' is the name of a rule before it",
+            ),
+            (
+                "access: {rules: [{name: a, effect: Refuse}]}",
+                "access.rules[0].effect: unknown variant `Refuse`",
+            ),
+            (
+                "access: {rules: [{name: a, effect: Deny, when: 'a >'}]}",
+                "access.rules[0].when: it is not a CEL",
+            ),
+            (
+                "access: {rules: [{name: a, effect: Deny, when: 'amount > 1'}]}",
+                "access.rules[0].when: there is no `amount`; there are principal,",
+            ),
+            (
+                "access: {rules: [{name: a, effect: RequireScopes}]}",
+                "access.rules[0].scopes: 1 to 32 are needed",
+            ),
+            ("access: {rules: [{name: a, effect: Deny, scopes: [b]}]}", "access.rules[0].scopes: 1 to 32"),
+            ("limits: {quotas: [{name: a, calls: 0, seconds: 1}]}", "limits.quotas[0].calls: must be 1 to"),
+            ("limits: {quotas: [{name: a, calls: 1}]}", "limits.quotas[0].seconds: exactly one of"),
+            (
+                "limits: {quotas: [{name: a, calls: 1, every: Day, burst: 1}]}",
+                "limits.quotas[0].burst: goes with",
+            ),
+            (
+                "limits: {quotas: [{name: a, calls: 2, seconds: 1, burst: 3}]}",
+                "limits.quotas[0].burst: must be 1 to 2",
+            ),
+            (
+                "limits: {quotas: [{name: a, calls: 2, every: Week}]}",
+                "limits.quotas[0].every: unknown variant `Week`",
+            ),
+            (
+                "limits: {quotas: [{name: a, calls: 2, every: Day, counts: Requests, per: [Tool]}]}",
+                "limits.quotas[0].counts: ",
+            ),
+            (
+                "limits: {quotas: [{name: a, calls: 2, every: Day, per: [Principal]}]}",
+                "limits.quotas[0]: without `auth`",
+            ),
+            ("limits: {redis: {url: 'redis://me:secret@a'}}", "limits.redis.url: must hold no password"),
+            ("limits: {redis: {url: 'http://a'}}", "limits.redis.url: must be redis://"),
+            ("limits: {bodyBytes: 10}", "limits.bodyBytes: must be 1024 to"),
+            ("trustedProxies: [10.0.0.0/99]", "trustedProxies[0]: "),
             ("auth: {}", "auth: lets nobody in"),
             (
                 "auth: {oauth: {resource: 'http://a.example', issuers: []}}",

@@ -11,7 +11,7 @@ use axum::body::Body;
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 use futures::Stream;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{HeaderName, StatusCode};
 use http_body::{Frame, SizeHint};
 use tokio::time::timeout;
@@ -34,7 +34,10 @@ pub(crate) fn json(status: StatusCode, pieces: impl Into<VecDeque<Bytes>>) -> Re
 
 /// An error answer to the request `id`.
 pub(crate) fn error(error: &RpcError, id: Option<&str>) -> Response {
-    json(error.http_status(), [error.to_bytes(id)])
+    let mut response = json(error.http_status(), [error.to_bytes(id)]);
+    let seconds = error.seconds_to_wait().map(HeaderValue::from);
+    response.headers_mut().extend(seconds.map(|seconds| (RETRY_AFTER, seconds)));
+    response
 }
 
 /// The result `result` (a JSON object) to the request `id`.

@@ -5,11 +5,15 @@ use std::sync::Arc;
 use axum::response::Response;
 use http::StatusCode;
 
+use super::admission::{Admitted, admit};
 use super::answer;
+use super::approval::{self, Gate};
 use super::cancel::Stop;
 use super::discovery::{self, Meant};
 use super::door::Door;
+use super::quotas;
 use crate::backend::call::{Answer, Call};
+use crate::backend::fault::Fault;
 use crate::catalog::{Route, View};
 use crate::client::Client;
 use crate::envelope::{Message, Object, text};
@@ -29,29 +33,58 @@ pub(crate) struct Asked<'a> {
 
 /// Passes the request on and gives the answer.
 pub(crate) async fn forward(door: &Door, client: &Client, asked: Asked<'_>) -> Result<Response, RpcError> {
-    match discovery::meant(&door.view, client.era, &asked)? {
+    match discovery::meant(door, client.era, &asked)? {
         Meant::AsAsked => pass(door, client, asked).await,
         Meant::Answered(response) => Ok(response),
-        Meant::Instead(text) => {
-            let unreadable = |_| RpcError::invalid_params("`arguments` cannot be read");
-            let Message::Request { id, params, .. } = Message::parse(&text).map_err(unreadable)? else {
-                return Err(missing(asked.method));
-            };
-            let params = params.map(Object::parse).transpose();
-            let params = params.map_err(|error| RpcError::invalid_params(error.to_string()))?;
-            pass(door, client, Asked { text: &text, id, method: asked.method, params }).await
-        }
+        Meant::Instead(text) => pass(door, client, reread(&text, asked.method)?).await,
     }
 }
 
 async fn pass(door: &Door, client: &Client, asked: Asked<'_>) -> Result<Response, RpcError> {
-    let core = &door.core;
     let call = route(&door.view, client, asked)?;
-    let stop = match client.era {
-        Era::Legacy => core.calls.start(client.session, call.id),
+    quotas::arguments(door, &call)?;
+    let admitted = admit(door, client, &call);
+    if matches!(admitted, Admitted::Yes | Admitted::If(_)) {
+        quotas::call(door, &call).await?;
+    }
+    match admitted {
+        Admitted::Yes => run(door, client, call).await,
+        Admitted::If(rule) => match approval::gate(door, client, (&call, rule))? {
+            Gate::GoOn => run(door, client, call).await,
+            Gate::Open(text) => {
+                let approved = Some(approval::digest(&call));
+                let again = reread(&text, call.method)?;
+                run(door, client, Call { approved, ..route(&door.view, client, again)? }).await
+            }
+            Gate::Answer(response) => Ok(response),
+            Gate::Ask(input) => {
+                let relay = call.ask_first(&door.core, stop(door, client, &call), input);
+                answered(client, relay.map(Answer::Stream), &call).await
+            }
+        },
+        Admitted::Hidden => Err(hidden(client.era, &call)),
+        Admitted::Refused(response) => Ok(response),
+    }
+}
+
+async fn run(door: &Door, client: &Client, call: Call<'_>) -> Result<Response, RpcError> {
+    let ran = call.run(&door.core, stop(door, client, &call)).await;
+    answered(client, ran, &call).await
+}
+
+fn stop(door: &Door, client: &Client, call: &Call<'_>) -> Stop {
+    match client.era {
+        Era::Legacy => door.core.calls.start(client.session, call.id),
         Era::Modern => Stop::never(),
-    };
-    match call.run(core, stop).await {
+    }
+}
+
+async fn answered(
+    client: &Client,
+    answer: Result<Answer, Fault>,
+    call: &Call<'_>,
+) -> Result<Response, RpcError> {
+    match answer {
         Ok(Answer::Whole(message)) => Ok(answer::json(StatusCode::OK, [message])),
         Ok(Answer::Lacking(message)) => Ok(answer::json(StatusCode::BAD_REQUEST, [message])),
         Ok(Answer::Stream(relay)) if client.takes_events => Ok(answer::relayed(relay)),
@@ -60,11 +93,41 @@ async fn pass(door: &Door, client: &Client, asked: Asked<'_>) -> Result<Response
     }
 }
 
+/// A call from a message that was made of a client's.
+fn reread(text: &str, method: Method) -> Result<Asked<'_>, RpcError> {
+    let unreadable = |_| RpcError::invalid_params("`arguments` cannot be read");
+    let Message::Request { id, params, .. } = Message::parse(text).map_err(unreadable)? else {
+        return Err(missing(method));
+    };
+    let params = params.map(Object::parse).transpose();
+    let params = params.map_err(|error| RpcError::invalid_params(error.to_string()))?;
+    Ok(Asked { text, id, method, params })
+}
+
+/// What is not for who asks looks like what does not exist.
+fn hidden(era: Era, call: &Call<'_>) -> RpcError {
+    match call.method {
+        Method::Complete => nothing_named(&call.exposed),
+        method => unknown(era, method, &call.exposed),
+    }
+}
+
 fn route<'a>(view: &View, client: &Client, asked: Asked<'a>) -> Result<Call<'a>, RpcError> {
     let Asked { text, id, method, params } = asked;
     let params = params.ok_or_else(|| missing(method))?;
     let (target, exposed, route) = find(view, client.era, method, &params)?;
-    Ok(Call { text, id, method, params, target, exposed, route, client: *client, given: None })
+    Ok(Call {
+        text,
+        id,
+        method,
+        params,
+        target,
+        exposed,
+        route,
+        client: client.clone(),
+        given: None,
+        approved: None,
+    })
 }
 
 /// The JSON string that names what is called, the name in it, and where it leads.
@@ -106,8 +169,12 @@ fn found(
 ) -> Result<(&str, String, Arc<Route>), RpcError> {
     match route {
         Some(route) => Ok((literal, name, route)),
-        None => Err(RpcError::invalid_params(format!("no server has `{}`", shortened(&name)))),
+        None => Err(nothing_named(&name)),
     }
+}
+
+fn nothing_named(name: &str) -> RpcError {
+    RpcError::invalid_params(format!("no server has `{}`", shortened(name)))
 }
 
 fn named<'a>(object: &Object<'a>, member: &str) -> Option<(&'a str, String)> {

@@ -4,8 +4,9 @@ use axum::response::Response;
 
 use super::answer;
 use super::calls::Asked;
+use super::door::Door;
 use super::lists::server_info;
-use crate::catalog::{CALL_TOOL, FIND_TOOLS, Search, View};
+use crate::catalog::{CALL_TOOL, FIND_TOOLS, Search};
 use crate::envelope::{Edits, Object, quoted};
 use crate::method::Method;
 use crate::rpc::RpcError;
@@ -28,13 +29,19 @@ pub(crate) enum Meant {
     Instead(String),
 }
 
-/// What the call `asked` means in `view`.
-pub(crate) fn meant(view: &View, era: Era, asked: &Asked<'_>) -> Result<Meant, RpcError> {
-    let (Some(search), Method::ToolsCall, Some(params)) = (&view.search, asked.method, &asked.params) else {
+/// What the call `asked` means at `door`.
+pub(crate) fn meant(door: &Door, era: Era, asked: &Asked<'_>) -> Result<Meant, RpcError> {
+    let (Some(_), Method::ToolsCall, Some(params)) = (&door.view.search, asked.method, &asked.params) else {
         return Ok(Meant::AsAsked);
     };
     match params.string("name").as_deref() {
-        Some(FIND_TOOLS) => found(search, era, (asked.id, params)).map(Meant::Answered),
+        Some(FIND_TOOLS) => {
+            let seen = door.seen();
+            let search = seen.search.as_ref();
+            search.map_or(Ok(Meant::AsAsked), |search| {
+                found(search, era, (asked.id, params)).map(Meant::Answered)
+            })
+        }
         Some(CALL_TOOL) => instead(asked.text, params).map(Meant::Instead),
         _ => Ok(Meant::AsAsked),
     }

@@ -1,5 +1,6 @@
 //! Through which endpoint a request came, and what it sees.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::StatusCode;
@@ -7,6 +8,7 @@ use http::StatusCode;
 use crate::auth::Principal;
 use crate::catalog::{View, ViewName};
 use crate::core::Core;
+use crate::policy::Policy;
 use crate::rpc::{RpcError, shortened};
 
 /// One request's endpoint. All of the request sees the lists of one moment.
@@ -15,20 +17,37 @@ pub(crate) struct Door {
     pub(crate) core: Arc<Core>,
     pub(crate) name: ViewName,
     pub(crate) view: Arc<View>,
-    /// A digest of who asks.
-    pub(crate) principal: u128,
+    /// Who asks.
+    pub(crate) principal: Arc<Principal>,
+    /// Whence.
+    pub(crate) address: Option<IpAddr>,
+    /// What they may do.
+    pub(crate) policy: Arc<Policy>,
 }
 
 impl Door {
-    /// The endpoint of the view `name`, at which `principal` asks.
-    pub(crate) fn open(core: &Arc<Core>, name: ViewName, principal: &Principal) -> Result<Self, RpcError> {
-        if !core.catalog.admits(&name, &principal.name) {
+    /// The endpoint of the view `name`, at which `principal` asks from `address`.
+    pub(crate) fn open(
+        core: &Arc<Core>,
+        name: ViewName,
+        (principal, address): (Principal, Option<IpAddr>),
+    ) -> Result<Self, RpcError> {
+        let policy = core.policy.load_full();
+        if !policy.config().admits(&name, &principal.name) {
             return Err(closed(&name));
         }
         match core.catalog.load().view(&name) {
-            Some(view) => Ok(Self { core: Arc::clone(core), name, view, principal: principal.id }),
+            Some(view) => {
+                let (core, principal) = (Arc::clone(core), Arc::new(principal));
+                Ok(Self { core, name, view, principal, address, policy })
+            }
             None => Err(unknown(&name)),
         }
+    }
+
+    /// The part of the view that who asks may see.
+    pub(crate) fn seen(&self) -> Arc<View> {
+        self.policy.seen(&self.principal, &self.name, &self.view)
     }
 }
 

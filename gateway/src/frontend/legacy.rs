@@ -1,5 +1,7 @@
 //! Clients of the session-based revisions 2025-03-26, 2025-06-18 and 2025-11-25.
 
+use std::sync::Arc;
+
 use axum::response::Response;
 use http::StatusCode;
 use http::header::{HeaderMap, HeaderValue};
@@ -8,7 +10,7 @@ use super::calls::{Asked, forward};
 use super::door::Door;
 use super::http::{accepts, header};
 use super::session::Session;
-use super::{answer, calls, lists, stream};
+use super::{admission, answer, calls, lists, stream};
 use crate::backend::client::{PROTOCOL_VERSION, SESSION_ID};
 use crate::client::{Capabilities, Client, Level};
 use crate::core::Core;
@@ -38,7 +40,8 @@ pub(crate) async fn post(
             let capabilities = session.capabilities;
             let client = Client {
                 era: Era::Legacy,
-                principal: door.principal,
+                principal: door.principal.id,
+                caller: Arc::clone(&door.principal),
                 session: session.id,
                 takes_events,
                 capabilities,
@@ -102,7 +105,8 @@ fn watch(door: &Door, client: &Client, asked: &Asked<'_>) -> Result<Response, Rp
         core.subscriptions.unsubscribe(client.session, &uri);
         return Ok(answer::result(asked.id, "{}"));
     }
-    let route = door.view.resource(&uri).ok_or_else(|| calls::unknown_resource(client.era, &uri))?;
+    let route = door.view.resource(&uri).filter(|route| admission::shows(door, Method::ResourcesRead, route));
+    let route = route.ok_or_else(|| calls::unknown_resource(client.era, &uri))?;
     if !core.catalog.watches(route.backend.key()) {
         let message = format!("server {} does not tell of changes of its resources", route.backend.key());
         return Err(RpcError::invalid_params(message));
@@ -123,8 +127,8 @@ fn initialize(door: &Door, id: &str, params: Option<&Object<'_>>) -> Result<Resp
     let declared = params.and_then(|params| params.object("capabilities"));
     let capabilities = declared.as_ref().map(Capabilities::read).unwrap_or_default();
     let (_, sealed) =
-        door.core.keyring.open_session(version, capabilities, door.principal).ok_or_else(failed)?;
-    let mut response = answer::result(id, &lists::initialized(&door.view, version));
+        door.core.keyring.open_session(version, capabilities, door.principal.id).ok_or_else(failed)?;
+    let mut response = answer::result(id, &lists::initialized(&door.seen(), version));
     let value = HeaderValue::try_from(sealed).map_err(|_| failed())?;
     response.headers_mut().insert(SESSION_ID, value);
     Ok(response)
@@ -137,7 +141,7 @@ fn session(door: &Door, headers: &HeaderMap) -> Result<Session, RpcError> {
         RpcError::invalid_request("the Mcp-Session-Id header is missing; send `initialize` first")
     })?;
     let session =
-        door.core.keyring.read(id, door.principal).filter(|session| !door.core.ended.has(session.id));
+        door.core.keyring.read(id, door.principal.id).filter(|session| !door.core.ended.has(session.id));
     let session = session.ok_or_else(|| {
         RpcError::invalid_request("the session is not known or has ended; send `initialize` again")
             .status(StatusCode::NOT_FOUND)

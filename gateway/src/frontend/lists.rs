@@ -43,7 +43,7 @@ pub(crate) fn page(
             Some(text(raw).ok_or_else(|| RpcError::invalid_params("`params.cursor` must be a string"))?)
         }
     };
-    let page = door.view.of(family).page(cursor.as_deref(), door.core.options.page_size);
+    let page = door.seen().of(family).page(cursor.as_deref(), door.core.options.page_size);
     let page = page.map_err(|error| RpcError::invalid_params(error.to_string()))?;
     let cacheable = match era {
         Era::Modern => {
@@ -84,8 +84,8 @@ pub(crate) fn server_info() -> String {
 }
 
 fn instructions(view: &View) -> String {
-    match &view.instructions {
-        Some(text) => format!(r#","instructions":{}"#, quoted(text)),
+    match view.instructions() {
+        Some(text) => format!(r#","instructions":{}"#, quoted(&text)),
         None => String::new(),
     }
 }

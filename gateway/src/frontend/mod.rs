@@ -1,6 +1,9 @@
 //! Towards clients: one endpoint for both eras.
 
+mod address;
+mod admission;
 pub(crate) mod answer;
+pub(crate) mod approval;
 mod calls;
 pub(crate) mod cancel;
 mod discovery;
@@ -13,6 +16,7 @@ pub(crate) mod levels;
 mod lists;
 pub(crate) mod modern;
 pub(crate) mod questions;
+mod quotas;
 pub(crate) mod session;
 mod stream;
 
@@ -32,6 +36,7 @@ use crate::core::Core;
 use crate::envelope::{self, Message, check_depth};
 use crate::rpc::{RpcError, code};
 
+pub(crate) use self::address::Peer;
 use self::door::Door;
 use self::http::Hosts;
 use crate::catalog::ViewName;
@@ -85,11 +90,16 @@ async fn serve(front: &Front, view: ViewName, request: Request<Body>) -> Respons
     if let Err(error) = front.hosts.check(&request) {
         return answer::error(&error, None);
     }
-    let principal = match authenticated(core, request.headers()).await {
+    let address = address::of(&request, &core.policy.load().config().trusted_proxies);
+    let principal = authenticated(core, request.headers()).await;
+    if let Err(error) = quotas::request(core, principal.as_ref().ok(), address).await {
+        return answer::error(&error, None);
+    }
+    let principal = match principal {
         Ok(principal) => principal,
         Err(refusal) => return refusal,
     };
-    let door = match Door::open(core, view, &principal) {
+    let door = match Door::open(core, view, (principal, address)) {
         Ok(door) => door,
         Err(error) => return answer::error(&error, None),
     };
@@ -119,7 +129,7 @@ async fn authenticated(core: &Core, headers: &HeaderMap) -> Result<Principal, Re
         };
         let error = RpcError::invalid_request(denied.to_string()).status(status);
         let mut response = answer::error(&error, None);
-        let challenge = auth::challenge(authenticator.oauth(), &denied);
+        let challenge = auth::challenge(authenticator.oauth(), &denied, &[]);
         response.headers_mut().extend(challenge.map(|challenge| (WWW_AUTHENTICATE, challenge)));
         response
     })
@@ -134,12 +144,11 @@ async fn resource_metadata(State(front): State<Front>) -> Response {
 }
 
 async fn post(door: &Door, headers: &HeaderMap, body: Body) -> Response {
-    let core = &door.core;
-    let body = match read(core, headers, body).await {
+    let body = match read(door, headers, body).await {
         Ok(body) => body,
         Err(error) => return answer::error(&error, None),
     };
-    let (text, message) = match parse(core, &body) {
+    let (text, message) = match parse(door, &body) {
         Ok(parsed) => parsed,
         Err(error) => return answer::error(&error, None),
     };
@@ -155,12 +164,13 @@ async fn post(door: &Door, headers: &HeaderMap, body: Body) -> Response {
     answered.unwrap_or_else(|error| answer::error(&error, id))
 }
 
-async fn read(core: &Core, headers: &HeaderMap, body: Body) -> Result<bytes::Bytes, RpcError> {
+async fn read(door: &Door, headers: &HeaderMap, body: Body) -> Result<bytes::Bytes, RpcError> {
     http::check_types(headers)?;
-    http::read(body, core.options.max_body_bytes).await
+    let limit = door.policy.config().limits.body_bytes.unwrap_or(door.core.options.max_body_bytes);
+    http::read(body, limit).await
 }
 
-fn parse<'a>(core: &Core, body: &'a [u8]) -> Result<(&'a str, Message<'a>), RpcError> {
+fn parse<'a>(door: &Door, body: &'a [u8]) -> Result<(&'a str, Message<'a>), RpcError> {
     let refused = |error: envelope::Error| {
         let code =
             if matches!(error, envelope::Error::Json(_)) { code::PARSE } else { code::INVALID_REQUEST };
@@ -169,7 +179,8 @@ fn parse<'a>(core: &Core, body: &'a [u8]) -> Result<(&'a str, Message<'a>), RpcE
     let text = std::str::from_utf8(body);
     let text = text
         .map_err(|_| RpcError::new(code::PARSE, "the body is not UTF-8").status(StatusCode::BAD_REQUEST))?;
-    check_depth(text, core.options.max_depth).map_err(refused)?;
+    let depth = door.policy.config().limits.depth.unwrap_or(door.core.options.max_depth);
+    check_depth(text, depth).map_err(refused)?;
     let message = Message::parse(text).map_err(refused)?;
     Ok((text, message))
 }

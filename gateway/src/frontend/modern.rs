@@ -1,5 +1,7 @@
 //! Clients of revision 2026-07-28: each request stands alone.
 
+use std::sync::Arc;
+
 use axum::response::Response;
 use http::StatusCode;
 use http::header::{HeaderMap, HeaderName};
@@ -55,10 +57,17 @@ pub(crate) async fn post(
     let method = Method::named(&name);
     let (capabilities, level) = check(&door.view, headers, (&name, method, params.as_ref()))?;
     let takes_events = accepts(headers, "text/event-stream");
-    let client =
-        Client { era: Era::Modern, principal: door.principal, session: 0, takes_events, capabilities, level };
+    let client = Client {
+        era: Era::Modern,
+        principal: door.principal.id,
+        caller: Arc::clone(&door.principal),
+        session: 0,
+        takes_events,
+        capabilities,
+        level,
+    };
     match method {
-        Method::Discover => Ok(answer::result(id, &lists::discovered(&door.view))),
+        Method::Discover => Ok(answer::result(id, &lists::discovered(&door.seen()))),
         Method::Listen => stream::subscription(door, id, params.as_ref()),
         Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead | Method::Complete => {
             forward(door, &client, Asked { text, id, method, params }).await

@@ -9,15 +9,17 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 use tokio::time::sleep;
 
+use super::admission;
 use super::answer::{self, KEEP_ALIVE, Open, comment, event};
 use super::door::Door;
 use super::ears::Listening;
 use super::session::Session;
 use crate::backend::hearing;
-use crate::catalog::{Revision, View, ViewName};
+use crate::catalog::{Revision, ViewName};
 use crate::core::Core;
 use crate::envelope::{Object, quoted};
 use crate::meta;
+use crate::method::Method;
 use crate::rpc::RpcError;
 use crate::subscriptions::{self, MAX_OF_ONE, Updated, Watch};
 
@@ -76,7 +78,7 @@ pub(crate) fn subscription(door: &Door, id: &str, params: Option<&Object<'_>>) -
         prompts: asks("promptsListChanged"),
     };
     let mut listener = Listener::new(door, wanted, Some(id.to_owned()))?;
-    listener.watch(&door.view, filter.get("resourceSubscriptions"));
+    listener.watch(door, filter.get("resourceSubscriptions"));
     let acknowledged = listener.acknowledged();
     Ok(listener.respond(event(acknowledged.as_bytes())))
 }
@@ -105,10 +107,11 @@ impl Listener {
     }
 
     /// Watches those of the resources `uris` whose servers tell of changes.
-    fn watch(&mut self, view: &View, uris: Option<&str>) {
+    fn watch(&mut self, door: &Door, uris: Option<&str>) {
         let uris: Vec<String> = uris.and_then(|uris| serde_json::from_str(uris).ok()).unwrap_or_default();
         for uri in uris.iter().take(MAX_OF_ONE) {
-            let route = view.resource(uri);
+            let route = door.view.resource(uri);
+            let route = route.filter(|route| admission::shows(door, Method::ResourcesRead, route));
             let route = route.filter(|route| self.core.catalog.watches(route.backend.key()));
             let known = self.watches.iter().any(|watch| watch.exposed() == uri);
             if let Some(route) = route.filter(|_| !known) {

@@ -6,6 +6,7 @@
 mod find;
 mod lists;
 mod report;
+mod secrets;
 mod watched;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use crate::source::Servers;
 pub use lists::kept_lists;
 pub use portico_crds::lease::Claim;
 pub use report::{Duties, FIELD_MANAGER, report};
+pub use secrets::ClusterSecrets;
 use watched::{Change, watched};
 
 /// Changes within this time are taken as one: a rollout brings many.

@@ -6,5 +6,6 @@ mod away;
 #[path = "../gateway/raw_server.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod raw_server;
+mod secrets;
 mod statuses;
 mod world;

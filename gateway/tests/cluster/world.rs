@@ -10,7 +10,7 @@ use kube::{Api, Client};
 use portico_cluster::{AuditMark, Cluster, Level, Namespace, wait_until};
 use portico_crds::McpServer;
 use portico_crds::mcp_server::ServerCatalog;
-use portico_gateway::kubernetes::{self, Claim, Duties, Scope};
+use portico_gateway::kubernetes::{self, Claim, ClusterSecrets, Duties, Scope};
 use portico_gateway::{Gateway, Options};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
@@ -72,7 +72,7 @@ impl World {
     /// Starts a gateway with an account of its own, which has the shipped rights in this namespace.
     pub async fn gateway(&self, account: &str) -> Running {
         let subject = format!("--serviceaccount={}:{account}", self.namespace.name());
-        for role in ["portico-gateway", "portico-gateway-lease"] {
+        for role in ["portico-gateway", "portico-gateway-lease", "portico-gateway-secrets"] {
             let (binding, role) = (format!("{account}-{role}"), format!("--clusterrole={role}"));
             let arguments =
                 ["--namespace", self.namespace.name(), "create", "rolebinding", &binding, &role, &subject];
@@ -84,7 +84,8 @@ impl World {
         let stop = CancellationToken::new();
         let found = kubernetes::follow(&scope, None, stop.child_token()).await.unwrap();
         let lists = kubernetes::kept_lists(&scope).await;
-        let options = Options { refresh: Duration::from_millis(100), ..Options::default() };
+        let secrets = Some(Arc::new(ClusterSecrets::new(client.clone())) as _);
+        let options = Options { refresh: Duration::from_millis(100), secrets, ..Options::default() };
         let gateway = Arc::new(Gateway::with_lists(options, found.servers.clone(), &lists).unwrap());
         let claim = Claim { namespace, name: LEASE.to_owned(), identity: account.to_owned() };
         let duties = Duties { claim, lists: Some(lists) };

@@ -1,9 +1,11 @@
 //! The gateway in front of real servers, driven by real clients and by hand-written requests.
 
 mod admin;
+mod approval;
 mod auth;
 mod bad_input;
 mod catalogue;
+mod credentials;
 mod exposed;
 mod faults;
 mod https;
@@ -15,7 +17,9 @@ mod outside;
 mod pairings;
 mod parking;
 mod pins;
+mod policy;
 mod questions;
+mod quotas;
 mod raw_server;
 mod real_client;
 mod real_server;
@@ -27,4 +31,5 @@ mod streams;
 mod subscriptions;
 mod support;
 mod tls;
+mod token_endpoint;
 mod views;

@@ -256,7 +256,8 @@ mod tests {
         let (row, _) = look(run(), Some(&serving), &[report(ServerState::Connecting, 0)]);
         assert_eq!((row.state, row.tools), (State::Starting, None));
         assert!(row.reason.unwrap().contains("fetched"));
-        let failing = ServerState::Failing { reason: "no".into(), unreachable: true };
+        let failing =
+            ServerState::Failing { reason: "no".into(), kind: portico_gateway::Failure::Unreachable };
         let (row, _) = look(run(), Some(&serving), &[report(failing, 3)]);
         assert_eq!((row.state, row.reason.as_deref()), (State::Failed, Some("no: out of cheese")));
     }

@@ -8,6 +8,7 @@ mod load;
 mod ports;
 mod print;
 mod run_directory;
+mod secrets;
 mod system;
 mod watch;
 
@@ -15,6 +16,7 @@ use std::{
     io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
+    sync::Arc,
     time::Duration,
 };
 
@@ -26,6 +28,7 @@ use crate::manifest::Problem;
 use load::Folder;
 use print::Printer;
 use run_directory::RunDirectory;
+use secrets::FolderSecrets;
 use system::System;
 
 /// Time that calls in flight get at the end.
@@ -124,7 +127,12 @@ async fn hold(options: Options, stop: CancellationToken) -> Result<(), Error> {
     let state = |source| Error::State { path: options.state_directory.clone(), source };
     let run_directory = RunDirectory::new(&options.state_directory).map_err(state)?;
     let servers = Sender::default();
-    let mut gateway_options = GatewayOptions { list_timeout: FIRST_ANSWER, ..GatewayOptions::default() };
+    let secrets = Arc::new(FolderSecrets::default());
+    let mut gateway_options = GatewayOptions {
+        list_timeout: FIRST_ANSWER,
+        secrets: Some(Arc::clone(&secrets) as _),
+        ..GatewayOptions::default()
+    };
     gateway_options.allowed_remotes.extend(&options.allowed_remotes);
     let gateway = Gateway::new(gateway_options, servers.subscribe())?;
     if let Some(config) = &options.config {
@@ -141,7 +149,8 @@ async fn hold(options: Options, stop: CancellationToken) -> Result<(), Error> {
     });
     let mut printer = Printer::new(Box::new(io::stdout()), options.json, options.colour);
     printer.listening(&url, !address.ip().is_loopback());
-    let mut system = System::new((options, url), folder, printer, (&run_directory, servers, reports));
+    let mut system =
+        System::new((options, url), folder, printer, (&run_directory, secrets, servers, reports));
     system.load(Ok(first));
     let ended = tokio::select! {
         () = stop.cancelled() => Ok(()),

@@ -25,6 +25,7 @@ use super::{
     ports::Ports,
     print::Printer,
     run_directory::RunDirectory,
+    secrets::FolderSecrets,
     watch::Watch,
 };
 use crate::{
@@ -47,6 +48,7 @@ pub struct System {
     folder: Folder,
     printer: Printer,
     run_directory: PathBuf,
+    secrets: Arc<FolderSecrets>,
     servers: watch::Sender<Servers>,
     reports: Reports,
     fleet: Fleet,
@@ -70,7 +72,12 @@ impl System {
         (options, url): (Options, String),
         folder: Folder,
         printer: Printer,
-        (run_directory, servers, reports): (&RunDirectory, watch::Sender<Servers>, Reports),
+        (run_directory, secrets, servers, reports): (
+            &RunDirectory,
+            Arc<FolderSecrets>,
+            watch::Sender<Servers>,
+            Reports,
+        ),
     ) -> Self {
         let (news_sender, news) = mpsc::unbounded_channel();
         let (line_sender, lines) = mpsc::channel(LINES);
@@ -97,6 +104,7 @@ impl System {
             url,
             folder,
             printer,
+            secrets,
             servers,
             reports,
             news,
@@ -122,6 +130,7 @@ impl System {
         }
         if let Some(mut objects) = objects {
             keys::add(&mut objects, &self.options.state_directory);
+            self.secrets.set(&objects.secrets);
             self.objects = objects;
             self.replan();
         }

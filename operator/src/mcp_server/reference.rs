@@ -2,7 +2,7 @@
 
 use portico_crds::{
     McpServerSpec,
-    mcp_server::{EnvVar, OnChange},
+    mcp_server::{EnvVar, OnChange, UpstreamAuth},
 };
 
 use crate::reference::{Kind, Reference};
@@ -57,7 +57,10 @@ fn elsewhere(spec: &McpServerSpec) -> impl Iterator<Item = Reference> {
     let service = spec.source.service.iter().map(|service| {
         Reference::new(Kind::Service, &service.name, "spec.source.service").key(&service.port.to_string())
     });
-    service.chain(claims("spec.resourceClaims", &spec.resource_claims))
+    let credentials = spec.upstream_auth.iter().flat_map(UpstreamAuth::secret_keys).map(|(field, of)| {
+        Reference::new(Kind::Secret, &of.name, format!("spec.{field}")).key(&of.key).without_restart()
+    });
+    service.chain(claims("spec.resourceClaims", &spec.resource_claims)).chain(credentials)
 }
 
 /// The claims and templates of claims that a list of `resourceClaims` names; `field` is the list's path.

@@ -56,17 +56,17 @@ fn connected(status: &McpServerStatus) -> Option<&Condition> {
     status.conditions.iter().find(|condition| condition.type_ == Type::Connected.as_str())
 }
 
-/// A server that is rolled out and fails the handshake of MCP does not serve. Only the gateway knows; one that reaches
+/// A server that is rolled out and fails the handshake of MCP, or lets the gateway not in, does not serve. Only the gateway knows; one that reaches
 /// nobody, or that does not run, says nothing about the server.
 fn follow_gateway(verdicts: &mut [Verdict], resource: &McpServer) {
     let said = resource.status.as_ref().and_then(connected);
-    let failed = said.filter(|said| {
-        said.reason == Reason::HandshakeFailed.as_str()
-            && said.observed_generation == resource.metadata.generation
-    });
+    let failures = [Reason::HandshakeFailed, Reason::NotAuthorized];
+    let failed = said
+        .filter(|said| said.observed_generation == resource.metadata.generation)
+        .and_then(|said| Some((failures.into_iter().find(|reason| reason.as_str() == said.reason)?, said)));
     let ready = verdicts.iter_mut().find(|verdict| verdict.kind == Type::Ready && verdict.status == "True");
-    if let (Some(failed), Some(ready)) = (failed, ready) {
-        *ready = verdict(Type::Ready, "False", Reason::HandshakeFailed, failed.message.clone());
+    if let (Some((reason, failed)), Some(ready)) = (failed, ready) {
+        *ready = verdict(Type::Ready, "False", reason, failed.message.clone());
     }
 }
 

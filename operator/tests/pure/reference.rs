@@ -50,3 +50,13 @@ fn a_secret_that_the_server_reads_again_by_itself_does_not_count() {
     let [one, two] = digests("Restart");
     assert_ne!(one, two);
 }
+
+#[test]
+fn a_credential_of_the_gateway_must_exist_and_its_change_rolls_no_pod() {
+    let auth = |name: &str| json!({"header": {"secretKeyRef": {"name": name, "key": "api"}}});
+    let spec = json!({"source": {"image": {"name": "a"}}, "upstreamAuth": auth("keys")});
+    assert_eq!(digest(&spec, &[("api", "1")]), digest(&spec, &[("api", "2")]));
+    let missing = super::validate(&json!({"source": {"image": {"name": "a"}}, "upstreamAuth": auth("gone")}));
+    let said = missing.map_or_else(|refusal| refusal.to_string(), |_| String::new());
+    assert!(said.contains("spec.upstreamAuth.header.secretKeyRef: Secret 'gone' does not exist"), "{said}");
+}

@@ -196,6 +196,7 @@ fn a_server_that_fails_the_handshake_is_not_ready_until_the_gateway_says_otherwi
         said(&after, "Ready")
     };
     assert_eq!(ready("False", "HandshakeFailed", 3), "False HandshakeFailed: it spoke FTP");
+    assert_eq!(ready("False", "NotAuthorized", 3), "False NotAuthorized: it spoke FTP");
     let rolled_out = "True RolledOut: 1 of 1 pods serve";
     assert_eq!(ready("False", "HandshakeFailed", 2), rolled_out, "of an earlier generation");
     assert_eq!(ready("False", "Unreachable", 3), rolled_out, "the gateway may be the one that is cut off");

@@ -1,4 +1,4 @@
-//! Programs of the system that the test cluster needs: real Services are real rules of the kernel.
+//! Programs of the system that the tests need: Redis, and what makes real Services of the test cluster, rules of the kernel.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,7 +6,8 @@ use std::process::Command;
 use crate::steps::step;
 
 /// Program, and the Debian package that has it.
-const NEEDED: [(&str, &str); 3] = [("ip", "iproute2"), ("nft", "nftables"), ("unshare", "util-linux")];
+const NEEDED: [(&str, &str); 4] =
+    [("redis-server", "redis-server"), ("ip", "iproute2"), ("nft", "nftables"), ("unshare", "util-linux")];
 
 /// Makes sure that they are there: root on Debian gets them installed, others are told how to.
 pub fn prepare() -> Result<(), String> {
@@ -17,7 +18,7 @@ pub fn prepare() -> Result<(), String> {
     }
     if !is_there("apt-get") || !is_root() {
         return Err(format!(
-            "the test cluster needs {}: install them (on Debian: `sudo apt-get install {}`), or run \
+            "the tests need {}: install them (on Debian: `sudo apt-get install {}`), or without the test cluster run \
              `cargo xtask test --no-cluster`",
             missing.join(", "),
             missing.join(" ")

@@ -8,7 +8,7 @@ use portico_crds::reason::Reason;
 use portico_crds::{McpServer, McpServerStatus, labels};
 use serde::Serialize;
 
-use crate::backend::{PinReport, ServerReport, ServerState};
+use crate::backend::{Failure, PinReport, ServerReport, ServerState};
 
 /// The conditions that the gateway writes.
 const OWN: [Type; 2] = [Type::Connected, Type::ToolsApproved];
@@ -94,8 +94,12 @@ fn connected(report: &ServerReport) -> Option<Verdict> {
             let version = report.protocol_version.as_deref().unwrap_or_default();
             ("True", Reason::SpeaksMcp, format!("Speaks MCP {version}"))
         }
-        ServerState::Failing { reason, unreachable } => {
-            let kind = if *unreachable { Reason::Unreachable } else { Reason::HandshakeFailed };
+        ServerState::Failing { reason, kind } => {
+            let kind = match kind {
+                Failure::Unreachable => Reason::Unreachable,
+                Failure::Unauthorized => Reason::NotAuthorized,
+                Failure::Handshake => Reason::HandshakeFailed,
+            };
             ("False", kind, format!("The server {reason}"))
         }
     };
@@ -215,12 +219,13 @@ mod tests {
 
     #[test]
     fn each_state_has_its_verdict_and_a_server_that_is_being_connected_to_has_none() {
-        let failing = |unreachable| ServerState::Failing { reason: "spoke FTP".into(), unreachable };
+        let failing = |kind| ServerState::Failing { reason: "spoke FTP".into(), kind };
         for (state, expected) in [
             (ServerState::Connected, "Connected True SpeaksMcp"),
             (ServerState::Waiting, "Connected Unknown NoEndpoint"),
-            (failing(false), "Connected False HandshakeFailed"),
-            (failing(true), "Connected False Unreachable"),
+            (failing(Failure::Handshake), "Connected False HandshakeFailed"),
+            (failing(Failure::Unauthorized), "Connected False NotAuthorized"),
+            (failing(Failure::Unreachable), "Connected False Unreachable"),
         ] {
             assert_eq!(said(&first(&report(state))), [expected]);
         }
@@ -235,7 +240,7 @@ mod tests {
         edited.metadata.generation = Some(5);
         let later = desired(&report(ServerState::Connected), &edited, &own, at(9)).unwrap();
         assert_eq!(later.conditions[0].last_transition_time, Time(at(1)));
-        let failed = ServerState::Failing { reason: "x".into(), unreachable: true };
+        let failed = ServerState::Failing { reason: "x".into(), kind: Failure::Unreachable };
         let later = desired(&report(failed), &edited, &own, at(9)).unwrap();
         assert_eq!(later.conditions[0].last_transition_time, Time(at(9)));
     }
