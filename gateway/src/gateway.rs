@@ -151,6 +151,9 @@ impl Gateway {
         let (identity, metrics) = (Arc::clone(&self.core.identity), Arc::clone(&self.core.metrics));
         serve::run(listener, Service::plain(router).behind(identity, metrics), end, DRAIN).await;
         streams.abort();
+        if let Some(audit) = self.core.audit.load_full() {
+            audit.flush().await;
+        }
         self.core.shutdown.cancel();
         Ok(())
     }

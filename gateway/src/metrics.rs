@@ -1,5 +1,6 @@
 //! Prometheus metrics. Every label is bounded: servers come from the source, the rest are closed sets.
 
+mod audit;
 mod catalog;
 mod door;
 mod kept;
@@ -15,12 +16,14 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use audit::AuditMetrics;
 pub(crate) use catalog::CatalogMetrics;
 use door::DoorMetrics;
 pub(crate) use door::Handshake;
 use kept::KeptMetrics;
 pub(crate) use policy::PolicyMetrics;
 
+use crate::audit::Entry;
 use crate::keep::Seen;
 use crate::source::ServerKey;
 
@@ -75,14 +78,17 @@ pub(crate) enum Outcome {
     Fault(&'static str),
     /// The client went away.
     Cancelled,
+    /// It was not made: refused, or its client is asked first.
+    NotMade,
 }
 
 impl Outcome {
-    fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Answered => "answered",
             Self::Fault(class) => class,
             Self::Cancelled => "cancelled",
+            Self::NotMade => "not_made",
         }
     }
 }
@@ -104,6 +110,8 @@ pub(crate) struct Metrics {
     door: DoorMetrics,
     /// What servers offer.
     pub(crate) catalog: CatalogMetrics,
+    /// What becomes of lines of the audit log.
+    pub(crate) audit: AuditMetrics,
     /// What rules decide.
     pub(crate) policy: PolicyMetrics,
 }
@@ -138,6 +146,7 @@ impl Metrics {
         );
         let catalog = CatalogMetrics::new(&mut registry);
         let policy = PolicyMetrics::new(&mut registry);
+        let audit = AuditMetrics::new(&mut registry);
         let config = Gauge::default();
         config.set(1);
         registry.register(
@@ -161,6 +170,7 @@ impl Metrics {
             kept,
             door,
             catalog,
+            audit,
             policy,
         }
     }
@@ -181,7 +191,8 @@ impl Metrics {
     pub(crate) fn begin(self: &Arc<Self>, server: &ServerKey, method: &'static str) -> Timing {
         self.in_flight.get_or_create(&server.into()).inc();
         let outcome = Outcome::Cancelled;
-        Timing { metrics: Arc::clone(self), server: server.clone(), method, started: Instant::now(), outcome }
+        let (metrics, server, started) = (Arc::clone(self), server.clone(), Instant::now());
+        Timing { metrics, server, method, started, outcome, entry: None }
     }
 
     /// A call waits for `server` for as long as the answer lives.
@@ -275,12 +286,22 @@ pub(crate) struct Timing {
     method: &'static str,
     started: Instant,
     outcome: Outcome,
+    /// What is written down of it.
+    entry: Option<Entry>,
 }
 
 impl Timing {
+    /// Writes this down of the call.
+    pub(crate) fn write_down(&mut self, entry: Option<Entry>) {
+        self.entry = entry;
+    }
+
     /// What became of the call; without this it counts as cancelled.
     pub(crate) fn set(&mut self, outcome: Outcome) {
         self.outcome = outcome;
+        if let Some(entry) = &mut self.entry {
+            entry.set(outcome);
+        }
     }
 }
 

@@ -95,11 +95,6 @@ impl RpcError {
         Self { code: code::MISSING_CAPABILITY, data: Some(data), status: StatusCode::BAD_REQUEST, ..self }
     }
 
-    /// What is wrong.
-    pub(crate) fn message(&self) -> &str {
-        &self.message
-    }
-
     /// The same with the time after which it is worth trying again.
     pub(crate) fn retry_after(self, time: Duration) -> Self {
         Self { retry_after: Some(time.as_secs() + u64::from(time.subsec_nanos() > 0)), ..self }
@@ -108,6 +103,11 @@ impl RpcError {
     /// The value of `Retry-After`, in seconds.
     pub(crate) fn seconds_to_wait(&self) -> Option<u64> {
         self.retry_after
+    }
+
+    /// What is wrong.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
     }
 
     /// The HTTP status.

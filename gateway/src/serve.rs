@@ -73,16 +73,17 @@ impl Service {
         }
     }
 
-    async fn serve<S>(&self, (stream, peer): (S, Peer), watcher: Watcher)
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
+    async fn serve(
+        &self,
+        (stream, peer): (impl AsyncRead + AsyncWrite + Unpin + Send + 'static, Peer),
+        watcher: Watcher,
+    ) {
         let router = self.router.clone();
         let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
             request.extensions_mut().insert(peer);
             router.clone().oneshot(request)
         });
-        let connection = self.builder.serve_connection(TokioIo::new(stream), service);
+        let connection = self.builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
         if let Err(error) = watcher.watch(connection).await {
             tracing::debug!(%error, "a client's connection ended with an error");
         }
@@ -112,12 +113,12 @@ impl Tls {
 pub(crate) async fn run(listener: TcpListener, service: Service, stop: CancellationToken, drain: Duration) {
     let (service, graceful) = (Arc::new(service), GracefulShutdown::new());
     loop {
-        let (stream, peer) = tokio::select! {
+        let accepted = tokio::select! {
             () = stop.cancelled() => break,
             stream = accept(&listener) => stream,
         };
         let (service, watcher) = (Arc::clone(&service), graceful.watcher());
-        tokio::spawn(async move { service.connection((stream, peer), watcher).await });
+        tokio::spawn(async move { service.connection(accepted, watcher).await });
     }
     drop(listener);
     if tokio::time::timeout(drain, graceful.shutdown()).await.is_err() {

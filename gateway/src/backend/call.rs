@@ -19,6 +19,7 @@ use super::relay::Relay;
 use super::restore::{Input, Restore, Restored};
 use super::session::{Busy, Link, Peer, Place, SessionKey, Slot};
 use super::upstream::{Passed, Upstream};
+use crate::audit::Entry;
 use crate::catalog::Route;
 use crate::client::Client;
 use crate::core::Core;
@@ -128,8 +129,13 @@ impl Request {
 
 impl Call<'_> {
     /// Carries the request to its server and gives the answer for the client.
-    pub(crate) async fn run(&self, core: &Arc<Core>, stop: Stop) -> Result<Answer, Fault> {
+    pub(crate) async fn run(
+        &self,
+        core: &Arc<Core>,
+        (stop, entry): (Stop, Option<Entry>),
+    ) -> Result<Answer, Fault> {
         let mut timing = core.metrics.begin(self.route.backend.key(), self.method.as_str());
+        timing.write_down(entry);
         let limit = self.limit();
         let sent = tokio::select! {
             biased;
@@ -213,8 +219,14 @@ impl Call<'_> {
     }
 
     /// Asks the client for an approval, and makes the call after that.
-    pub(crate) fn ask_first(&self, core: &Arc<Core>, stop: Stop, input: Input) -> Result<Box<Relay>, Fault> {
-        let timing = core.metrics.begin(self.route.backend.key(), self.method.as_str());
+    pub(crate) fn ask_first(
+        &self,
+        core: &Arc<Core>,
+        (stop, entry): (Stop, Option<Entry>),
+        input: Input,
+    ) -> Result<Box<Relay>, Fault> {
+        let mut timing = core.metrics.begin(self.route.backend.key(), self.method.as_str());
+        timing.write_down(entry);
         let request = Request { text: Some(self.text.to_owned()), ..self.request() };
         let mut relay = Relay::new(core, request, Sent::Whole(Restored::Input(input)))?;
         relay.attach(timing, stop);

@@ -118,7 +118,7 @@ impl Http {
         request.headers_mut().extend([(CONTENT_TYPE, FORM), (ACCEPT, JSON)]);
         request.headers_mut().extend(authorization.map(|value| (AUTHORIZATION, value)));
         let response = self.remotes.request(request).await;
-        let response = response.map_err(|error| failed(&error, &uri.to_string()))?;
+        let response = response.map_err(|error| failed(&error, &super::shown(&uri)))?;
         let status = response.status();
         Ok((status, collect(response.into_body(), MAX_ERROR).await?))
     }

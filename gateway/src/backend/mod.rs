@@ -18,7 +18,7 @@ mod question;
 pub(crate) mod relay;
 pub(crate) mod restore;
 pub(crate) mod session;
-mod sse;
+pub(crate) mod sse;
 mod supervise;
 mod tls;
 mod upstream;

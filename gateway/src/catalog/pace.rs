@@ -35,17 +35,14 @@ impl Telling {
 
     /// When clients are to be told of what changed; `None` if nothing did.
     pub(super) fn due(&self) -> Option<Instant> {
-        self.pending.then(|| self.earliest(Instant::now()))
-    }
-
-    fn earliest(&self, now: Instant) -> Instant {
-        self.last.map_or(now, |last| last + TELLING)
+        self.pending.then(|| self.last.map_or_else(Instant::now, |last| last + TELLING))
     }
 
     /// Whether to tell them now; then they count as told.
     pub(super) fn takes(&mut self) -> bool {
+        // Asked after the time that is due, which may be now.
+        let due = self.due().is_some_and(|due| due <= Instant::now());
         let now = Instant::now();
-        let due = self.pending && self.earliest(now) <= now;
         if due {
             *self = Self { last: Some(now), pending: false };
         }

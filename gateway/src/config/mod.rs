@@ -1,6 +1,7 @@
 //! The gateway's configuration file: how names are made, and which tool sets are served.
 
 pub mod access;
+pub mod audit;
 pub mod auth;
 mod follow;
 mod glob;
@@ -68,6 +69,8 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// Who of them may use which endpoint and make which call; endpoints of tool sets say so themselves.
     pub access: access::Access,
+    /// What is written down of calls; absent: nothing.
+    pub audit: Option<audit::Audit>,
     /// TLS towards clients; absent: none.
     pub tls: Option<tls::Tls>,
 }
@@ -182,13 +185,14 @@ impl Config {
 
     fn check(&self) -> Result<(), Error> {
         self.auth.as_ref().map_or(Ok(()), auth::Auth::check)?;
-        self.tls.as_ref().map_or(Ok(()), tls::Tls::check)?;
         self.access.check()?;
         self.limits.check()?;
+        self.audit.as_ref().map_or(Ok(()), audit::Audit::check)?;
         let named = self.access.needs_principals().or_else(|| self.limits.needs_principals());
         if let Some(path) = named.filter(|_| self.auth.is_none()) {
             return Err(field(path, NEEDS_AUTH));
         }
+        self.tls.as_ref().map_or(Ok(()), tls::Tls::check)?;
         if self.tool_sets.len() > MAX_SETS {
             return Err(field("toolSets", format!("at most {MAX_SETS} tool sets are allowed")));
         }
@@ -261,7 +265,7 @@ mod tests {
         for (text, expected) in [
             (
                 "name: {}",
-                "unknown field `name`, expected one of `names`, `toolSets`, `auth`, `limits`, `trustedProxies`, `access`, `tls`",
+                "unknown field `name`, expected one of `names`, `toolSets`, `auth`, `limits`, `trustedProxies`, `access`, `audit`, `tls`",
             ),
             ("names: {prefix: Sometimes}", "names.prefix: unknown variant `Sometimes`"),
             ("toolSets: [{name: a}, {name: b, server: []}]", "toolSets[1].server: unknown field"),
@@ -322,6 +326,8 @@ mod tests {
             ("limits: {redis: {url: 'redis://me:secret@a'}}", "limits.redis.url: must hold no password"),
             ("limits: {redis: {url: 'http://a'}}", "limits.redis.url: must be redis://"),
             ("limits: {bodyBytes: 10}", "limits.bodyBytes: must be 1024 to"),
+            ("audit: {}", "audit: missing field `file`"),
+            ("audit: {file: a, redact: ['[']}", "audit.redact[0]: "),
             ("trustedProxies: [10.0.0.0/99]", "trustedProxies[0]: "),
             ("auth: {}", "auth: lets nobody in"),
             (

@@ -32,15 +32,20 @@ pub(super) enum Admitted<'a> {
     Refused(Response),
 }
 
-/// What the rules say of a call.
-pub(super) fn admit<'a>(door: &'a Door, client: &Client, call: &Call<'_>) -> Admitted<'a> {
+/// What the rules say of a call, and which of them.
+pub(super) fn admit<'a>(
+    door: &'a Door,
+    client: &Client,
+    call: &Call<'_>,
+) -> (Admitted<'a>, Option<Verdict<'a>>) {
     let policy = &door.policy;
     if policy.allows_all() {
-        return Admitted::Yes;
+        return (Admitted::Yes, None);
     }
     let arguments = Arguments::of(call.params.get("arguments"));
     let facts = facts(door, call.method, &call.route, arguments);
-    match policy.judge(&facts) {
+    let verdict = policy.judge(&facts);
+    let admitted = match verdict {
         Verdict::Allow(_) => Admitted::Yes,
         Verdict::Approve(rule) => Admitted::If(rule),
         Verdict::RequireScopes(rule) => Admitted::Refused(scopes_missing(door, call.id, rule)),
@@ -49,7 +54,8 @@ pub(super) fn admit<'a>(door: &'a Door, client: &Client, call: &Call<'_>) -> Adm
             let text = reason(verdict.rule(), rule.and_then(|rule| rule.message.as_deref()));
             Admitted::Refused(refused((client.era, call.method), call.id, &text))
         }
-    }
+    };
+    (admitted, Some(verdict))
 }
 
 /// Whether somebody may use what `route` leads to, by `method`, at all.

@@ -11,13 +11,16 @@ use super::approval::{self, Gate};
 use super::cancel::Stop;
 use super::discovery::{self, Meant};
 use super::door::Door;
-use super::quotas;
+use super::{quotas, record};
+use crate::audit::Entry;
 use crate::backend::call::{Answer, Call};
 use crate::backend::fault::Fault;
 use crate::catalog::{Route, View};
 use crate::client::Client;
+use crate::config::access::Rule;
 use crate::envelope::{Message, Object, text};
 use crate::method::Method;
+use crate::metrics::Outcome;
 use crate::rpc::{RpcError, code, shortened};
 use crate::version::Era;
 
@@ -42,33 +45,70 @@ pub(crate) async fn forward(door: &Door, client: &Client, asked: Asked<'_>) -> R
 
 async fn pass(door: &Door, client: &Client, asked: Asked<'_>) -> Result<Response, RpcError> {
     let call = route(&door.view, client, asked)?;
-    quotas::arguments(door, &call)?;
-    let admitted = admit(door, client, &call);
-    if matches!(admitted, Admitted::Yes | Admitted::If(_)) {
-        quotas::call(door, &call).await?;
+    let (admitted, verdict) = admit(door, client, &call);
+    let mut entry = record::begin(door, &call, verdict);
+    let is_admitted = matches!(admitted, Admitted::Yes | Admitted::If(_));
+    if let Err(error) = within_limits(door, &call, is_admitted).await {
+        not_made(&mut entry);
+        return Err(error);
     }
     match admitted {
-        Admitted::Yes => run(door, client, call).await,
-        Admitted::If(rule) => match approval::gate(door, client, (&call, rule))? {
-            Gate::GoOn => run(door, client, call).await,
-            Gate::Open(text) => {
-                let approved = Some(approval::digest(&call));
-                let again = reread(&text, call.method)?;
-                run(door, client, Call { approved, ..route(&door.view, client, again)? }).await
-            }
-            Gate::Answer(response) => Ok(response),
-            Gate::Ask(input) => {
-                let relay = call.ask_first(&door.core, stop(door, client, &call), input);
-                answered(client, relay.map(Answer::Stream), &call).await
-            }
-        },
-        Admitted::Hidden => Err(hidden(client.era, &call)),
-        Admitted::Refused(response) => Ok(response),
+        Admitted::Yes => run(door, client, (call, entry)).await,
+        Admitted::If(rule) => approved(door, client, (call, rule, entry)).await,
+        Admitted::Hidden => {
+            not_made(&mut entry);
+            Err(hidden(client.era, &call))
+        }
+        Admitted::Refused(response) => {
+            not_made(&mut entry);
+            Ok(response)
+        }
     }
 }
 
-async fn run(door: &Door, client: &Client, call: Call<'_>) -> Result<Response, RpcError> {
-    let ran = call.run(&door.core, stop(door, client, &call)).await;
+/// What rules refuse uses up no quota.
+async fn within_limits(door: &Door, call: &Call<'_>, is_admitted: bool) -> Result<(), RpcError> {
+    quotas::arguments(door, call)?;
+    if is_admitted { quotas::call(door, call).await } else { Ok(()) }
+}
+
+fn not_made(entry: &mut Option<Entry>) {
+    if let Some(entry) = entry {
+        entry.set(Outcome::NotMade);
+    }
+}
+
+/// Makes the call if the client's user agrees.
+async fn approved(
+    door: &Door,
+    client: &Client,
+    (call, rule, mut entry): (Call<'_>, &Rule, Option<Entry>),
+) -> Result<Response, RpcError> {
+    let gate = approval::gate(door, client, (&call, rule)).inspect_err(|_| not_made(&mut entry))?;
+    match gate {
+        Gate::GoOn => run(door, client, (call, entry)).await,
+        Gate::Open(text) => {
+            let approved = Some(approval::digest(&call));
+            let again = reread(&text, call.method)?;
+            run(door, client, (Call { approved, ..route(&door.view, client, again)? }, entry)).await
+        }
+        Gate::Answer(response) => {
+            not_made(&mut entry);
+            Ok(response)
+        }
+        Gate::Ask(input) => {
+            let relay = call.ask_first(&door.core, (stop(door, client, &call), entry), input);
+            answered(client, relay.map(Answer::Stream), &call).await
+        }
+    }
+}
+
+async fn run(
+    door: &Door,
+    client: &Client,
+    (call, entry): (Call<'_>, Option<Entry>),
+) -> Result<Response, RpcError> {
+    let ran = call.run(&door.core, (stop(door, client, &call), entry)).await;
     answered(client, ran, &call).await
 }
 

@@ -23,6 +23,8 @@ pub(crate) struct Door {
     pub(crate) address: Option<IpAddr>,
     /// What they may do.
     pub(crate) policy: Arc<Policy>,
+    /// Whether headers must say what stands in the body, for routers between (2026-07-28, streamable HTTP).
+    pub(crate) repeats_in_headers: bool,
 }
 
 impl Door {
@@ -39,7 +41,7 @@ impl Door {
         match core.catalog.load().view(&name) {
             Some(view) => {
                 let (core, principal) = (Arc::clone(core), Arc::new(principal));
-                Ok(Self { core, name, view, principal, address, policy })
+                Ok(Self { core, name, view, principal, address, policy, repeats_in_headers: true })
             }
             None => Err(unknown(&name)),
         }

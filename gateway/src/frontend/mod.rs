@@ -17,8 +17,10 @@ mod lists;
 pub(crate) mod modern;
 pub(crate) mod questions;
 mod quotas;
+mod record;
 pub(crate) mod session;
 mod stream;
+mod websocket;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -91,7 +93,7 @@ async fn serve(front: &Front, view: ViewName, request: Request<Body>) -> Respons
         return answer::error(&error, None);
     }
     let address = address::of(&request, &core.policy.load().config().trusted_proxies);
-    let principal = authenticated(core, request.headers()).await;
+    let principal = authenticated(core, request.headers(), address).await;
     if let Err(error) = quotas::request(core, principal.as_ref().ok(), address).await {
         return answer::error(&error, None);
     }
@@ -103,6 +105,9 @@ async fn serve(front: &Front, view: ViewName, request: Request<Body>) -> Respons
         Ok(door) => door,
         Err(error) => return answer::error(&error, None),
     };
+    if websocket::is_wanted(&request) {
+        return websocket::open(core, door.name, (request, address)).await;
+    }
     let (parts, body) = request.into_parts();
     let answered = match parts.method.as_str() {
         "POST" => return post(&door, &parts.headers, body).await,
@@ -117,11 +122,18 @@ async fn serve(front: &Front, view: ViewName, request: Request<Body>) -> Respons
 }
 
 /// Who asks; else the refusal, which says where a token can be had.
-async fn authenticated(core: &Core, headers: &HeaderMap) -> Result<Principal, Response> {
+async fn authenticated(
+    core: &Core,
+    headers: &HeaderMap,
+    address: Option<IpAddr>,
+) -> Result<Principal, Response> {
     let authenticator = core.authenticator.load_full();
     let judged = authenticator.principal(headers).await;
     core.metrics.authenticated(judged.as_ref().map_or_else(Denied::as_str, |_| "accepted"));
     judged.map_err(|denied| {
+        if let Some(audit) = core.audit.load().as_ref() {
+            audit.refused(address, denied.as_str());
+        }
         let status = match denied {
             Denied::Missing | Denied::Invalid(_) => StatusCode::UNAUTHORIZED,
             Denied::Scope(_) => StatusCode::FORBIDDEN,
@@ -148,8 +160,19 @@ async fn post(door: &Door, headers: &HeaderMap, body: Body) -> Response {
         Ok(body) => body,
         Err(error) => return answer::error(&error, None),
     };
-    let (text, message) = match parse(door, &body) {
-        Ok(parsed) => parsed,
+    match std::str::from_utf8(&body) {
+        Ok(text) => serve_message(door, headers, text).await,
+        Err(_) => {
+            let error = RpcError::new(code::PARSE, "the body is not UTF-8").status(StatusCode::BAD_REQUEST);
+            answer::error(&error, None)
+        }
+    }
+}
+
+/// Answers one message of a client.
+async fn serve_message(door: &Door, headers: &HeaderMap, text: &str) -> Response {
+    let message = match parse(door, text) {
+        Ok(message) => message,
         Err(error) => return answer::error(&error, None),
     };
     let id = match message {
@@ -170,17 +193,13 @@ async fn read(door: &Door, headers: &HeaderMap, body: Body) -> Result<bytes::Byt
     http::read(body, limit).await
 }
 
-fn parse<'a>(door: &Door, body: &'a [u8]) -> Result<(&'a str, Message<'a>), RpcError> {
+fn parse<'a>(door: &Door, text: &'a str) -> Result<Message<'a>, RpcError> {
     let refused = |error: envelope::Error| {
         let code =
             if matches!(error, envelope::Error::Json(_)) { code::PARSE } else { code::INVALID_REQUEST };
         RpcError::new(code, error.to_string()).status(StatusCode::BAD_REQUEST)
     };
-    let text = std::str::from_utf8(body);
-    let text = text
-        .map_err(|_| RpcError::new(code::PARSE, "the body is not UTF-8").status(StatusCode::BAD_REQUEST))?;
     let depth = door.policy.config().limits.depth.unwrap_or(door.core.options.max_depth);
     check_depth(text, depth).map_err(refused)?;
-    let message = Message::parse(text).map_err(refused)?;
-    Ok((text, message))
+    Message::parse(text).map_err(refused)
 }

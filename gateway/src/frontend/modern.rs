@@ -55,7 +55,7 @@ pub(crate) async fn post(
     let params = params.map(Object::parse).transpose();
     let params = params.map_err(|error| invalid(error.to_string()))?;
     let method = Method::named(&name);
-    let (capabilities, level) = check(&door.view, headers, (&name, method, params.as_ref()))?;
+    let (capabilities, level) = check(door, headers, (&name, method, params.as_ref()))?;
     let takes_events = accepts(headers, "text/event-stream");
     let client = Client {
         era: Era::Modern,
@@ -86,30 +86,38 @@ fn invalid(message: String) -> RpcError {
 /// Checks what every request must carry, and its headers against its body: a router in front of the gateway acts on the
 /// headers alone. Gives what the client can do and which log messages it wants.
 fn check(
-    view: &View,
+    door: &Door,
     headers: &HeaderMap,
     (name, method, params): (&str, Method, Option<&Object<'_>>),
 ) -> Result<(Capabilities, Option<Level>), RpcError> {
     let required = |key: &str| invalid(format!("`params._meta` must hold `{key}`"));
     let meta = params.and_then(meta::of).ok_or_else(|| required(meta::PROTOCOL_VERSION))?;
     let version = meta.string(meta::PROTOCOL_VERSION).ok_or_else(|| required(meta::PROTOCOL_VERSION))?;
-    same(headers, &PROTOCOL_VERSION, &version)?;
+    if door.repeats_in_headers {
+        same(headers, &PROTOCOL_VERSION, &version)?;
+    }
     if version != MODERN {
         return Err(RpcError::unsupported_version(&version));
     }
     let declared = meta.object(meta::CLIENT_CAPABILITIES);
     let declared = declared.ok_or_else(|| required(meta::CLIENT_CAPABILITIES))?;
     let level = meta.string(meta::LOG_LEVEL).and_then(|level| Level::named(&level));
-    same(headers, &METHOD, name)?;
-    // Without the member the method itself refuses the request.
-    let called = method.name_member().and_then(|member| params?.string(member));
-    if let Some(called) = called {
-        same(headers, &NAME, &called)?;
-        if method == Method::ToolsCall {
-            check_arguments(view, headers, (&called, params))?;
-        }
+    if door.repeats_in_headers {
+        check_repeated(&door.view, headers, (name, method, params))?;
     }
     Ok((Capabilities::read(&declared), level))
+}
+
+fn check_repeated(
+    view: &View,
+    headers: &HeaderMap,
+    (name, method, params): (&str, Method, Option<&Object<'_>>),
+) -> Result<(), RpcError> {
+    same(headers, &METHOD, name)?;
+    // Without the member the method itself refuses the request.
+    let Some(called) = method.name_member().and_then(|member| params?.string(member)) else { return Ok(()) };
+    same(headers, &NAME, &called)?;
+    if method == Method::ToolsCall { check_arguments(view, headers, (&called, params)) } else { Ok(()) }
 }
 
 fn same(headers: &HeaderMap, name: &HeaderName, body: &str) -> Result<(), RpcError> {

@@ -48,8 +48,9 @@ pub(crate) enum Verdict<'a> {
     RequireScopes(&'a Rule),
 }
 
-impl Verdict<'_> {
-    fn as_str(self) -> &'static str {
+impl<'a> Verdict<'a> {
+    /// Its name in metrics and logs.
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Allow(_) => "allow",
             Self::Deny(_) => "deny",
@@ -59,7 +60,7 @@ impl Verdict<'_> {
     }
 
     /// The rule's name; the default has none.
-    pub(crate) fn rule(&self) -> &str {
+    pub(crate) fn rule(self) -> &'a str {
         match self {
             Self::Allow(Some(rule))
             | Self::Deny(Some(rule))

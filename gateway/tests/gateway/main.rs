@@ -2,6 +2,7 @@
 
 mod admin;
 mod approval;
+mod audit;
 mod auth;
 mod bad_input;
 mod catalogue;
@@ -33,3 +34,4 @@ mod support;
 mod tls;
 mod token_endpoint;
 mod views;
+mod websocket;
