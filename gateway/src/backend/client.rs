@@ -80,8 +80,9 @@ impl Http {
     /// A client with an empty pool.
     pub(crate) fn new(options: &Options) -> Result<Self, tls::Error> {
         let guard = Arc::new(Guard::new(&options.allowed_remotes));
-        let (pods, remotes) =
-            (tls::connector(options, None)?, tls::connector(options, Some(Arc::clone(&guard)))?);
+        let trust = tls::trust(options)?;
+        let pods = tls::connector(options, trust.clone(), None);
+        let remotes = tls::connector(options, trust, Some(Arc::clone(&guard)));
         Ok(Self {
             streaming_pods: pooled(pods.clone()),
             streaming_remotes: pooled(remotes.clone()),
