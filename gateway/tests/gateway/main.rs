@@ -27,6 +27,7 @@ mod raw_server;
 mod real_client;
 mod real_server;
 mod restarts;
+mod resuming;
 mod schemas;
 mod sessions;
 mod sse_server;
