@@ -54,6 +54,8 @@ const SAMPLING_CONTEXT: u8 = 1 << 4;
 const ROOTS: u8 = 1 << 5;
 /// The extension by which servers may answer with tasks; of clients without sessions alone.
 const TASKS: u8 = 1 << 6;
+/// Whether a client with a session tells of changes of its roots.
+const ROOTS_CHANGE: u8 = 1 << 7;
 
 impl Capabilities {
     /// Everything that the gateway can pass on.
@@ -81,7 +83,9 @@ impl Capabilities {
         let extensions = declared.object("extensions");
         let tasks =
             extensions.map_or(0, |extensions| bit(&extensions, "io.modelcontextprotocol/tasks", TASKS));
-        Self(bits | bit(declared, "roots", ROOTS) | tasks)
+        let tells = declared.object("roots").is_some_and(|roots| roots.get("listChanged") == Some("true"));
+        let changes = if tells { ROOTS_CHANGE } else { 0 };
+        Self(bits | bit(declared, "roots", ROOTS) | changes | tasks)
     }
 
     /// The bits, to be kept in a session id.
@@ -91,7 +95,7 @@ impl Capabilities {
 
     /// The capabilities with these bits.
     pub(crate) fn of_bits(bits: u8) -> Self {
-        Self(bits & Self::ALL.0)
+        Self(bits & (Self::ALL.0 | ROOTS_CHANGE))
     }
 
     /// Whether there are none.
@@ -117,13 +121,20 @@ impl Capabilities {
             let parts = [("tools", SAMPLING_TOOLS), ("context", SAMPLING_CONTEXT)];
             members.push(self.group("sampling", &parts));
         }
-        if self.0 & ROOTS != 0 {
+        if self.0 & ROOTS_CHANGE != 0 {
+            members.push(r#""roots":{"listChanged":true}"#.to_owned());
+        } else if self.0 & ROOTS != 0 {
             members.push(r#""roots":{}"#.to_owned());
         }
         if self.0 & TASKS != 0 {
             members.push(r#""extensions":{"io.modelcontextprotocol/tasks":{}}"#.to_owned());
         }
         format!("{{{}}}", members.join(","))
+    }
+
+    /// Those of a client without a session, who can tell nobody of changes.
+    pub(crate) fn of_request(self) -> Self {
+        Self(self.0 & !ROOTS_CHANGE)
     }
 
     /// Those that servers with sessions know.

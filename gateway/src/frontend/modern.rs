@@ -109,7 +109,7 @@ fn check(
     if door.repeats_in_headers {
         check_repeated(&door.view, headers, (name, method, params))?;
     }
-    Ok((Capabilities::read(&declared), level))
+    Ok((Capabilities::read(&declared).of_request(), level))
 }
 
 fn check_repeated(
