@@ -29,6 +29,8 @@ mod real_server;
 mod restarts;
 mod schemas;
 mod sessions;
+mod sign_in;
+mod sign_in_server;
 mod sse_server;
 mod stdio;
 mod streams;
