@@ -28,6 +28,14 @@ impl Drop for Gateway {
 impl Gateway {
     /// Where no cluster answers, with what is kept in `folder`.
     fn start(folder: &Path) -> Self {
+        Self::kept(folder, &[])
+    }
+
+    /// The same with these servers.
+    fn kept(folder: &Path, servers: &[Server]) -> Self {
+        let kept =
+            json!({ "format": 1, "namespace": null, "seenUnixSeconds": 1_700_000_000, "servers": servers });
+        std::fs::write(folder.join("servers.json"), kept.to_string()).unwrap();
         let kubeconfig = folder.join("kubeconfig");
         let nowhere = json!({
             "apiVersion": "v1", "kind": "Config", "current-context": "nowhere",
@@ -95,26 +103,103 @@ fn http(address: &str, method: &str, path: &str, body: &str) -> (u16, String) {
     (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
 }
 
+fn until_ready(address: &str) {
+    let end = Instant::now() + PATIENCE;
+    while http(address, "GET", "/readyz", "").0 != 200 {
+        assert!(Instant::now() < end, "it is ready in time");
+        std::thread::yield_now();
+    }
+}
+
+/// A client on one connection.
+struct Client {
+    stream: BufReader<TcpStream>,
+    session: String,
+}
+
+impl Client {
+    fn connect(address: &str) -> Self {
+        Self { stream: BufReader::new(TcpStream::connect(address).unwrap()), session: String::new() }
+    }
+
+    /// Asks, and keeps the session that the answer names.
+    fn ask(&mut self, method: &str, body: &str) -> String {
+        let session = match self.session.as_str() {
+            "" => String::new(),
+            session => format!("mcp-session-id: {session}\r\n"),
+        };
+        let length = body.len();
+        let head = "host: localhost\r\naccept: application/json, text/event-stream\r\ncontent-type: application/json";
+        let request =
+            format!("{method} /mcp HTTP/1.1\r\n{head}\r\n{session}content-length: {length}\r\n\r\n{body}");
+        self.stream.get_mut().write_all(request.as_bytes()).unwrap();
+        let (mut length, mut status) = (0, String::new());
+        self.stream.read_line(&mut status).unwrap();
+        assert!(status.starts_with("HTTP/1.1 2"), "{status}");
+        loop {
+            let mut line = String::new();
+            self.stream.read_line(&mut line).unwrap();
+            match line.trim_end().split_once(": ") {
+                Some(("content-length", value)) => length = value.parse().unwrap(),
+                Some(("mcp-session-id", value)) => value.clone_into(&mut self.session),
+                Some(_) => {}
+                None => break,
+            }
+        }
+        let mut body = vec![0; length];
+        self.stream.read_exact(&mut body).unwrap();
+        String::from_utf8(body).unwrap()
+    }
+}
+
+/// What of the process is in memory, in KiB.
+fn resident(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+/// The benchmark does it with a hundred thousand, each with a call.
+#[test]
+fn sessions_that_are_opened_and_dropped_leave_nothing_in_memory() {
+    const HELLO: &str = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}"#;
+    let folder = tempfile::tempdir().unwrap();
+    let gateway = Gateway::start(folder.path());
+    let serving = gateway.logged(|line| says(line, "serving MCP at /mcp"));
+    let address = serving["address"].as_str().unwrap();
+    until_ready(address);
+    let mut client = Client::connect(address);
+    let mut sizes = Vec::new();
+    for thousand in 1..=3 {
+        for number in 0..1000 {
+            client.session.clear();
+            client.ask("POST", HELLO);
+            assert!(
+                client.ask("POST", r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#).contains("result"),
+                "{thousand}"
+            );
+            if number % 2 == 0 {
+                client.ask("DELETE", "");
+            }
+        }
+        sizes.push(resident(gateway.child.id()));
+    }
+    assert!(sizes[2] < sizes[0] + 1024, "KiB after each thousand: {sizes:?}");
+}
+
 #[test]
 fn without_its_cluster_it_serves_what_was_kept_and_its_log_can_be_turned_up_and_down() {
     let folder = tempfile::tempdir().unwrap();
     let key = ServerKey { namespace: "shop".into(), name: "files".into() };
     let server = Server::new(key, vec![Endpoint::pod("http://127.0.0.1:1/mcp")]);
-    let kept =
-        json!({ "format": 1, "namespace": null, "seenUnixSeconds": 1_700_000_000, "servers": [server] });
-    std::fs::write(folder.path().join("servers.json"), kept.to_string()).unwrap();
-    let gateway = Gateway::start(folder.path());
+    let gateway = Gateway::kept(folder.path(), &[server]);
     let stale = gateway.logged(|line| says(line, "the cluster cannot be reached"));
     assert_eq!(stale["servers"], 1);
     assert!(stale["seconds"].as_u64().unwrap() > 1_000_000, "it says how old they are: {stale}");
     let admin = gateway.logged(|line| says(line, "serving the admin port"));
     let admin = admin["address"].as_str().unwrap();
     assert!(admin.starts_with("127.0.0.1:"), "a port alone is one on loopback: {admin}");
-    let end = Instant::now() + PATIENCE;
-    while http(admin, "GET", "/readyz", "").0 != 200 {
-        assert!(Instant::now() < end, "it is ready in time");
-        std::thread::yield_now();
-    }
+    until_ready(admin);
     assert!(http(admin, "GET", "/metrics", "").1.contains("portico_gateway_servers_stale 1"));
     let status: Value = serde_json::from_str(&http(admin, "GET", "/status", "").1).unwrap();
     assert_eq!((&status["serversStale"], &status["servers"][0]["name"]), (&json!(true), &json!("files")));

@@ -43,7 +43,8 @@ pub async fn run(arguments: cli::Gateway, stop: CancellationToken) -> Result<(),
     let kept = folder.as_ref().and_then(|folder| folder.seen(scope.namespace.as_deref()));
     let Some(found) = kubernetes::follow(&scope, kept, stop.child_token()).await else { return Ok(()) };
     let lists = recalled(&arguments, folder.as_ref(), &scope).await?;
-    tracing::info!(servers = found.servers.borrow().len(), "serving MCP at /mcp");
+    let address = listener.local_addr().unwrap_or(arguments.listen);
+    tracing::info!(%address, servers = found.servers.borrow().len(), "serving MCP at /mcp");
     let gateway = Gateway::with_lists(options, found.servers.clone(), &lists);
     let gateway = gateway.map_err(|error| Failure::part(&error))?;
     if let Some(path) = &arguments.config {

@@ -1,4 +1,4 @@
-//! Processor time of another process, and on which core one runs.
+//! Processor time and memory of another process, and on which core one runs.
 
 use std::fs;
 
@@ -31,5 +31,12 @@ impl Cpu {
             .filter_map(|thread| fs::read_to_string(thread.path().join("schedstat")).ok())
             .filter_map(|text| text.split(' ').next()?.parse::<u64>().ok())
             .sum()
+    }
+
+    /// What of it is in memory, in KiB (`VmRSS`).
+    pub fn resident_kib(self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.0)).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or_default()
     }
 }

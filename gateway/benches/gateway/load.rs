@@ -39,6 +39,17 @@ pub struct Load {
 
 const LISTING: Load = Load { sessions: 1, bytes: 0, modern: false };
 
+/// What a client holds open.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// A connection that asked for something once.
+    Connection,
+    /// And a session on it, which listed once.
+    Session,
+    /// And the session's event stream, on a connection of its own.
+    Stream,
+}
+
 /// What a load came to.
 #[derive(Default)]
 pub struct Figures {
@@ -108,18 +119,56 @@ struct Session {
 
 impl Session {
     async fn open(target: &Target, load: Load) -> Result<Self, Failed> {
+        let mut session = Self::connect(target, load).await?;
+        if !load.modern {
+            session.begin().await?;
+        }
+        Ok(session)
+    }
+
+    async fn connect(target: &Target, load: Load) -> Result<Self, Failed> {
         let stream = TcpStream::connect(&target.authority).await?;
         stream.set_nodelay(true)?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
-        let mut session = Self { sender, authority: target.authority.clone(), id: None, load };
-        if load.modern {
-            return Ok(session);
-        }
+        Ok(Self { sender, authority: target.authority.clone(), id: None, load })
+    }
+
+    async fn begin(&mut self) -> Result<(), Failed> {
         let hello = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"load","version":"1"}}}"#;
-        session.send(hello.into()).await?;
-        session.send(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#.into()).await?;
-        Ok(session)
+        self.send(hello.into()).await?;
+        self.send(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#.into()).await?;
+        Ok(())
+    }
+
+    async fn get(
+        &mut self,
+        path: &str,
+        accept: &str,
+    ) -> Result<http::Response<hyper::body::Incoming>, Failed> {
+        self.bare(Request::get(path).header(header::ACCEPT, accept)).await
+    }
+
+    async fn end(&mut self) -> Result<(), Failed> {
+        self.bare(Request::delete("/mcp")).await?.into_body().collect().await?;
+        Ok(())
+    }
+
+    async fn bare(
+        &mut self,
+        mut request: http::request::Builder,
+    ) -> Result<http::Response<hyper::body::Incoming>, Failed> {
+        request = request.header(header::HOST, &self.authority).header("mcp-protocol-version", "2025-11-25");
+        if let Some(id) = &self.id {
+            request = request.header("mcp-session-id", id);
+        }
+        self.sender.ready().await?;
+        let response = self.sender.send_request(request.body(Full::default())?).await?;
+        if response.status().is_success() {
+            Ok(response)
+        } else {
+            Err(format!("the answer has status {}", response.status()).into())
+        }
     }
 
     async fn send(&mut self, body: String) -> Result<Bytes, Failed> {
@@ -163,6 +212,57 @@ impl Session {
         let tools = answer.windows(13).filter(|window| window == b"\"inputSchema\"").count();
         Ok((answer.len(), tools))
     }
+}
+
+/// Something that a client holds open.
+pub struct Open {
+    _session: Session,
+    _stream: Option<(Session, http::Response<hyper::body::Incoming>)>,
+}
+
+/// Opens `count` of these.
+pub async fn hold(target: &Target, held: Held, count: usize) -> Result<Vec<Open>, Failed> {
+    let mut open = Vec::with_capacity(count);
+    for _ in 0..count {
+        let mut session = Session::connect(target, LISTING).await?;
+        if held == Held::Connection {
+            session.get("/healthz", "*/*").await?.into_body().collect().await?;
+            open.push(Open { _session: session, _stream: None });
+            continue;
+        }
+        session.begin().await?;
+        session.list().await?;
+        let mut stream = None;
+        if held == Held::Stream {
+            let mut own = Session { id: session.id.clone(), ..Session::connect(target, LISTING).await? };
+            let mut events = own.get("/mcp", "text/event-stream").await?;
+            events.body_mut().frame().await.ok_or("the stream ended")??;
+            stream = Some((own, events));
+        }
+        open.push(Open { _session: session, _stream: stream });
+    }
+    Ok(open)
+}
+
+/// Connections on which sessions come and go.
+const CONNECTIONS: usize = 16;
+
+/// Opens `count` sessions, one after the other on each of a few connections, and calls in each; every other one is ended,
+/// and the rest forgotten.
+pub async fn drop_sessions(target: &Target, count: usize) -> Result<(), Failed> {
+    let loops = (0..CONNECTIONS).map(|_| async move {
+        let mut session = Session::connect(target, LISTING).await?;
+        for number in 0..count / CONNECTIONS {
+            session.id = None;
+            session.begin().await?;
+            session.call(1).await?;
+            if number % 2 == 0 {
+                session.end().await?;
+            }
+        }
+        Ok::<_, Failed>(())
+    });
+    futures::future::try_join_all(loops).await.map(drop)
 }
 
 /// Calls for a time.

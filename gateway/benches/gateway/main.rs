@@ -15,7 +15,9 @@
 
 mod cpu;
 mod floor;
+mod gate;
 mod load;
+mod memory;
 mod report;
 mod roles;
 
@@ -23,6 +25,7 @@ use std::time::Duration;
 
 use cpu::Cpu;
 use load::{Figures, Load, Target};
+use memory::Scale;
 use report::Report;
 use roles::Role;
 
@@ -41,6 +44,11 @@ const BEHIND: &str = "5";
 /// Servers and tools of each in the list.
 const SERVERS: usize = 20;
 
+/// What can be measured alone.
+const PARTS: [&str; 3] = ["calls", "lists", "memory"];
+const WHOLE: Scale = Scale { open: 1000, dropped: 100_000 };
+const QUICK: Scale = Scale { open: 200, dropped: 5_000 };
+
 type Failed = Box<dyn std::error::Error>;
 
 fn main() -> Result<(), Failed> {
@@ -48,16 +56,31 @@ fn main() -> Result<(), Failed> {
     if let Some(role) = Role::from_arguments(&arguments) {
         return role.run();
     }
-    let quick = arguments.iter().any(|argument| argument == "--quick");
+    let has = |name: &str| arguments.iter().any(|argument| argument == name);
+    let quick = has("--quick");
+    // Without a name of a part, all of them.
+    let wants = |part: &str| has(part) || !PARTS.iter().any(|part| has(part));
     let lasting = if quick { Duration::from_millis(400) } else { Duration::from_millis(2500) };
     cpu::pin(cpu::LOAD);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut report = Report::default();
+    if has("--gate") {
+        return runtime.block_on(gate::run());
+    }
     runtime.block_on(async {
-        calls(&mut report, lasting).await?;
-        lists(&mut report, lasting).await
+        if wants("calls") {
+            calls(&mut report, lasting).await?;
+        }
+        if wants("lists") {
+            lists(&mut report, lasting).await?;
+        }
+        if wants("memory") {
+            let scale = if quick { &QUICK } else { &WHOLE };
+            memory::measure(&mut report, scale).await?;
+        }
+        Ok::<_, Failed>(())
     })?;
-    report.print(arguments.iter().any(|argument| argument == "--json"));
+    report.print(has("--json"));
     Ok(())
 }
 
@@ -94,7 +117,7 @@ async fn call(target: &Target, cpu: Option<Cpu>, load: Load, lasting: Duration) 
     Ok(figures)
 }
 
-/// The list of all tools: every server healthy, then one that hangs from the start.
+/// The list of all tools: every server healthy, then with one that hangs from the start.
 async fn lists(report: &mut Report, lasting: Duration) -> Result<(), Failed> {
     for hung in [false, true] {
         let servers = roles::start(&["server", &SERVERS.to_string()])?;
@@ -108,12 +131,12 @@ async fn lists(report: &mut Report, lasting: Duration) -> Result<(), Failed> {
         let gateway = roles::start(&role)?;
         let target = Target::new(&gateway.addresses[0]);
         let wanted = roles::TOOLS * (SERVERS - usize::from(hung));
-        let first = load::until_listed(&target, wanted).await?;
+        load::until_listed(&target, wanted).await?;
         let cpu = gateway.cpu();
         let before = cpu.nanoseconds();
         let mut figures = load::lists(&target, wanted, lasting).await?;
         figures.cpu = Some(cpu.nanoseconds() - before);
-        report.lists(hung, first, &figures);
+        report.lists(hung, &figures);
     }
     Ok(())
 }

@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::load::{Figures, Load};
+use crate::load::{Figures, Held, Load};
+use crate::memory::milliseconds;
 
 /// Rows in the order they were measured.
 #[derive(Default)]
 pub struct Report {
     calls: Vec<Value>,
     lists: Vec<Value>,
+    starts: Vec<Value>,
+    memory: Vec<Value>,
 }
 
 impl Report {
@@ -35,10 +38,9 @@ impl Report {
     }
 
     /// Adds what a load of lists came to.
-    pub fn lists(&mut self, hung: bool, first: Duration, figures: &Figures) {
+    pub fn lists(&mut self, hung: bool, figures: &Figures) {
         self.lists.push(json!({
             "oneServerHangs": hung,
-            "firstListMilliseconds": first.as_secs_f64() * 1000.0,
             "p50Microseconds": figures.within(0.5),
             "p99Microseconds": figures.within(0.99),
             "cpuMicrosecondsPerList": figures.cpu_per_call(),
@@ -46,10 +48,51 @@ impl Report {
         }));
     }
 
+    /// Adds how long a start took, and what the gateway took then.
+    pub fn start(&mut self, (servers, hung): (usize, bool), first: Duration, resident_kib: u64) {
+        self.starts.push(json!({
+            "servers": servers,
+            "oneServerHangs": hung,
+            "firstListMilliseconds": milliseconds(first),
+            "residentKib": resident_kib,
+        }));
+    }
+
+    /// Adds what one of many things takes that clients hold open.
+    pub fn held(&mut self, held: Held, count: usize, kib_each: f64) {
+        let held = match held {
+            Held::Connection => "connection",
+            Held::Session => "session",
+            Held::Stream => "session with its stream",
+        };
+        self.memory.push(json!({ "open": held, "count": count, "kibEach": kib_each }));
+    }
+
+    /// Adds what the gateway took while sessions came and went.
+    pub fn dropped(&mut self, count: usize, resident_kib: &[u64], each: Duration) {
+        self.memory.push(json!({
+            "openedAndDropped": count,
+            "residentKibAfterEachFifth": resident_kib,
+            "millisecondsEach": milliseconds(each),
+        }));
+    }
+
     /// Prints all rows.
     pub fn print(&self, as_json: bool) {
         if as_json {
-            println!("{}", json!({ "calls": self.calls, "lists": self.lists }));
+            println!(
+                "{}",
+                json!({ "calls": self.calls, "lists": self.lists, "starts": self.starts, "memory": self.memory })
+            );
+            return;
+        }
+        self.print_calls();
+        self.print_lists();
+        self.print_memory();
+    }
+
+    fn print_calls(&self) {
+        if self.calls.is_empty() {
             return;
         }
         println!("calls of one tool of one of 5 servers");
@@ -81,21 +124,59 @@ impl Report {
                 number(row, "cpuOverFloor"),
             );
         }
+    }
+
+    fn print_lists(&self) {
+        if self.lists.is_empty() {
+            return;
+        }
         println!("\ntools/list over 20 servers of 10 tools");
         println!(
-            "{:<18}{:>15}{:>10}{:>10}{:>14}{:>10}",
-            "one server hangs", "first list ms", "p50 µs", "p99 µs", "CPU µs/list", "bytes"
+            "{:<18}{:>10}{:>10}{:>14}{:>10}",
+            "one server hangs", "p50 µs", "p99 µs", "CPU µs/list", "bytes"
         );
         for row in &self.lists {
             println!(
-                "{:<18}{:>15.0}{:>10.0}{:>10.0}{:>14.0}{:>10}",
+                "{:<18}{:>10.0}{:>10.0}{:>14.0}{:>10}",
                 row["oneServerHangs"].to_string(),
-                number(row, "firstListMilliseconds"),
                 number(row, "p50Microseconds"),
                 number(row, "p99Microseconds"),
                 number(row, "cpuMicrosecondsPerList"),
                 number(row, "bytes"),
             );
+        }
+    }
+}
+
+impl Report {
+    fn print_memory(&self) {
+        if self.starts.is_empty() {
+            return;
+        }
+        println!("\nfrom the start of the process to the first whole list, and what is resident then");
+        println!("{:<10}{:<18}{:>10}{:>12}", "servers", "one server hangs", "ms", "KiB");
+        for row in &self.starts {
+            println!(
+                "{:<10}{:<18}{:>10.1}{:>12}",
+                number(row, "servers"),
+                row["oneServerHangs"].to_string(),
+                number(row, "firstListMilliseconds"),
+                number(row, "residentKib"),
+            );
+        }
+        println!("\nmemory, with 5 servers");
+        for row in &self.memory {
+            match row["open"].as_str() {
+                Some(open) => {
+                    println!("{open:<26}{:>8.1} KiB each of {}", number(row, "kibEach"), row["count"])
+                }
+                None => println!(
+                    "{} sessions opened, used and dropped, {:.2} ms each: resident KiB after each fifth {}",
+                    row["openedAndDropped"],
+                    number(row, "millisecondsEach"),
+                    row["residentKibAfterEachFifth"]
+                ),
+            }
         }
     }
 }

@@ -16,12 +16,12 @@ use super::flight::Flight;
 use super::hearing;
 use super::parked::{self, Parked, Target};
 use super::relay::Relay;
-use super::restore::{Input, Restore, Restored};
+use super::restore::{Input, Restore, Restored, TaskNames};
 use super::session::{Busy, Link, Peer, Place, SessionKey, Slot};
 use super::upstream::{Passed, Upstream};
 use crate::audit::Entry;
 use crate::catalog::Route;
-use crate::client::Client;
+use crate::client::{Capabilities, Client};
 use crate::core::Core;
 use crate::envelope::{Edits, Message, Object, quoted};
 use crate::frontend::approval;
@@ -316,7 +316,7 @@ impl Call<'_> {
         let shared = if modern { endpoint.id } else { 0 };
         let key =
             SessionKey { client: self.client.sessions(), backend: backend.id(), endpoint: shared, lane: 0 };
-        let mut alone = modern && !self.client.capabilities.is_empty();
+        let mut alone = modern && !self.client.capabilities.of_sessions().is_empty();
         loop {
             let place = if alone { core.sessions.exclusive(key) } else { core.sessions.shared(key) };
             let Place { key, slot, busy, gone } = place;
@@ -344,7 +344,11 @@ impl Call<'_> {
     async fn open(&self, core: &Arc<Core>, endpoint: &Arc<super::Endpoint>) -> Result<Link, Fault> {
         let hello = core
             .control
-            .initialize(endpoint, self.client.capabilities, Some(Arc::clone(&self.client.caller)))
+            .initialize(
+                endpoint,
+                self.client.capabilities.of_sessions(),
+                Some(Arc::clone(&self.client.caller)),
+            )
             .await?;
         let level = self.client.level.or_else(|| core.levels.of(self.client.session));
         if let Some(level) = level.filter(|_| hello.can("logging")) {
@@ -429,6 +433,15 @@ impl Call<'_> {
         headers
     }
 
+    fn task_names(&self, core: &Arc<Core>, server: Era) -> Option<TaskNames> {
+        if self.method.is_of_task() {
+            return Some(TaskNames::Known(self.exposed.clone()));
+        }
+        let may = server == Era::Modern && self.client.capabilities.has(Capabilities::TASKS);
+        let key = || self.route.backend.key().clone();
+        may.then(|| TaskNames::New(Arc::clone(core), key(), self.client.principal))
+    }
+
     fn restore(&self, core: &Arc<Core>, ours: u64, server: Era) -> Restore {
         let meta = meta::of(&self.params);
         let renamed = self.method == Method::ResourcesRead && self.exposed != self.route.original;
@@ -442,6 +455,7 @@ impl Call<'_> {
             method: self.method,
             renamed: renamed.then(|| (self.exposed.clone(), self.route.original.clone())),
             approved: self.approved.map(|digest| (Arc::clone(core), digest)),
+            tasks: self.task_names(core, server),
         }
     }
 }

@@ -27,6 +27,7 @@ use crate::options::Options;
 use crate::secret::Secrets;
 
 /// The header that names a legacy session.
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 pub(crate) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 /// The header that names the revision.
 pub(crate) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -80,8 +81,9 @@ impl Http {
     /// A client with an empty pool.
     pub(crate) fn new(options: &Options) -> Result<Self, tls::Error> {
         let guard = Arc::new(Guard::new(&options.allowed_remotes));
-        let (pods, remotes) =
-            (tls::connector(options, None)?, tls::connector(options, Some(Arc::clone(&guard)))?);
+        let trust = tls::trust(options)?;
+        let pods = tls::connector(options, trust.clone(), None);
+        let remotes = tls::connector(options, trust, Some(Arc::clone(&guard)));
         Ok(Self {
             streaming_pods: pooled(pods.clone()),
             streaming_remotes: pooled(remotes.clone()),
@@ -209,6 +211,18 @@ impl Http {
         }
     }
 
+    /// What follows the event `id` on a stream of a legacy session that ended.
+    pub(crate) async fn resume(&self, link: &Link, id: &str) -> Result<Incoming, Fault> {
+        let unusable = |_| Fault::Malformed { reason: "the id of an event fits in no header".into() };
+        let id = HeaderValue::from_str(id).map_err(unusable)?;
+        let headers = HeaderMap::from_iter([(ACCEPT, EVENTS), (LAST_EVENT_ID, id)]);
+        let response = self.send(HttpMethod::GET, link, headers, Bytes::new()).await?;
+        match response.status() {
+            StatusCode::OK if is(response.headers(), "text/event-stream") => Ok(response.into_body()),
+            status => Err(Fault::Http { status }),
+        }
+    }
+
     /// Ends a legacy session.
     pub(crate) async fn delete(&self, link: &Link) -> Result<(), Fault> {
         self.send(HttpMethod::DELETE, link, HeaderMap::new(), Bytes::new()).await.map(drop)
@@ -281,7 +295,12 @@ impl Http {
             return Ok(Reply::Accepted);
         }
         if status.is_success() && is(headers, "text/event-stream") {
-            return Ok(Reply::Events(Events::new(response.into_body(), self.max_answer)));
+            let (body, limit) = (response.into_body(), self.max_answer);
+            // Streams of servers without sessions end for good (2026-07-28, transports).
+            return Ok(Reply::Events(match link.has_session() {
+                true => Events::resumable(body, limit, (self.clone(), link.clone())),
+                false => Events::new(body, limit),
+            }));
         }
         if status.is_success() {
             return collect(response.into_body(), self.max_answer).await.map(Reply::Whole);

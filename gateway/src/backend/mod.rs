@@ -21,6 +21,7 @@ pub(crate) mod restore;
 pub(crate) mod session;
 pub(crate) mod sse;
 mod supervise;
+pub(crate) mod task;
 mod tls;
 mod upstream;
 pub(crate) mod wrapped;

@@ -30,22 +30,22 @@ pub enum Error {
     Tls(#[from] rustls::Error),
 }
 
-/// A connector that trusts the system's authorities and those of `options`, and goes where `guard` lets it.
-pub(crate) fn connector(options: &Options, guard: Option<Arc<Guard>>) -> Result<Connector, Error> {
+/// What is trusted: the system's authorities and those of `options`. Reading them is most of a start, so it is done once.
+pub(crate) fn trust(options: &Options) -> Result<ClientConfig, Error> {
+    Ok(ClientConfig::builder_with_provider(ring::default_provider().into())
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots(&options.extra_authorities)?)
+        .with_no_client_auth())
+}
+
+/// A connector that trusts what `trust` says, and goes where `guard` lets it.
+pub(crate) fn connector(options: &Options, trust: ClientConfig, guard: Option<Arc<Guard>>) -> Connector {
     let mut http = HttpConnector::new_with_resolver(Resolver::new(guard));
     http.set_nodelay(true);
     http.set_connect_timeout(Some(options.connect_timeout));
     http.set_keepalive(Some(KEEPALIVE));
     http.enforce_http(false);
-    let config = ClientConfig::builder_with_provider(ring::default_provider().into())
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots(&options.extra_authorities)?)
-        .with_no_client_auth();
-    Ok(HttpsConnectorBuilder::new()
-        .with_tls_config(config)
-        .https_or_http()
-        .enable_http1()
-        .wrap_connector(http))
+    HttpsConnectorBuilder::new().with_tls_config(trust).https_or_http().enable_http1().wrap_connector(http)
 }
 
 /// A machine without any authority is fine: it reaches no remote server over TLS, and all others.

@@ -60,4 +60,16 @@ mod tests {
             assert_eq!(pause(Duration::from_millis(built_in)), Duration::from_millis(pause_in));
         }
     }
+
+    /// On the real clock, on which no two moments are the same.
+    #[tokio::test]
+    async fn what_changes_after_a_long_silence_is_told_at_once() {
+        let mut telling = Telling::default();
+        assert!(!telling.takes() && telling.due().is_none());
+        telling.add();
+        assert!(telling.due().is_some() && telling.takes());
+        telling.add();
+        assert!(!telling.takes(), "not again so soon");
+        assert!(telling.due().unwrap() > Instant::now());
+    }
 }

@@ -16,8 +16,9 @@ use crate::audit::Entry;
 use crate::backend::call::{Answer, Call};
 use crate::backend::fault::Fault;
 use crate::backend::parked::Parking;
+use crate::backend::task;
 use crate::catalog::{Route, View};
-use crate::client::Client;
+use crate::client::{Capabilities, Client};
 use crate::config::access::Rule;
 use crate::envelope::{Message, Object, text};
 use crate::method::Method;
@@ -61,7 +62,11 @@ fn anew(door: &Door, client: &Client, asked: &Asked<'_>) -> Option<String> {
 }
 
 async fn pass_on(door: &Door, client: &Client, asked: Asked<'_>) -> Result<Response, RpcError> {
-    let call = route(&door.view, client, asked)?;
+    let call = if asked.method.is_of_task() {
+        about_task(door, client, asked)?
+    } else {
+        route(&door.view, client, asked)?
+    };
     let (admitted, verdict) = admit(door, client, &call);
     let mut entry = record::begin(door, &call, verdict);
     let is_admitted = matches!(admitted, Admitted::Yes | Admitted::If(_));
@@ -165,6 +170,7 @@ fn reread(text: &str, method: Method) -> Result<Asked<'_>, RpcError> {
 fn hidden(era: Era, call: &Call<'_>) -> RpcError {
     match call.method {
         Method::Complete => nothing_named(&call.exposed),
+        method if method.is_of_task() => unknown_task(&call.exposed),
         method => unknown(era, method, &call.exposed),
     }
 }
@@ -185,6 +191,24 @@ fn route<'a>(view: &View, client: &Client, asked: Asked<'a>) -> Result<Call<'a>,
         given: None,
         approved: None,
     })
+}
+
+/// A request about a task goes to the server that has it, if the endpoint shows anything of that server.
+fn about_task<'a>(door: &Door, client: &Client, asked: Asked<'a>) -> Result<Call<'a>, RpcError> {
+    let Asked { text, id, method, params } = asked;
+    if !client.capabilities.has(Capabilities::TASKS) {
+        let message = format!("`{}` needs the extension io.modelcontextprotocol/tasks", method.as_str());
+        return Err(RpcError::new(code::MISSING_CAPABILITY, message).lacking(Capabilities::TASKS));
+    }
+    let params = params.ok_or_else(|| missing(method))?;
+    let (target, exposed) = named(&params, "taskId").ok_or_else(|| missing(method))?;
+    let unknown = || unknown_task(&exposed);
+    let (key, original) = task::open(&door.core, client.principal, &exposed).ok_or_else(unknown)?;
+    let backend = door.core.backends.load().get(&key).map(Arc::clone);
+    let backend = backend.filter(|backend| door.view.has(backend)).ok_or_else(unknown)?;
+    let route = Arc::new(Route::to(backend, original));
+    let (client, given, approved) = (client.clone(), None, None);
+    Ok(Call { text, id, method, params, target, exposed, route, client, given, approved })
 }
 
 /// The JSON string that names what is called, the name in it, and where it leads.
@@ -228,6 +252,10 @@ fn found(
         Some(route) => Ok((literal, name, route)),
         None => Err(nothing_named(&name)),
     }
+}
+
+fn unknown_task(id: &str) -> RpcError {
+    RpcError::invalid_params(format!("Unknown task: {}", shortened(id)))
 }
 
 fn nothing_named(name: &str) -> RpcError {

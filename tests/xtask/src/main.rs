@@ -25,12 +25,14 @@ Usage: cargo xtask COMMAND
   lint                what CI checks besides tests: format, clippy, documentation, licences, generated files, examples
   generate            write the files that are made from code: crds/yaml
   generate --check    say whether they are up to date
-  bench [--quick]     the gateway beside direct calls and a floor that only routes
+  bench [--quick] [calls] [lists] [memory]
+                      the gateway beside direct calls and a floor that only routes; its memory, and how long it takes to start
+  bench --gate        fail when a call costs more over the floor than it may
   bench operator      the operator with 100, 1,000 and 5,000 servers, beside bare Deployments
   soak [MINUTES]      random lives of resources, with operators killed on the way; 60 minutes unless said
   planted [NAME …]    bugs put into the operator on purpose (operator/tests/planted), each of which a test must catch
   coverage            lines that the tests without a cluster run
-  ci                  lint and test, as CI runs them, and the quickstart of the release build
+  ci                  lint and test, as CI runs them, the quickstart of the release build, and the gate
 ";
 
 fn main() -> ExitCode {
@@ -44,7 +46,10 @@ fn main() -> ExitCode {
         Some("soak") => test::soak(rest),
         Some("planted") => planted::run(rest),
         Some("coverage") => test::coverage(),
-        Some("ci") => lint::run().and_then(|()| test::run(&[])).and_then(|()| test::quickstart()),
+        Some("ci") => lint::run()
+            .and_then(|()| test::run(&[]))
+            .and_then(|()| test::quickstart())
+            .and_then(|()| bench::gate()),
         Some("help" | "--help" | "-h") => {
             print!("{USAGE}");
             Ok(())
