@@ -27,6 +27,7 @@ pub use tools::{
 };
 pub use upstream::{
     ClientAuthMethod, OwnRequests, TokenType, UpstreamAuth, UpstreamClient, UpstreamExchange, UpstreamHeader,
+    UpstreamUser,
 };
 
 /// The port a server listens on when the spec names none.

@@ -292,6 +292,19 @@ fn a_server_is_shown_exactly_one_kind_of_credential() {
     exchange["ownRequests"] = "Anonymous".into();
     exchange["scopes"] = json!(["shop:read", "offline_access"]);
     accepted(&with_auth(&json!({ "tokenExchange": exchange })));
+    accepted(&with_auth(&json!({"authorizationCode": {}})));
+    let registered =
+        json!({"issuer": "https://id.example.com/realms/a", "clientIdRef": {"name": "a", "key": "id"}});
+    accepted(&with_auth(&json!({ "authorizationCode": registered })));
+    let secret_alone = json!({"clientSecretRef": {"name": "a", "key": "secret"}});
+    refused(
+        &with_auth(&json!({ "authorizationCode": secret_alone })),
+        "`clientSecretRef` needs `clientIdRef`",
+    );
+    refused(
+        &with_auth(&json!({"authorizationCode": {"issuer": "http://id.example.com"}})),
+        "`issuer` must be an absolute URL",
+    );
     refused(&with_auth(&json!({})), "exactly one of `header`");
     let both = json!({"header": header, "clientCredentials": client("https://id.example.com/token")});
     refused(&with_auth(&both), "exactly one of `header`");

@@ -26,6 +26,7 @@ use crate::core::Core;
 use crate::envelope::{Edits, Message, Object, quoted};
 use crate::frontend::approval;
 use crate::frontend::cancel::Stop;
+use crate::frontend::connect;
 use crate::header_text;
 use crate::meta;
 use crate::method::Method;
@@ -157,7 +158,10 @@ impl Call<'_> {
             }
             Err(fault) => {
                 timing.set(Outcome::Fault(fault.class().as_str()));
-                Err(fault)
+                match fault {
+                    Fault::SignIn => connect::invite(core, &self.client, (self.id, self.route.backend.key())),
+                    fault => Err(fault),
+                }
             }
         }
     }

@@ -109,6 +109,22 @@ impl Http {
         }
     }
 
+    /// The answer of a GET for something small, at an address which people name.
+    pub(super) async fn get_named(&self, uri: &http::Uri) -> Result<Bytes, Fault> {
+        if !uri.host().is_some_and(|host| self.guard.admits_host(host)) {
+            return Err(Fault::NotPublic { url: super::shown(uri) });
+        }
+        let mut request = Request::new(Full::new(Bytes::new()));
+        *request.uri_mut() = uri.clone();
+        request.headers_mut().insert(ACCEPT, JSON);
+        let response = self.remotes.request(request).await;
+        let response = response.map_err(|error| failed(&error, &super::shown(uri)))?;
+        match response.status() {
+            StatusCode::OK => collect(response.into_body(), MAX_ERROR).await,
+            status => Err(Fault::Http { status }),
+        }
+    }
+
     /// The answer to a form that goes to an address which people name.
     pub(super) async fn form(
         &self,
@@ -117,7 +133,7 @@ impl Http {
         form: String,
     ) -> Result<(StatusCode, Bytes), Fault> {
         if !uri.host().is_some_and(|host| self.guard.admits_host(host)) {
-            return Err(Fault::NotPublic { url: uri.to_string() });
+            return Err(Fault::NotPublic { url: super::shown(uri) });
         }
         let mut request = Request::new(Full::new(Bytes::from(form)));
         *request.method_mut() = HttpMethod::POST;
@@ -125,7 +141,7 @@ impl Http {
         request.headers_mut().extend([(CONTENT_TYPE, FORM), (ACCEPT, JSON)]);
         request.headers_mut().extend(authorization.map(|value| (AUTHORIZATION, value)));
         let response = self.remotes.request(request).await;
-        let response = response.map_err(|error| failed(&error, &super::shown(&uri)))?;
+        let response = response.map_err(|error| failed(&error, &super::shown(uri)))?;
         let status = response.status();
         Ok((status, collect(response.into_body(), MAX_ERROR).await?))
     }

@@ -85,6 +85,8 @@ fn shown(uri: &Uri) -> String {
 pub(crate) struct Live {
     pub(crate) server: Server,
     pub(crate) endpoints: Vec<Arc<Endpoint>>,
+    /// Whose they are.
+    pub(crate) owner: Arc<Owner>,
     /// The first endpoint that cannot be used, and why.
     pub(crate) bad: Option<Fault>,
     include: GlobSet,
@@ -120,7 +122,7 @@ fn next_id() -> u64 {
 impl Backend {
     /// A server that was not spoken to yet.
     pub(crate) fn new(server: &Server) -> Self {
-        let live = Live::new(server, &[]);
+        let live = Live::new(server, &[], None);
         Self {
             key: server.key.clone(),
             id: next_id(),
@@ -176,7 +178,12 @@ impl Backend {
         if old.server == *server {
             return;
         }
-        self.live.store(Arc::new(Live::new(server, &old.endpoints)));
+        self.live.store(Arc::new(Live::new(server, &old.endpoints, Some(&old.owner))));
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Has it tried again at once, if it waits after a failure.
+    pub(crate) fn wake(&self) {
         self.changes.send_modify(|count| *count += 1);
     }
 
@@ -259,11 +266,11 @@ impl Backend {
 }
 
 impl Live {
-    fn new(server: &Server, known: &[Arc<Endpoint>]) -> Self {
+    fn new(server: &Server, known: &[Arc<Endpoint>], before: Option<&Arc<Owner>>) -> Self {
         let mut endpoints: Vec<Arc<Endpoint>> = Vec::with_capacity(server.endpoints.len());
         let (auth, mut bad) = (server.auth.as_ref(), None);
         // Tokens stay with their server as long as it is asked for the same.
-        let owner = known.iter().map(|endpoint| &endpoint.owner).find(|owner| owner.has(auth)).cloned();
+        let owner = before.filter(|owner| owner.has(auth)).cloned();
         let owner = owner.unwrap_or_else(|| Arc::new(Owner::new(&server.key, auth)));
         let same =
             |known: &&Arc<Endpoint>| Arc::ptr_eq(&known.owner, &owner) && known.transport == server.transport;
@@ -289,7 +296,7 @@ impl Live {
         }
         let include = globs(&server.key, &server.tools.include);
         let exclude = globs(&server.key, &server.tools.exclude);
-        Self { server: server.clone(), endpoints, bad, include, exclude }
+        Self { server: server.clone(), endpoints, owner, bad, include, exclude }
     }
 
     /// Whether the server's tool `name` is shown.

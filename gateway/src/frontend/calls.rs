@@ -15,6 +15,7 @@ use super::{quotas, record};
 use crate::audit::Entry;
 use crate::backend::call::{Answer, Call};
 use crate::backend::fault::Fault;
+use crate::backend::parked::Parking;
 use crate::backend::task;
 use crate::catalog::{Route, View};
 use crate::client::{Capabilities, Client};
@@ -44,7 +45,23 @@ pub(crate) async fn forward(door: &Door, client: &Client, asked: Asked<'_>) -> R
     }
 }
 
+/// A call that was sent to a page first is made anew, and its server learns nothing of that.
 async fn pass(door: &Door, client: &Client, asked: Asked<'_>) -> Result<Response, RpcError> {
+    match anew(door, client, &asked) {
+        Some(text) => pass_on(door, client, reread(&text, asked.method)?).await,
+        None => pass_on(door, client, asked).await,
+    }
+}
+
+fn anew(door: &Door, client: &Client, asked: &Asked<'_>) -> Option<String> {
+    let params = asked.params.as_ref().filter(|_| client.era == Era::Modern)?;
+    let state = params.string("requestState")?;
+    let kept = |name: &str| name != "requestState" && name != "inputResponses";
+    Parking::is_anew(&door.core, &state)
+        .then(|| approval::rewritten((asked.id, asked.method), params, kept, None))
+}
+
+async fn pass_on(door: &Door, client: &Client, asked: Asked<'_>) -> Result<Response, RpcError> {
     let call = if asked.method.is_of_task() {
         about_task(door, client, asked)?
     } else {

@@ -6,6 +6,7 @@ pub(crate) mod answer;
 pub(crate) mod approval;
 mod calls;
 pub(crate) mod cancel;
+pub(crate) mod connect;
 mod discovery;
 mod door;
 pub(crate) mod ears;
@@ -65,6 +66,9 @@ pub(crate) fn router(core: &Arc<Core>, address: Option<IpAddr>) -> Router {
         .route("/.well-known/oauth-protected-resource", get(resource_metadata))
         .route("/.well-known/oauth-protected-resource/{*path}", get(resource_metadata))
         .route("/.well-known/jwks.json", get(key_set))
+        .route("/connect/callback", get(connect::finish))
+        .route("/connect/client.json", get(connect::client))
+        .route("/connect/{ticket}", get(connect::show).post(connect::begin))
         .route("/servers/{namespace}/{name}/{*path}", any(server))
         .with_state(front)
 }

@@ -30,6 +30,8 @@ mod restarts;
 mod resuming;
 mod schemas;
 mod sessions;
+mod sign_in;
+mod sign_in_server;
 mod sse_server;
 mod stdio;
 mod streams;

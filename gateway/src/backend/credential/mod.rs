@@ -1,9 +1,11 @@
 //! What the gateway shows a server to prove who it is (`spec.upstreamAuth`). It belongs to the server's endpoints and is
 //! sent to no other address: redirects are not followed, and paths that are exposed to clients get none.
 
+mod discovery;
 mod endpoint;
 mod held;
 mod tokens;
+pub(crate) mod user;
 
 use std::sync::Arc;
 
@@ -19,6 +21,7 @@ use crate::source::ServerKey;
 use endpoint::TokenEndpoint;
 use held::Held;
 use tokens::Tokens;
+use user::{Begun, Returned, Users};
 
 /// Whose an endpoint is, and what is shown to it.
 #[derive(Debug)]
@@ -38,6 +41,8 @@ enum Auth {
     Own(Arc<TokenEndpoint>, Tokens),
     /// A token for each caller; what belongs to no caller is asked for as the last part says.
     Exchanged(Arc<TokenEndpoint>, Tokens, OwnRequests),
+    /// A token that each caller gets by signing in.
+    Users(Arc<Users>),
     /// The schema lets nothing of this kind through.
     Unusable(String),
 }
@@ -94,9 +99,44 @@ impl Owner {
             Some(Auth::Own(_, tokens) | Auth::Exchanged(_, tokens, _)) => {
                 tokens.reject(worth(self.auth.as_ref(), caller), &refused.value);
             }
+            Some(Auth::Users(users)) => users.reject(caller.as_deref(), &refused.value),
             Some(Auth::Unusable(_)) | None => return Ok(None),
         }
         Ok(self.show(http, caller).await?.filter(|other| other != refused))
+    }
+}
+
+impl Owner {
+    /// Whether its callers sign in.
+    pub(crate) fn has_users(&self) -> bool {
+        matches!(self.auth, Some(Auth::Users(_)))
+    }
+
+    /// Begins to sign somebody in to the server at `server`, by way of the gateway at `public_url`.
+    ///
+    /// # Errors
+    /// When its authorization server cannot be found or used.
+    pub(crate) async fn begin(&self, http: &Http, server: &str, public_url: &str) -> Result<Begun, Fault> {
+        match &self.auth {
+            Some(Auth::Users(users)) => users.begin(http, server, public_url).await,
+            _ => Err(Fault::SignIn),
+        }
+    }
+
+    /// Takes up whoever has signed in and came back.
+    ///
+    /// # Errors
+    /// When the authorization server gives no token for that.
+    pub(crate) async fn finish(
+        &self,
+        http: &Http,
+        places: (&str, &str),
+        returned: &Returned<'_>,
+    ) -> Result<(), Fault> {
+        match &self.auth {
+            Some(Auth::Users(users)) => users.finish(http, places, returned).await,
+            _ => Err(Fault::SignIn),
+        }
     }
 }
 
@@ -110,6 +150,9 @@ impl Auth {
     fn new(key: &ServerKey, spec: &UpstreamAuth) -> Self {
         if let Some(header) = &spec.header {
             return Self::header(key, header);
+        }
+        if let Some(user) = &spec.authorization_code {
+            return Self::Users(Users::new(key, user));
         }
         let made = match (&spec.client_credentials, &spec.token_exchange) {
             (Some(client), _) => {
@@ -146,6 +189,10 @@ impl Auth {
                 (Some(caller), _) => exchanged(http, (endpoint, tokens), caller).await?,
                 (None, OwnRequests::ClientCredentials) => own(http, endpoint, tokens).await?,
                 (None, OwnRequests::Anonymous) => return Ok(None),
+            },
+            Self::Users(users) => match users.token(http, caller.as_deref()).await? {
+                Some(value) => value,
+                None => return Ok(None),
             },
             Self::Unusable(reason) => return Err(Fault::Credential(reason.clone())),
         };

@@ -83,6 +83,12 @@ impl Tokens {
         Ok(token.value)
     }
 
+    /// Keeps a token that was given to somebody otherwise.
+    pub(super) fn put(&self, of: Option<u128>, token: Token) {
+        *self.entry(of).state() =
+            State { token: Some(token), used: Some(Instant::now()), ..State::default() };
+    }
+
     /// Forgets the token `of` somebody if it is still `value`, which its server refuses. A server that refuses every token
     /// does not make requests of all its calls.
     pub(super) fn reject(&self, of: Option<u128>, value: &HeaderValue) {
