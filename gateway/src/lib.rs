@@ -35,6 +35,7 @@ pub mod secret;
 mod serve;
 pub mod source;
 mod subscriptions;
+pub mod trace;
 mod version;
 
 pub use admin::LogFilter;

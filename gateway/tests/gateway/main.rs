@@ -33,5 +33,6 @@ mod subscriptions;
 mod support;
 mod tls;
 mod token_endpoint;
+mod traces;
 mod views;
 mod websocket;
