@@ -18,6 +18,8 @@ pub mod config;
 mod core;
 mod envelope;
 mod frontend;
+#[cfg(test)]
+mod fuzz;
 mod gateway;
 mod header_text;
 mod health;

@@ -6,6 +6,9 @@ use hyper::body::Incoming;
 
 use super::fault::Fault;
 
+/// The byte order mark of UTF-8.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Splits bytes into events and gives the data of each. Event names and ids are not looked at: MCP sends one JSON-RPC
 /// message as the data of each event, and events without data only mark the stream as resumable.
 #[derive(Debug)]
@@ -14,6 +17,8 @@ pub(crate) struct Parser {
     /// How far `buffer` was searched for the end of a line.
     searched: usize,
     after_cr: bool,
+    /// Whether a line was read: before the first one a byte order mark may stand.
+    begun: bool,
     data: Option<Vec<u8>>,
     limit: usize,
 }
@@ -21,7 +26,7 @@ pub(crate) struct Parser {
 impl Parser {
     /// Reads events of at most `limit` bytes.
     pub(crate) fn new(limit: usize) -> Self {
-        Self { buffer: BytesMut::new(), searched: 0, after_cr: false, data: None, limit }
+        Self { buffer: BytesMut::new(), searched: 0, after_cr: false, begun: false, data: None, limit }
     }
 
     /// Takes bytes as they arrive.
@@ -41,8 +46,7 @@ impl Parser {
                 if let Some(data) = self.data.take().filter(|data| !data.is_empty()) {
                     return Some(data);
                 }
-            } else if let Some(value) = line.strip_prefix(b"data:") {
-                let value = value.strip_prefix(b" ").unwrap_or(value);
+            } else if let Some(value) = data(&line) {
                 match &mut self.data {
                     Some(data) => {
                         data.push(b'\n');
@@ -57,11 +61,11 @@ impl Parser {
 
     /// The next whole line; lines end in LF, CR or CR LF.
     fn line(&mut self) -> Option<BytesMut> {
-        if self.after_cr && self.buffer.first() == Some(&b'\n') {
-            self.buffer.advance(1);
-        }
-        if !self.buffer.is_empty() {
-            self.after_cr = false;
+        if let Some(first) = self.buffer.first() {
+            // One line feed behind a carriage return belongs to it; another is a line of its own.
+            if std::mem::take(&mut self.after_cr) && *first == b'\n' {
+                self.buffer.advance(1);
+            }
         }
         let rest = &self.buffer[self.searched..];
         let Some(found) = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) else {
@@ -72,8 +76,20 @@ impl Parser {
         self.searched = 0;
         self.after_cr = line.last() == Some(&b'\r');
         line.truncate(line.len() - 1);
+        if !std::mem::replace(&mut self.begun, true) && line.starts_with(MARK) {
+            line.advance(MARK.len());
+        }
         Some(line)
     }
+}
+
+/// What `line` adds to an event's data, if it does; a field without a colon has an empty value.
+fn data(line: &[u8]) -> Option<&[u8]> {
+    if line == b"data" {
+        return Some(b"");
+    }
+    let value = line.strip_prefix(b"data:")?;
+    Some(value.strip_prefix(b" ").unwrap_or(value))
 }
 
 /// The events of one response.
