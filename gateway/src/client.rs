@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::auth::Principal;
 use crate::envelope::Object;
+use crate::trace::Incoming;
 use crate::version::Era;
 
 /// The client of one request.
@@ -21,6 +22,8 @@ pub(crate) struct Client {
     pub(crate) capabilities: Capabilities,
     /// The log messages that a modern client wants for this request.
     pub(crate) level: Option<Level>,
+    /// The trace that the headers of the request name, where traces are exported.
+    pub(crate) trace: Option<Incoming>,
 }
 
 impl Client {
@@ -233,6 +236,7 @@ mod tests {
             takes_events: true,
             capabilities: read(raw),
             level: level.and_then(Level::named),
+            trace: None,
         };
         let keys = [
             client("{}", None).sessions(),

@@ -31,6 +31,7 @@ use crate::header_text;
 use crate::meta;
 use crate::method::Method;
 use crate::metrics::Outcome;
+use crate::trace::{About, Span, Trail};
 use crate::version::Era;
 
 /// A request and where it goes.
@@ -52,6 +53,8 @@ pub(crate) struct Call<'a> {
     pub(crate) given: Option<Given>,
     /// A digest of the call, if a person approved it.
     pub(crate) approved: Option<u128>,
+    /// Its spans, where traces are exported.
+    pub(crate) trail: Option<Trail>,
 }
 
 /// `inputResponses` and `requestState` of a repeated call, as JSON.
@@ -92,6 +95,7 @@ pub(crate) struct Request {
     pub(crate) client: Client,
     method: Method,
     exposed: String,
+    trail: Option<Trail>,
     /// The client's whole message, kept only where the call may have to be made again.
     text: Option<String>,
 }
@@ -122,7 +126,8 @@ impl Request {
         let target = self.method.name_member().and_then(|member| params.get(member)).ok_or_else(lost)?;
         let (exposed, route) = (self.exposed.clone(), Arc::clone(&self.route));
         let (method, client, approved) = (self.method, self.client.clone(), None);
-        let call = Call { text, id, method, params, target, exposed, route, client, given, approved };
+        let trail = self.trail.clone();
+        let call = Call { text, id, method, params, target, exposed, route, client, given, approved, trail };
         let limit = call.limit();
         call.attempts(core, limit).await
     }
@@ -137,6 +142,7 @@ impl Call<'_> {
     ) -> Result<Answer, Fault> {
         let mut timing = core.metrics.begin(self.route.backend.key(), self.method.as_str());
         timing.write_down(entry);
+        timing.trace(self.span(core));
         let limit = self.limit();
         let sent = tokio::select! {
             biased;
@@ -154,6 +160,9 @@ impl Call<'_> {
             }
             Ok(whole) => {
                 timing.set(Outcome::Answered);
+                if let Answer::Whole(message) | Answer::Lacking(message) = &whole {
+                    timing.says(message);
+                }
                 Ok(whole)
             }
             Err(fault) => {
@@ -164,6 +173,16 @@ impl Call<'_> {
                 }
             }
         }
+    }
+
+    /// The call's spans, if they are kept.
+    fn span(&self, core: &Core) -> Option<Box<Span>> {
+        let (tracer, trail) = core.tracer().zip(self.trail.as_ref())?;
+        let about = || {
+            let about = About::new(&self.client, (self.method, self.id), self.route.backend.key());
+            about.of(&self.exposed, &self.route.original)
+        };
+        tracer.begin(trail, about)
     }
 
     fn limit(&self) -> Duration {
@@ -246,6 +265,7 @@ impl Call<'_> {
             client: self.client.clone(),
             method: self.method,
             exposed: self.exposed.clone(),
+            trail: self.trail.clone(),
             text: repeatable.then(|| self.text.to_owned()),
         }
     }
@@ -408,7 +428,8 @@ impl Call<'_> {
             let level = core.levels.of(self.client.session);
             meta::declared(self.client.capabilities, level)
         };
-        meta::rewrite(&mut edits, &self.params, (self.client.era, server), (id, declared));
+        let trace = self.trail.as_ref().map(Trail::outgoing);
+        meta::rewrite(&mut edits, &self.params, (self.client.era, server), (id, declared, trace.as_ref()));
         if let Some((responses, state)) = &self.given {
             let state = state.as_ref().map(|state| format!(r#","requestState":{state}"#)).unwrap_or_default();
             edits.prepend(self.params.raw(), &format!(r#""inputResponses":{responses}{state}"#));
@@ -418,6 +439,9 @@ impl Call<'_> {
 
     fn headers(&self, server: Era) -> HeaderMap {
         let mut headers = HeaderMap::new();
+        if let Some(trail) = &self.trail {
+            trail.outgoing().add_to(&mut headers);
+        }
         if server == Era::Legacy {
             return headers;
         }

@@ -21,9 +21,11 @@ use crate::catalog::{Route, View};
 use crate::client::{Capabilities, Client};
 use crate::config::access::Rule;
 use crate::envelope::{Message, Object, text};
+use crate::meta;
 use crate::method::Method;
 use crate::metrics::Outcome;
 use crate::rpc::{RpcError, code, shortened};
+use crate::trace::{Incoming, Trail};
 use crate::version::Era;
 
 /// A client's request, not yet routed.
@@ -130,8 +132,16 @@ async fn run(
     client: &Client,
     (call, entry): (Call<'_>, Option<Entry>),
 ) -> Result<Response, RpcError> {
+    let call = Call { trail: trail(door, &call), ..call };
     let ran = call.run(&door.core, (stop(door, client, &call), entry)).await;
     answered(client, ran, &call).await
+}
+
+/// The spans of a call, where traces are exported: in the trace that its `_meta` names, else that of its headers, else a new one.
+fn trail(door: &Door, call: &Call<'_>) -> Option<Trail> {
+    let tracer = door.core.tracer()?;
+    let said = meta::of(&call.params).as_ref().and_then(Incoming::of_meta);
+    Some(tracer.trail(said.or_else(|| call.client.trace.clone())))
 }
 
 fn stop(door: &Door, client: &Client, call: &Call<'_>) -> Stop {
@@ -190,6 +200,7 @@ fn route<'a>(view: &View, client: &Client, asked: Asked<'a>) -> Result<Call<'a>,
         client: client.clone(),
         given: None,
         approved: None,
+        trail: None,
     })
 }
 

@@ -40,5 +40,6 @@ mod support;
 mod tasks;
 mod tls;
 mod token_endpoint;
+mod traces;
 mod views;
 mod websocket;
