@@ -13,6 +13,7 @@ mod https;
 mod identity;
 mod issuer;
 mod kept;
+mod links;
 mod logging;
 mod lossless;
 mod one_stream;
