@@ -58,7 +58,7 @@ const provider = new Provider(issuer, {
     if (!ctx.oidc.session.accountId) return undefined;
     const grant = new provider.Grant({ clientId: ctx.oidc.client.clientId, accountId: ctx.oidc.session.accountId });
     grant.addOIDCScope(`openid ${scope}`);
-    grant.addResourceScope(ctx.oidc.params.resource, scope);
+    if (ctx.oidc.params.resource) grant.addResourceScope(ctx.oidc.params.resource, scope);
     await grant.save();
     return grant;
   },

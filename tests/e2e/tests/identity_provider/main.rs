@@ -68,7 +68,12 @@ impl Running {
         let gateway = Arc::new(Gateway::new(options, receiver).unwrap());
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("gateway.yaml");
-        let oauth = format!("{{resource: '{resource}', issuers: [{{issuer: '{issuer}'}}], scopes: [tools]}}");
+        // Where people sign in to servers, the issuer is asked who they are.
+        std::fs::write(folder.path().join("secret"), "gateway-s3cr3t\n").unwrap();
+        let secret = folder.path().join("secret");
+        let browser = format!("browser: {{clientId: gateway, clientSecretFile: '{}'}}", secret.display());
+        let issuers = format!("[{{issuer: '{issuer}', {browser}}}]");
+        let oauth = format!("{{resource: '{resource}', issuers: {issuers}, scopes: [tools]}}");
         std::fs::write(&config, format!("auth: {{oauth: {oauth}}}\n{more}\n")).unwrap();
         gateway.configure_from(&config).unwrap();
         let url = format!("http://{}/mcp", listener.local_addr().unwrap());
@@ -202,7 +207,7 @@ async fn a_server_that_takes_the_providers_tokens_sees_each_caller_by_exchange()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_says_where_its_callers_sign_in_and_they_do() {
+async fn a_server_says_where_its_callers_sign_in_and_they_do_after_they_have_shown_who_they_are() {
     rustls::crypto::ring::default_provider().install_default().ok();
     let fixture = Fixture::start(Era::Modern).await.unwrap();
     let (inner, outer) =
@@ -232,18 +237,30 @@ async fn a_server_says_where_its_callers_sign_in_and_they_do() {
         }
         assert!(tokio::time::Instant::now() < end, "{led}");
     };
-    let shown = provider.http.get(&page).send().await.unwrap();
-    let cookie = shown.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
-    let form = format!("browser={}", cookie.split_once('=').unwrap().1);
-    let request = provider.http.post(&page).header("content-type", "application/x-www-form-urlencoded");
-    let sent = request.header("cookie", &cookie).body(form).send().await.unwrap();
-    assert_eq!(sent.status(), 303);
-    let at = format!("{}&login_hint=ada", sent.headers()["location"].to_str().unwrap());
-    let back = provider.browse(&at, &public_url).await;
-    let landed = provider.http.get(&back).header("cookie", &cookie).send().await.unwrap();
-    let (status, page) = (landed.status(), landed.text().await.unwrap());
-    assert_eq!(status, 200, "{page}");
+    // Bob is talked into opening Ada's page: he cannot show that he is Ada.
+    let (status, page_at_the_end) = agreed(&provider, (&page, &public_url), ["bob", "bob"]).await;
+    assert_eq!(status, 403, "{page_at_the_end}");
+    assert!(page_at_the_end.contains("signed in as somebody else"), "{page_at_the_end}");
+    let (status, page_at_the_end) = agreed(&provider, (&page, &public_url), ["ada", "ada"]).await;
+    assert_eq!(status, 200, "{page_at_the_end}");
     outer.until_connected().await;
     let (status, called) = outer.call(&ada).await;
     assert_eq!((status, called["result"]["content"][0]["type"].as_str()), (200, Some("text")), "{called}");
+}
+
+/// The page at the end of the way that begins at `page`, on which somebody signs in once as who they are to the gateway, and
+/// once to the server.
+async fn agreed(provider: &Provider, (page, public_url): (&str, &str), who: [&str; 2]) -> (u16, String) {
+    let shown = provider.http.get(page).send().await.unwrap();
+    let cookie = shown.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let form = format!("browser={}", cookie.split_once('=').unwrap().1);
+    let request = provider.http.post(page).header("content-type", "application/x-www-form-urlencoded");
+    let mut answer = request.header("cookie", &cookie).body(form).send().await.unwrap();
+    for who in who {
+        let Some(location) = answer.headers().get("location") else { break };
+        let at = format!("{}&login_hint={who}", location.to_str().unwrap());
+        let back = provider.browse(&at, public_url).await;
+        answer = provider.http.get(&back).header("cookie", &cookie).send().await.unwrap();
+    }
+    (answer.status().as_u16(), answer.text().await.unwrap())
 }
