@@ -34,7 +34,8 @@ impl Client {
             Era::Legacy => self.session,
             Era::Modern => {
                 let level = self.level.map_or(0, |level| u128::from(level.0) + 1);
-                let ability = (level << 16) | (u128::from(self.capabilities.0) << 1);
+                // Servers with sessions know no tasks.
+                let ability = (level << 16) | (u128::from(self.capabilities.of_sessions().0) << 1);
                 (self.principal & !ABILITY) | ability
             }
         }
@@ -54,10 +55,16 @@ const SAMPLING: u8 = 1 << 2;
 const SAMPLING_TOOLS: u8 = 1 << 3;
 const SAMPLING_CONTEXT: u8 = 1 << 4;
 const ROOTS: u8 = 1 << 5;
+/// The extension by which servers may answer with tasks; of clients without sessions alone.
+const TASKS: u8 = 1 << 6;
+/// Whether a client with a session tells of changes of its roots.
+const ROOTS_CHANGE: u8 = 1 << 7;
 
 impl Capabilities {
     /// Everything that the gateway can pass on.
     pub(crate) const ALL: Self = Self(FORM | URL | SAMPLING | SAMPLING_TOOLS | SAMPLING_CONTEXT | ROOTS);
+    /// Answers that are tasks.
+    pub(crate) const TASKS: Self = Self(TASKS);
     /// Forms that the user fills in.
     pub(crate) const FORM: Self = Self(FORM);
     /// Pages that the user visits.
@@ -76,7 +83,12 @@ impl Capabilities {
                 (bit(&sampling, "tools", SAMPLING_TOOLS), bit(&sampling, "context", SAMPLING_CONTEXT));
             bits |= SAMPLING | tools | context;
         }
-        Self(bits | bit(declared, "roots", ROOTS))
+        let extensions = declared.object("extensions");
+        let tasks =
+            extensions.map_or(0, |extensions| bit(&extensions, "io.modelcontextprotocol/tasks", TASKS));
+        let tells = declared.object("roots").is_some_and(|roots| roots.get("listChanged") == Some("true"));
+        let changes = if tells { ROOTS_CHANGE } else { 0 };
+        Self(bits | bit(declared, "roots", ROOTS) | changes | tasks)
     }
 
     /// The bits, to be kept in a session id.
@@ -86,7 +98,7 @@ impl Capabilities {
 
     /// The capabilities with these bits.
     pub(crate) fn of_bits(bits: u8) -> Self {
-        Self(bits & Self::ALL.0)
+        Self(bits & (Self::ALL.0 | ROOTS_CHANGE))
     }
 
     /// Whether there are none.
@@ -112,10 +124,25 @@ impl Capabilities {
             let parts = [("tools", SAMPLING_TOOLS), ("context", SAMPLING_CONTEXT)];
             members.push(self.group("sampling", &parts));
         }
-        if self.0 & ROOTS != 0 {
+        if self.0 & ROOTS_CHANGE != 0 {
+            members.push(r#""roots":{"listChanged":true}"#.to_owned());
+        } else if self.0 & ROOTS != 0 {
             members.push(r#""roots":{}"#.to_owned());
         }
+        if self.0 & TASKS != 0 {
+            members.push(r#""extensions":{"io.modelcontextprotocol/tasks":{}}"#.to_owned());
+        }
         format!("{{{}}}", members.join(","))
+    }
+
+    /// Those of a client without a session, who can tell nobody of changes.
+    pub(crate) fn of_request(self) -> Self {
+        Self(self.0 & !ROOTS_CHANGE)
+    }
+
+    /// Those that servers with sessions know.
+    pub(crate) fn of_sessions(self) -> Self {
+        Self(self.0 & !TASKS)
     }
 
     fn group(self, name: &str, parts: &[(&str, u8)]) -> String {

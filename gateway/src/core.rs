@@ -145,6 +145,7 @@ impl Core {
         if self.authenticator.load().config() != config.auth.as_ref() {
             self.authenticator.store(Arc::new(Authenticator::new(config.auth.as_ref(), &self.control.http)));
         }
+        self.control.http.identities.configure(config.identity.as_ref());
         self.identity.want(config.tls.as_ref());
         let config = Arc::new(config);
         self.metrics.policy.forget();

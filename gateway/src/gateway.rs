@@ -159,7 +159,9 @@ impl Gateway {
             ended.cancel();
         });
         let (identity, metrics) = (Arc::clone(&self.core.identity), Arc::clone(&self.core.metrics));
-        serve::run(listener, Service::plain(router).behind(identity, metrics), end, DRAIN).await;
+        let service = Service::plain(router).behind(identity, metrics);
+        let service = service.until_leaving(self.core.leaving.clone());
+        serve::run(listener, service, end, DRAIN).await;
         streams.abort();
         if let Some(audit) = self.core.audit.load_full() {
             audit.flush().await;

@@ -7,6 +7,7 @@
 //! [`bridge`] serves one local stdio server as streamable HTTP, so that the gateway can reach it.
 
 mod admin;
+mod assertion;
 mod audit;
 mod auth;
 mod backend;

@@ -18,6 +18,9 @@ pub(crate) enum Method {
     SetLevel,
     Subscribe,
     Unsubscribe,
+    TasksGet,
+    TasksUpdate,
+    TasksCancel,
     /// Anything else: answered with method not found.
     Other,
 }
@@ -41,6 +44,9 @@ impl Method {
             "logging/setLevel" => Self::SetLevel,
             "resources/subscribe" => Self::Subscribe,
             "resources/unsubscribe" => Self::Unsubscribe,
+            "tasks/get" => Self::TasksGet,
+            "tasks/update" => Self::TasksUpdate,
+            "tasks/cancel" => Self::TasksCancel,
             _ => Self::Other,
         }
     }
@@ -63,6 +69,9 @@ impl Method {
             Self::SetLevel => "logging/setLevel",
             Self::Subscribe => "resources/subscribe",
             Self::Unsubscribe => "resources/unsubscribe",
+            Self::TasksGet => "tasks/get",
+            Self::TasksUpdate => "tasks/update",
+            Self::TasksCancel => "tasks/cancel",
             Self::Other => "other",
         }
     }
@@ -72,11 +81,17 @@ impl Method {
         matches!(self, Self::ToolsCall | Self::PromptsGet | Self::ResourcesRead)
     }
 
-    /// The member of `params` that the header `Mcp-Name` repeats (2026-07-28, transports).
+    /// Whether it asks about a task (SEP-2663).
+    pub(crate) fn is_of_task(self) -> bool {
+        matches!(self, Self::TasksGet | Self::TasksUpdate | Self::TasksCancel)
+    }
+
+    /// The member of `params` that the header `Mcp-Name` repeats (2026-07-28, transports; SEP-2663).
     pub(crate) fn name_member(self) -> Option<&'static str> {
         match self {
             Self::ToolsCall | Self::PromptsGet => Some("name"),
             Self::ResourcesRead => Some("uri"),
+            Self::TasksGet | Self::TasksUpdate | Self::TasksCancel => Some("taskId"),
             _ => None,
         }
     }

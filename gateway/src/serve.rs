@@ -1,10 +1,13 @@
 //! Accepts connections: HTTP/1 and HTTP/2 on one port, with TLS or without, with bounds on time, and an orderly end.
 
+use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use http::header::CONNECTION;
+use http::{HeaderValue, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -36,6 +39,8 @@ pub(crate) struct Service {
     builder: Builder<TokioExecutor>,
     router: Router,
     tls: Option<Tls>,
+    /// Clients are to open other connections, elsewhere.
+    leaving: CancellationToken,
 }
 
 /// TLS whenever there is a certificate.
@@ -51,7 +56,13 @@ impl Service {
         let mut builder = Builder::new(TokioExecutor::new());
         builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN);
         builder.http2().timer(TokioTimer::new()).keep_alive_interval(HEAD_WITHIN).max_concurrent_streams(256);
-        Self { builder, router, tls: None }
+        Self { builder, router, tls: None, leaving: CancellationToken::new() }
+    }
+
+    /// The same; from `leaving` on each answer over HTTP/1 ends its connection, so that none is open with a request on its way
+    /// when the end comes.
+    pub(crate) fn until_leaving(self, leaving: CancellationToken) -> Self {
+        Self { leaving, ..self }
     }
 
     /// The same, with TLS whenever `identity` has a certificate.
@@ -78,10 +89,19 @@ impl Service {
         (stream, peer): (impl AsyncRead + AsyncWrite + Unpin + Send + 'static, Peer),
         watcher: Watcher,
     ) {
-        let router = self.router.clone();
+        let (router, leaving) = (self.router.clone(), self.leaving.clone());
         let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
             request.extensions_mut().insert(peer);
-            router.clone().oneshot(request)
+            let is_reused = request.version() < Version::HTTP_2;
+            let (answer, leaving) = (router.clone().oneshot(request), leaving.clone());
+            async move {
+                let mut response = answer.await?;
+                let is_answer = response.status() != StatusCode::SWITCHING_PROTOCOLS;
+                if is_reused && is_answer && leaving.is_cancelled() {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, Infallible>(response)
+            }
         });
         let connection = self.builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
         if let Err(error) = watcher.watch(connection).await {

@@ -37,6 +37,29 @@ pub enum Protocol {
     Modern,
 }
 
+/// How a server takes messages over HTTP.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Transport {
+    /// Streamable HTTP, or one stream where a server refuses the former as servers of 2024-11-05 do.
+    #[default]
+    Auto,
+    /// Streamable HTTP.
+    StreamableHttp,
+    /// One stream for all that the server says, and an address for what is said to it (revision 2024-11-05).
+    Sse,
+}
+
+impl Transport {
+    /// What a manifest says. A bridge in front of standard input and output speaks streamable HTTP.
+    fn of(spec: &McpServerSpec) -> Self {
+        match (spec.transport, spec.transport()) {
+            (_, mcp_server::Transport::Sse) => Self::Sse,
+            (None, mcp_server::Transport::StreamableHttp) if spec.source.builtin.is_none() => Self::Auto,
+            (_, mcp_server::Transport::StreamableHttp | mcp_server::Transport::Stdio) => Self::StreamableHttp,
+        }
+    }
+}
+
 /// Which of a server's tools are shown, by globs over the names the server itself gives them, and how.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolSelection {
@@ -204,6 +227,8 @@ pub struct Server {
     pub key: ServerKey,
     /// The revisions to speak with it.
     pub protocol: Protocol,
+    /// How it takes messages.
+    pub transport: Transport,
     /// Which of its tools to show.
     pub tools: ToolSelection,
     /// Whether its tools must stay what they are.
@@ -225,6 +250,7 @@ impl Server {
         Self {
             key,
             protocol: Protocol::Auto,
+            transport: Transport::Auto,
             tools: ToolSelection::default(),
             pinning: None,
             timeouts: Timeouts::default(),
@@ -263,6 +289,7 @@ impl Server {
                 mcp_server::Protocol::Legacy => Protocol::Legacy,
                 mcp_server::Protocol::Modern => Protocol::Modern,
             },
+            transport: Transport::of(spec),
             pinning: tools.pin.map(|mode| Pinning { mode, approved: None, remembered: None }),
             tools: tools.into(),
             timeouts: Timeouts { call: seconds(timeouts.call_seconds), tools: per_tool.collect() },

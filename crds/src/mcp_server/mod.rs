@@ -27,6 +27,7 @@ pub use tools::{
 };
 pub use upstream::{
     ClientAuthMethod, OwnRequests, TokenType, UpstreamAuth, UpstreamClient, UpstreamExchange, UpstreamHeader,
+    UpstreamUser,
 };
 
 /// The port a server listens on when the spec names none.
@@ -72,6 +73,8 @@ pub const DEFAULT_PATH: &str = "/mcp";
         .message("at most one of `replicas` and `scaling` may be given").field_path(".scaling"),
     validation = kube::core::Rule::new("!has(self.transport) || self.transport != 'Stdio' || has(self.source.image) || has(self.source.__package__)")
         .message("`transport` may be 'Stdio' only with `source.image` or `source.package`").field_path(".transport"),
+    validation = kube::core::Rule::new("!has(self.transport) || self.transport != 'Sse' || !(has(self.source.builtin) || self.protocol == 'Modern')")
+        .message("`transport` may not be 'Sse' with `source.builtin` or `protocol: Modern`, which know streamable HTTP alone").field_path(".transport"),
     validation = kube::core::Rule::new(
         "!(has(self.source.remote) || has(self.source.service)) || !(has(self.replicas) || has(self.scaling) || has(self.env) || has(self.envFrom) || has(self.secretMounts) || has(self.configFiles) || has(self.volumes) || has(self.resources) || has(self.gpu) || has(self.resourceClaims) || has(self.placement) || has(self.podTemplate) || has(self.egress))"
     ).message("with `source.remote` or `source.service` nothing is deployed: `replicas`, `scaling`, `env`, `envFrom`, `secretMounts`, `configFiles`, `volumes`, `resources`, `gpu`, `resourceClaims`, `placement`, `podTemplate` and `egress` must be absent"),
@@ -87,9 +90,10 @@ pub struct McpServerSpec {
     /// Where the server comes from: exactly one of `image`, `builtin`, `package`, `remote` and `service`.
     pub source: Source,
 
-    /// How the server's program speaks MCP: 'StreamableHttp', or 'Stdio' for a program that reads standard input
-    /// and writes standard output; a bridge then runs beside it in the same container. Absent: 'Stdio' with
-    /// `source.package`, else 'StreamableHttp'.
+    /// How the server speaks MCP: 'StreamableHttp'; 'Sse' for one that knows revision 2024-11-05 alone, with `path` that of
+    /// its event stream; or 'Stdio' for a program that reads standard input and writes standard output; a bridge then runs
+    /// beside it in the same container. Absent: 'Stdio' with `source.package`, else 'StreamableHttp', and 'Sse' where the
+    /// server refuses that as such servers do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transport: Option<Transport>,
 
@@ -256,6 +260,8 @@ impl Audit {
 pub enum Transport {
     /// Streamable HTTP, one endpoint.
     StreamableHttp,
+    /// One event stream for all that the server says, as revision 2024-11-05 has it.
+    Sse,
     /// Standard input and output.
     Stdio,
 }

@@ -14,8 +14,8 @@ const SAFE_URL_MESSAGE: &str = "`tokenUrl` must be an absolute URL with the sche
 
 /// How the gateway proves to a server who it is: a union of which exactly one member is set.
 #[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, Default, PartialEq, Eq)]
-#[x_kube(validation = kube::core::Rule::new("[has(self.header), has(self.clientCredentials), has(self.tokenExchange)].exists_one(x, x)")
-    .message("`upstreamAuth` must have exactly one of `header`, `clientCredentials` and `tokenExchange`"))]
+#[x_kube(validation = kube::core::Rule::new("[has(self.header), has(self.clientCredentials), has(self.tokenExchange), has(self.authorizationCode)].exists_one(x, x)")
+    .message("`upstreamAuth` must have exactly one of `header`, `clientCredentials`, `tokenExchange` and `authorizationCode`"))]
 #[serde(rename_all = "camelCase")]
 pub struct UpstreamAuth {
     /// A value of a Secret in a header of every request, such as an API key or a token that somebody gave out.
@@ -29,6 +29,10 @@ pub struct UpstreamAuth {
     /// (RFC 8693). Callers who came to the gateway without an access token cannot use the server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_exchange: Option<UpstreamExchange>,
+    /// A token for each caller, which the caller gets by signing in to the server's own authorization server on a page of the
+    /// gateway (RFC 6749, section 4.1, with PKCE). The gateway's configuration must say `publicUrl`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorization_code: Option<UpstreamUser>,
 }
 
 /// A value of a Secret in a header.
@@ -116,6 +120,43 @@ pub struct UpstreamExchange {
     pub own_requests: OwnRequests,
 }
 
+/// A client of an authorization server at which callers sign in.
+#[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[x_kube(
+    validation = kube::core::Rule::new("!has(self.issuer) || (isURL(self.issuer) && self.issuer.matches('^(https://[^/?#:@]|http://(localhost|127[.]0[.]0[.]1|[a-z0-9.-]+[.]svc([.]cluster[.]local)?)(:[0-9]+)?(/|$))[^?#@]*$'))")
+        .message("`issuer` must be an absolute URL with the scheme 'https', or 'http' on this machine or to a Service of the cluster (*.svc), without user, query and fragment").field_path(".issuer"),
+    validation = kube::core::Rule::new("!has(self.clientSecretRef) || has(self.clientIdRef)")
+        .message("`clientSecretRef` needs `clientIdRef`: a secret belongs to a client that is registered").field_path(".clientSecretRef")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct UpstreamUser {
+    /// The authorization server's identifier, a URL, exactly as its metadata says. Absent: as the server's own metadata says
+    /// (RFC 9728).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 8, max = 2048))]
+    pub issuer: Option<String>,
+    /// The identifier of a client that is registered there, whose redirect URI is `/connect/callback` of the gateway. Absent:
+    /// the gateway shows a document about itself, where the authorization server takes that (Client ID Metadata Document).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id_ref: Option<SecretKeyRef>,
+    /// The client's secret. Absent: it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_secret_ref: Option<SecretKeyRef>,
+    /// How the client shows its secret to the token endpoint: in the header Authorization, or in the form.
+    #[serde(default)]
+    pub auth_method: ClientAuthMethod,
+    /// Scopes that the tokens should have. Absent or empty: those that the authorization server gives by itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 256), regex(pattern = r"^[!#-\[\]-~]+$")))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Set)]
+    pub scopes: Vec<String>,
+    /// URL of the server for which the tokens should be (RFC 8707). Absent: as the server's own metadata says, else the URL at
+    /// which it is spoken to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2048))]
+    pub resource: Option<String>,
+}
+
 /// How a client shows its secret to a token endpoint (RFC 6749, section 2.3.1).
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ClientAuthMethod {
@@ -176,6 +217,12 @@ impl UpstreamAuth {
         if let Some(client) = &self.token_exchange {
             keys.push(("upstreamAuth.tokenExchange.clientIdRef", &client.client_id_ref));
             keys.push(("upstreamAuth.tokenExchange.clientSecretRef", &client.client_secret_ref));
+        }
+        if let Some(client) = &self.authorization_code {
+            let id =
+                client.client_id_ref.iter().map(|key| ("upstreamAuth.authorizationCode.clientIdRef", key));
+            let secret = client.client_secret_ref.iter();
+            keys.extend(id.chain(secret.map(|key| ("upstreamAuth.authorizationCode.clientSecretRef", key))));
         }
         keys
     }

@@ -52,6 +52,21 @@ fn stdio_is_only_for_programs() {
 }
 
 #[test]
+fn one_stream_is_for_servers_of_sessions() {
+    let remote = json!({"remote": {"url": "https://a.example/sse"}});
+    for source in [
+        remote.clone(),
+        json!({"image": {"name": "example:1"}}),
+        json!({"service": {"name": "a", "port": 80}}),
+    ] {
+        accepted(&server(&json!({"source": source, "transport": "Sse", "path": "/sse"})));
+    }
+    let expected = "`transport` may not be 'Sse' with";
+    refused(&server(&json!({"source": remote, "transport": "Sse", "protocol": "Modern"})), expected);
+    refused(&server(&json!({"source": {"builtin": {"name": "files"}}, "transport": "Sse"})), expected);
+}
+
+#[test]
 fn nothing_of_a_deployment_goes_with_a_server_that_runs_elsewhere() {
     let remote = |field: &str, value: Value| {
         let mut spec = json!({"source": {"remote": {"url": "https://a.example/mcp"}}});
@@ -131,7 +146,7 @@ fn a_typing_error_is_named_with_what_was_meant() {
     );
     refused(
         &with("transport", &json!("stdio")),
-        "spec.transport: 'stdio' must be one of 'StreamableHttp', 'Stdio'; did you mean 'Stdio'?",
+        "spec.transport: 'stdio' must be one of 'StreamableHttp', 'Sse', 'Stdio'; did you mean 'Stdio'?",
     );
     refused(&server(&json!({"source": {"builtin": {"name": "file"}}})), "did you mean 'files'?");
 }
@@ -277,6 +292,19 @@ fn a_server_is_shown_exactly_one_kind_of_credential() {
     exchange["ownRequests"] = "Anonymous".into();
     exchange["scopes"] = json!(["shop:read", "offline_access"]);
     accepted(&with_auth(&json!({ "tokenExchange": exchange })));
+    accepted(&with_auth(&json!({"authorizationCode": {}})));
+    let registered =
+        json!({"issuer": "https://id.example.com/realms/a", "clientIdRef": {"name": "a", "key": "id"}});
+    accepted(&with_auth(&json!({ "authorizationCode": registered })));
+    let secret_alone = json!({"clientSecretRef": {"name": "a", "key": "secret"}});
+    refused(
+        &with_auth(&json!({ "authorizationCode": secret_alone })),
+        "`clientSecretRef` needs `clientIdRef`",
+    );
+    refused(
+        &with_auth(&json!({"authorizationCode": {"issuer": "http://id.example.com"}})),
+        "`issuer` must be an absolute URL",
+    );
     refused(&with_auth(&json!({})), "exactly one of `header`");
     let both = json!({"header": header, "clientCredentials": client("https://id.example.com/token")});
     refused(&with_auth(&both), "exactly one of `header`");

@@ -80,7 +80,9 @@ impl Sink {
         loop {
             match jobs.recv_timeout(LOOK) {
                 Ok(Job::Line(line)) => self.write(line, jobs),
-                Ok(Job::Flush(done)) => drop(done.send(())),
+                Ok(Job::Flush(done)) => {
+                    done.send(()).ok();
+                }
                 Err(RecvTimeoutError::Timeout) => self.look(),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -107,7 +109,10 @@ impl Sink {
         }
         let written = self.put(text.as_bytes());
         self.note(written, lines);
-        flushed.into_iter().for_each(|done| drop(done.send(())));
+        for done in flushed {
+            // Whoever waited may have given up.
+            done.send(()).ok();
+        }
     }
 
     fn put(&mut self, text: &[u8]) -> io::Result<()> {

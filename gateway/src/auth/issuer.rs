@@ -142,7 +142,7 @@ impl Issuer {
 }
 
 /// Scheme and authority, and the path without its last slash.
-fn split(issuer: &str) -> Option<(&str, &str)> {
+pub(crate) fn split(issuer: &str) -> Option<(&str, &str)> {
     let after = issuer.find("://")? + 3;
     let path = issuer[after..].find('/').map_or(issuer.len(), |at| after + at);
     Some((&issuer[..path], issuer[path..].trim_end_matches('/')))

@@ -19,6 +19,7 @@ use crate::backend::client::Http;
 use crate::config::auth::Auth;
 use crate::policy;
 
+pub(crate) use issuer::split;
 pub(crate) use metadata::challenge;
 
 /// The header of clients that cannot set `Authorization`.

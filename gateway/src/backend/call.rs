@@ -16,16 +16,17 @@ use super::flight::Flight;
 use super::hearing;
 use super::parked::{self, Parked, Target};
 use super::relay::Relay;
-use super::restore::{Input, Restore, Restored};
+use super::restore::{Input, Restore, Restored, TaskNames};
 use super::session::{Busy, Link, Peer, Place, SessionKey, Slot};
 use super::upstream::{Passed, Upstream};
 use crate::audit::Entry;
 use crate::catalog::Route;
-use crate::client::Client;
+use crate::client::{Capabilities, Client};
 use crate::core::Core;
 use crate::envelope::{Edits, Message, Object, quoted};
 use crate::frontend::approval;
 use crate::frontend::cancel::Stop;
+use crate::frontend::connect;
 use crate::header_text;
 use crate::meta;
 use crate::method::Method;
@@ -166,7 +167,10 @@ impl Call<'_> {
             }
             Err(fault) => {
                 timing.set(Outcome::Fault(fault.class().as_str()));
-                Err(fault)
+                match fault {
+                    Fault::SignIn => connect::invite(core, &self.client, (self.id, self.route.backend.key())),
+                    fault => Err(fault),
+                }
             }
         }
     }
@@ -303,12 +307,14 @@ impl Call<'_> {
             }
             (fault, endpoint.id)
         })?;
-        let used = Arc::clone(&link.endpoint);
+        let (used, streams) = (Arc::clone(&link.endpoint), matches!(link.peer, Peer::Sse { .. }));
         let answer = within(end, limit, self.send(core, (link, busy), limit)).await;
         used.breaker.note(answer.as_ref().err(), breaker::now());
         match &answer {
             Ok(_) => self.route.backend.note_answer(),
             Err(Fault::Unreachable { .. } | Fault::SessionLost) => forget(core, kept),
+            // With its stream a session is gone.
+            Err(Fault::Broken { .. }) if streams => forget(core, kept),
             Err(_) => {}
         }
         answer.map_err(|fault| (fault, used.id))
@@ -330,7 +336,7 @@ impl Call<'_> {
         let shared = if modern { endpoint.id } else { 0 };
         let key =
             SessionKey { client: self.client.sessions(), backend: backend.id(), endpoint: shared, lane: 0 };
-        let mut alone = modern && !self.client.capabilities.is_empty();
+        let mut alone = modern && !self.client.capabilities.of_sessions().is_empty();
         loop {
             let place = if alone { core.sessions.exclusive(key) } else { core.sessions.shared(key) };
             let Place { key, slot, busy, gone } = place;
@@ -358,7 +364,11 @@ impl Call<'_> {
     async fn open(&self, core: &Arc<Core>, endpoint: &Arc<super::Endpoint>) -> Result<Link, Fault> {
         let hello = core
             .control
-            .initialize(endpoint, self.client.capabilities, Some(Arc::clone(&self.client.caller)))
+            .initialize(
+                endpoint,
+                self.client.capabilities.of_sessions(),
+                Some(Arc::clone(&self.client.caller)),
+            )
             .await?;
         let level = self.client.level.or_else(|| core.levels.of(self.client.session));
         if let Some(level) = level.filter(|_| hello.can("logging")) {
@@ -447,6 +457,15 @@ impl Call<'_> {
         headers
     }
 
+    fn task_names(&self, core: &Arc<Core>, server: Era) -> Option<TaskNames> {
+        if self.method.is_of_task() {
+            return Some(TaskNames::Known(self.exposed.clone()));
+        }
+        let may = server == Era::Modern && self.client.capabilities.has(Capabilities::TASKS);
+        let key = || self.route.backend.key().clone();
+        may.then(|| TaskNames::New(Arc::clone(core), key(), self.client.principal))
+    }
+
     fn restore(&self, core: &Arc<Core>, ours: u64, server: Era) -> Restore {
         let meta = meta::of(&self.params);
         let renamed = self.method == Method::ResourcesRead && self.exposed != self.route.original;
@@ -460,6 +479,7 @@ impl Call<'_> {
             method: self.method,
             renamed: renamed.then(|| (self.exposed.clone(), self.route.original.clone())),
             approved: self.approved.map(|digest| (Arc::clone(core), digest)),
+            tasks: self.task_names(core, server),
         }
     }
 }

@@ -16,14 +16,18 @@ use super::Endpoint;
 use super::credential::Shown;
 use super::fault::Fault;
 use super::guard::Guard;
-use super::session::Link;
+use super::line::Line;
+use super::session::{Link, Peer};
 use super::sse::Events;
 use super::tls::{self, Connector};
+use crate::assertion::{IDENTITY, Identities};
 use crate::cause;
+use crate::envelope::Message;
 use crate::options::Options;
 use crate::secret::Secrets;
 
 /// The header that names a legacy session.
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 pub(crate) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 /// The header that names the revision.
 pub(crate) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -69,6 +73,8 @@ pub(crate) struct Http {
     guard: Arc<Guard>,
     /// Where the secrets are read that servers ask of the gateway.
     pub(super) secrets: Option<Arc<dyn Secrets>>,
+    /// Tells servers who asks.
+    pub(crate) identities: Arc<Identities>,
     max_answer: usize,
 }
 
@@ -85,6 +91,7 @@ impl Http {
             pods: pooled(pods),
             remotes: pooled(remotes),
             guard,
+            identities: Arc::default(),
             secrets: options.secrets.clone(),
             max_answer: options.max_answer_bytes,
         })
@@ -103,6 +110,22 @@ impl Http {
         }
     }
 
+    /// The answer of a GET for something small, at an address which people name.
+    pub(super) async fn get_named(&self, uri: &http::Uri) -> Result<Bytes, Fault> {
+        if !uri.host().is_some_and(|host| self.guard.admits_host(host)) {
+            return Err(Fault::NotPublic { url: super::shown(uri) });
+        }
+        let mut request = Request::new(Full::new(Bytes::new()));
+        *request.uri_mut() = uri.clone();
+        request.headers_mut().insert(ACCEPT, JSON);
+        let response = self.remotes.request(request).await;
+        let response = response.map_err(|error| failed(&error, &super::shown(uri)))?;
+        match response.status() {
+            StatusCode::OK => collect(response.into_body(), MAX_ERROR).await,
+            status => Err(Fault::Http { status }),
+        }
+    }
+
     /// The answer to a form that goes to an address which people name.
     pub(super) async fn form(
         &self,
@@ -111,7 +134,7 @@ impl Http {
         form: String,
     ) -> Result<(StatusCode, Bytes), Fault> {
         if !uri.host().is_some_and(|host| self.guard.admits_host(host)) {
-            return Err(Fault::NotPublic { url: uri.to_string() });
+            return Err(Fault::NotPublic { url: super::shown(uri) });
         }
         let mut request = Request::new(Full::new(Bytes::from(form)));
         *request.method_mut() = HttpMethod::POST;
@@ -119,7 +142,7 @@ impl Http {
         request.headers_mut().extend([(CONTENT_TYPE, FORM), (ACCEPT, JSON)]);
         request.headers_mut().extend(authorization.map(|value| (AUTHORIZATION, value)));
         let response = self.remotes.request(request).await;
-        let response = response.map_err(|error| failed(&error, &super::shown(&uri)))?;
+        let response = response.map_err(|error| failed(&error, &super::shown(uri)))?;
         let status = response.status();
         Ok((status, collect(response.into_body(), MAX_ERROR).await?))
     }
@@ -167,19 +190,55 @@ impl Http {
     ) -> Result<(Reply, HeaderMap), Fault> {
         headers.insert(CONTENT_TYPE, JSON);
         headers.insert(ACCEPT, JSON_OR_EVENTS);
+        if let Peer::Sse { line, .. } = &link.peer {
+            let reply = self.post_to_line(line, link, (headers, body)).await;
+            return reply.map(|reply| (reply, HeaderMap::new()));
+        }
         let mut response = self.send(HttpMethod::POST, link, headers, body).await?;
         let headers = std::mem::take(response.headers_mut());
         Ok((self.reply(response, &headers, link).await?, headers))
     }
 
+    /// Sends one message over a session that is a stream, which carries the answer.
+    async fn post_to_line(
+        &self,
+        line: &Line,
+        link: &Link,
+        (headers, body): (HeaderMap, Bytes),
+    ) -> Result<Reply, Fault> {
+        let answers = line.expect(std::str::from_utf8(&body).unwrap_or_default())?;
+        let response = self.send(HttpMethod::POST, link, headers, body).await?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(answers.map_or(Reply::Accepted, |answers| Reply::Events(Events::answers(answers))));
+        }
+        let body = collect(response.into_body(), MAX_ERROR).await.unwrap_or_default();
+        Err(if says_session_lost(status, &body) { Fault::SessionLost } else { Fault::Http { status } })
+    }
+
     /// Opens the stream of a legacy session.
     pub(crate) async fn stream(&self, link: &Link) -> Result<Events, Fault> {
+        if let Peer::Sse { line, .. } = &link.peer {
+            return line.listen().map(Events::heard);
+        }
         let headers = HeaderMap::from_iter([(ACCEPT, EVENTS)]);
         let response = self.send(HttpMethod::GET, link, headers, Bytes::new()).await?;
         match response.status() {
             StatusCode::OK if is(response.headers(), "text/event-stream") => {
                 Ok(Events::new(response.into_body(), self.max_answer))
             }
+            status => Err(Fault::Http { status }),
+        }
+    }
+
+    /// What follows the event `id` on a stream of a legacy session that ended.
+    pub(crate) async fn resume(&self, link: &Link, id: &str) -> Result<Incoming, Fault> {
+        let unusable = |_| Fault::Malformed { reason: "the id of an event fits in no header".into() };
+        let id = HeaderValue::from_str(id).map_err(unusable)?;
+        let headers = HeaderMap::from_iter([(ACCEPT, EVENTS), (LAST_EVENT_ID, id)]);
+        let response = self.send(HttpMethod::GET, link, headers, Bytes::new()).await?;
+        match response.status() {
+            StatusCode::OK if is(response.headers(), "text/event-stream") => Ok(response.into_body()),
             status => Err(Fault::Http { status }),
         }
     }
@@ -200,7 +259,7 @@ impl Http {
         let (owner, caller) = (&link.endpoint.owner, &link.caller);
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
-        *request.uri_mut() = link.endpoint.uri.clone();
+        *request.uri_mut() = link.to().clone();
         *request.headers_mut() = headers;
         let Some(shown) = owner.show(self, caller).await? else {
             return self.shown(link, request, None).await;
@@ -224,6 +283,7 @@ impl Http {
         shown: Option<&Shown>,
     ) -> Result<Response<Incoming>, Fault> {
         request.headers_mut().extend(shown.map(|shown| (shown.name.clone(), shown.value.clone())));
+        request.headers_mut().extend(self.identities.tell(&link.told()).map(|told| (IDENTITY, told)));
         let client = self.choose(&link.endpoint, (&self.pods, &self.remotes))?;
         let response = client.request(request).await;
         let response = response.map_err(|error| failed(&error, &link.endpoint.shown()))?;
@@ -255,7 +315,12 @@ impl Http {
             return Ok(Reply::Accepted);
         }
         if status.is_success() && is(headers, "text/event-stream") {
-            return Ok(Reply::Events(Events::new(response.into_body(), self.max_answer)));
+            let (body, limit) = (response.into_body(), self.max_answer);
+            // Streams of servers without sessions end for good (2026-07-28, transports).
+            return Ok(Reply::Events(match link.has_session() {
+                true => Events::resumable(body, limit, (self.clone(), link.clone())),
+                false => Events::new(body, limit),
+            }));
         }
         if status.is_success() {
             return collect(response.into_body(), self.max_answer).await.map(Reply::Whole);
@@ -265,7 +330,8 @@ impl Http {
             return Err(Fault::SessionLost);
         }
         // A modern server puts its JSON-RPC errors under 400 and 404.
-        if body.first() == Some(&b'{') { Ok(Reply::Whole(body)) } else { Err(Fault::Http { status }) }
+        let is_message = std::str::from_utf8(&body).is_ok_and(|text| Message::parse(text).is_ok());
+        if is_message { Ok(Reply::Whole(body)) } else { Err(Fault::Http { status }) }
     }
 }
 

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
 use http::header::HeaderValue;
+use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::timeout;
@@ -15,13 +15,17 @@ use super::Endpoint;
 use super::client::{Http, METHOD, Reply, SESSION_ID};
 use super::credential::Caller;
 use super::fault::{Class, Fault};
+use super::line::Line;
 use super::session::{Link, Peer, Session};
 use crate::client::{Capabilities, Level};
 use crate::envelope::{Message, Object};
 use crate::meta;
 use crate::rpc::{code, shortened};
-use crate::source::Protocol;
+use crate::source::{Protocol, Transport};
 use crate::version::{Era, LEGACY, MODERN};
+
+/// What servers of 2024-11-05 answer a message at the address of their stream.
+const OLD: [StatusCode; 3] = [StatusCode::BAD_REQUEST, StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED];
 
 /// Ids of the gateway's requests to servers. They begin at a random number, so that replicas that share a server's process
 /// do not use one id twice, and stay exact in a 64-bit float.
@@ -75,6 +79,10 @@ impl Control {
     /// Opens a link to `endpoint` in the era asked for, or the one it turns out to speak.
     pub(crate) async fn open(&self, endpoint: &Arc<Endpoint>, protocol: Protocol) -> Result<Hello, Fault> {
         match protocol {
+            // Revision 2026-07-28 is not spoken over one stream.
+            _ if endpoint.transport == Transport::Sse => {
+                self.initialize(endpoint, Capabilities::ALL, None).await
+            }
             Protocol::Legacy => self.initialize(endpoint, Capabilities::ALL, None).await,
             Protocol::Modern => self.discover(endpoint).await,
             Protocol::Auto => match self.discover(endpoint).await {
@@ -109,14 +117,44 @@ impl Control {
         capabilities: Capabilities,
         caller: Caller,
     ) -> Result<Hello, Fault> {
-        let opening = Link { endpoint: Arc::clone(endpoint), peer: Peer::Opening, caller: caller.clone() };
+        let opening = Link { endpoint: Arc::clone(endpoint), peer: Peer::Opening, caller };
+        if endpoint.streams.load(Ordering::Relaxed) {
+            match self.initialize_over_stream(&opening, capabilities).await {
+                Ok(hello) => return Ok(hello),
+                Err(fault) if endpoint.transport == Transport::Sse => return Err(fault),
+                // It was found to be so, and may be otherwise by now.
+                Err(_) => endpoint.streams.store(false, Ordering::Relaxed),
+            }
+        }
+        match self.initialize_over(&opening, capabilities).await {
+            // How a server of 2024-11-05 is told from others (2025-11-25, transports, backwards compatibility).
+            Err(Fault::Http { status }) if endpoint.transport == Transport::Auto && OLD.contains(&status) => {
+                let hello = self.initialize_over_stream(&opening, capabilities).await;
+                endpoint.streams.store(hello.is_ok(), Ordering::Relaxed);
+                hello.map_err(|_| Fault::Http { status })
+            }
+            answer => answer,
+        }
+    }
+
+    async fn initialize_over_stream(
+        &self,
+        opening: &Link,
+        capabilities: Capabilities,
+    ) -> Result<Hello, Fault> {
+        let opened = timeout(self.patience, Line::open(&self.http, opening)).await;
+        let link = opened.map_err(|_| Fault::Timeout { after: self.patience })??;
+        self.initialize_over(&link, capabilities).await
+    }
+
+    async fn initialize_over(&self, opening: &Link, capabilities: Capabilities) -> Result<Hello, Fault> {
         let params = format!(
             r#""protocolVersion":"{}","capabilities":{},"clientInfo":{}"#,
             LEGACY[0],
             capabilities.to_json(),
             meta::implementation()
         );
-        let (result, headers) = self.exchange(&opening, "initialize", &params).await?;
+        let (result, headers) = self.exchange(opening, "initialize", &params).await?;
         let object = Object::parse(&result).map_err(malformed)?;
         let version = object.string("protocolVersion").unwrap_or_default().into_owned();
         if !LEGACY.contains(&version.as_str()) && version != "2024-11-05" {
@@ -125,8 +163,11 @@ impl Control {
             });
         }
         let header = HeaderValue::try_from(&version).map_err(malformed)?;
-        let session = Session { id: headers.get(SESSION_ID).cloned(), version: header };
-        let link = Link { endpoint: Arc::clone(endpoint), peer: Peer::Legacy(Arc::new(session)), caller };
+        let peer = match &opening.peer {
+            Peer::Sse { line, .. } => Peer::Sse { line: Arc::clone(line), version: Some(header) },
+            _ => Peer::Legacy(Arc::new(Session { id: headers.get(SESSION_ID).cloned(), version: header })),
+        };
+        let link = Link { peer, ..opening.clone() };
         self.notify(&link, "notifications/initialized", "{}").await?;
         Ok(hello(&object, link, Era::Legacy, (version, object.object("serverInfo"))))
     }
@@ -199,7 +240,7 @@ impl Control {
 }
 
 /// The answer to a server's request.
-fn refusal(text: &str) -> Option<Bytes> {
+pub(super) fn refusal(text: &str) -> Option<Bytes> {
     let Ok(Message::Request { id, method, .. }) = Message::parse(text) else { return None };
     if method == "ping" {
         return Some(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#).into());

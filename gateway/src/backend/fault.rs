@@ -39,6 +39,17 @@ pub(crate) enum Fault {
         "is used with a token of the caller's own (spec.upstreamAuth.tokenExchange), and this caller came without an access token; sign in with OAuth rather than by an API key"
     )]
     NoToken,
+    /// The caller has not signed in.
+    #[error("wants its callers to sign in, and waits for somebody to do so")]
+    SignIn,
+    /// The caller has not signed in, and its client cannot lead there.
+    #[error("wants its callers to sign in: open {url} in a browser, then try again")]
+    Visit { url: String },
+    /// Nobody is known who could.
+    #[error(
+        "wants its callers to sign in (spec.upstreamAuth.authorizationCode), and nobody knows who this one is; use an API key or sign in to the gateway"
+    )]
+    Nobody,
     /// It does not take what it is shown.
     #[error("answered HTTP 401: {}", if *.shown { "it refuses the credential of `spec.upstreamAuth`; correct that" } else { "it wants a credential; give one by `spec.upstreamAuth`" })]
     Unauthorized { shown: bool },
@@ -121,7 +132,12 @@ impl Fault {
             Self::Cancelled => Class::Cancelled,
             Self::Malformed { .. } | Self::TooLarge { .. } => Class::Malformed,
             Self::Saturated(_) => Class::Saturated,
-            Self::Credential(_) | Self::NoToken | Self::Unauthorized { .. } => Class::Unauthorized,
+            Self::Credential(_)
+            | Self::NoToken
+            | Self::SignIn
+            | Self::Visit { .. }
+            | Self::Nobody
+            | Self::Unauthorized { .. } => Class::Unauthorized,
             _ => Class::Failed,
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::question::Question;
-use super::session::{Busy, Link, Peer};
+use super::session::{Busy, Link};
 use crate::core::Core;
 
 /// Counts the request at its endpoint; if it is dropped before the answer came, the server is told to stop. A modern
@@ -46,7 +46,7 @@ impl Flight {
 impl Drop for Flight {
     fn drop(&mut self) {
         self.link.endpoint.in_flight.fetch_sub(1, Ordering::Relaxed);
-        if !self.open || !matches!(self.link.peer, Peer::Legacy(_)) {
+        if !self.open || !self.link.is_session() {
             return;
         }
         let (core, link, id) = (Arc::clone(&self.core), self.link.clone(), self.id);

@@ -37,7 +37,8 @@ async fn hear(
     loop {
         // A server without such a stream says so, and one that lost the session too.
         let mut events = core.control.http.stream(link).await?;
-        while let Some(text) = events.next().await? {
+        // One that breaks off is opened again like one that ends.
+        while let Ok(Some(text)) = events.next().await {
             take(core, session, (link, ends), text).await;
         }
         tokio::time::sleep(PAUSE).await;

@@ -6,6 +6,7 @@ use crate::catalog::{Definition, Family, Listing};
 use crate::envelope::{Object, quoted};
 use crate::rpc::{code, shortened};
 use crate::source::ServerKey;
+use crate::version::{Era, LEGACY};
 
 /// Pages of one list.
 const MAX_PAGES: usize = 100;
@@ -67,6 +68,29 @@ async fn list(
     Err(Fault::Malformed {
         reason: format!("its list of {} does not end after {MAX_PAGES} pages", family.member()),
     })
+}
+
+/// What is shown of a server that gives its lists to nobody before somebody has signed in: a tool that leads there.
+pub(super) fn before_sign_in(server: &ServerKey) -> Listing {
+    let text =
+        format!("Signs you in to the server {server}. Its tools are shown once somebody has signed in.");
+    let raw = format!(
+        r#"{{"name":"sign_in","description":{},"inputSchema":{{"type":"object","properties":{{}}}}}}"#,
+        quoted(&text)
+    );
+    Listing {
+        era: Era::Legacy,
+        server_name: None,
+        server_version: None,
+        version: LEGACY[0].to_owned(),
+        instructions: None,
+        has_resources: false,
+        subscribes: false,
+        tools: Definition::parse(Family::Tools, &raw).into_iter().collect(),
+        resources: Vec::new(),
+        templates: Vec::new(),
+        prompts: Vec::new(),
+    }
 }
 
 /// One malformed definition costs itself alone.

@@ -11,6 +11,7 @@ mod fleet;
 mod flight;
 mod guard;
 pub(crate) mod hearing;
+mod line;
 mod lists;
 pub(crate) mod parked;
 mod place;
@@ -20,6 +21,7 @@ pub(crate) mod restore;
 pub(crate) mod session;
 pub(crate) mod sse;
 mod supervise;
+pub(crate) mod task;
 mod tls;
 mod upstream;
 pub(crate) mod wrapped;
@@ -33,7 +35,7 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 use http::Uri;
 use tokio::sync::{Notify, watch};
 
-use crate::source::{Server, ServerKey};
+use crate::source::{Server, ServerKey, Transport};
 use crate::version::Era;
 
 use again::Budget;
@@ -54,6 +56,9 @@ pub(crate) struct Endpoint {
     pub(crate) uri: Uri,
     /// Whether people name it, and not the cluster.
     pub(crate) remote: bool,
+    /// How it is spoken to, as its manifest says, and whether it was found to speak over one stream.
+    pub(crate) transport: Transport,
+    pub(crate) streams: AtomicBool,
     /// Whose it is.
     pub(crate) owner: Arc<Owner>,
     /// Calls it has not answered yet.
@@ -80,6 +85,8 @@ fn shown(uri: &Uri) -> String {
 pub(crate) struct Live {
     pub(crate) server: Server,
     pub(crate) endpoints: Vec<Arc<Endpoint>>,
+    /// Whose they are.
+    pub(crate) owner: Arc<Owner>,
     /// The first endpoint that cannot be used, and why.
     pub(crate) bad: Option<Fault>,
     include: GlobSet,
@@ -115,7 +122,7 @@ fn next_id() -> u64 {
 impl Backend {
     /// A server that was not spoken to yet.
     pub(crate) fn new(server: &Server) -> Self {
-        let live = Live::new(server, &[]);
+        let live = Live::new(server, &[], None);
         Self {
             key: server.key.clone(),
             id: next_id(),
@@ -171,7 +178,12 @@ impl Backend {
         if old.server == *server {
             return;
         }
-        self.live.store(Arc::new(Live::new(server, &old.endpoints)));
+        self.live.store(Arc::new(Live::new(server, &old.endpoints, Some(&old.owner))));
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Has it tried again at once, if it waits after a failure.
+    pub(crate) fn wake(&self) {
         self.changes.send_modify(|count| *count += 1);
     }
 
@@ -254,13 +266,15 @@ impl Backend {
 }
 
 impl Live {
-    fn new(server: &Server, known: &[Arc<Endpoint>]) -> Self {
+    fn new(server: &Server, known: &[Arc<Endpoint>], before: Option<&Arc<Owner>>) -> Self {
         let mut endpoints: Vec<Arc<Endpoint>> = Vec::with_capacity(server.endpoints.len());
         let (auth, mut bad) = (server.auth.as_ref(), None);
         // Tokens stay with their server as long as it is asked for the same.
-        let owner = known.iter().map(|endpoint| &endpoint.owner).find(|owner| owner.has(auth)).cloned();
+        let owner = before.filter(|owner| owner.has(auth)).cloned();
         let owner = owner.unwrap_or_else(|| Arc::new(Owner::new(&server.key, auth)));
-        let known: Vec<_> = known.iter().filter(|known| Arc::ptr_eq(&known.owner, &owner)).collect();
+        let same =
+            |known: &&Arc<Endpoint>| Arc::ptr_eq(&known.owner, &owner) && known.transport == server.transport;
+        let known: Vec<_> = known.iter().filter(same).collect();
         for crate::source::Endpoint { url, remote } in &server.endpoints {
             match known.iter().find(|endpoint| (&endpoint.url, endpoint.remote) == (url, *remote)) {
                 Some(endpoint) => endpoints.push(Arc::clone(*endpoint)),
@@ -270,6 +284,8 @@ impl Live {
                         url: url.clone(),
                         uri,
                         remote: *remote,
+                        transport: server.transport,
+                        streams: AtomicBool::new(server.transport == Transport::Sse),
                         owner: Arc::clone(&owner),
                         in_flight: AtomicUsize::new(0),
                         breaker: Breaker::default(),
@@ -280,7 +296,7 @@ impl Live {
         }
         let include = globs(&server.key, &server.tools.include);
         let exclude = globs(&server.key, &server.tools.exclude);
-        Self { server: server.clone(), endpoints, bad, include, exclude }
+        Self { server: server.clone(), endpoints, owner, bad, include, exclude }
     }
 
     /// Whether the server's tool `name` is shown.

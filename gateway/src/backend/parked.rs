@@ -125,6 +125,11 @@ impl Parking {
         }
     }
 
+    /// Whether `state` is the ticket of a call that is to be made anew, as if for the first time.
+    pub(crate) fn is_anew(core: &Core, state: &str) -> bool {
+        Ticket::open(core, state) == Some(Ticket::Again)
+    }
+
     /// Whether `state` is the ticket of a call that waits here; calling it again makes no new call.
     pub(crate) fn waits(&self, core: &Core, state: &str) -> bool {
         match Ticket::open(core, state) {

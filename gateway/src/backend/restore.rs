@@ -7,12 +7,13 @@ use bytes::Bytes;
 use super::control::malformed;
 use super::fault::Fault;
 use super::question::is_question;
-use super::wrapped;
+use super::{task, wrapped};
 use crate::core::Core;
 use crate::envelope::{Edits, Message, Object, quoted};
 use crate::meta;
 use crate::method::Method;
 use crate::rpc::code;
+use crate::source::ServerKey;
 use crate::version::Era;
 
 /// What of a request must come back in its answer.
@@ -33,6 +34,17 @@ pub(crate) struct Restore {
     pub(crate) renamed: Option<(String, String)>,
     /// The digest of the call, if a person approved it and the client goes on with it by itself.
     pub(crate) approved: Option<(Arc<Core>, u128)>,
+    /// How tasks are called, if the client can deal with them.
+    pub(crate) tasks: Option<TaskNames>,
+}
+
+/// How tasks are called.
+#[derive(Debug, Clone)]
+pub(crate) enum TaskNames {
+    /// The answer may be a new task of this server, for this principal.
+    New(Arc<Core>, ServerKey, u128),
+    /// The answer is about the task that the client calls so.
+    Known(String),
 }
 
 /// The answer of a server, as the client must get it or as what it asks for instead.
@@ -158,11 +170,13 @@ impl Restore {
 
     /// Rewrites a result, unless it asks for input that only a modern client could give.
     fn result(&self, edits: &mut Edits<'_>, result: &str) -> Result<Option<Input>, Fault> {
-        if self.client == self.server && self.renamed.is_none() && self.approved.is_none() {
+        let untouched = self.renamed.is_none() && self.approved.is_none() && self.tasks.is_none();
+        if self.client == self.server && untouched {
             return Ok(None);
         }
         let object = Object::parse(result).map_err(malformed)?;
         self.wrap(edits, &object);
+        self.name_task(edits, &object)?;
         match (self.client, self.server) {
             (Era::Modern, Era::Legacy) => self.complete(edits, &object),
             (Era::Legacy, Era::Modern) => {
@@ -174,6 +188,20 @@ impl Restore {
         }
         self.rename(edits, &object);
         Ok(None)
+    }
+
+    /// Gives a task the name that the client knows it by.
+    fn name_task(&self, edits: &mut Edits<'_>, result: &Object<'_>) -> Result<(), Fault> {
+        let is_task = result.string("resultType").as_deref() == Some("task");
+        let named = match &self.tasks {
+            Some(TaskNames::Known(id)) => task::rename(edits, result, |_| Some(id.clone())),
+            Some(TaskNames::New(core, server, principal)) if is_task => {
+                task::rename(edits, result, |id| task::seal(core, *principal, server, id))
+            }
+            _ => true,
+        };
+        let too_long = || Fault::Malformed { reason: "the id of its task is too long".into() };
+        named.then_some(()).ok_or_else(too_long)
     }
 
     /// Seals the server's state with the approval of the call.
@@ -304,6 +332,7 @@ mod tests {
             method: Method::ToolsCall,
             renamed: None,
             approved: None,
+            tasks: None,
         }
     }
 

@@ -5,13 +5,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use http::HeaderMap;
 use http::header::HeaderValue;
+use http::{HeaderMap, Uri};
 use tokio::sync::OnceCell;
 
 use super::Endpoint;
 use super::client::{PROTOCOL_VERSION, SESSION_ID};
 use super::credential::Caller;
+use super::line::Line;
+use crate::assertion::Told;
 use crate::version::MODERN;
 
 const MODERN_HEADER: HeaderValue = HeaderValue::from_static(MODERN);
@@ -34,6 +36,8 @@ pub(crate) enum Peer {
     Opening,
     /// In a session.
     Legacy(Arc<Session>),
+    /// In a session that is a stream, as revision 2024-11-05 has it, and since the handshake in a revision.
+    Sse { line: Arc<Line>, version: Option<HeaderValue> },
 }
 
 /// A way to one endpoint.
@@ -46,10 +50,26 @@ pub(crate) struct Link {
 }
 
 impl Link {
+    /// Where a message goes; a stream names its own address for that.
+    pub(crate) fn to(&self) -> &Uri {
+        match &self.peer {
+            Peer::Sse { line, .. } => &line.to,
+            _ => &self.endpoint.uri,
+        }
+    }
+
+    /// Whether it is a session, which a server does not end when a connection ends, but for that of its stream.
+    pub(crate) fn is_session(&self) -> bool {
+        matches!(self.peer, Peer::Legacy(_) | Peer::Sse { .. })
+    }
+
     /// Adds the headers that say in which revision and session a request is made.
     pub(crate) fn identify(&self, headers: &mut HeaderMap) {
         match &self.peer {
             Peer::Opening => {}
+            Peer::Sse { version, .. } => {
+                headers.extend(version.clone().map(|version| (PROTOCOL_VERSION, version)));
+            }
             Peer::Modern => {
                 headers.insert(PROTOCOL_VERSION, MODERN_HEADER);
             }
@@ -59,6 +79,17 @@ impl Link {
                     headers.insert(SESSION_ID, id.clone());
                 }
             }
+        }
+    }
+
+    /// What its server may be told of who uses it.
+    pub(crate) fn told(&self) -> Told<'_> {
+        let endpoint = &self.endpoint;
+        Told {
+            caller: self.caller.as_ref().map(|caller| (&*caller.name, caller.id)),
+            server: &endpoint.owner.key,
+            id: endpoint.owner.id,
+            remote: endpoint.remote,
         }
     }
 

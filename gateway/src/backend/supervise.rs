@@ -182,6 +182,17 @@ fn report_failure(core: &Core, backend: &Backend, fault: &Fault) {
     core.report(backend, ServerState::Failing { reason, kind });
 }
 
+/// A server that lets nobody in of whom it does not know who they are, and of which nothing is known, shows where to sign in.
+/// A pinned one does not: that tool would count as what was approved.
+fn show_sign_in(core: &Core, backend: &Arc<Backend>, fault: &Fault) {
+    let live = backend.live();
+    let waits =
+        fault.class() == Class::Unauthorized && live.owner.has_users() && live.server.pinning.is_none();
+    if waits && core.catalog.listing(backend.key()).is_none() {
+        core.catalog.put(Arc::clone(backend), Arc::new(lists::before_sign_in(backend.key())));
+    }
+}
+
 /// Connects and stays connected; gives how that ended.
 async fn connected(core: &Arc<Core>, backend: &Arc<Backend>) -> End {
     let endpoint = match backend.pick(&[]) {
@@ -193,12 +204,18 @@ async fn connected(core: &Arc<Core>, backend: &Arc<Backend>) -> End {
     let protocol = backend.live().server.protocol;
     let hello = match core.control.open(&endpoint, protocol).await {
         Ok(hello) => hello,
-        Err(fault) => return End::Refused(fault),
+        Err(fault) => {
+            show_sign_in(core, backend, &fault);
+            return End::Refused(fault);
+        }
     };
     backend.set_era(hello.era);
     let news = listen(&core.control, &hello).await;
     let end = match fetch(core, backend, &hello).await {
-        Err(fault) => End::Refused(fault),
+        Err(fault) => {
+            show_sign_in(core, backend, &fault);
+            End::Refused(fault)
+        }
         Ok(()) => match follow(core, backend, (&hello, protocol), news).await {
             Ok(()) => End::Changed,
             Err(fault) => End::Lost(fault),
@@ -341,7 +358,9 @@ async fn ping(core: &Core, hello: &Hello) -> Result<(), Fault> {
 /// Opens the stream on which the server tells of changes, if it has one.
 async fn listen(control: &Control, hello: &Hello) -> Option<Events> {
     let opened = match &hello.link.peer {
-        Peer::Legacy(_) => timeout(control.patience, control.http.stream(&hello.link)).await.ok()?,
+        Peer::Legacy(_) | Peer::Sse { .. } => {
+            timeout(control.patience, control.http.stream(&hello.link)).await.ok()?
+        }
         _ => timeout(control.patience, subscribe(control, hello, &BTreeSet::new())).await.ok()?,
     };
     opened.ok()

@@ -31,6 +31,11 @@ pub(crate) struct Route {
 }
 
 impl Route {
+    /// To something of `backend` that stands in no list and changes nothing by being asked for.
+    pub(crate) fn to(backend: Arc<Backend>, original: String) -> Self {
+        Self { backend, original, mirrored: Vec::new(), renamed: None, hints: Hints::READING }
+    }
+
     /// The name before any prefix.
     pub(crate) fn plain_name(&self) -> &str {
         self.renamed.as_deref().unwrap_or(&self.original)

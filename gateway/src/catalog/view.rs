@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::hints::Hints;
 use super::kind::{Entry, Kind, Piece, Pieces, Route};
 use super::listing::{Definition, Family};
 use super::search::{self, Search};
@@ -160,6 +159,13 @@ impl View {
         kinds.into_iter().chain(searched).flat_map(Kind::servers).collect()
     }
 
+    /// Whether anything of `backend` is shown.
+    pub(crate) fn has(&self, backend: &Backend) -> bool {
+        let kinds = [&self.tools, &self.resources, &self.templates, &self.prompts];
+        let searched = self.search.iter().map(|search| &search.tools);
+        kinds.into_iter().chain(searched).any(|kind| kind.servers().any(|server| server == backend.id()))
+    }
+
     /// All servers' instructions.
     pub(crate) fn instructions(&self) -> Option<String> {
         let texts: Vec<&str> = self.instructions.iter().map(|(_, text)| text.as_str()).collect();
@@ -207,13 +213,7 @@ impl View {
             .strip_prefix("portico+")
             .and_then(|rest| rest.split_once('+'))
             .map_or(uri, |(_, original)| original);
-        Some(Arc::new(Route {
-            backend: Arc::clone(backend),
-            original: original.to_owned(),
-            mirrored: Vec::new(),
-            renamed: None,
-            hints: Hints::READING,
-        }))
+        Some(Arc::new(Route::to(Arc::clone(backend), original.to_owned())))
     }
 }
 

@@ -101,7 +101,7 @@ impl Auth {
 }
 
 /// Plain HTTP only where nobody else can listen.
-fn url(path: &str, text: &str) -> Result<(), Error> {
+pub(super) fn url(path: &str, text: &str) -> Result<(), Error> {
     let rule = "must be an absolute URL with the scheme 'https', or 'http' on this machine, without query and fragment";
     let parsed: http::Uri = text.parse().map_err(|_| field(path, rule))?;
     let is_local = matches!(parsed.host(), Some("localhost" | "127.0.0.1" | "[::1]"));

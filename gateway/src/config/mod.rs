@@ -5,6 +5,7 @@ pub mod audit;
 pub mod auth;
 mod follow;
 mod glob;
+pub mod identity;
 mod last;
 pub mod limits;
 pub mod tls;
@@ -63,6 +64,10 @@ pub struct Config {
     pub tool_sets: Vec<ToolSet>,
     /// Who may use the gateway; absent: everybody who reaches it.
     pub auth: Option<auth::Auth>,
+    /// The URL under which browsers reach the gateway, without a path; absent: nobody can sign in to servers.
+    pub public_url: Option<String>,
+    /// How servers are told who asks; absent: they are not told.
+    pub identity: Option<identity::Identity>,
     /// How much of what they may do.
     pub limits: limits::Limits,
     /// Networks of proxies whose `X-Forwarded-For` is believed when it says whence a request comes.
@@ -185,6 +190,8 @@ impl Config {
 
     fn check(&self) -> Result<(), Error> {
         self.auth.as_ref().map_or(Ok(()), auth::Auth::check)?;
+        self.public_url.as_ref().map_or(Ok(()), |url| auth::url("publicUrl", url))?;
+        self.identity.as_ref().map_or(Ok(()), identity::Identity::check)?;
         self.access.check()?;
         self.limits.check()?;
         self.audit.as_ref().map_or(Ok(()), audit::Audit::check)?;
@@ -265,7 +272,7 @@ mod tests {
         for (text, expected) in [
             (
                 "name: {}",
-                "unknown field `name`, expected one of `names`, `toolSets`, `auth`, `limits`, `trustedProxies`, `access`, `audit`, `tls`",
+                "unknown field `name`, expected one of `names`, `toolSets`, `auth`, `publicUrl`, `identity`, `limits`, `trustedProxies`, `access`, `audit`, `tls`",
             ),
             ("names: {prefix: Sometimes}", "names.prefix: unknown variant `Sometimes`"),
             ("toolSets: [{name: a}, {name: b, server: []}]", "toolSets[1].server: unknown field"),
@@ -342,6 +349,9 @@ mod tests {
                 "auth: {oauth: {resource: 'https://a.example', issuers: [{issuer: id}]}}",
                 "auth.oauth.issuers[0].issuer: must be",
             ),
+            ("publicUrl: http://a.example", "publicUrl: must be an absolute URL"),
+            ("identity: {}", "identity: missing field `issuer`"),
+            ("identity: {issuer: gateway}", "identity.issuer: must be an absolute URL"),
             ("tls: {certFile: a}", "tls: missing field `keyFile`"),
             ("tls: {certFile: a, keyFile: ''}", "tls.keyFile: must be the path"),
             ("auth: {apiKeys: {file: a}}", "auth.apiKeys.file: unknown field"),

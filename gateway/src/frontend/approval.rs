@@ -178,13 +178,23 @@ pub(crate) fn agrees(responses: Option<&Object<'_>>) -> bool {
     answer.is_some_and(|answer| answer.string("action").as_deref() == Some("accept"))
 }
 
-/// The message without some members of its parameters: the server must not see what is between client and gateway.
-fn with_state(call: &Call<'_>, without: &[&str], state: Option<&str>) -> String {
-    let members = call.params.members().iter().filter(|(name, _)| !without.contains(&name.as_ref()));
+/// The request with those members of its parameters that are `kept`, and this `requestState`: the server must not see what is
+/// between client and gateway.
+pub(super) fn rewritten(
+    (id, method): (&str, Method),
+    params: &Object<'_>,
+    kept: impl Fn(&str) -> bool,
+    state: Option<&str>,
+) -> String {
+    let members = params.members().iter().filter(|(name, _)| kept(name.as_ref()));
     let mut members: Vec<String> = members.map(|(name, value)| format!("{}:{value}", quoted(name))).collect();
     members.extend(state.map(|state| format!(r#""requestState":{state}"#)));
-    let (id, method, members) = (call.id, call.method.as_str(), members.join(","));
+    let (method, members) = (method.as_str(), members.join(","));
     format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{{members}}}}}"#)
+}
+
+fn with_state(call: &Call<'_>, without: &[&str], state: Option<&str>) -> String {
+    rewritten((call.id, call.method), &call.params, |name| !without.contains(&name), state)
 }
 
 fn declined(rule: &str) -> String {

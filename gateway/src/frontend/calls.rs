@@ -15,8 +15,10 @@ use super::{quotas, record};
 use crate::audit::Entry;
 use crate::backend::call::{Answer, Call};
 use crate::backend::fault::Fault;
+use crate::backend::parked::Parking;
+use crate::backend::task;
 use crate::catalog::{Route, View};
-use crate::client::Client;
+use crate::client::{Capabilities, Client};
 use crate::config::access::Rule;
 use crate::envelope::{Message, Object, text};
 use crate::meta;
@@ -45,8 +47,28 @@ pub(crate) async fn forward(door: &Door, client: &Client, asked: Asked<'_>) -> R
     }
 }
 
+/// A call that was sent to a page first is made anew, and its server learns nothing of that.
 async fn pass(door: &Door, client: &Client, asked: Asked<'_>) -> Result<Response, RpcError> {
-    let call = route(&door.view, client, asked)?;
+    match anew(door, client, &asked) {
+        Some(text) => pass_on(door, client, reread(&text, asked.method)?).await,
+        None => pass_on(door, client, asked).await,
+    }
+}
+
+fn anew(door: &Door, client: &Client, asked: &Asked<'_>) -> Option<String> {
+    let params = asked.params.as_ref().filter(|_| client.era == Era::Modern)?;
+    let state = params.string("requestState")?;
+    let kept = |name: &str| name != "requestState" && name != "inputResponses";
+    Parking::is_anew(&door.core, &state)
+        .then(|| approval::rewritten((asked.id, asked.method), params, kept, None))
+}
+
+async fn pass_on(door: &Door, client: &Client, asked: Asked<'_>) -> Result<Response, RpcError> {
+    let call = if asked.method.is_of_task() {
+        about_task(door, client, asked)?
+    } else {
+        route(&door.view, client, asked)?
+    };
     let (admitted, verdict) = admit(door, client, &call);
     let mut entry = record::begin(door, &call, verdict);
     let is_admitted = matches!(admitted, Admitted::Yes | Admitted::If(_));
@@ -158,6 +180,7 @@ fn reread(text: &str, method: Method) -> Result<Asked<'_>, RpcError> {
 fn hidden(era: Era, call: &Call<'_>) -> RpcError {
     match call.method {
         Method::Complete => nothing_named(&call.exposed),
+        method if method.is_of_task() => unknown_task(&call.exposed),
         method => unknown(era, method, &call.exposed),
     }
 }
@@ -179,6 +202,25 @@ fn route<'a>(view: &View, client: &Client, asked: Asked<'a>) -> Result<Call<'a>,
         approved: None,
         trail: None,
     })
+}
+
+/// A request about a task goes to the server that has it, if the endpoint shows anything of that server.
+fn about_task<'a>(door: &Door, client: &Client, asked: Asked<'a>) -> Result<Call<'a>, RpcError> {
+    let Asked { text, id, method, params } = asked;
+    if !client.capabilities.has(Capabilities::TASKS) {
+        let message = format!("`{}` needs the extension io.modelcontextprotocol/tasks", method.as_str());
+        return Err(RpcError::new(code::MISSING_CAPABILITY, message).lacking(Capabilities::TASKS));
+    }
+    let params = params.ok_or_else(|| missing(method))?;
+    let (target, exposed) = named(&params, "taskId").ok_or_else(|| missing(method))?;
+    let unknown = || unknown_task(&exposed);
+    let (key, original) = task::open(&door.core, client.principal, &exposed).ok_or_else(unknown)?;
+    let backend = door.core.backends.load().get(&key).map(Arc::clone);
+    let backend = backend.filter(|backend| door.view.has(backend)).ok_or_else(unknown)?;
+    let route = Arc::new(Route::to(backend, original));
+    let (client, given, approved) = (client.clone(), None, None);
+    let trail = None;
+    Ok(Call { text, id, method, params, target, exposed, route, client, given, approved, trail })
 }
 
 /// The JSON string that names what is called, the name in it, and where it leads.
@@ -222,6 +264,10 @@ fn found(
         Some(route) => Ok((literal, name, route)),
         None => Err(nothing_named(&name)),
     }
+}
+
+fn unknown_task(id: &str) -> RpcError {
+    RpcError::invalid_params(format!("Unknown task: {}", shortened(id)))
 }
 
 fn nothing_named(name: &str) -> RpcError {

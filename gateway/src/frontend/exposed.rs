@@ -19,6 +19,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::Front;
 use super::answer;
+use crate::assertion::IDENTITY;
 use crate::backend::{Backend, Fault, Place};
 use crate::metrics::{Outcome, Timing};
 use crate::rpc::RpcError;
@@ -27,7 +28,7 @@ use crate::source::ServerKey;
 /// Before the namespace and the name of a server.
 const PREFIX: &str = "/servers/";
 /// Headers of one connection (RFC 9110 section 7.6.1), and those that the gateway itself writes.
-const OWN: [HeaderName; 13] = [
+const OWN: [HeaderName; 14] = [
     header::CONNECTION,
     header::HOST,
     header::TE,
@@ -41,6 +42,7 @@ const OWN: [HeaderName; 13] = [
     HeaderName::from_static("proxy-connection"),
     FORWARDED_HOST,
     FORWARDED_PREFIX,
+    IDENTITY,
 ];
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
@@ -253,6 +255,7 @@ mod tests {
             ("te", "trailers"),
             ("x-forwarded-host", "forged"),
             ("x-forwarded-prefix", "/forged"),
+            ("portico-identity", "forged"),
             ("authorization", "Bearer a"),
         ];
         let given = given.map(|(name, value)| {

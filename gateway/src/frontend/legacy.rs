@@ -19,6 +19,9 @@ use crate::method::Method;
 use crate::rpc::{RpcError, code};
 use crate::version::{Era, LEGACY, MODERN, negotiated};
 
+/// A client's folders are others now.
+const ROOTS_CHANGED: &str = "notifications/roots/list_changed";
+
 /// Answers one message.
 pub(crate) async fn post(
     door: &Door,
@@ -52,8 +55,10 @@ pub(crate) async fn post(
         }
         Message::Notification { method, params } => {
             let session = session(door, headers)?;
-            if method == "notifications/cancelled" {
-                cancel(core, session, params);
+            match method.as_ref() {
+                "notifications/cancelled" => cancel(core, session, params),
+                ROOTS_CHANGED => tell_servers(core, session),
+                _ => {}
             }
             Ok(answer::empty(StatusCode::ACCEPTED))
         }
@@ -150,6 +155,18 @@ fn session(door: &Door, headers: &HeaderMap) -> Result<Session, RpcError> {
     match header(headers, &PROTOCOL_VERSION) {
         Some(version) if !LEGACY.contains(&version) => Err(RpcError::unsupported_version(version)),
         _ => Ok(session),
+    }
+}
+
+/// Tells the servers that the client has sessions with that its roots changed.
+fn tell_servers(core: &Arc<Core>, session: Session) {
+    for (_, link) in core.sessions.of_client(session.id) {
+        let core = Arc::clone(core);
+        core.clone().spawn(async move {
+            if let Err(error) = core.control.notify(&link, ROOTS_CHANGED, "{}").await {
+                tracing::debug!(%error, "a server could not be told that a client's roots changed");
+            }
+        });
     }
 }
 

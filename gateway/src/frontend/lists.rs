@@ -19,6 +19,9 @@ const TTL_MS: u32 = 30_000;
 /// What the gateway serves. It is the same for all time, since a change of capabilities cannot be told to clients.
 const CAPABILITIES: &str = r#"{"tools":{"listChanged":true},"resources":{"listChanged":true,"subscribe":true},"prompts":{"listChanged":true},"completions":{},"logging":{}}"#;
 
+/// The same for clients without sessions, with the extensions that need the gateway's help.
+const MODERN_CAPABILITIES: &str = r#"{"tools":{"listChanged":true},"resources":{"listChanged":true,"subscribe":true},"prompts":{"listChanged":true},"completions":{},"logging":{},"extensions":{"io.modelcontextprotocol/tasks":{}}}"#;
+
 /// The list that `method` asks for, if it asks for one.
 pub(crate) fn family(method: Method) -> Option<Family> {
     match method {
@@ -72,7 +75,7 @@ pub(crate) fn initialized(view: &View, version: &str) -> String {
 pub(crate) fn discovered(view: &View) -> String {
     let supported = serde_json::to_string(&SUPPORTED).unwrap_or_default();
     format!(
-        r#"{{"resultType":"complete","supportedVersions":{supported},"capabilities":{CAPABILITIES},{},"ttlMs":{TTL_MS},"cacheScope":"private"{}}}"#,
+        r#"{{"resultType":"complete","supportedVersions":{supported},"capabilities":{MODERN_CAPABILITIES},{},"ttlMs":{TTL_MS},"cacheScope":"private"{}}}"#,
         server_info(),
         instructions(view)
     )

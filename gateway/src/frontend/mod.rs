@@ -6,6 +6,7 @@ pub(crate) mod answer;
 pub(crate) mod approval;
 mod calls;
 pub(crate) mod cancel;
+pub(crate) mod connect;
 mod discovery;
 mod door;
 pub(crate) mod ears;
@@ -64,6 +65,10 @@ pub(crate) fn router(core: &Arc<Core>, address: Option<IpAddr>) -> Router {
         .route("/sets/{name}/mcp", any(set))
         .route("/.well-known/oauth-protected-resource", get(resource_metadata))
         .route("/.well-known/oauth-protected-resource/{*path}", get(resource_metadata))
+        .route("/.well-known/jwks.json", get(key_set))
+        .route("/connect/callback", get(connect::finish))
+        .route("/connect/client.json", get(connect::client))
+        .route("/connect/{ticket}", get(connect::show).post(connect::begin))
         .route("/servers/{namespace}/{name}/{*path}", any(server))
         .with_state(front)
 }
@@ -151,6 +156,14 @@ async fn authenticated(
 async fn resource_metadata(State(front): State<Front>) -> Response {
     match front.core.authenticator.load().metadata() {
         Some(document) => answer::json(StatusCode::OK, [document]),
+        None => answer::empty(StatusCode::NOT_FOUND),
+    }
+}
+
+/// The public keys of what servers are told.
+async fn key_set(State(front): State<Front>) -> Response {
+    match front.core.control.http.identities.key_set() {
+        Some(keys) => answer::json(StatusCode::OK, [keys]),
         None => answer::empty(StatusCode::NOT_FOUND),
     }
 }

@@ -70,9 +70,13 @@ pub(crate) async fn post(
     match method {
         Method::Discover => Ok(answer::result(id, &lists::discovered(&door.seen()))),
         Method::Listen => stream::subscription(door, id, params.as_ref()),
-        Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead | Method::Complete => {
-            forward(door, &client, Asked { text, id, method, params }).await
-        }
+        Method::ToolsCall
+        | Method::PromptsGet
+        | Method::ResourcesRead
+        | Method::Complete
+        | Method::TasksGet
+        | Method::TasksUpdate
+        | Method::TasksCancel => forward(door, &client, Asked { text, id, method, params }).await,
         _ => match lists::family(method) {
             Some(family) => lists::page(door, Era::Modern, family, (id, params.as_ref())),
             None => Err(RpcError::method_not_found(&name).status(StatusCode::NOT_FOUND)),
@@ -106,7 +110,7 @@ fn check(
     if door.repeats_in_headers {
         check_repeated(&door.view, headers, (name, method, params))?;
     }
-    Ok((Capabilities::read(&declared), level))
+    Ok((Capabilities::read(&declared).of_request(), level))
 }
 
 fn check_repeated(

@@ -72,7 +72,7 @@ impl Facts<'_> {
 
     /// The value of a variable; none of what is not known yet.
     pub(super) fn value(&self, variable: &str) -> Result<Option<Value>, String> {
-        let is_tool = self.tool().is_some();
+        let is_resource = matches!(self.method, Method::ResourcesRead | Method::Complete);
         let is_prompt = self.method == Method::PromptsGet;
         let named = |is: bool| text(if is { self.name } else { "" });
         Ok(Some(match variable {
@@ -84,7 +84,7 @@ impl Facts<'_> {
             }
             "tool" => self.tool_value(),
             "prompt" => object([("name", named(is_prompt))]),
-            "resource" => object([("uri", named(!is_prompt && !is_tool))]),
+            "resource" => object([("uri", named(is_resource))]),
             _ => return self.arguments(),
         }))
     }

@@ -245,3 +245,31 @@ async fn a_call_outlasts_its_timeout_while_its_client_thinks() {
         assert!(text(&events.next().await.unwrap()).contains("decline"), "{era:?}");
     }
 }
+
+#[tokio::test]
+async fn servers_hear_that_a_clients_roots_changed() {
+    let behind =
+        RawServer::legacy(r#"[{"name":"a","inputSchema":{}}]"#, super::raw_server::nothing_special).await;
+    let gateway = TestGateway::with(Options::default(), vec![server("raw", &[&behind.url()])]).await;
+    gateway.until_tools(&["a"]).await;
+    let client = gateway.legacy_that_can(LEGACY, &json!({ "roots": { "listChanged": true } })).await;
+    let other = gateway.legacy_that_can(LEGACY, &json!({ "roots": {} })).await;
+    for client in [&client, &other] {
+        client.call("tools/call", json!({ "name": "a" })).await;
+    }
+    let changed = json!({ "jsonrpc": "2.0", "method": "notifications/roots/list_changed" });
+    assert_eq!(client.request(&changed.to_string()).send().await.unwrap().status(), 202);
+    super::support::eventually("the server hears it", async || {
+        !behind.seen("notifications/roots/list_changed").is_empty()
+    })
+    .await;
+    let told = behind.seen("notifications/roots/list_changed");
+    let opened = behind.seen("initialize");
+    let hello =
+        opened.iter().find(|seen| seen.body["params"]["capabilities"]["roots"]["listChanged"] == true);
+    assert!(hello.is_some(), "the server was told that it would hear");
+    assert_eq!(told.len(), 1);
+    let called: Vec<_> = behind.seen("tools/call").iter().map(|seen| seen.session()).collect();
+    assert_eq!(told[0].session(), called[0], "in the session of that client alone");
+    check(LEGACY, "ClientNotification", &told[0].body);
+}

@@ -257,3 +257,86 @@ async fn after_the_stop_a_gateway_serves_on_while_it_calls_itself_not_ready() {
     let (_, answer) = gateway.modern("tools/call", json!({ "name": "a" })).await;
     assert!(answer["result"].is_object(), "{answer}");
 }
+
+/// What a Service does: each new connection goes to one of the gateways that are ready.
+struct Balancer {
+    address: SocketAddr,
+    ready: Arc<std::sync::Mutex<Vec<SocketAddr>>>,
+}
+
+impl Balancer {
+    async fn start() -> Self {
+        let listener = TcpListener::bind(free()).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let ready: Arc<std::sync::Mutex<Vec<SocketAddr>>> = Arc::default();
+        let gateways = Arc::clone(&ready);
+        tokio::spawn(async move {
+            for turn in 0_usize.. {
+                let (mut client, _) = listener.accept().await.unwrap();
+                let gateway = {
+                    let gateways = gateways.lock().unwrap();
+                    gateways[turn % gateways.len()]
+                };
+                tokio::spawn(async move {
+                    let mut gateway = tokio::net::TcpStream::connect(gateway).await.unwrap();
+                    tokio::io::copy_bidirectional(&mut client, &mut gateway).await.ok();
+                });
+            }
+        });
+        Self { address, ready }
+    }
+
+    fn send_to(&self, gateways: &[TestGateway]) {
+        *self.ready.lock().unwrap() = gateways.iter().map(|gateway| gateway.address).collect();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rolling_restart_of_the_gateway_under_load_costs_no_call_and_no_session() {
+    let raw = RawServer::legacy(WRITES, nothing_special).await;
+    let started = async || {
+        let options = Options {
+            session_keys: vec![[7; 32]],
+            shutdown_delay: Duration::from_millis(500),
+            ..Options::default()
+        };
+        let gateway = TestGateway::with(options, vec![server("raw", &[&raw.url()])]).await;
+        gateway.until_connected("raw").await;
+        gateway
+    };
+    let mut gateways = vec![started().await, started().await];
+    let balancer = Balancer::start().await;
+    balancer.send_to(&gateways);
+    let session = gateways[0].legacy("2025-11-25").await.session;
+    let (answered, failed, stop) = (Arc::default(), Arc::default(), CancellationToken::new());
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|client| {
+            // Half of them with a session, each on connections of its own.
+            let http = super::support::http_client();
+            let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a"}}"#;
+            let url = format!("http://{}/mcp", balancer.address);
+            let request = match client % 2 {
+                0 => super::support::post(&http, &url, body).header("mcp-session-id", &session),
+                _ => gateways[0].modern_request_with((&http, &url), "tools/call", json!({ "name": "a" })),
+            };
+            tokio::spawn(call_on(request, Arc::clone(&answered), Arc::clone(&failed), stop.clone()))
+        })
+        .collect();
+    let load = Load { answered, failed, stop, clients };
+    for _ in 0..4 {
+        load.goes_on().await;
+        gateways.push(started().await);
+        balancer.send_to(&gateways);
+        let mut old = gateways.remove(0);
+        old.stop();
+        // The cluster learns of it from `/readyz`.
+        eventually("the old one is not ready", async || old.get("/readyz").await.0 == 503).await;
+        balancer.send_to(&gateways);
+        eventually("the old one is gone", async || {
+            tokio::net::TcpStream::connect(old.address).await.is_err()
+        })
+        .await;
+    }
+    load.goes_on().await;
+    assert_eq!(load.end().await, Vec::<String>::new());
+}

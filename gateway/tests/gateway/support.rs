@@ -114,14 +114,23 @@ impl TestGateway {
         self.modern_request_at("/mcp", method, params)
     }
 
-    pub fn modern_request_at(&self, path: &str, method: &str, mut params: Value) -> reqwest::RequestBuilder {
+    pub fn modern_request_at(&self, path: &str, method: &str, params: Value) -> reqwest::RequestBuilder {
+        let url = format!("http://{}{path}", self.address);
+        self.modern_request_with((&self.http, &url), method, params)
+    }
+
+    pub fn modern_request_with(
+        &self,
+        (http, url): (&reqwest::Client, &str),
+        method: &str,
+        mut params: Value,
+    ) -> reqwest::RequestBuilder {
         params["_meta"]["io.modelcontextprotocol/protocolVersion"] = "2026-07-28".into();
         let capabilities = &mut params["_meta"]["io.modelcontextprotocol/clientCapabilities"];
         if capabilities.is_null() {
             *capabilities = json!({});
         }
-        let mut request =
-            self.http.post(format!("http://{}{path}", self.address)).header("mcp-method", method);
+        let mut request = http.post(url).header("mcp-method", method);
         if let Some(name) = params["name"].as_str().or(params["uri"].as_str()) {
             request = request.header("mcp-name", name);
         }

@@ -217,7 +217,7 @@ fn program(server: &McpServer, settings: &Settings) -> Option<Program> {
     if let Some(image) = &source.image {
         let (image, command, args) = (image.name.clone(), image.command.clone(), image.args.clone());
         return Some(match server.spec.transport() {
-            Transport::StreamableHttp => Program::Http { image, command, args },
+            Transport::StreamableHttp | Transport::Sse => Program::Http { image, command, args },
             Transport::Stdio => Program::Stdio { image, command: [command, args].concat(), registry: None },
         });
     }
@@ -242,7 +242,7 @@ fn packaged(
     let image = package.image.clone().unwrap_or_else(|| stock.clone());
     Some(match transport {
         Transport::Stdio => Program::Stdio { image, command, registry: Some(registry) },
-        Transport::StreamableHttp => Program::Http { image, command, args: Vec::new() },
+        Transport::StreamableHttp | Transport::Sse => Program::Http { image, command, args: Vec::new() },
     })
 }
 

@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::legacy::{LEVELS, Session};
 use crate::wire::Refusal;
-use crate::{State, definitions, prompts, resources, tools};
+use crate::{State, definitions, prompts, resources, tasks, tools};
 
 /// Time for a client's answer.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -52,6 +52,9 @@ impl Call {
     pub(crate) async fn run(&self) -> Result<Value, Refusal> {
         match self.method.as_str() {
             "tools/call" => tools::call(self).await,
+            "tasks/get" | "tasks/update" | "tasks/cancel" if self.is_modern() => {
+                tasks::about(self, &self.method)
+            }
             "prompts/get" => prompts::get(self).await,
             "resources/read" => resources::read(self),
             "completion/complete" => {
@@ -75,6 +78,16 @@ impl Call {
             Some(session) => &session.capabilities,
             None => &self.params["_meta"]["io.modelcontextprotocol/clientCapabilities"],
         }
+    }
+
+    /// Whether the client declared this extension.
+    pub(crate) fn extends(&self, extension: &str) -> bool {
+        self.capabilities()["extensions"][extension].is_object()
+    }
+
+    /// A number that no other call gets.
+    pub(crate) fn number(&self) -> u64 {
+        self.state.next.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Whether the client declared what `method` needs.

@@ -4,7 +4,8 @@ use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 
-use crate::{Era, State};
+use crate::tasks::EXTENSION;
+use crate::{Era, State, tasks};
 
 const TOOLS: [&str; 27] = [
     "test_simple_text",
@@ -46,8 +47,23 @@ pub(crate) fn capabilities() -> Value {
         "resources": { "subscribe": true }, "completions": {} })
 }
 
+/// With the extensions of the stateless era.
+pub(crate) fn modern_capabilities() -> Value {
+    let mut capabilities = capabilities();
+    capabilities["extensions"][EXTENSION] = json!({});
+    capabilities
+}
+
 pub(crate) fn is_method(method: &str) -> bool {
-    let others = ["tools/call", "prompts/get", "resources/read", "completion/complete"];
+    let others = [
+        "tools/call",
+        "prompts/get",
+        "resources/read",
+        "completion/complete",
+        "tasks/get",
+        "tasks/update",
+        "tasks/cancel",
+    ];
     member(method).is_some() || others.contains(&method)
 }
 
@@ -81,7 +97,8 @@ pub(crate) fn list(state: &State, method: &str) -> Option<Value> {
 
 fn tools(state: &State) -> Value {
     let more = state.more_tools.load(Ordering::Relaxed).then_some("test_more");
-    let plain = TOOLS.iter().copied().chain(more).map(
+    let tasks: &[&str] = if state.era == Era::Modern { &tasks::TOOLS } else { &[] };
+    let plain = TOOLS.iter().chain(tasks).copied().chain(more).map(
         |name| json!({ "name": name, "description": format!("The tool {name}"), "inputSchema": input(name) }),
     );
     plain.chain([json_schema(), mirrored()]).collect()

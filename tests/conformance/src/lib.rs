@@ -11,6 +11,7 @@ mod modern;
 mod prompts;
 mod resources;
 mod schemas;
+mod tasks;
 mod tools;
 mod wire;
 
@@ -60,6 +61,7 @@ struct State {
     more_tools: AtomicBool,
     more_prompts: AtomicBool,
     next: AtomicU64,
+    tasks: tasks::Tasks,
     /// Signs what is handed out as `requestState`.
     seal: RandomState,
 }
@@ -83,6 +85,7 @@ impl Fixture {
             more_tools: AtomicBool::new(false),
             more_prompts: AtomicBool::new(false),
             next: AtomicU64::new(1),
+            tasks: tasks::Tasks::default(),
             seal: RandomState::new(),
         });
         let router = Router::new().fallback(wire::serve).with_state(Arc::clone(&state));

@@ -29,7 +29,7 @@ pub(crate) async fn post(state: &Arc<State>, headers: &HeaderMap, message: Value
     match method {
         "server/discover" => {
             let result = json!({ "resultType": "complete", "supportedVersions": [VERSION],
-                "capabilities": definitions::capabilities(), "ttlMs": 0, "cacheScope": "public",
+                "capabilities": definitions::modern_capabilities(), "ttlMs": 0, "cacheScope": "public",
                 "_meta": { "io.modelcontextprotocol/serverInfo": definitions::info() } });
             whole(StatusCode::OK, &json!({ "jsonrpc": "2.0", "id": id, "result": result }))
         }
@@ -64,6 +64,7 @@ fn check(headers: &HeaderMap, method: &str, params: &Value) -> Result<(), Refusa
     let named = match method {
         "tools/call" | "prompts/get" => params["name"].as_str(),
         "resources/read" => params["uri"].as_str(),
+        "tasks/get" | "tasks/update" | "tasks/cancel" => params["taskId"].as_str(),
         _ => None,
     };
     if named.is_some() && text(headers, "mcp-name") != named { Err(mismatch("Mcp-Name")) } else { Ok(()) }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::call::{Asked, Call, Question};
 use crate::resources::PNG;
 use crate::schemas::{defaults, enums, form, sample, user};
+use crate::tasks;
 use crate::wire::Refusal;
 
 /// Two samples of silence.
@@ -23,6 +24,9 @@ fn text(text: impl Into<String>) -> Value {
 
 pub(crate) async fn call(call: &Call) -> Outcome {
     let name = call.params["name"].as_str().unwrap_or_default();
+    if call.is_modern() && tasks::TOOLS.contains(&name) {
+        return tasks::call(call, name).await;
+    }
     match name.strip_prefix("test_input_required_result_") {
         Some(rest) => input_required(call, rest).await,
         None => match plain(name) {

@@ -14,6 +14,17 @@ pub fn programs(target: &str) -> &'static Path {
     INSTALLED.get_or_init(|| install(Path::new(target)))
 }
 
+/// A script of `tests/e2e/node` that runs among the programs, with these variables.
+#[must_use]
+pub fn script(target: &str, text: &str, variables: &[(&str, &str)]) -> Command {
+    let programs = programs(target);
+    let mut command = Command::new(programs.join("node"));
+    command.args(["--input-type=module", "--eval", text]).envs(variables.iter().copied());
+    // Where it finds what it imports.
+    command.current_dir(programs.parent().and_then(Path::parent).unwrap_or(programs));
+    command
+}
+
 fn install(target: &Path) -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("node");
     let target = target.join("node");

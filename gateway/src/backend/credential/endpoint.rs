@@ -34,12 +34,51 @@ pub(super) struct TokenEndpoint {
     /// Path of the field with the URL.
     field: &'static str,
     uri: Uri,
-    id: Arc<Held>,
-    secret: Arc<Held>,
-    method: ClientAuthMethod,
+    client: Client,
     /// What every request asks for: scope, resource and audience.
     wanted: Vec<(&'static str, String)>,
     requested: TokenType,
+}
+
+/// Who asks at a token endpoint.
+#[derive(Debug, Clone)]
+pub(super) struct Client {
+    pub(super) id: ClientId,
+    /// None for one that has no secret.
+    pub(super) secret: Option<Arc<Held>>,
+    pub(super) method: ClientAuthMethod,
+}
+
+/// The identifier of a client.
+#[derive(Debug, Clone)]
+pub(super) enum ClientId {
+    /// It stands in a Secret.
+    Held(Arc<Held>),
+    /// It is the URL of a document about the client.
+    Document(String),
+}
+
+impl ClientId {
+    /// The identifier itself.
+    pub(super) async fn text(&self, http: &Http) -> Result<String, Fault> {
+        match self {
+            Self::Held(held) => Ok(held.value(http).await?.expose_secret().trim().to_owned()),
+            Self::Document(url) => Ok(url.clone()),
+        }
+    }
+
+    async fn doubt(&self, http: &Http) -> Result<(), Fault> {
+        match self {
+            Self::Held(held) => held.doubt(http).await,
+            Self::Document(_) => Ok(()),
+        }
+    }
+}
+
+/// A token, and what gives the next one.
+pub(super) struct Granted {
+    pub(super) token: Token,
+    pub(super) refresh: Option<SecretString>,
 }
 
 /// An answer with a token (RFC 6749 section 5.1, RFC 8693 section 2.2.1).
@@ -48,6 +87,7 @@ struct Given {
     access_token: String,
     token_type: String,
     expires_in: Option<serde_json::Value>,
+    refresh_token: Option<String>,
 }
 
 /// An answer with an error (RFC 6749 section 5.2).
@@ -66,9 +106,15 @@ impl TokenEndpoint {
         Ok(Arc::new(Self {
             field,
             uri: parse(field, &client.token_url)?,
-            id: Held::new(server, "clientCredentials.clientIdRef", &client.client_id_ref),
-            secret: Held::new(server, "clientCredentials.clientSecretRef", &client.client_secret_ref),
-            method: client.auth_method,
+            client: Client {
+                id: ClientId::Held(Held::new(server, "clientCredentials.clientIdRef", &client.client_id_ref)),
+                secret: Some(Held::new(
+                    server,
+                    "clientCredentials.clientSecretRef",
+                    &client.client_secret_ref,
+                )),
+                method: client.auth_method,
+            },
             wanted: wanted(&client.scopes, client.resource.as_ref(), client.audience.as_ref()),
             requested: TokenType::AccessToken,
         }))
@@ -80,17 +126,30 @@ impl TokenEndpoint {
         Ok(Arc::new(Self {
             field,
             uri: parse(field, &exchange.token_url)?,
-            id: Held::new(server, "tokenExchange.clientIdRef", &exchange.client_id_ref),
-            secret: Held::new(server, "tokenExchange.clientSecretRef", &exchange.client_secret_ref),
-            method: exchange.auth_method,
+            client: Client {
+                id: ClientId::Held(Held::new(server, "tokenExchange.clientIdRef", &exchange.client_id_ref)),
+                secret: Some(Held::new(server, "tokenExchange.clientSecretRef", &exchange.client_secret_ref)),
+                method: exchange.auth_method,
+            },
             wanted: wanted(&exchange.scopes, exchange.resource.as_ref(), exchange.audience.as_ref()),
             requested: exchange.requested_token_type,
         }))
     }
 
+    /// The endpoint at `uri` that callers' own grants lead to, for tokens that `wanted` describes.
+    pub(super) fn of_user(uri: Uri, client: Client, wanted: Vec<(&'static str, String)>) -> Arc<Self> {
+        let field = "spec.upstreamAuth.authorizationCode";
+        Arc::new(Self { field, uri, client, wanted, requested: TokenType::AccessToken })
+    }
+
+    /// What `grant` gives: a code, or a token that refreshes.
+    pub(super) async fn granted(&self, http: &Http, grant: &[(&str, &str)]) -> Result<Granted, Fault> {
+        self.token(http, grant).await
+    }
+
     /// A token for the gateway itself.
     pub(super) async fn own(&self, http: &Http) -> Result<Token, Fault> {
-        self.token(http, &[("grant_type", "client_credentials")]).await
+        self.token(http, &[("grant_type", "client_credentials")]).await.map(|granted| granted.token)
     }
 
     /// A token for whoever has the access token `subject`.
@@ -101,18 +160,20 @@ impl TokenEndpoint {
             ("subject_token_type", TokenType::AccessToken.as_urn()),
             ("requested_token_type", self.requested.as_urn()),
         ];
-        self.token(http, &grant).await
+        self.token(http, &grant).await.map(|granted| granted.token)
     }
 
-    async fn token(&self, http: &Http, grant: &[(&str, &str)]) -> Result<Token, Fault> {
+    async fn token(&self, http: &Http, grant: &[(&str, &str)]) -> Result<Granted, Fault> {
         let asked = async {
             let answer = self.ask(http, grant).await?;
             if !is_of_client(&answer) {
                 return Ok(answer);
             }
             // The client's secret may have been changed.
-            self.id.doubt(http).await?;
-            self.secret.doubt(http).await?;
+            self.client.id.doubt(http).await?;
+            if let Some(secret) = &self.client.secret {
+                secret.doubt(http).await?;
+            }
             self.ask(http, grant).await
         };
         let asked = timeout(WITHIN, asked).await;
@@ -120,26 +181,37 @@ impl TokenEndpoint {
     }
 
     async fn ask(&self, http: &Http, grant: &[(&str, &str)]) -> Result<Answer, Fault> {
-        let (id, secret) = (self.id.value(http).await?, self.secret.value(http).await?);
-        let (authorization, form) = self.form(grant, (id.expose_secret(), secret.expose_secret()));
+        let id = self.client.id.text(http).await?;
+        let secret = match &self.client.secret {
+            Some(secret) => Some(secret.value(http).await?),
+            None => None,
+        };
+        let secret = secret.as_ref().map(|secret| secret.expose_secret().trim());
+        let (authorization, form) = self.form(grant, (&id, secret));
         let answer = http.form(&self.uri, authorization, form).await;
         answer.map_err(|fault| self.fault(&fault.to_string()))
     }
 
     /// What a request says in its header and in its form.
-    fn form(&self, grant: &[(&str, &str)], (id, secret): (&str, &str)) -> (Option<HeaderValue>, String) {
-        let (id, secret) = (id.trim(), secret.trim());
+    fn form(
+        &self,
+        grant: &[(&str, &str)],
+        (id, secret): (&str, Option<&str>),
+    ) -> (Option<HeaderValue>, String) {
         let mut form = Serializer::new(String::new());
         form.extend_pairs(grant).extend_pairs(&self.wanted);
-        if self.method == ClientAuthMethod::Basic {
-            return (basic(id, secret), form.finish());
-        }
-        form.append_pair("client_id", id).append_pair("client_secret", secret);
+        match (self.client.method, secret) {
+            (ClientAuthMethod::Basic, Some(secret)) => return (basic(id, secret), form.finish()),
+            (ClientAuthMethod::Post, Some(secret)) => {
+                form.append_pair("client_id", id).append_pair("client_secret", secret)
+            }
+            (_, None) => form.append_pair("client_id", id),
+        };
         (None, form.finish())
     }
 
     /// The token in an answer. Of an error the code alone is told: who wrote the rest may have put anything there.
-    fn given(&self, (status, body): &Answer) -> Result<Token, Fault> {
+    fn given(&self, (status, body): &Answer) -> Result<Granted, Fault> {
         if !status.is_success() {
             let code = serde_json::from_slice::<Refused>(body).map(|refused| refused.error);
             let code = code.ok().filter(|code| is_code(code)).map(|code| format!(" ({code})"));
@@ -155,7 +227,8 @@ impl TokenEndpoint {
         let is_bearer = ["bearer", "n_a"].contains(&given.token_type.to_ascii_lowercase().as_str());
         let value = sensitive(&format!("Bearer {}", given.access_token)).filter(|_| is_bearer);
         let value = value.ok_or_else(|| self.fault("gave a token that is no bearer token"))?;
-        Ok(Token::new(value, life(given.expires_in.as_ref())))
+        let refresh = given.refresh_token.map(SecretString::from);
+        Ok(Granted { token: Token::new(value, life(given.expires_in.as_ref())), refresh })
     }
 
     fn fault(&self, reason: &str) -> Fault {
@@ -163,13 +236,13 @@ impl TokenEndpoint {
     }
 }
 
-fn parse(field: &str, url: &str) -> Result<Uri, String> {
+pub(super) fn parse(field: &str, url: &str) -> Result<Uri, String> {
     let uri: Uri = url.parse().map_err(|error| format!("{field}: {error}"))?;
     let is_absolute = matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some();
     if is_absolute { Ok(uri) } else { Err(format!("{field}: is not an absolute URL")) }
 }
 
-fn wanted(
+pub(super) fn wanted(
     scopes: &[String],
     resource: Option<&String>,
     audience: Option<&String>,

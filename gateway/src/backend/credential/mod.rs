@@ -1,9 +1,11 @@
 //! What the gateway shows a server to prove who it is (`spec.upstreamAuth`). It belongs to the server's endpoints and is
 //! sent to no other address: redirects are not followed, and paths that are exposed to clients get none.
 
+mod discovery;
 mod endpoint;
 mod held;
 mod tokens;
+pub(crate) mod user;
 
 use std::sync::Arc;
 
@@ -19,10 +21,14 @@ use crate::source::ServerKey;
 use endpoint::TokenEndpoint;
 use held::Held;
 use tokens::Tokens;
+use user::{Begun, Returned, Users};
 
 /// Whose an endpoint is, and what is shown to it.
 #[derive(Debug)]
 pub(crate) struct Owner {
+    /// Unique in this process.
+    pub(crate) id: u64,
+    pub(crate) key: ServerKey,
     spec: Option<UpstreamAuth>,
     auth: Option<Auth>,
 }
@@ -35,6 +41,8 @@ enum Auth {
     Own(Arc<TokenEndpoint>, Tokens),
     /// A token for each caller; what belongs to no caller is asked for as the last part says.
     Exchanged(Arc<TokenEndpoint>, Tokens, OwnRequests),
+    /// A token that each caller gets by signing in.
+    Users(Arc<Users>),
     /// The schema lets nothing of this kind through.
     Unusable(String),
 }
@@ -52,7 +60,12 @@ pub(crate) type Caller = Option<Arc<Principal>>;
 impl Owner {
     /// The server `key`, to which is shown what `spec` says.
     pub(crate) fn new(key: &ServerKey, spec: Option<&UpstreamAuth>) -> Self {
-        Self { auth: spec.map(|spec| Auth::new(key, spec)), spec: spec.cloned() }
+        Self {
+            id: super::next_id(),
+            key: key.clone(),
+            auth: spec.map(|spec| Auth::new(key, spec)),
+            spec: spec.cloned(),
+        }
     }
 
     /// Whether it is shown what `spec` says.
@@ -86,9 +99,44 @@ impl Owner {
             Some(Auth::Own(_, tokens) | Auth::Exchanged(_, tokens, _)) => {
                 tokens.reject(worth(self.auth.as_ref(), caller), &refused.value);
             }
+            Some(Auth::Users(users)) => users.reject(caller.as_deref(), &refused.value),
             Some(Auth::Unusable(_)) | None => return Ok(None),
         }
         Ok(self.show(http, caller).await?.filter(|other| other != refused))
+    }
+}
+
+impl Owner {
+    /// Whether its callers sign in.
+    pub(crate) fn has_users(&self) -> bool {
+        matches!(self.auth, Some(Auth::Users(_)))
+    }
+
+    /// Begins to sign somebody in to the server at `server`, by way of the gateway at `public_url`.
+    ///
+    /// # Errors
+    /// When its authorization server cannot be found or used.
+    pub(crate) async fn begin(&self, http: &Http, server: &str, public_url: &str) -> Result<Begun, Fault> {
+        match &self.auth {
+            Some(Auth::Users(users)) => users.begin(http, server, public_url).await,
+            _ => Err(Fault::SignIn),
+        }
+    }
+
+    /// Takes up whoever has signed in and came back.
+    ///
+    /// # Errors
+    /// When the authorization server gives no token for that.
+    pub(crate) async fn finish(
+        &self,
+        http: &Http,
+        places: (&str, &str),
+        returned: &Returned<'_>,
+    ) -> Result<(), Fault> {
+        match &self.auth {
+            Some(Auth::Users(users)) => users.finish(http, places, returned).await,
+            _ => Err(Fault::SignIn),
+        }
     }
 }
 
@@ -103,12 +151,15 @@ impl Auth {
         if let Some(header) = &spec.header {
             return Self::header(key, header);
         }
+        if let Some(user) = &spec.authorization_code {
+            return Self::Users(Users::new(key, user));
+        }
         let made = match (&spec.client_credentials, &spec.token_exchange) {
             (Some(client), _) => {
-                TokenEndpoint::of_client(key, client).map(|endpoint| Self::Own(endpoint, Tokens::default()))
+                TokenEndpoint::of_client(key, client).map(|endpoint| Self::Own(endpoint, Tokens::new(key)))
             }
             (None, Some(exchange)) => TokenEndpoint::of_exchange(key, exchange)
-                .map(|endpoint| Self::Exchanged(endpoint, Tokens::default(), exchange.own_requests)),
+                .map(|endpoint| Self::Exchanged(endpoint, Tokens::new(key), exchange.own_requests)),
             (None, None) => Err("spec.upstreamAuth: has no known member".to_owned()),
         };
         made.unwrap_or_else(Self::Unusable)
@@ -138,6 +189,10 @@ impl Auth {
                 (Some(caller), _) => exchanged(http, (endpoint, tokens), caller).await?,
                 (None, OwnRequests::ClientCredentials) => own(http, endpoint, tokens).await?,
                 (None, OwnRequests::Anonymous) => return Ok(None),
+            },
+            Self::Users(users) => match users.token(http, caller.as_deref()).await? {
+                Some(value) => value,
+                None => return Ok(None),
             },
             Self::Unusable(reason) => return Err(Fault::Credential(reason.clone())),
         };

@@ -9,6 +9,7 @@ use http::header::HeaderValue;
 use tokio::time::Instant;
 
 use super::super::fault::Fault;
+use crate::source::ServerKey;
 
 /// Tokens kept for one server; those that were not used for longest give way.
 const MAX_KEPT: usize = 4096;
@@ -39,8 +40,11 @@ impl Token {
 pub(super) type Asked = BoxFuture<'static, Result<Token, Fault>>;
 
 /// The tokens for one server: the gateway's own under `None`, those of callers under what their own tokens are worth.
-#[derive(Debug, Default)]
-pub(super) struct Tokens(Mutex<HashMap<Option<u128>, Arc<Entry>>>);
+#[derive(Debug)]
+pub(super) struct Tokens {
+    server: ServerKey,
+    entries: Mutex<HashMap<Option<u128>, Arc<Entry>>>,
+}
 
 #[derive(Debug, Default)]
 struct Entry {
@@ -57,6 +61,11 @@ struct State {
 }
 
 impl Tokens {
+    /// None yet.
+    pub(super) fn new(server: &ServerKey) -> Self {
+        Self { server: server.clone(), entries: Mutex::default() }
+    }
+
     /// The token `of` somebody. Who comes while it is asked for waits for the same answer; one that will expire soon is
     /// shown on while another is asked for.
     pub(super) async fn get(
@@ -65,11 +74,19 @@ impl Tokens {
         ask: impl FnOnce() -> Asked + Send + 'static,
     ) -> Result<HeaderValue, Fault> {
         let entry = self.entry(of);
-        let Some(token) = entry.usable() else { return entry.ask(ask).await };
+        let Some(token) = entry.usable() else {
+            return entry.ask(ask).await.inspect_err(|fault| self.tell(of, fault));
+        };
         if token.due <= Instant::now() && entry.lately_failed().is_none() && entry.asking.try_lock().is_ok() {
             tokio::spawn(async move { entry.ask(ask).await });
         }
         Ok(token.value)
+    }
+
+    /// Keeps a token that was given to somebody otherwise.
+    pub(super) fn put(&self, of: Option<u128>, token: Token) {
+        *self.entry(of).state() =
+            State { token: Some(token), used: Some(Instant::now()), ..State::default() };
     }
 
     /// Forgets the token `of` somebody if it is still `value`, which its server refuses. A server that refuses every token
@@ -84,8 +101,18 @@ impl Tokens {
         }
     }
 
+    /// What concerns everybody stands in the log; a caller is told itself.
+    fn tell(&self, of: Option<u128>, fault: &Fault) {
+        let server = &self.server;
+        if of.is_none() {
+            tracing::warn!(%server, %fault, "a token cannot be had");
+        } else {
+            tracing::debug!(%server, %fault, "a token of a caller cannot be had");
+        }
+    }
+
     fn entry(&self, of: Option<u128>) -> Arc<Entry> {
-        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         if entries.len() >= MAX_KEPT && !entries.contains_key(&of) {
             make_room(&mut entries);
         }
@@ -137,7 +164,6 @@ impl Entry {
                 Ok(state.token.insert(token).value.clone())
             }
             Err(fault) => {
-                tracing::warn!(%fault, "a token cannot be had");
                 state.failed = Some((Instant::now(), fault.clone()));
                 Err(fault)
             }
@@ -159,7 +185,11 @@ mod tests {
 
     impl Giver {
         fn new(life: Duration) -> Self {
-            Self { tokens: Tokens::default(), asked: Arc::default(), life }
+            Self {
+                tokens: Tokens::new(&ServerKey { namespace: "shop".into(), name: "a".into() }),
+                asked: Arc::default(),
+                life,
+            }
         }
 
         async fn get(&self, of: Option<u128>, works: bool) -> Result<String, Fault> {
@@ -225,6 +255,6 @@ mod tests {
         for caller in 0..5000 {
             giver.tokens.entry(Some(caller));
         }
-        assert!(giver.tokens.0.lock().unwrap().len() <= MAX_KEPT);
+        assert!(giver.tokens.entries.lock().unwrap().len() <= MAX_KEPT);
     }
 }

@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::suite::{LEGACY, MODERN, Reason, check, run};
+use crate::suite::{LEGACY, MODERN, Reason, check, check_tasks, run};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -66,7 +66,9 @@ async fn clients_with_sessions_pass_with_a_server_with_sessions() {
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_without_sessions_pass_with_a_server_without() {
     let pair = in_front_of(Era::Modern).await;
-    check(&run(&pair.url, MODERN, "a server without sessions").await, &[]);
+    let outcome = run(&pair.url, MODERN, "a server without sessions").await;
+    check(&outcome, &[]);
+    check_tasks(&outcome);
 }
 
 #[tokio::test(flavor = "multi_thread")]

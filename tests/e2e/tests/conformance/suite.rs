@@ -22,6 +22,8 @@ pub struct Outcome {
     title: String,
     /// Checks passed and failed in each required scenario.
     required: BTreeMap<String, (usize, usize)>,
+    /// The same of the extension `io.modelcontextprotocol/tasks`, which is scored apart.
+    tasks: BTreeMap<String, (usize, usize)>,
     /// The suite's own word: whether every required scenario passed.
     passed: bool,
     output: String,
@@ -38,7 +40,8 @@ pub async fn run(url: &str, requirements: &str, server: &str) -> Outcome {
         tokio::time::timeout(PATIENCE, command.output()).await.expect("the suite does not end").unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let title = format!("requirements of {requirements}, {server}");
-    Outcome { title, required: required(&text), passed: output.status.success(), output: text }
+    let tasks = scores(&text).filter(|(name, _)| name.starts_with("tasks-")).collect();
+    Outcome { title, required: required(&text), tasks, passed: output.status.success(), output: text }
 }
 
 /// The lines of the summary that count: `✓ ping: 2 passed, 0 failed`.
@@ -48,6 +51,11 @@ fn required(output: &str) -> BTreeMap<String, (usize, usize)> {
     let unscored: Vec<&str> = notes.lines().filter_map(|line| line.trim().split(' ').nth(1)).collect();
     let scores = scores.lines().filter_map(score);
     scores.filter(|(name, _)| !unscored.contains(&name.as_str())).collect()
+}
+
+fn scores(output: &str) -> impl Iterator<Item = (String, (usize, usize))> {
+    let (_, summary) = output.split_once("=== SUMMARY ===").expect("the suite sums up");
+    summary.lines().filter_map(score)
 }
 
 fn score(line: &str) -> Option<(String, (usize, usize))> {
@@ -81,4 +89,14 @@ pub fn check(outcome: &Outcome, reasons: &[Reason]) {
     assert!(outcome.required.len() >= 30, "the suite ran: {}", outcome.output);
     assert_eq!(failed, expected, "{}", outcome.output);
     assert_eq!(outcome.passed, reasons.is_empty(), "{}", outcome.output);
+}
+
+/// Prints the counts of the extension for tasks; fails if any check of it does.
+pub fn check_tasks(outcome: &Outcome) {
+    let passed: usize = outcome.tasks.values().map(|(passed, _)| passed).sum();
+    println!("{}: {} scenarios about tasks, {passed} checks passed", outcome.title, outcome.tasks.len());
+    let failed: Vec<&String> =
+        outcome.tasks.iter().filter(|(_, (_, failed))| *failed > 0).map(|(name, _)| name).collect();
+    assert!(failed.is_empty(), "{failed:?}: {}", outcome.output);
+    assert!(outcome.tasks.len() >= 10 && passed >= 40, "the suite asked about tasks: {}", outcome.output);
 }

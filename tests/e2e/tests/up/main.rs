@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail the test")]
 
 mod client;
+mod credentials;
 mod edits;
 mod ends;
 mod inspector;
