@@ -78,13 +78,13 @@ impl Parser {
                 if let Some(data) = self.data.take().filter(|data| !data.is_empty()) {
                     return Some(data);
                 }
-            } else if let Some(value) = line.strip_prefix(b"event:") {
-                self.names.0 = value.strip_prefix(b" ").unwrap_or(value).to_vec();
-            } else if let Some(value) = line.strip_prefix(b"id:") {
+            } else if let Some(value) = field(&line, b"event") {
+                self.names.0 = value.to_vec();
+            } else if let Some(value) = field(&line, b"id") {
                 self.take_id(value);
-            } else if let Some(value) = line.strip_prefix(b"retry:") {
+            } else if let Some(value) = field(&line, b"retry") {
                 self.take_retry(value);
-            } else if let Some(value) = data(&line) {
+            } else if let Some(value) = field(&line, b"data") {
                 match &mut self.data {
                     Some(data) => {
                         data.push(b'\n');
@@ -98,7 +98,7 @@ impl Parser {
     }
 
     fn take_id(&mut self, value: &[u8]) {
-        let text = std::str::from_utf8(value.strip_prefix(b" ").unwrap_or(value));
+        let text = std::str::from_utf8(value);
         let text = text.ok().filter(|text| text.len() <= MAX_ID && !text.contains('\0'));
         self.ids.0 = text.filter(|text| !text.is_empty()).map(str::to_owned);
     }
@@ -145,13 +145,13 @@ impl Parser {
     }
 }
 
-/// What `line` adds to an event's data, if it does; a field without a colon has an empty value.
-fn data(line: &[u8]) -> Option<&[u8]> {
-    if line == b"data" {
-        return Some(b"");
+/// What `line` says of the field `name`, if it is of that; a field without a colon has an empty value.
+fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    match line.strip_prefix(name)? {
+        [] => Some(b""),
+        [b':', value @ ..] => Some(value.strip_prefix(b" ").unwrap_or(value)),
+        _ => None,
     }
-    let value = line.strip_prefix(b"data:")?;
-    Some(value.strip_prefix(b" ").unwrap_or(value))
 }
 
 /// What a server says, message by message.

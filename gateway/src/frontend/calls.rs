@@ -218,8 +218,7 @@ fn about_task<'a>(door: &Door, client: &Client, asked: Asked<'a>) -> Result<Call
     let backend = door.core.backends.load().get(&key).map(Arc::clone);
     let backend = backend.filter(|backend| door.view.has(backend)).ok_or_else(unknown)?;
     let route = Arc::new(Route::to(backend, original));
-    let (client, given, approved) = (client.clone(), None, None);
-    let trail = None;
+    let (client, given, approved, trail) = (client.clone(), None, None, None);
     Ok(Call { text, id, method, params, target, exposed, route, client, given, approved, trail })
 }
 
