@@ -20,7 +20,7 @@ use super::restore::{Input, Restore, Restored, TaskNames};
 use super::session::{Busy, Link, Peer, Place, SessionKey, Slot};
 use super::upstream::{Passed, Upstream};
 use crate::audit::Entry;
-use crate::catalog::Route;
+use crate::catalog::{Route, View};
 use crate::client::{Capabilities, Client};
 use crate::core::Core;
 use crate::envelope::{Edits, Message, Object, quoted};
@@ -48,6 +48,8 @@ pub(crate) struct Call<'a> {
     /// The same as the client means it.
     pub(crate) exposed: String,
     pub(crate) route: Arc<Route>,
+    /// What the client sees of all servers.
+    pub(crate) view: Arc<View>,
     pub(crate) client: Client,
     /// What the client answered to a modern server's questions, and the state that goes with it.
     pub(crate) given: Option<Given>,
@@ -92,6 +94,7 @@ pub(crate) enum Sent {
 pub(crate) struct Request {
     pub(crate) id: String,
     pub(crate) route: Arc<Route>,
+    view: Arc<View>,
     pub(crate) client: Client,
     method: Method,
     exposed: String,
@@ -126,8 +129,9 @@ impl Request {
         let target = self.method.name_member().and_then(|member| params.get(member)).ok_or_else(lost)?;
         let (exposed, route) = (self.exposed.clone(), Arc::clone(&self.route));
         let (method, client, approved) = (self.method, self.client.clone(), None);
-        let trail = self.trail.clone();
-        let call = Call { text, id, method, params, target, exposed, route, client, given, approved, trail };
+        let (trail, view) = (self.trail.clone(), Arc::clone(&self.view));
+        let call =
+            Call { text, id, method, params, target, exposed, route, view, client, given, approved, trail };
         let limit = call.limit();
         call.attempts(core, limit).await
     }
@@ -258,10 +262,11 @@ impl Call<'_> {
 
     fn request(&self) -> Request {
         let repeatable = (self.client.era, self.route.backend.era()) == (Era::Legacy, Era::Modern)
-            && !self.client.capabilities.is_empty();
+            && !self.client.capabilities.asks_nothing();
         Request {
             id: self.id.to_owned(),
             route: Arc::clone(&self.route),
+            view: Arc::clone(&self.view),
             client: self.client.clone(),
             method: self.method,
             exposed: self.exposed.clone(),
@@ -336,7 +341,7 @@ impl Call<'_> {
         let shared = if modern { endpoint.id } else { 0 };
         let key =
             SessionKey { client: self.client.sessions(), backend: backend.id(), endpoint: shared, lane: 0 };
-        let mut alone = modern && !self.client.capabilities.of_sessions().is_empty();
+        let mut alone = modern && !self.client.capabilities.asks_nothing();
         loop {
             let place = if alone { core.sessions.exclusive(key) } else { core.sessions.shared(key) };
             let Place { key, slot, busy, gone } = place;
@@ -480,6 +485,10 @@ impl Call<'_> {
             renamed: renamed.then(|| (self.exposed.clone(), self.route.original.clone())),
             approved: self.approved.map(|digest| (Arc::clone(core), digest)),
             tasks: self.task_names(core, server),
+            links: self
+                .view
+                .changes_links(&self.route.backend)
+                .then(|| (Arc::clone(&self.view), Arc::clone(&self.route.backend))),
         }
     }
 }

@@ -7,6 +7,7 @@ mod canonical;
 mod hints;
 pub(crate) mod kept;
 mod kind;
+mod links;
 mod listing;
 mod names;
 mod overrides;

@@ -185,7 +185,7 @@ fn hidden(era: Era, call: &Call<'_>) -> RpcError {
     }
 }
 
-fn route<'a>(view: &View, client: &Client, asked: Asked<'a>) -> Result<Call<'a>, RpcError> {
+fn route<'a>(view: &Arc<View>, client: &Client, asked: Asked<'a>) -> Result<Call<'a>, RpcError> {
     let Asked { text, id, method, params } = asked;
     let params = params.ok_or_else(|| missing(method))?;
     let (target, exposed, route) = find(view, client.era, method, &params)?;
@@ -197,6 +197,7 @@ fn route<'a>(view: &View, client: &Client, asked: Asked<'a>) -> Result<Call<'a>,
         target,
         exposed,
         route,
+        view: Arc::clone(view),
         client: client.clone(),
         given: None,
         approved: None,
@@ -217,9 +218,9 @@ fn about_task<'a>(door: &Door, client: &Client, asked: Asked<'a>) -> Result<Call
     let (key, original) = task::open(&door.core, client.principal, &exposed).ok_or_else(unknown)?;
     let backend = door.core.backends.load().get(&key).map(Arc::clone);
     let backend = backend.filter(|backend| door.view.has(backend)).ok_or_else(unknown)?;
-    let route = Arc::new(Route::to(backend, original));
+    let (route, view) = (Arc::new(Route::to(backend, original)), Arc::clone(&door.view));
     let (client, given, approved, trail) = (client.clone(), None, None, None);
-    Ok(Call { text, id, method, params, target, exposed, route, client, given, approved, trail })
+    Ok(Call { text, id, method, params, target, exposed, route, view, client, given, approved, trail })
 }
 
 /// The JSON string that names what is called, the name in it, and where it leads.

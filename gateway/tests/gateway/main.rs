@@ -14,6 +14,7 @@ mod https;
 mod identity;
 mod issuer;
 mod kept;
+mod links;
 mod logging;
 mod lossless;
 mod one_stream;
