@@ -9,6 +9,7 @@ mod catalogue;
 mod credentials;
 mod exposed;
 mod faults;
+mod hostile;
 mod https;
 mod identity;
 mod issuer;
