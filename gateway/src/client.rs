@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::auth::Principal;
 use crate::envelope::Object;
+use crate::trace::Incoming;
 use crate::version::Era;
 
 /// The client of one request.
@@ -21,6 +22,8 @@ pub(crate) struct Client {
     pub(crate) capabilities: Capabilities,
     /// The log messages that a modern client wants for this request.
     pub(crate) level: Option<Level>,
+    /// The trace that the headers of the request name, where traces are exported.
+    pub(crate) trace: Option<Incoming>,
 }
 
 impl Client {
@@ -44,22 +47,28 @@ const ABILITY: u128 = 0xff_ffff;
 
 /// The part of a client's capabilities that servers' requests need, each a bit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Capabilities(u8);
+pub(crate) struct Capabilities(u16);
 
-const FORM: u8 = 1;
-const URL: u8 = 1 << 1;
-const SAMPLING: u8 = 1 << 2;
-const SAMPLING_TOOLS: u8 = 1 << 3;
-const SAMPLING_CONTEXT: u8 = 1 << 4;
-const ROOTS: u8 = 1 << 5;
+const FORM: u16 = 1;
+const URL: u16 = 1 << 1;
+const SAMPLING: u16 = 1 << 2;
+const SAMPLING_TOOLS: u16 = 1 << 3;
+const SAMPLING_CONTEXT: u16 = 1 << 4;
+const ROOTS: u16 = 1 << 5;
 /// The extension by which servers may answer with tasks; of clients without sessions alone.
-const TASKS: u8 = 1 << 6;
+const TASKS: u16 = 1 << 6;
+/// The extension by which tools have pages (MCP Apps).
+const PAGES: u16 = 1 << 8;
+/// What servers may ask for.
+const ASKED: u16 = FORM | URL | SAMPLING | SAMPLING_TOOLS | SAMPLING_CONTEXT | ROOTS;
+/// The form of pages that hosts show (MCP Apps, 2026-01-26).
+const PAGE: &str = "text/html;profile=mcp-app";
 /// Whether a client with a session tells of changes of its roots.
-const ROOTS_CHANGE: u8 = 1 << 7;
+const ROOTS_CHANGE: u16 = 1 << 7;
 
 impl Capabilities {
     /// Everything that the gateway can pass on.
-    pub(crate) const ALL: Self = Self(FORM | URL | SAMPLING | SAMPLING_TOOLS | SAMPLING_CONTEXT | ROOTS);
+    pub(crate) const ALL: Self = Self(ASKED | PAGES);
     /// Answers that are tasks.
     pub(crate) const TASKS: Self = Self(TASKS);
     /// Forms that the user fills in.
@@ -81,26 +90,23 @@ impl Capabilities {
             bits |= SAMPLING | tools | context;
         }
         let extensions = declared.object("extensions");
-        let tasks =
-            extensions.map_or(0, |extensions| bit(&extensions, "io.modelcontextprotocol/tasks", TASKS));
+        let extensions = extensions.map_or(0, |extensions| {
+            bit(&extensions, "io.modelcontextprotocol/tasks", TASKS)
+                | bit(&extensions, "io.modelcontextprotocol/ui", PAGES)
+        });
         let tells = declared.object("roots").is_some_and(|roots| roots.get("listChanged") == Some("true"));
         let changes = if tells { ROOTS_CHANGE } else { 0 };
-        Self(bits | bit(declared, "roots", ROOTS) | changes | tasks)
+        Self(bits | bit(declared, "roots", ROOTS) | changes | extensions)
     }
 
     /// The bits, to be kept in a session id.
-    pub(crate) fn bits(self) -> u8 {
+    pub(crate) fn bits(self) -> u16 {
         self.0
     }
 
     /// The capabilities with these bits.
-    pub(crate) fn of_bits(bits: u8) -> Self {
+    pub(crate) fn of_bits(bits: u16) -> Self {
         Self(bits & (Self::ALL.0 | ROOTS_CHANGE))
-    }
-
-    /// Whether there are none.
-    pub(crate) fn is_empty(self) -> bool {
-        self.0 == 0
     }
 
     /// Whether all of `needed` are there.
@@ -126,10 +132,27 @@ impl Capabilities {
         } else if self.0 & ROOTS != 0 {
             members.push(r#""roots":{}"#.to_owned());
         }
-        if self.0 & TASKS != 0 {
-            members.push(r#""extensions":{"io.modelcontextprotocol/tasks":{}}"#.to_owned());
+        let extensions = self.extensions();
+        if !extensions.is_empty() {
+            members.push(format!(r#""extensions":{{{}}}"#, extensions.join(",")));
         }
         format!("{{{}}}", members.join(","))
+    }
+
+    fn extensions(self) -> Vec<String> {
+        let mut extensions = Vec::new();
+        if self.0 & TASKS != 0 {
+            extensions.push(r#""io.modelcontextprotocol/tasks":{}"#.to_owned());
+        }
+        if self.0 & PAGES != 0 {
+            extensions.push(format!(r#""io.modelcontextprotocol/ui":{{"mimeTypes":["{PAGE}"]}}"#));
+        }
+        extensions
+    }
+
+    /// Whether there is nothing that a server may ask for.
+    pub(crate) fn asks_nothing(self) -> bool {
+        self.0 & ASKED == 0
     }
 
     /// Those of a client without a session, who can tell nobody of changes.
@@ -142,7 +165,7 @@ impl Capabilities {
         Self(self.0 & !TASKS)
     }
 
-    fn group(self, name: &str, parts: &[(&str, u8)]) -> String {
+    fn group(self, name: &str, parts: &[(&str, u16)]) -> String {
         let parts: Vec<String> = parts
             .iter()
             .filter(|(_, bit)| self.0 & bit != 0)
@@ -152,7 +175,7 @@ impl Capabilities {
     }
 }
 
-fn bit(object: &Object<'_>, member: &str, bit: u8) -> u8 {
+fn bit(object: &Object<'_>, member: &str, bit: u16) -> u16 {
     if object.get(member).is_some_and(|value| value.starts_with('{')) { bit } else { 0 }
 }
 
@@ -233,6 +256,7 @@ mod tests {
             takes_events: true,
             capabilities: read(raw),
             level: level.and_then(Level::named),
+            trace: None,
         };
         let keys = [
             client("{}", None).sessions(),

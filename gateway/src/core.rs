@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use http::HeaderMap;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -36,6 +37,7 @@ use crate::options::Options;
 use crate::policy::Policy;
 use crate::source::{ServerKey, Servers};
 use crate::subscriptions::Subscriptions;
+use crate::trace::{Incoming, Tracer};
 
 /// How long the gateway waits for its servers' lists before it calls itself ready: one that hangs must not hold up a roll-out.
 const READY_WITHIN: Duration = Duration::from_secs(5);
@@ -64,6 +66,7 @@ pub(crate) struct Core {
     pub(crate) identity: Arc<Identity>,
     pub(crate) load: LastLoad,
     pub(crate) started: Instant,
+    tracer: OnceLock<Arc<Tracer>>,
     pub(crate) ended: Ended,
     pub(crate) calls: Arc<Calls>,
     pub(crate) questions: Arc<Questions>,
@@ -109,6 +112,7 @@ impl Core {
             identity: Arc::new(Identity::new(Arc::clone(&metrics))),
             load: LastLoad::default(),
             started: Instant::now(),
+            tracer: OnceLock::new(),
             metrics,
             authenticator: ArcSwap::default(),
             keyring: Keyring::new(&options.session_keys, options.session_lifetime),
@@ -154,6 +158,21 @@ impl Core {
         self.catalog.configure(config);
     }
 
+    /// What begins spans, where traces are exported.
+    pub(crate) fn tracer(&self) -> Option<&Arc<Tracer>> {
+        self.tracer.get()
+    }
+
+    /// The trace that the headers of a request name; nobody asks where no traces are exported.
+    pub(crate) fn traced(&self, headers: &HeaderMap) -> Option<Incoming> {
+        self.tracer().and_then(|_| Incoming::of_headers(headers))
+    }
+
+    /// Exports traces from now on, once.
+    pub(crate) fn trace(&self, tracer: Arc<Tracer>) -> bool {
+        self.tracer.set(tracer).is_ok()
+    }
+
     /// Runs `task` beside everything else; also from a destructor.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.runtime.spawn(task);
@@ -166,6 +185,12 @@ impl Core {
         self.background(|core| async move { follow(&core, servers).await });
         self.background(|core| async move { become_ready(&core, initial).await });
         self.background(|core| async move { sweep(&core).await });
+        self.background(|core| async move {
+            let mut changes = core.catalog.changes();
+            while changes.changed().await.is_ok() {
+                core.report_hidden();
+            }
+        });
     }
 
     fn background<F: Future<Output = ()> + Send + 'static>(
@@ -251,9 +276,23 @@ impl Core {
             protocol_version: listing.map(|listing| listing.version.clone()),
             tools_digest: judged.as_ref().map(|judged| judged.digests.list.clone()),
             pin: judged.as_ref().and_then(pin_report),
+            hidden: self.catalog.hidden(key),
         };
         self.tell_unapproved(&report);
         self.publish(|reports| reports.insert(key.clone(), report.clone()).as_ref() != Some(&report));
+    }
+
+    /// Brings the reports up to date where other servers' lists matter.
+    fn report_hidden(&self) {
+        self.publish(|reports| {
+            let mut changed = false;
+            for (key, report) in reports.iter_mut() {
+                let hidden = self.catalog.hidden(key);
+                changed |= report.hidden != hidden;
+                report.hidden = hidden;
+            }
+            changed
+        });
     }
 
     /// Says once of each pinned server that its tools are not what was approved.

@@ -21,6 +21,7 @@ use crate::kubernetes::Found;
 use crate::options::Options;
 use crate::serve::{self, Service};
 use crate::source::Servers;
+use crate::trace::{self, Tracer};
 use crate::{admin, frontend, health};
 
 /// How long calls in flight may go on after the stop.
@@ -102,6 +103,15 @@ impl Gateway {
         });
     }
 
+    /// Exports traces of calls from now on, as `settings` say; a second call changes nothing.
+    pub fn trace(&self, settings: trace::Settings) {
+        let (tracer, queue) = Tracer::new(&settings, Arc::clone(&self.core.metrics));
+        let (core, tracer) = (Arc::clone(&self.core), Arc::new(tracer));
+        if self.core.trace(Arc::clone(&tracer)) {
+            self.core.spawn(async move { trace::run(&core, settings, tracer, queue).await });
+        }
+    }
+
     /// Takes the configuration file at `path`, and each change of it from now on.
     ///
     /// # Errors
@@ -157,6 +167,9 @@ impl Gateway {
             audit.flush().await;
         }
         self.core.shutdown.cancel();
+        if let Some(tracer) = self.core.tracer() {
+            tracer.finish().await;
+        }
         Ok(())
     }
 

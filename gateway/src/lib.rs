@@ -19,6 +19,8 @@ pub mod config;
 mod core;
 mod envelope;
 mod frontend;
+#[cfg(test)]
+mod fuzz;
 mod gateway;
 mod header_text;
 mod health;
@@ -36,6 +38,7 @@ pub mod secret;
 mod serve;
 pub mod source;
 mod subscriptions;
+pub mod trace;
 mod version;
 
 pub use admin::LogFilter;

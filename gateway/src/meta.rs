@@ -1,7 +1,8 @@
 //! `_meta` of requests: what is read from it and how it is re-written between the eras.
 
 use crate::client::{Capabilities, Level};
-use crate::envelope::{Edits, Object};
+use crate::envelope::{Edits, Object, quoted};
+use crate::trace::{Outgoing, TRACEPARENT, TRACESTATE};
 use crate::version::{Era, MODERN};
 
 /// Required of a modern request: the revision it is written in.
@@ -51,40 +52,58 @@ pub(crate) fn of<'a>(params: &Object<'a>) -> Option<Object<'a>> {
 }
 
 /// Rewrites `_meta` of `params` for a server: the progress token becomes `token` where there is one, and the keys that one
-/// era has and the other has not are added (as `declared` gives them) or taken out. Everything else stays as it was written.
+/// era has and the other has not are added (as `declared` gives them) or taken out; with a `trace` the server learns of it. Everything
+/// else stays as it was written.
 pub(crate) fn rewrite(
     edits: &mut Edits<'_>,
     params: &Object<'_>,
     eras: (Era, Era),
-    (token, declared): (u64, impl FnOnce() -> String),
+    (token, declared, trace): (u64, impl FnOnce() -> String, Option<&Outgoing>),
 ) {
     let meta = of(params);
     match (meta, eras) {
         (None, (Era::Legacy, Era::Modern)) => {
-            edits.prepend(params.raw(), &format!(r#""_meta":{{{}}}"#, declared()));
+            let trace = trace.map(|trace| format!(",{}", trace.members(false))).unwrap_or_default();
+            edits.prepend(params.raw(), &format!(r#""_meta":{{{}{trace}}}"#, declared()));
         }
-        (None, _) => {}
+        (None, _) => {
+            if let Some(trace) = trace {
+                edits.prepend(params.raw(), &format!(r#""_meta":{{{}}}"#, trace.members(false)));
+            }
+        }
         (Some(meta), (Era::Legacy, Era::Legacy) | (Era::Modern, Era::Modern)) => {
             if let Some(old) = meta.get(PROGRESS_TOKEN) {
                 edits.replace(old, token.to_string());
             }
+            if let Some(trace) = trace {
+                lead(edits, &meta, trace);
+            }
         }
         (Some(meta), (_, server)) => {
             let declared = (server == Era::Modern).then(declared);
-            let members = rebuilt(&meta, declared, token);
+            let members = rebuilt(&meta, declared, (token, trace));
             edits.replace(meta.raw(), format!("{{{members}}}"));
         }
     }
 }
 
-fn rebuilt(meta: &Object<'_>, declared: Option<String>, token: u64) -> String {
-    let mut members = Vec::with_capacity(meta.members().len() + 1);
+/// Names the trace in `meta` in place of what it says of one.
+fn lead(edits: &mut Edits<'_>, meta: &Object<'_>, trace: &Outgoing) {
+    match meta.get(TRACEPARENT) {
+        Some(old) => edits.replace(old, quoted(&trace.parent)),
+        None => edits.prepend(meta.raw(), &trace.members(meta.get(TRACESTATE).is_some())),
+    }
+}
+
+fn rebuilt(meta: &Object<'_>, declared: Option<String>, (token, trace): (u64, Option<&Outgoing>)) -> String {
+    let mut members = Vec::with_capacity(meta.members().len() + 2);
     members.extend(declared);
+    members.extend(trace.map(|trace| trace.members(meta.get(TRACESTATE).is_some())));
     for (key, value) in meta.members() {
         if key == PROGRESS_TOKEN {
             members.push(format!(r#""{PROGRESS_TOKEN}":{token}"#));
-        } else if !PER_REQUEST.contains(&key.as_ref()) {
-            members.push(format!("{}:{value}", crate::envelope::quoted(key)));
+        } else if !(PER_REQUEST.contains(&key.as_ref()) || (key == TRACEPARENT && trace.is_some())) {
+            members.push(format!("{}:{value}", quoted(key)));
         }
     }
     members.join(",")
@@ -96,8 +115,45 @@ mod tests {
 
     fn rewritten(raw: &str, client: Era, server: Era) -> String {
         let mut edits = Edits::of(raw);
-        rewrite(&mut edits, &Object::parse(raw).unwrap(), (client, server), (7, own));
+        rewrite(&mut edits, &Object::parse(raw).unwrap(), (client, server), (7, own, None));
         String::from_utf8(edits.finish().to_vec()).unwrap()
+    }
+
+    fn traced(raw: &str, client: Era, server: Era) -> String {
+        let trace = Outgoing { parent: "00-1".into(), state: Some("a=1".into()) };
+        let mut edits = Edits::of(raw);
+        rewrite(&mut edits, &Object::parse(raw).unwrap(), (client, server), (7, own, Some(&trace)));
+        String::from_utf8(edits.finish().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_trace_is_named_once_in_every_pairing_and_what_else_is_there_stays() {
+        for (client, server) in [
+            (Era::Legacy, Era::Legacy),
+            (Era::Legacy, Era::Modern),
+            (Era::Modern, Era::Legacy),
+            (Era::Modern, Era::Modern),
+        ] {
+            for (meta, state) in [
+                ("", "a=1"),
+                (r#""_meta":{},"#, "a=1"),
+                (r#""_meta":{"x":1.0},"#, "a=1"),
+                (r#""_meta":{"x":1.0,"traceparent":"00-0","progressToken":1},"#, ""),
+                (r#""_meta":{"tracestate":"b=2","baggage":"c=3","x":1.0},"#, "b=2"),
+                (r#""_meta":{"tracestate":"b=2","traceparent":"00-0","x":1.0},"#, "b=2"),
+            ] {
+                let raw = format!(r#"{{{meta}"name":"n"}}"#);
+                let out = traced(&raw, client, server);
+                let read: serde_json::Value = serde_json::from_str(&out).unwrap();
+                assert_eq!(read["_meta"]["traceparent"], "00-1", "{out}");
+                assert_eq!(out.matches("traceparent").count(), 1, "{out}");
+                let seen = read["_meta"]["tracestate"].as_str().unwrap_or_default();
+                // A trace that the client named in `_meta` has its state there too.
+                assert!(seen == state || state.is_empty(), "{out}");
+                assert_eq!(out.contains(r#""x":1.0"#), meta.contains('x'), "{out}");
+                assert_eq!(read["_meta"]["baggage"].is_string(), meta.contains("baggage"), "{out}");
+            }
+        }
     }
 
     #[test]

@@ -11,9 +11,9 @@ use std::time::Instant;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::exemplar::HistogramWithExemplars;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use audit::AuditMetrics;
@@ -26,6 +26,7 @@ pub(crate) use policy::PolicyMetrics;
 use crate::audit::Entry;
 use crate::keep::Seen;
 use crate::source::ServerKey;
+use crate::trace::Span;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ServerLabels {
@@ -48,11 +49,24 @@ struct DurationLabels {
     method: &'static str,
 }
 
+/// Of an exemplar: the trace in which a call took so long.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TraceLabels {
+    trace_id: String,
+}
+
+type Durations = HistogramWithExemplars<TraceLabels>;
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct StateLabels {
     namespace: String,
     server: String,
     state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SpanLabels {
+    outcome: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -98,7 +112,7 @@ impl Outcome {
 pub(crate) struct Metrics {
     registry: Registry,
     calls: Family<CallLabels, Counter>,
-    duration: Family<DurationLabels, Histogram, fn() -> Histogram>,
+    duration: Family<DurationLabels, Durations, fn() -> Durations>,
     in_flight: Family<ServerLabels, Gauge>,
     held: Family<ServerLabels, Gauge>,
     state: Family<StateLabels, Gauge>,
@@ -106,6 +120,7 @@ pub(crate) struct Metrics {
     streams: Gauge,
     authentications: Family<AuthLabels, Counter>,
     config: Gauge,
+    spans: Family<SpanLabels, Counter>,
     kept: KeptMetrics,
     door: DoorMetrics,
     /// What servers offer.
@@ -121,7 +136,7 @@ impl Metrics {
     pub(crate) fn new() -> Self {
         let mut registry = Registry::with_prefix("portico_gateway");
         let calls = Family::default();
-        let histogram: fn() -> Histogram = || Histogram::new(BUCKETS);
+        let histogram: fn() -> Durations = || Durations::new(BUCKETS.into_iter());
         let duration = Family::new_with_constructor(histogram);
         let (in_flight, held, state) = (Family::default(), Family::default(), Family::default());
         let (sessions, streams) = (Gauge::default(), Gauge::default());
@@ -138,6 +153,8 @@ impl Metrics {
         registry.register("backend_state", "1 for the state a server is in", state.clone());
         registry.register("backend_sessions", "Sessions kept with legacy servers", sessions.clone());
         registry.register("client_streams", "Streams that clients hold open", streams.clone());
+        let spans = Family::default();
+        registry.register("trace_spans", "Spans by whether they reached the collector", spans.clone());
         let authentications = Family::default();
         registry.register(
             "authentications",
@@ -167,6 +184,7 @@ impl Metrics {
             streams,
             authentications,
             config,
+            spans,
             kept,
             door,
             catalog,
@@ -192,7 +210,7 @@ impl Metrics {
         self.in_flight.get_or_create(&server.into()).inc();
         let outcome = Outcome::Cancelled;
         let (metrics, server, started) = (Arc::clone(self), server.clone(), Instant::now());
-        Timing { metrics, server, method, started, outcome, entry: None }
+        Timing { metrics, server, method, started, outcome, entry: None, span: None }
     }
 
     /// A call waits for `server` for as long as the answer lives.
@@ -258,6 +276,13 @@ impl Metrics {
         self.kept.seen(seen);
     }
 
+    /// So many spans were sent, or dropped.
+    pub(crate) fn spans(&self, sent: bool, count: u64) {
+        self.spans
+            .get_or_create(&SpanLabels { outcome: if sent { "sent" } else { "dropped" } })
+            .inc_by(count);
+    }
+
     /// The streams that clients hold open.
     pub(crate) fn streams(&self) -> &Gauge {
         &self.streams
@@ -288,6 +313,8 @@ pub(crate) struct Timing {
     outcome: Outcome,
     /// What is written down of it.
     entry: Option<Entry>,
+    /// Its spans, if they are kept.
+    span: Option<Box<Span>>,
 }
 
 impl Timing {
@@ -296,11 +323,26 @@ impl Timing {
         self.entry = entry;
     }
 
+    /// Ends these spans with the call.
+    pub(crate) fn trace(&mut self, span: Option<Box<Span>>) {
+        self.span = span;
+    }
+
+    /// The answer, in which an error of the server may stand.
+    pub(crate) fn says(&mut self, message: &[u8]) {
+        if let Some(span) = &mut self.span {
+            span.says(message);
+        }
+    }
+
     /// What became of the call; without this it counts as cancelled.
     pub(crate) fn set(&mut self, outcome: Outcome) {
         self.outcome = outcome;
         if let Some(entry) = &mut self.entry {
             entry.set(outcome);
+        }
+        if let (Some(span), Outcome::Fault(class)) = (&mut self.span, outcome) {
+            span.failed(class);
         }
     }
 }
@@ -317,7 +359,14 @@ impl Drop for Timing {
         };
         self.metrics.calls.get_or_create(&labels).inc();
         let labels = DurationLabels { namespace, server, method };
-        self.metrics.duration.get_or_create(&labels).observe(self.started.elapsed().as_secs_f64());
+        let exemplar = self.span.take().and_then(|mut span| {
+            if self.outcome == Outcome::Cancelled {
+                span.failed(self.outcome.as_str());
+            }
+            span.trace().map(|trace_id| TraceLabels { trace_id })
+        });
+        let seconds = self.started.elapsed().as_secs_f64();
+        self.metrics.duration.get_or_create(&labels).observe(seconds, exemplar, None);
         self.metrics.in_flight.get_or_create(&(&self.server).into()).dec();
     }
 }

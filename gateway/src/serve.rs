@@ -206,4 +206,31 @@ mod tests {
             assert!(text.contains(&format!("tls_handshakes_total{{outcome=\"{outcome}\"}} 1")), "{text}");
         }
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_never_ends_its_head_or_its_body_is_let_go() {
+        let read = |body: axum::body::Body| async move {
+            match crate::frontend::http::read(body, 100).await {
+                Ok(_) => http::StatusCode::OK,
+                Err(error) => error.http_status(),
+            }
+        };
+        let router = Router::new().route("/", axum::routing::post(read));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(run(listener, Service::plain(router), CancellationToken::new(), Duration::ZERO));
+        let started = tokio::time::Instant::now();
+        for (half, answer) in [
+            ("POST / HTTP/1.1\r\nhost: x\r\n", ""),
+            ("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n12", "HTTP/1.1 408"),
+        ] {
+            let mut client = TcpStream::connect(address).await.unwrap();
+            tokio::io::AsyncWriteExt::write_all(&mut client, half.as_bytes()).await.unwrap();
+            let mut said = String::new();
+            // The end may come as a reset.
+            let _ = client.read_to_string(&mut said).await;
+            assert!(said.starts_with(answer), "{said}");
+        }
+        assert!(started.elapsed() < Duration::from_mins(2), "{:?}", started.elapsed());
+    }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use kube::{Client, Config};
 use portico_gateway::keep::{Folder, Recalled};
 use portico_gateway::kubernetes::{Claim, Duties};
-use portico_gateway::{Gateway, Options, config, kubernetes};
+use portico_gateway::{Gateway, Options, config, kubernetes, trace};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -35,6 +35,8 @@ pub async fn run(arguments: cli::Gateway, stop: CancellationToken) -> Result<(),
             "whoever reaches this address may use every tool; `auth` in the file of --config says who may"
         );
     }
+    let traces = trace::Settings::from_variables(|name| std::env::var(name).ok());
+    let traces = traces.map_err(|error| Failure::part(&error))?;
     let scope = kubernetes::Scope { client: client().await?, namespace: arguments.namespace.clone() };
     options.secrets = Some(Arc::new(kubernetes::ClusterSecrets::new(scope.client.clone())));
     tracing::info!(address = %arguments.listen, "waiting for the cluster's McpServers");
@@ -60,6 +62,9 @@ pub async fn run(arguments: cli::Gateway, stop: CancellationToken) -> Result<(),
         let report = kubernetes::report(scope.client.clone(), &found, &gateway, duties, stop.child_token());
         tokio::spawn(report)
     });
+    if let Some(settings) = traces {
+        gateway.trace(settings);
+    }
     // It answers until the last call has ended.
     let _answering = admin.map(|listener| serve_admin(&gateway, listener));
     let served = gateway.serve(listener, stop).await.map_err(|error| Failure::part(&error));

@@ -16,13 +16,20 @@ use crate::roles::authority;
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Where to send.
+#[derive(Clone)]
 pub struct Target {
     authority: String,
+    token: Option<HeaderValue>,
 }
 
 impl Target {
     pub fn new(url: &str) -> Self {
-        Self { authority: authority(url).to_owned() }
+        Self { authority: authority(url).to_owned(), token: None }
+    }
+
+    /// The same, with this access token.
+    pub fn with_token(self, token: &str) -> Self {
+        Self { token: HeaderValue::try_from(format!("Bearer {token}")).ok(), ..self }
     }
 }
 
@@ -112,7 +119,7 @@ struct Text<'a> {
 
 struct Session {
     sender: SendRequest<Full<Bytes>>,
-    authority: String,
+    target: Target,
     id: Option<HeaderValue>,
     load: Load,
 }
@@ -131,7 +138,7 @@ impl Session {
         stream.set_nodelay(true)?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
-        Ok(Self { sender, authority: target.authority.clone(), id: None, load })
+        Ok(Self { sender, target: target.clone(), id: None, load })
     }
 
     async fn begin(&mut self) -> Result<(), Failed> {
@@ -158,7 +165,8 @@ impl Session {
         &mut self,
         mut request: http::request::Builder,
     ) -> Result<http::Response<hyper::body::Incoming>, Failed> {
-        request = request.header(header::HOST, &self.authority).header("mcp-protocol-version", "2025-11-25");
+        request =
+            request.header(header::HOST, &self.target.authority).header("mcp-protocol-version", "2025-11-25");
         if let Some(id) = &self.id {
             request = request.header("mcp-session-id", id);
         }
@@ -173,7 +181,7 @@ impl Session {
 
     async fn send(&mut self, body: String) -> Result<Bytes, Failed> {
         let mut request = Request::post("/mcp")
-            .header(header::HOST, &self.authority)
+            .header(header::HOST, &self.target.authority)
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::ACCEPT, "application/json, text/event-stream")
             .header("mcp-protocol-version", if self.load.modern { MODERN } else { "2025-11-25" });
@@ -182,6 +190,9 @@ impl Session {
         }
         if let Some(id) = &self.id {
             request = request.header("mcp-session-id", id);
+        }
+        if let Some(token) = &self.target.token {
+            request = request.header(header::AUTHORIZATION, token);
         }
         let response = self.sender.send_request(request.body(Full::from(body))?).await?;
         if !response.status().is_success() {

@@ -16,6 +16,7 @@
 mod cpu;
 mod floor;
 mod gate;
+mod guard;
 mod load;
 mod memory;
 mod report;
@@ -97,15 +98,43 @@ async fn calls(report: &mut Report, lasting: Duration) -> Result<(), Failed> {
         let floor = roles::start(&[&["floor"], &urls[..]].concat())?;
         let gateway = roles::start(&[&["gateway"], &urls[..]].concat())?;
         load::until_listed(&Target::new(&gateway.addresses[0]), roles::TOOLS * urls.len()).await?;
+        let guarded = Guarded::start(&urls).await?;
         for load in LOADS.into_iter().filter(|load| load.modern == modern) {
             let control = call(&Target::new(urls[0]), None, load, lasting / 2).await?;
             let floored = call(&Target::new(&floor.addresses[0]), Some(floor.cpu()), load, lasting).await?;
             let gated = call(&Target::new(&gateway.addresses[0]), Some(gateway.cpu()), load, lasting).await?;
+            let all = match load.sessions {
+                32 => Some(call(&guarded.target, Some(guarded.gateway.cpu()), load, lasting).await?),
+                _ => None,
+            };
             let after = call(&Target::new(urls[0]), None, load, lasting / 2).await?;
-            report.calls(load, &control.joined_with(after), (&floored, &gated));
+            report.calls(load, &control.joined_with(after), &floored, (&gated, all.as_ref()));
         }
     }
     Ok(())
+}
+
+/// A gateway that checks tokens, judges by rules, counts quotas and writes an audit log.
+struct Guarded {
+    gateway: roles::Running,
+    target: Target,
+    _issuer: roles::Running,
+    _folder: tempfile::TempDir,
+}
+
+impl Guarded {
+    async fn start(urls: &[&str]) -> Result<Self, Failed> {
+        let issuer = roles::start(&["issuer"])?;
+        let [name, token] = &issuer.addresses[..] else { return Err("the issuer says too little".into()) };
+        let folder = tempfile::tempdir()?;
+        let (file, audit) = (folder.path().join("gateway.yaml"), folder.path().join("audit.jsonl"));
+        std::fs::write(&file, guard::configuration(name, &audit.display().to_string()))?;
+        let file = file.display().to_string();
+        let gateway = roles::start(&[&["guarded", &file], urls].concat())?;
+        let target = Target::new(&gateway.addresses[0]).with_token(token);
+        load::until_listed(&target, roles::TOOLS * urls.len()).await?;
+        Ok(Self { gateway, target, _issuer: issuer, _folder: folder })
+    }
 }
 
 async fn call(target: &Target, cpu: Option<Cpu>, load: Load, lasting: Duration) -> Result<Figures, Failed> {

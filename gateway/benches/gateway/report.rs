@@ -17,9 +17,17 @@ pub struct Report {
 }
 
 impl Report {
-    /// Adds what a load of calls came to through floor and gateway, beside the direct control.
-    pub fn calls(&mut self, load: Load, direct: &Figures, (floor, gateway): (&Figures, &Figures)) {
-        for (way, figures) in [("floor", floor), ("gateway", gateway)] {
+    /// Adds what a load of calls came to through floor and gateway, and through one that checks tokens, judges by rules, counts
+    /// quotas and writes an audit log, beside the direct control.
+    pub fn calls(
+        &mut self,
+        load: Load,
+        direct: &Figures,
+        floor: &Figures,
+        (gateway, guarded): (&Figures, Option<&Figures>),
+    ) {
+        let ways = [("floor", Some(floor)), ("gateway", Some(gateway)), ("guarded", guarded)];
+        for (way, figures) in ways.into_iter().filter_map(|(way, figures)| Some((way, figures?))) {
             let cpu = figures.cpu_per_call();
             let over = cpu.zip(floor.cpu_per_call()).map(|(cpu, floor)| cpu / floor);
             self.calls.push(json!({

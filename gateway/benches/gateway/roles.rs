@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Failed;
 use crate::cpu::{self, Cpu};
-use crate::floor;
+use crate::{floor, guard};
 
 /// Tools of each server.
 pub const TOOLS: usize = 10;
@@ -37,7 +37,7 @@ impl Role {
     /// Does it until the input ends.
     pub fn run(self) -> Result<(), Failed> {
         let (name, rest) = self.0.split_first().ok_or("a role needs a name")?;
-        let measured = matches!(name.as_str(), "floor" | "gateway");
+        let measured = matches!(name.as_str(), "floor" | "gateway" | "guarded");
         cpu::pin(if measured { cpu::MEASURED } else { cpu::LOAD });
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         runtime.block_on(async {
@@ -47,7 +47,9 @@ impl Role {
                 "floor" => {
                     floor::serve(listen().await?, rest.iter().map(|url| authority(url).to_owned()).collect());
                 }
-                "gateway" => gateway(rest).await?,
+                "issuer" => guard::issuer().await?,
+                "gateway" => gateway(rest, None).await?,
+                "guarded" => gateway(&rest[1..], rest.first().map(String::as_str)).await?,
                 other => return Err(format!("no role is called {other}").into()),
             }
             std::io::stdout().write_all(b"\n")?;
@@ -185,7 +187,7 @@ async fn silent() -> Result<(), Failed> {
     Ok(())
 }
 
-async fn gateway(urls: &[String]) -> Result<(), Failed> {
+async fn gateway(urls: &[String], configuration: Option<&str>) -> Result<(), Failed> {
     let server = |(number, url): (usize, &String)| {
         let key = ServerKey { namespace: "bench".into(), name: format!("s{number}") };
         Server::new(key, vec![Endpoint::pod(url)])
@@ -193,6 +195,9 @@ async fn gateway(urls: &[String]) -> Result<(), Failed> {
     let servers: Vec<Server> = urls.iter().enumerate().map(server).collect();
     let (sender, servers) = tokio::sync::watch::channel(Servers::new(servers));
     let gateway = Gateway::new(Options::default(), servers)?;
+    if let Some(file) = configuration {
+        gateway.configure_from(file.as_ref())?;
+    }
     let listener = listen().await?;
     tokio::spawn(async move {
         // The servers stay as they are as long as the sender lives.

@@ -27,7 +27,7 @@ function row(server) {
   if (server.reason) state.append(element('div', server.reason, 'faint'));
   if (!server.confirmed && server.tools) state.append(element('div', 'lists kept before the start', 'faint'));
   if (server.unapprovedTools.length) state.append(element('div', `not approved: ${server.unapprovedTools.join(', ')}`, 'failing'));
-  cell(made, 'Speaks', server.protocolVersion ?? '–');
+  cell(made, 'Speaks', server.protocolVersion ?? '–', 'whole');
   cell(made, 'Tools', server.tools, 'number');
   cell(made, 'Sessions', server.sessions, 'number');
   cell(made, 'Calls', server.callsInFlight, 'number');
@@ -62,13 +62,17 @@ const time = (seconds) => (seconds ? new Date(seconds * 1000).toLocaleString() :
 const bound = ({ now, most }) => `${now} of ${most}`;
 
 let last;
+let drawn;
 function show(status) {
   last = status;
   const failing = status.servers.filter((server) => server.state === 'failing').length;
   const stale = status.serversStale ? '; the cluster cannot be reached' : '';
   const summary = `${status.state}; ${status.servers.length} servers, ${failing} failing${stale}`;
   if (at('summary').textContent !== summary) at('summary').textContent = summary;
-  at('table').replaceChildren(table(status.servers));
+  /* What did not change stays, so that it can be selected and read out in peace. */
+  const now = JSON.stringify([status.servers, at('search').value]);
+  if (now !== drawn) at('table').replaceChildren(table(status.servers));
+  drawn = now;
   const { requests, streams, sessionsWithServers, questions, waitingCalls } = status.open;
   pairs('bounds', [['Requests', bound(requests)], ['Streams of clients', bound(streams)],
     ['Sessions with servers', bound(sessionsWithServers)], ['Questions to clients', bound(questions)],

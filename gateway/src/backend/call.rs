@@ -20,7 +20,7 @@ use super::restore::{Input, Restore, Restored, TaskNames};
 use super::session::{Busy, Link, Peer, Place, SessionKey, Slot};
 use super::upstream::{Passed, Upstream};
 use crate::audit::Entry;
-use crate::catalog::Route;
+use crate::catalog::{Route, View};
 use crate::client::{Capabilities, Client};
 use crate::core::Core;
 use crate::envelope::{Edits, Message, Object, quoted};
@@ -31,6 +31,7 @@ use crate::header_text;
 use crate::meta;
 use crate::method::Method;
 use crate::metrics::Outcome;
+use crate::trace::{About, Span, Trail};
 use crate::version::Era;
 
 /// A request and where it goes.
@@ -47,11 +48,15 @@ pub(crate) struct Call<'a> {
     /// The same as the client means it.
     pub(crate) exposed: String,
     pub(crate) route: Arc<Route>,
+    /// What the client sees of all servers.
+    pub(crate) view: Arc<View>,
     pub(crate) client: Client,
     /// What the client answered to a modern server's questions, and the state that goes with it.
     pub(crate) given: Option<Given>,
     /// A digest of the call, if a person approved it.
     pub(crate) approved: Option<u128>,
+    /// Its spans, where traces are exported.
+    pub(crate) trail: Option<Trail>,
 }
 
 /// `inputResponses` and `requestState` of a repeated call, as JSON.
@@ -89,9 +94,11 @@ pub(crate) enum Sent {
 pub(crate) struct Request {
     pub(crate) id: String,
     pub(crate) route: Arc<Route>,
+    view: Arc<View>,
     pub(crate) client: Client,
     method: Method,
     exposed: String,
+    trail: Option<Trail>,
     /// The client's whole message, kept only where the call may have to be made again.
     text: Option<String>,
 }
@@ -122,7 +129,9 @@ impl Request {
         let target = self.method.name_member().and_then(|member| params.get(member)).ok_or_else(lost)?;
         let (exposed, route) = (self.exposed.clone(), Arc::clone(&self.route));
         let (method, client, approved) = (self.method, self.client.clone(), None);
-        let call = Call { text, id, method, params, target, exposed, route, client, given, approved };
+        let (trail, view) = (self.trail.clone(), Arc::clone(&self.view));
+        let call =
+            Call { text, id, method, params, target, exposed, route, view, client, given, approved, trail };
         let limit = call.limit();
         call.attempts(core, limit).await
     }
@@ -137,6 +146,7 @@ impl Call<'_> {
     ) -> Result<Answer, Fault> {
         let mut timing = core.metrics.begin(self.route.backend.key(), self.method.as_str());
         timing.write_down(entry);
+        timing.trace(self.span(core));
         let limit = self.limit();
         let sent = tokio::select! {
             biased;
@@ -154,6 +164,9 @@ impl Call<'_> {
             }
             Ok(whole) => {
                 timing.set(Outcome::Answered);
+                if let Answer::Whole(message) | Answer::Lacking(message) = &whole {
+                    timing.says(message);
+                }
                 Ok(whole)
             }
             Err(fault) => {
@@ -164,6 +177,16 @@ impl Call<'_> {
                 }
             }
         }
+    }
+
+    /// The call's spans, if they are kept.
+    fn span(&self, core: &Core) -> Option<Box<Span>> {
+        let (tracer, trail) = core.tracer().zip(self.trail.as_ref())?;
+        let about = || {
+            let about = About::new(&self.client, (self.method, self.id), self.route.backend.key());
+            about.of(&self.exposed, &self.route.original)
+        };
+        tracer.begin(trail, about)
     }
 
     fn limit(&self) -> Duration {
@@ -239,13 +262,15 @@ impl Call<'_> {
 
     fn request(&self) -> Request {
         let repeatable = (self.client.era, self.route.backend.era()) == (Era::Legacy, Era::Modern)
-            && !self.client.capabilities.is_empty();
+            && !self.client.capabilities.asks_nothing();
         Request {
             id: self.id.to_owned(),
             route: Arc::clone(&self.route),
+            view: Arc::clone(&self.view),
             client: self.client.clone(),
             method: self.method,
             exposed: self.exposed.clone(),
+            trail: self.trail.clone(),
             text: repeatable.then(|| self.text.to_owned()),
         }
     }
@@ -316,7 +341,7 @@ impl Call<'_> {
         let shared = if modern { endpoint.id } else { 0 };
         let key =
             SessionKey { client: self.client.sessions(), backend: backend.id(), endpoint: shared, lane: 0 };
-        let mut alone = modern && !self.client.capabilities.of_sessions().is_empty();
+        let mut alone = modern && !self.client.capabilities.asks_nothing();
         loop {
             let place = if alone { core.sessions.exclusive(key) } else { core.sessions.shared(key) };
             let Place { key, slot, busy, gone } = place;
@@ -408,7 +433,8 @@ impl Call<'_> {
             let level = core.levels.of(self.client.session);
             meta::declared(self.client.capabilities, level)
         };
-        meta::rewrite(&mut edits, &self.params, (self.client.era, server), (id, declared));
+        let trace = self.trail.as_ref().map(Trail::outgoing);
+        meta::rewrite(&mut edits, &self.params, (self.client.era, server), (id, declared, trace.as_ref()));
         if let Some((responses, state)) = &self.given {
             let state = state.as_ref().map(|state| format!(r#","requestState":{state}"#)).unwrap_or_default();
             edits.prepend(self.params.raw(), &format!(r#""inputResponses":{responses}{state}"#));
@@ -418,6 +444,9 @@ impl Call<'_> {
 
     fn headers(&self, server: Era) -> HeaderMap {
         let mut headers = HeaderMap::new();
+        if let Some(trail) = &self.trail {
+            trail.outgoing().add_to(&mut headers);
+        }
         if server == Era::Legacy {
             return headers;
         }
@@ -456,6 +485,10 @@ impl Call<'_> {
             renamed: renamed.then(|| (self.exposed.clone(), self.route.original.clone())),
             approved: self.approved.map(|digest| (Arc::clone(core), digest)),
             tasks: self.task_names(core, server),
+            links: self
+                .view
+                .changes_links(&self.route.backend)
+                .then(|| (Arc::clone(&self.view), Arc::clone(&self.route.backend))),
         }
     }
 }

@@ -36,6 +36,7 @@ pub(crate) const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 /// The header that repeats the name or URI.
 pub(crate) const NAME: HeaderName = HeaderName::from_static("mcp-name");
 
+const PROTOBUF: HeaderValue = HeaderValue::from_static("application/x-protobuf");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const JSON_OR_EVENTS: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
@@ -146,6 +147,25 @@ impl Http {
         form: String,
     ) -> Result<(StatusCode, Bytes), Fault> {
         post_form(&self.pods, uri, authorization, form).await
+    }
+
+    /// Sends spans to a collector, wherever whoever runs the gateway says that it is.
+    pub(crate) async fn export(
+        &self,
+        uri: &http::Uri,
+        headers: &HeaderMap,
+        body: Bytes,
+    ) -> Result<StatusCode, String> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = HttpMethod::POST;
+        *request.uri_mut() = uri.clone();
+        request.headers_mut().clone_from(headers);
+        request.headers_mut().insert(CONTENT_TYPE, PROTOBUF);
+        let response = self.pods.request(request).await.map_err(|error| cause::innermost(&error))?;
+        let status = response.status();
+        // Read to its end, so that the connection is used again.
+        collect(response.into_body(), MAX_ERROR).await.map_err(|fault| fault.to_string())?;
+        Ok(status)
     }
 
     /// Sends a request as it comes.

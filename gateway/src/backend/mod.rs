@@ -12,6 +12,7 @@ mod flight;
 mod guard;
 pub(crate) mod hearing;
 mod line;
+mod links;
 mod lists;
 pub(crate) mod parked;
 mod place;

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use super::control::malformed;
 use super::fault::Fault;
 use super::question::is_question;
-use super::{task, wrapped};
+use super::{Backend, links, task, wrapped};
+use crate::catalog::View;
 use crate::core::Core;
 use crate::envelope::{Edits, Message, Object, quoted};
 use crate::meta;
@@ -34,6 +35,8 @@ pub(crate) struct Restore {
     pub(crate) renamed: Option<(String, String)>,
     /// The digest of the call, if a person approved it and the client goes on with it by itself.
     pub(crate) approved: Option<(Arc<Core>, u128)>,
+    /// What the client sees, and the server that answers, where links may have to change.
+    pub(crate) links: Option<(Arc<View>, Arc<Backend>)>,
     /// How tasks are called, if the client can deal with them.
     pub(crate) tasks: Option<TaskNames>,
 }
@@ -170,13 +173,17 @@ impl Restore {
 
     /// Rewrites a result, unless it asks for input that only a modern client could give.
     fn result(&self, edits: &mut Edits<'_>, result: &str) -> Result<Option<Input>, Fault> {
-        let untouched = self.renamed.is_none() && self.approved.is_none() && self.tasks.is_none();
+        let untouched =
+            self.renamed.is_none() && self.approved.is_none() && self.tasks.is_none() && self.links.is_none();
         if self.client == self.server && untouched {
             return Ok(None);
         }
         let object = Object::parse(result).map_err(malformed)?;
         self.wrap(edits, &object);
         self.name_task(edits, &object)?;
+        if let Some((view, backend)) = &self.links {
+            links::rewrite(edits, &object, self.method, (view, backend));
+        }
         match (self.client, self.server) {
             (Era::Modern, Era::Legacy) => self.complete(edits, &object),
             (Era::Legacy, Era::Modern) => {
@@ -333,6 +340,7 @@ mod tests {
             renamed: None,
             approved: None,
             tasks: None,
+            links: None,
         }
     }
 

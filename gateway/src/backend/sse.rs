@@ -12,6 +12,9 @@ use super::fault::Fault;
 use super::line::Answers;
 use super::session::Link;
 
+/// The byte order mark of UTF-8.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Splits bytes into events and gives the data of each. Names are looked at only where one stream carries all: MCP sends one
 /// JSON-RPC message as the data of each event, and events without data only mark the stream as resumable.
 #[derive(Debug)]
@@ -20,6 +23,8 @@ pub(crate) struct Parser {
     /// How far `buffer` was searched for the end of a line.
     searched: usize,
     after_cr: bool,
+    /// Whether a line was read: before the first one a byte order mark may stand.
+    begun: bool,
     data: Option<Vec<u8>>,
     /// The name of the event whose lines are being read, and that of the one that was given last.
     names: (Vec<u8>, Vec<u8>),
@@ -45,6 +50,7 @@ impl Parser {
             buffer: BytesMut::new(),
             searched: 0,
             after_cr: false,
+            begun: false,
             data: None,
             names: Default::default(),
             ids: Default::default(),
@@ -72,14 +78,13 @@ impl Parser {
                 if let Some(data) = self.data.take().filter(|data| !data.is_empty()) {
                     return Some(data);
                 }
-            } else if let Some(value) = line.strip_prefix(b"event:") {
-                self.names.0 = value.strip_prefix(b" ").unwrap_or(value).to_vec();
-            } else if let Some(value) = line.strip_prefix(b"id:") {
+            } else if let Some(value) = field(&line, b"event") {
+                self.names.0 = value.to_vec();
+            } else if let Some(value) = field(&line, b"id") {
                 self.take_id(value);
-            } else if let Some(value) = line.strip_prefix(b"retry:") {
+            } else if let Some(value) = field(&line, b"retry") {
                 self.take_retry(value);
-            } else if let Some(value) = line.strip_prefix(b"data:") {
-                let value = value.strip_prefix(b" ").unwrap_or(value);
+            } else if let Some(value) = field(&line, b"data") {
                 match &mut self.data {
                     Some(data) => {
                         data.push(b'\n');
@@ -93,7 +98,7 @@ impl Parser {
     }
 
     fn take_id(&mut self, value: &[u8]) {
-        let text = std::str::from_utf8(value.strip_prefix(b" ").unwrap_or(value));
+        let text = std::str::from_utf8(value);
         let text = text.ok().filter(|text| text.len() <= MAX_ID && !text.contains('\0'));
         self.ids.0 = text.filter(|text| !text.is_empty()).map(str::to_owned);
     }
@@ -107,7 +112,7 @@ impl Parser {
     /// Forgets what came in part: the stream is read on from the last whole event.
     fn begin_anew(&mut self) {
         self.buffer.clear();
-        (self.searched, self.after_cr, self.data) = (0, false, None);
+        (self.searched, self.after_cr, self.begun, self.data) = (0, false, false, None);
         self.ids.0 = self.ids.1.clone();
     }
 
@@ -118,11 +123,11 @@ impl Parser {
 
     /// The next whole line; lines end in LF, CR or CR LF.
     fn line(&mut self) -> Option<BytesMut> {
-        if self.after_cr && self.buffer.first() == Some(&b'\n') {
-            self.buffer.advance(1);
-        }
-        if !self.buffer.is_empty() {
-            self.after_cr = false;
+        if let Some(first) = self.buffer.first() {
+            // One line feed behind a carriage return belongs to it; another is a line of its own.
+            if std::mem::take(&mut self.after_cr) && *first == b'\n' {
+                self.buffer.advance(1);
+            }
         }
         let rest = &self.buffer[self.searched..];
         let Some(found) = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) else {
@@ -133,7 +138,19 @@ impl Parser {
         self.searched = 0;
         self.after_cr = line.last() == Some(&b'\r');
         line.truncate(line.len() - 1);
+        if !std::mem::replace(&mut self.begun, true) && line.starts_with(MARK) {
+            line.advance(MARK.len());
+        }
         Some(line)
+    }
+}
+
+/// What `line` says of the field `name`, if it is of that; a field without a colon has an empty value.
+fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    match line.strip_prefix(name)? {
+        [] => Some(b""),
+        [b':', value @ ..] => Some(value.strip_prefix(b" ").unwrap_or(value)),
+        _ => None,
     }
 }
 

@@ -25,6 +25,8 @@ use crate::version::Era;
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 /// Longest wait after a failure.
 const LAST_WAIT: Duration = Duration::from_secs(30);
+/// Least time between two fetches of lists that a server says have changed.
+const AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// A connection that lasted this long was good: the next failure waits shortly again.
 const GOOD: Duration = Duration::from_secs(10);
 
@@ -99,6 +101,8 @@ pub struct ServerReport {
     pub tools_digest: Option<String>,
     /// Of a pinned server, what is remembered and what differs.
     pub pin: Option<PinReport>,
+    /// Tools and prompts at `/mcp` that are not shown, and the server that has the name of each; some, if there are many.
+    pub hidden: Vec<(String, ServerKey)>,
 }
 
 impl ServerReport {
@@ -223,6 +227,32 @@ async fn connected(core: &Arc<Core>, backend: &Arc<Backend>) -> End {
     end
 }
 
+/// When lists are fetched again because their server says that they changed: at once, but a server that says so all the time
+/// is asked ten times a second.
+#[derive(Debug, Default)]
+struct Refetch {
+    last: Option<tokio::time::Instant>,
+    due: Option<tokio::time::Instant>,
+}
+
+impl Refetch {
+    fn ask(&mut self) {
+        let now = tokio::time::Instant::now();
+        self.due.get_or_insert_with(|| self.last.map_or(now, |last| now.max(last + AGAIN_AFTER)));
+    }
+
+    async fn due(&self) {
+        match self.due {
+            Some(due) => tokio::time::sleep_until(due).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn done(&mut self) {
+        *self = Self { last: Some(tokio::time::Instant::now()), due: None };
+    }
+}
+
 /// Fetches again whenever something may have changed; returns when settings ask for another link.
 async fn follow(
     core: &Arc<Core>,
@@ -235,12 +265,19 @@ async fn follow(
     let mut watched = backend.watched();
     // What was watched over an earlier link is asked for again.
     watched.mark_changed();
+    let mut refetch = Refetch::default();
     loop {
         let due = sleep(core.options.refresh);
         tokio::select! {
             event = news.next() => {
                 let text = event?.ok_or_else(|| Fault::Broken { reason: "its notification stream ended".into() })?;
-                hear(core, backend, hello, &text).await?;
+                if hear(core, backend, hello, &text).await {
+                    refetch.ask();
+                }
+            }
+            () = refetch.due() => {
+                fetch(core, backend, hello).await?;
+                refetch.done();
             }
             // The sender is the backend's own.
             Ok(()) = watched.changed() => {
@@ -265,21 +302,16 @@ async fn follow(
     }
 }
 
-/// Acts on one message of the server's own accord.
-async fn hear(core: &Arc<Core>, backend: &Arc<Backend>, hello: &Hello, text: &str) -> Result<(), Fault> {
+/// Acts on one message of the server's own accord; whether its lists are to be fetched again.
+async fn hear(core: &Arc<Core>, backend: &Arc<Backend>, hello: &Hello, text: &str) -> bool {
     match Message::parse(text) {
-        Ok(Message::Notification { method, .. }) if method.ends_with("/list_changed") => {
-            fetch(core, backend, hello).await
-        }
+        Ok(Message::Notification { method, .. }) if method.ends_with("/list_changed") => return true,
         Ok(Message::Notification { method, .. }) if method == "notifications/resources/updated" => {
             core.subscriptions.updated(backend, text);
-            Ok(())
         }
-        _ => {
-            core.control.refuse(&hello.link, text).await;
-            Ok(())
-        }
+        _ => core.control.refuse(&hello.link, text).await,
     }
+    false
 }
 
 /// The stream on which a server tells of changes.

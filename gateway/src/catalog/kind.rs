@@ -49,7 +49,12 @@ pub(crate) struct Entry<'a> {
     /// What clients are told in place of what the server says.
     pub(crate) change: Option<&'a ToolOverride>,
     pub(crate) backend: &'a Arc<Backend>,
+    /// What the URIs of its pages become, where that is something else.
+    pub(crate) pages: Vec<Renamed>,
 }
+
+/// Where in a definition a URI stands, as a string, and what it becomes.
+pub(crate) type Renamed = (Range<usize>, String);
 
 /// A cursor that this gateway did not make.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -88,11 +93,15 @@ impl Piece {
 
 /// The pieces that views of one snapshot share: one a definition and exposed key.
 #[derive(Debug, Default)]
-pub(crate) struct Pieces(HashMap<(usize, String), Piece>);
+pub(crate) struct Pieces(HashMap<PieceKey, Piece>);
+
+/// The definition, its exposed key, and what its pages are called.
+type PieceKey = (usize, String, Vec<String>);
 
 impl Pieces {
-    fn key(entry: &Entry<'_>) -> (usize, String) {
-        (std::ptr::from_ref(entry.definition).addr(), entry.exposed.clone())
+    fn key(entry: &Entry<'_>) -> PieceKey {
+        let pages = entry.pages.iter().map(|(_, uri)| uri.clone()).collect();
+        (std::ptr::from_ref(entry.definition).addr(), entry.exposed.clone(), pages)
     }
 }
 
@@ -176,6 +185,12 @@ impl Kind {
         self.routes.get(exposed).and_then(|index| self.pieces.get(*index)?.route.as_ref())
     }
 
+    /// Each exposed key and where it leads.
+    pub(super) fn routes(&self) -> impl Iterator<Item = (&str, &Route)> {
+        let routes = self.names.iter().zip(&self.pieces);
+        routes.filter_map(|(name, piece)| Some((name.as_str(), piece.route()?)))
+    }
+
     /// Where the first template that `uri` fits leads.
     pub(crate) fn template(&self, uri: &str) -> Option<&Arc<Route>> {
         let matches = |piece: &&Piece| piece.template.as_ref().is_some_and(|template| template.matches(uri));
@@ -247,7 +262,7 @@ fn write(family: Family, entries: &[Entry<'_>], pieces: &mut Pieces) -> (Bytes, 
         if pieces.0.contains_key(&key) {
             continue;
         }
-        entry.definition.write(&entry.exposed, entry.change, &mut text);
+        entry.definition.write(&entry.exposed, (entry.change, &entry.pages), &mut text);
         text.push(b',');
         starts.push(text.len());
         missing.push((key, entry));
@@ -279,7 +294,7 @@ mod tests {
     }
 
     fn entry<'a>(exposed: &str, definition: &'a Definition, backend: &'a Arc<Backend>) -> Entry<'a> {
-        Entry { exposed: exposed.to_owned(), definition, change: None, backend }
+        Entry { exposed: exposed.to_owned(), definition, change: None, backend, pages: Vec::new() }
     }
 
     #[test]

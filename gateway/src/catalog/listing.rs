@@ -1,11 +1,13 @@
 //! What one server offers: its definitions as it wrote them.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::canonical::canonical;
 use super::hints::Hints;
+use super::kind::Renamed;
 use super::overrides;
-use crate::envelope::{Object, check_depth, quoted};
+use crate::envelope::{Edits, Object, check_depth, quoted, text};
 use crate::source::ToolOverride;
 use crate::version::Era;
 
@@ -100,6 +102,8 @@ pub(crate) struct Definition {
     pub(crate) mirrored: Vec<Mirror>,
     /// What it says of its effects.
     hints: Hints,
+    /// Where the URIs of a tool's pages stand, and what they are (MCP Apps).
+    pages: Vec<Renamed>,
 }
 
 /// A tool's argument that is repeated in a header (`x-mcp-header`).
@@ -132,13 +136,22 @@ impl Definition {
             Family::Tools => Hints::read(object.object("annotations").as_ref()),
             _ => Hints::READING,
         };
-        Ok(Self { key, span: start..start + literal.len(), raw: raw.to_owned(), mirrored, hints })
+        let pages = if family == Family::Tools { pages(raw, &object) } else { Vec::new() };
+        Ok(Self { key, span: start..start + literal.len(), raw: raw.to_owned(), mirrored, hints, pages })
     }
 
-    /// Appends the definition to `out`, under another key if `exposed` differs from its own, and changed as `change` says.
-    pub(crate) fn write(&self, exposed: &str, change: Option<&ToolOverride>, out: &mut Vec<u8>) {
-        if let Some(change) = change {
-            out.extend_from_slice(&overrides::changed(&self.raw, exposed, change));
+    /// Appends the definition to `out`, under another key if `exposed` differs from its own, with other URIs of pages, and changed
+    /// as `change` says.
+    pub(crate) fn write(
+        &self,
+        exposed: &str,
+        (change, pages): (Option<&ToolOverride>, &[Renamed]),
+        out: &mut Vec<u8>,
+    ) {
+        if change.is_some() || !pages.is_empty() {
+            let raw = self.with_pages(pages);
+            let unchanged = ToolOverride::default();
+            out.extend_from_slice(&overrides::changed(&raw, exposed, change.unwrap_or(&unchanged)));
             return;
         }
         if exposed == self.key {
@@ -152,6 +165,23 @@ impl Definition {
 }
 
 impl Definition {
+    fn with_pages(&self, pages: &[Renamed]) -> Cow<'_, str> {
+        if pages.is_empty() {
+            return Cow::Borrowed(&self.raw);
+        }
+        let mut edits = Edits::of(&self.raw);
+        for (span, uri) in pages {
+            edits.replace(&self.raw[span.clone()], quoted(uri));
+        }
+        Cow::Owned(String::from_utf8_lossy(&edits.finish()).into_owned())
+    }
+
+    /// Those of its pages that `renamed` gives another URI.
+    pub(crate) fn renamed_pages(&self, renamed: impl Fn(&str) -> Option<String>) -> Vec<Renamed> {
+        let pages = self.pages.iter();
+        pages.filter_map(|(span, uri)| renamed(uri).map(|uri| (span.clone(), uri))).collect()
+    }
+
     /// What its effects are, as it says itself or as `change` says of it.
     pub(crate) fn hints(&self, change: Option<&ToolOverride>) -> Hints {
         self.hints.changed(change)
@@ -171,6 +201,21 @@ impl Definition {
             Err(_) => self.raw.clone(),
         }
     }
+}
+
+/// The URIs of a tool's page, in the place that MCP Apps has for it and in an older one.
+fn pages(raw: &str, tool: &Object<'_>) -> Vec<Renamed> {
+    let meta = tool.object("_meta");
+    let ui = meta.as_ref().and_then(|meta| meta.object("ui"));
+    let places = [
+        ui.as_ref().and_then(|ui| ui.get("resourceUri")),
+        meta.as_ref().and_then(|meta| meta.get("ui/resourceUri")),
+    ];
+    let place = |literal: &str| {
+        let start = literal.as_ptr().addr() - raw.as_ptr().addr();
+        Some((start..start + literal.len(), text(literal)?.into_owned()))
+    };
+    places.into_iter().flatten().filter_map(place).collect()
 }
 
 /// The headers that `schema` asks for, by the rules of 2026-07-28: only through `properties`, only string, integer and
@@ -271,7 +316,7 @@ mod tests {
     fn a_renamed_definition_differs_in_its_name_only() {
         let raw = r#"{"x": 1e400, "name" : "a", "inputSchema":{}, "inner":{"name":"a"}}"#;
         let mut out = Vec::new();
-        tool(raw).unwrap().write("s__a", None, &mut out);
+        tool(raw).unwrap().write("s__a", (None, &[]), &mut out);
         assert_eq!(String::from_utf8(out).unwrap(), raw.replacen("\"a\"", "\"s__a\"", 1));
     }
 

@@ -11,6 +11,16 @@ pub(crate) fn wrap(prefix: &str, uri: &str) -> String {
     }
 }
 
+/// The prefix that `wrap` gave a URI, and the URI; of a `ui://` URI whatever its authority is, which may be its own.
+pub(crate) fn unwrapped(uri: &str) -> Option<(&str, String)> {
+    if let Some(rest) = uri.strip_prefix("ui://") {
+        let (prefix, rest) = rest.split_once('/')?;
+        return Some((prefix, format!("ui://{rest}")));
+    }
+    let (prefix, original) = uri.strip_prefix("portico+")?.split_once('+')?;
+    Some((prefix, original.to_owned()))
+}
+
 /// Tells the URIs of one RFC 6570 template.
 #[derive(Debug, Clone)]
 pub(crate) struct Template(Regex);
@@ -64,5 +74,9 @@ mod tests {
     fn interface_pages_keep_their_scheme() {
         assert_eq!(wrap("shop", "ui://cart/main"), "ui://shop/cart/main");
         assert_eq!(wrap("shop", "file:///a"), "portico+shop+file:///a");
+        for uri in ["ui://cart/main", "file:///a", "a+b://c+d"] {
+            assert_eq!(unwrapped(&wrap("shop", uri)), Some(("shop", uri.to_owned())));
+        }
+        assert_eq!((unwrapped("file:///a"), unwrapped("portico+a")), (None, None));
     }
 }

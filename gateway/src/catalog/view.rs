@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::kind::{Entry, Kind, Piece, Pieces, Route};
+use super::links::Links;
 use super::listing::{Definition, Family};
 use super::search::{self, Search};
 use super::{Listed, names};
@@ -75,6 +76,8 @@ pub(crate) struct View {
     pub(crate) search: Option<Search>,
     /// Tools and prompts whose names others have.
     pub(crate) hidden: Vec<Hidden>,
+    /// Where URIs lead that servers write into their answers.
+    links: Arc<Links>,
     /// The only server with resources, if there is exactly one: URIs that stand in no list are then its own.
     sole_resources: Option<Arc<Backend>>,
 }
@@ -88,22 +91,25 @@ impl View {
     ) -> Self {
         let members: Vec<Member<'_>> =
             listed.iter().map(|listed| Member::new(listed, set)).filter(Member::is_shown).collect();
-        let mut with_resources = members.iter().filter(|member| member.listed.listing.has_resources);
-        let sole = match (with_resources.next(), with_resources.next()) {
+        let mut all = members.iter().filter(|member| member.listed.listing.has_resources);
+        let sole = match (all.next(), all.next()) {
             (Some(only), None) => Some(Arc::clone(&only.listed.backend)),
             _ => None,
         };
         let mut hidden = Vec::new();
-        let mut kind = |family: Family| {
-            let (kind, clashes) = kind(&members, (family, prefix), pieces);
+        let mut kind = |family: Family, links: &Links| {
+            let (kind, clashes) = kind(&members, (family, prefix, links), pieces);
             hidden.extend(clashes);
             kind
         };
+        let resources = kind(Family::Resources, &Links::default());
+        let links = Links::between(with_resources(&members), &resources);
         Self {
-            tools: kind(Family::Tools),
-            resources: kind(Family::Resources),
-            templates: kind(Family::Templates),
-            prompts: kind(Family::Prompts),
+            tools: kind(Family::Tools, &links),
+            templates: kind(Family::Templates, &links),
+            prompts: kind(Family::Prompts, &links),
+            resources,
+            links: Arc::new(links),
             instructions: instructions(&members),
             search: None,
             revision: Revision::default(),
@@ -144,6 +150,7 @@ impl View {
             search: self.search.as_ref().map(|search| search.part(|route| shows(Method::ToolsCall, route))),
             revision: self.revision,
             hidden: Vec::new(),
+            links: Arc::clone(&self.links),
             sole_resources: self.sole_resources.clone(),
         };
         let used = view.servers();
@@ -205,15 +212,42 @@ impl View {
         if let Some(route) = self.resources.route(uri) {
             return Some(Arc::clone(route));
         }
-        let backend = match self.templates.template(uri) {
-            Some(route) => &route.backend,
-            None => self.sole_resources.as_ref()?,
+        let to = |(backend, original): (&Arc<Backend>, String)| {
+            Some(Arc::new(Route::to(Arc::clone(backend), original)))
         };
-        let original = uri
-            .strip_prefix("portico+")
-            .and_then(|rest| rest.split_once('+'))
-            .map_or(uri, |(_, original)| original);
-        Some(Arc::new(Route::to(Arc::clone(backend), original.to_owned())))
+        let wrapped = self.links.lead(uri);
+        let template = self.templates.template(uri).map(|route| &route.backend);
+        match (wrapped, template) {
+            // The authority of a page may be its own.
+            (Some((backend, _)), Some(template))
+                if backend.id() != template.id() && uri.starts_with("ui://") =>
+            {
+                to((template, uri.to_owned()))
+            }
+            (Some(wrapped), _) => to(wrapped),
+            (None, Some(template)) => to((template, uri.to_owned())),
+            (None, None) => to((self.sole_resources.as_ref()?, uri.to_owned())),
+        }
+    }
+
+    /// Whether URIs in answers of `backend` may have to change.
+    pub(crate) fn changes_links(&self, backend: &Backend) -> bool {
+        self.links.concern(backend.id())
+    }
+
+    /// What the URI in a link of `backend` becomes, if it would lead elsewhere as it is.
+    pub(crate) fn link(&self, backend: &Backend, uri: &str) -> Option<String> {
+        if let Some(renamed) = self.listed_link(backend, uri) {
+            return Some(renamed);
+        }
+        let route = self.resources.route(uri).or_else(|| self.templates.template(uri));
+        let leads_back = route.is_some_and(|route| route.backend.id() == backend.id());
+        if leads_back { None } else { self.links.wrapped(backend.id(), uri) }
+    }
+
+    /// What the listed resource `uri` of `backend` is known by, if that is something else.
+    pub(crate) fn listed_link(&self, backend: &Backend, uri: &str) -> Option<String> {
+        self.links.renamed(backend.id(), uri).map(str::to_owned)
     }
 }
 
@@ -277,7 +311,7 @@ fn offers<'a>(member: &'a Member<'a>, family: Family) -> impl Iterator<Item = Of
 
 fn kind(
     members: &[Member<'_>],
-    (family, prefix): (Family, Prefix),
+    (family, prefix, links): (Family, Prefix, &Links),
     pieces: &mut Pieces,
 ) -> (Kind, Vec<Hidden>) {
     let prefixes = names::prefixes(members.iter().map(|member| member.listed.backend.key()));
@@ -295,6 +329,9 @@ fn kind(
                 definition: offer.definition,
                 change: offer.change,
                 backend: &offer.member.listed.backend,
+                pages: offer.definition.renamed_pages(|uri| {
+                    links.renamed(offer.member.listed.backend.id(), uri).map(str::to_owned)
+                }),
             }),
             Err(kept) => hidden.push(Hidden {
                 server: server(offer),
@@ -304,6 +341,17 @@ fn kind(
         }
     }
     (Kind::build(family, entries, pieces), hidden)
+}
+
+/// The servers with resources, each with its prefix.
+fn with_resources(members: &[Member<'_>]) -> Vec<(String, Arc<Backend>)> {
+    let mut prefixes = names::prefixes(members.iter().map(|member| member.listed.backend.key()));
+    let all = members.iter().map(|member| member.listed).filter(|listed| listed.listing.has_resources);
+    let named = |listed: &Listed| {
+        let prefix = prefixes.remove(listed.backend.key()).unwrap_or_default();
+        (prefix, Arc::clone(&listed.backend))
+    };
+    all.map(named).collect()
 }
 
 fn instructions(members: &[Member<'_>]) -> Vec<(u64, String)> {

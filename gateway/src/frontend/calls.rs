@@ -21,9 +21,11 @@ use crate::catalog::{Route, View};
 use crate::client::{Capabilities, Client};
 use crate::config::access::Rule;
 use crate::envelope::{Message, Object, text};
+use crate::meta;
 use crate::method::Method;
 use crate::metrics::Outcome;
 use crate::rpc::{RpcError, code, shortened};
+use crate::trace::{Incoming, Trail};
 use crate::version::Era;
 
 /// A client's request, not yet routed.
@@ -130,8 +132,16 @@ async fn run(
     client: &Client,
     (call, entry): (Call<'_>, Option<Entry>),
 ) -> Result<Response, RpcError> {
+    let call = Call { trail: trail(door, &call), ..call };
     let ran = call.run(&door.core, (stop(door, client, &call), entry)).await;
     answered(client, ran, &call).await
+}
+
+/// The spans of a call, where traces are exported: in the trace that its `_meta` names, else that of its headers, else a new one.
+fn trail(door: &Door, call: &Call<'_>) -> Option<Trail> {
+    let tracer = door.core.tracer()?;
+    let said = meta::of(&call.params).as_ref().and_then(Incoming::of_meta);
+    Some(tracer.trail(said.or_else(|| call.client.trace.clone())))
 }
 
 fn stop(door: &Door, client: &Client, call: &Call<'_>) -> Stop {
@@ -175,7 +185,7 @@ fn hidden(era: Era, call: &Call<'_>) -> RpcError {
     }
 }
 
-fn route<'a>(view: &View, client: &Client, asked: Asked<'a>) -> Result<Call<'a>, RpcError> {
+fn route<'a>(view: &Arc<View>, client: &Client, asked: Asked<'a>) -> Result<Call<'a>, RpcError> {
     let Asked { text, id, method, params } = asked;
     let params = params.ok_or_else(|| missing(method))?;
     let (target, exposed, route) = find(view, client.era, method, &params)?;
@@ -187,9 +197,11 @@ fn route<'a>(view: &View, client: &Client, asked: Asked<'a>) -> Result<Call<'a>,
         target,
         exposed,
         route,
+        view: Arc::clone(view),
         client: client.clone(),
         given: None,
         approved: None,
+        trail: None,
     })
 }
 
@@ -206,9 +218,9 @@ fn about_task<'a>(door: &Door, client: &Client, asked: Asked<'a>) -> Result<Call
     let (key, original) = task::open(&door.core, client.principal, &exposed).ok_or_else(unknown)?;
     let backend = door.core.backends.load().get(&key).map(Arc::clone);
     let backend = backend.filter(|backend| door.view.has(backend)).ok_or_else(unknown)?;
-    let route = Arc::new(Route::to(backend, original));
-    let (client, given, approved) = (client.clone(), None, None);
-    Ok(Call { text, id, method, params, target, exposed, route, client, given, approved })
+    let (route, view) = (Arc::new(Route::to(backend, original)), Arc::clone(&door.view));
+    let (client, given, approved, trail) = (client.clone(), None, None, None);
+    Ok(Call { text, id, method, params, target, exposed, route, view, client, given, approved, trail })
 }
 
 /// The JSON string that names what is called, the name in it, and where it leads.

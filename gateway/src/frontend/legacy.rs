@@ -49,6 +49,7 @@ pub(crate) async fn post(
                 takes_events,
                 capabilities,
                 level: None,
+                trace: core.traced(headers),
             };
             request(door, &client, (Asked { text, id, method, params }, &method_name)).await
         }

@@ -65,6 +65,7 @@ pub(crate) async fn post(
         takes_events,
         capabilities,
         level,
+        trace: door.core.traced(headers),
     };
     match method {
         Method::Discover => Ok(answer::result(id, &lists::discovered(&door.seen()))),

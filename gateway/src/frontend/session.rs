@@ -15,9 +15,9 @@ use crate::client::Capabilities;
 use crate::version::LEGACY;
 
 /// Binds a sealed text to its use, so that no other sealed text of ours passes for a session.
-const PURPOSE: &[u8] = b"portico legacy session v2";
+const PURPOSE: &[u8] = b"portico legacy session v3";
 const NONCE: usize = 24;
-const PLAIN: usize = 16 + 8 + 1 + 1;
+const PLAIN: usize = 16 + 8 + 1 + 2;
 /// Bytes of a session id; longer ones are not looked at.
 const MAX_ID: usize = 128;
 /// Ended sessions remembered by this replica until their ids expire.
@@ -72,7 +72,7 @@ impl Keyring {
         plain.extend_from_slice(&session.id.to_be_bytes());
         plain.extend_from_slice(&created.to_be_bytes());
         plain.push(u8::try_from(LEGACY.iter().position(|version| *version == session.version)?).ok()?);
-        plain.push(session.capabilities.bits());
+        plain.extend_from_slice(&session.capabilities.bits().to_be_bytes());
         self.seal_for(&purpose(principal), &plain)
     }
 
@@ -106,7 +106,8 @@ impl Keyring {
         let plain = self.open_for(&purpose(principal), text, MAX_ID)?;
         let (id, rest) = plain.split_first_chunk::<16>()?;
         let (created, rest) = rest.split_first_chunk::<8>()?;
-        let (version, capabilities) = (*rest.first()?, Capabilities::of_bits(*rest.get(1)?));
+        let (version, capabilities) =
+            (*rest.first()?, Capabilities::of_bits(u16::from_be_bytes([*rest.get(1)?, *rest.get(2)?])));
         let version = LEGACY.get(usize::from(version)).copied()?;
         let age = now.saturating_sub(u64::from_be_bytes(*created));
         let id = u128::from_be_bytes(*id);

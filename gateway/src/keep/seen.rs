@@ -188,6 +188,9 @@ mod tests {
             Timeouts { call: Duration::from_secs(7), tools: [("a".into(), Duration::from_secs(9))].into() };
         let path = serde_json::json!({ "path": "/hook", "type": "Prefix", "methods": ["GET"] });
         server.exposure.paths = vec![serde_json::from_value(path).unwrap()];
+        let header =
+            serde_json::json!({ "name": "authorization", "secretKeyRef": { "name": "a", "key": "token" } });
+        server.auth = Some(serde_json::from_value(serde_json::json!({ "header": header })).unwrap());
         server
     }
 

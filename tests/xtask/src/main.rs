@@ -30,6 +30,7 @@ Usage: cargo xtask COMMAND
   bench --gate        fail when a call costs more over the floor than it may
   bench operator      the operator with 100, 1,000 and 5,000 servers, beside bare Deployments
   soak [MINUTES]      random lives of resources, with operators killed on the way; 60 minutes unless said
+  fuzz [SECONDS]      mutated messages for the gateway's readers, other ones each time; 60 seconds each unless said
   planted [NAME …]    bugs put into the operator on purpose (operator/tests/planted), each of which a test must catch
   coverage            lines that the tests without a cluster run
   ci                  lint and test, as CI runs them, the quickstart of the release build, and the gate
@@ -44,10 +45,12 @@ fn main() -> ExitCode {
         Some("generate") => generate::run(rest.iter().any(|argument| argument == "--check")),
         Some("bench") => bench::run(rest),
         Some("soak") => test::soak(rest),
+        Some("fuzz") => test::fuzz(rest),
         Some("planted") => planted::run(rest),
         Some("coverage") => test::coverage(),
         Some("ci") => lint::run()
             .and_then(|()| test::run(&[]))
+            .and_then(|()| test::fuzz(&["8".to_owned()]))
             .and_then(|()| test::quickstart())
             .and_then(|()| bench::gate()),
         Some("help" | "--help" | "-h") => {

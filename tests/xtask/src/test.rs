@@ -54,6 +54,18 @@ pub fn soak(arguments: &[String]) -> Result<(), String> {
     step("random lives", tests.env(CLUSTER_TESTS, "1").env(JOIN, clusters.folders()))
 }
 
+/// Tries mutated messages on the gateway's readers for so many seconds each, other ones each time.
+pub fn fuzz(arguments: &[String]) -> Result<(), String> {
+    let seconds: u64 = match arguments {
+        [] => 60,
+        [seconds] => seconds.parse().map_err(|_| format!("'{seconds}' is no number of seconds"))?,
+        _ => return Err("cargo xtask fuzz takes one number, the seconds of each target".to_owned()),
+    };
+    // With the features of the other tests, so that nothing is built twice.
+    let mut tests = cargo(&["test", "--workspace", "--locked", "--lib", "--", "fuzz::", "--nocapture"]);
+    step("mutated messages", tests.env("PORTICO_FUZZ_SECONDS", seconds.to_string()))
+}
+
 /// What a newcomer runs first: the release build, and the quickstart until every server is there.
 pub fn quickstart() -> Result<(), String> {
     // As the README has it, without a word on which of the workspace's programs is meant.

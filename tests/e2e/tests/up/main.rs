@@ -9,6 +9,7 @@ mod inspector;
 mod quickstart;
 mod running;
 mod starts;
+mod websocket;
 
 use std::path::{Path, PathBuf};
 
