@@ -13,12 +13,12 @@ use super::breaker;
 use super::client::{METHOD, NAME, Reply};
 use super::fault::{Class, Fault};
 use super::flight::Flight;
-use super::hearing;
 use super::parked::{self, Parked, Target};
 use super::relay::Relay;
 use super::restore::{Input, Restore, Restored, TaskNames};
-use super::session::{Busy, Link, Peer, Place, SessionKey, Slot};
+use super::session::{Busy, Link, Peer};
 use super::upstream::{Passed, Upstream};
+use super::way::{Way, forget};
 use crate::audit::Entry;
 use crate::catalog::{Route, View};
 use crate::client::{Capabilities, Client};
@@ -71,13 +71,6 @@ pub(crate) enum Answer {
     Lacking(Bytes),
     /// Several.
     Stream(Box<Relay>),
-}
-
-/// A link to a server, where it is kept if it is a session, and what keeps other calls off it.
-struct Way {
-    link: Link,
-    kept: Option<(SessionKey, Slot)>,
-    busy: Option<Busy>,
 }
 
 /// What a server sent back.
@@ -325,66 +318,6 @@ impl Call<'_> {
         answer.map_err(|fault| (fault, used.id))
     }
 
-    /// A link to the server. A server that asks in the middle of a call may not say in which one, as over standard input
-    /// and output; so a modern client that can be asked has a session for the time of its call. A legacy client has its own.
-    async fn way(&self, core: &Arc<Core>, endpoint: &Arc<super::Endpoint>) -> Result<Way, Fault> {
-        let backend = &self.route.backend;
-        if backend.era() == Era::Modern {
-            let link = Link {
-                endpoint: Arc::clone(endpoint),
-                peer: Peer::Modern,
-                caller: Some(Arc::clone(&self.client.caller)),
-            };
-            return Ok(Way { link, kept: None, busy: None });
-        }
-        let modern = self.client.era == Era::Modern;
-        let shared = if modern { endpoint.id } else { 0 };
-        let key =
-            SessionKey { client: self.client.sessions(), backend: backend.id(), endpoint: shared, lane: 0 };
-        let mut alone = modern && !self.client.capabilities.asks_nothing();
-        loop {
-            let place = if alone { core.sessions.exclusive(key) } else { core.sessions.shared(key) };
-            let Place { key, slot, busy, gone } = place;
-            core.end_sessions(gone);
-            let link = match slot.get_or_try_init(|| self.open(core, endpoint)).await {
-                // Who uses it now may have another token than who opened it.
-                Ok(link) => Link { caller: Some(Arc::clone(&self.client.caller)), ..link.clone() },
-                // A server may have no room for another session.
-                Err(_) if key.lane > 0 => {
-                    core.sessions.forget(key, &slot);
-                    alone = false;
-                    continue;
-                }
-                Err(fault) => return Err(fault),
-            };
-            // A client stays with its pod until the pod is gone.
-            if backend.has(&link.endpoint) {
-                return Ok(Way { link, kept: Some((key, slot)), busy });
-            }
-            core.sessions.forget(key, &slot);
-        }
-    }
-
-    /// Opens a session with a server on behalf of the client.
-    async fn open(&self, core: &Arc<Core>, endpoint: &Arc<super::Endpoint>) -> Result<Link, Fault> {
-        let hello = core
-            .control
-            .initialize(
-                endpoint,
-                self.client.capabilities.of_sessions(),
-                Some(Arc::clone(&self.client.caller)),
-            )
-            .await?;
-        let level = self.client.level.or_else(|| core.levels.of(self.client.session));
-        if let Some(level) = level.filter(|_| hello.can("logging")) {
-            core.control.set_level(&hello.link, level).await;
-        }
-        if self.client.era == Era::Legacy {
-            hearing::start(core, self.client.session, (self.route.backend.id(), &hello.link));
-        }
-        Ok(hello.link)
-    }
-
     async fn send(
         &self,
         core: &Arc<Core>,
@@ -500,12 +433,6 @@ async fn within<T>(
     step: impl Future<Output = Result<T, Fault>>,
 ) -> Result<T, Fault> {
     timeout_at(end, step).await.unwrap_or(Err(Fault::Timeout { after: limit }))
-}
-
-fn forget(core: &Core, kept: Option<(SessionKey, Slot)>) {
-    if let Some((key, slot)) = kept {
-        core.sessions.forget(key, &slot);
-    }
 }
 
 /// The argument at `path` as a header value; null and absent arguments have none.

@@ -25,6 +25,7 @@ mod supervise;
 pub(crate) mod task;
 mod tls;
 mod upstream;
+mod way;
 pub(crate) mod wrapped;
 
 use std::collections::BTreeMap;

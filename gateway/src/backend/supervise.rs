@@ -186,15 +186,17 @@ fn report_failure(core: &Core, backend: &Backend, fault: &Fault) {
     core.report(backend, ServerState::Failing { reason, kind });
 }
 
-/// A server that lets nobody in of whom it does not know who they are, and of which nothing is known, shows where to sign in.
-/// A pinned one does not: that tool would count as what was approved.
-fn show_sign_in(core: &Core, backend: &Arc<Backend>, fault: &Fault) {
+/// Why a server cannot be used that may wait for somebody to sign in. Of one that lets nobody in before, and of which nothing is
+/// known, a tool is shown that leads there; of a pinned one not, for that tool would count as what was approved.
+fn before_sign_in(core: &Core, backend: &Arc<Backend>, fault: Fault) -> Fault {
     let live = backend.live();
-    let waits =
-        fault.class() == Class::Unauthorized && live.owner.has_users() && live.server.pinning.is_none();
-    if waits && core.catalog.listing(backend.key()).is_none() {
+    if !live.owner.has_users() || !matches!(fault, Fault::Unauthorized { shown: false }) {
+        return fault;
+    }
+    if live.server.pinning.is_none() && core.catalog.listing(backend.key()).is_none() {
         core.catalog.put(Arc::clone(backend), Arc::new(lists::before_sign_in(backend.key())));
     }
+    Fault::SignIn
 }
 
 /// Connects and stays connected; gives how that ended.
@@ -208,18 +210,12 @@ async fn connected(core: &Arc<Core>, backend: &Arc<Backend>) -> End {
     let protocol = backend.live().server.protocol;
     let hello = match core.control.open(&endpoint, protocol).await {
         Ok(hello) => hello,
-        Err(fault) => {
-            show_sign_in(core, backend, &fault);
-            return End::Refused(fault);
-        }
+        Err(fault) => return End::Refused(before_sign_in(core, backend, fault)),
     };
     backend.set_era(hello.era);
     let news = listen(&core.control, &hello).await;
     let end = match fetch(core, backend, &hello).await {
-        Err(fault) => {
-            show_sign_in(core, backend, &fault);
-            End::Refused(fault)
-        }
+        Err(fault) => End::Refused(before_sign_in(core, backend, fault)),
         Ok(()) => match follow(core, backend, (&hello, protocol), news).await {
             Ok(()) => End::Changed,
             Err(fault) => End::Lost(fault),

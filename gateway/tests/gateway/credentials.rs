@@ -404,6 +404,45 @@ async fn a_refused_exchange_is_told_without_what_the_endpoint_says_of_it() {
     assert!(refused.contains("HTTP 400 (invalid_target)") && !refused.contains(&token), "{refused}");
 }
 
+/// Everything that this test's thread logs, also what hyper and others say.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn no_secret_and_no_token_stands_in_the_log_however_much_is_logged() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let exchanging = Exchanging::start(json!({"authMethod": "Post"})).await;
+    let token = exchanging.token("ada", "tools");
+    assert!(exchanging.call(&token).await["result"].is_object());
+    exchanging.tokens.refuse(Some((401, json!({"error": "invalid_client", "error_description": token}))));
+    assert!(exchanging.call(&exchanging.token("bob", "tools")).await["error"].is_object());
+    exchanging.closed.take(&["Bearer none"]);
+    assert!(exchanging.call(&token).await["error"].is_object());
+    let text = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
+    assert!(text.contains("shop/raw"), "something is logged");
+    let shown = exchanging.closed.shown("tools/call").pop().unwrap();
+    for secret in ["s3cr3t-of-client", &token, shown.strip_prefix("Bearer ").unwrap()] {
+        assert!(!text.contains(secret), "{secret} stands in the log");
+    }
+}
+
 #[tokio::test]
 async fn lists_are_asked_for_without_a_token_where_the_server_gives_them_to_everybody() {
     let tokens = TokenServer::start().await;

@@ -245,4 +245,6 @@ async fn without_an_address_of_its_own_the_gateway_says_what_is_missing() {
         .until_report("raw", |report| matches!(report.state, ServerState::Failing { .. }))
         .await;
     assert_eq!(report.tools, 1);
+    let waits = |reason: &str| reason.contains("waits for somebody to");
+    assert!(matches!(&report.state, ServerState::Failing { reason, .. } if waits(reason)), "{report:?}");
 }

@@ -42,7 +42,7 @@ pub(super) type Asked = BoxFuture<'static, Result<Token, Fault>>;
 /// The tokens for one server: the gateway's own under `None`, those of callers under what their own tokens are worth.
 #[derive(Debug)]
 pub(super) struct Tokens {
-    server: ServerKey,
+    server: Arc<ServerKey>,
     entries: Mutex<HashMap<Option<u128>, Arc<Entry>>>,
 }
 
@@ -63,7 +63,7 @@ struct State {
 impl Tokens {
     /// None yet.
     pub(super) fn new(server: &ServerKey) -> Self {
-        Self { server: server.clone(), entries: Mutex::default() }
+        Self { server: Arc::new(server.clone()), entries: Mutex::default() }
     }
 
     /// The token `of` somebody. Who comes while it is asked for waits for the same answer; one that will expire soon is
@@ -74,11 +74,10 @@ impl Tokens {
         ask: impl FnOnce() -> Asked + Send + 'static,
     ) -> Result<HeaderValue, Fault> {
         let entry = self.entry(of);
-        let Some(token) = entry.usable() else {
-            return entry.ask(ask).await.inspect_err(|fault| self.tell(of, fault));
-        };
+        let asker = (Arc::clone(&self.server), of.is_none());
+        let Some(token) = entry.usable() else { return entry.ask(asker, ask).await };
         if token.due <= Instant::now() && entry.lately_failed().is_none() && entry.asking.try_lock().is_ok() {
-            tokio::spawn(async move { entry.ask(ask).await });
+            tokio::spawn(async move { entry.ask(asker, ask).await });
         }
         Ok(token.value)
     }
@@ -98,16 +97,6 @@ impl Tokens {
         if !lately && state.token.as_ref().is_some_and(|token| token.value == *value) {
             state.token = None;
             state.rejected = Some(Instant::now());
-        }
-    }
-
-    /// What concerns everybody stands in the log; a caller is told itself.
-    fn tell(&self, of: Option<u128>, fault: &Fault) {
-        let server = &self.server;
-        if of.is_none() {
-            tracing::warn!(%server, %fault, "a token cannot be had");
-        } else {
-            tracing::debug!(%server, %fault, "a token of a caller cannot be had");
         }
     }
 
@@ -147,7 +136,11 @@ impl Entry {
         state.failed.as_ref().filter(|(at, _)| at.elapsed() < PAUSE).map(|(_, fault)| fault.clone())
     }
 
-    async fn ask(&self, ask: impl FnOnce() -> Asked) -> Result<HeaderValue, Fault> {
+    async fn ask(
+        &self,
+        (server, is_own): (Arc<ServerKey>, bool),
+        ask: impl FnOnce() -> Asked,
+    ) -> Result<HeaderValue, Fault> {
         let _one_at_a_time = self.asking.lock().await;
         // Somebody else asked a moment ago.
         if let Some(token) = self.usable().filter(|token| Instant::now() < token.due) {
@@ -164,6 +157,12 @@ impl Entry {
                 Ok(state.token.insert(token).value.clone())
             }
             Err(fault) => {
+                // What concerns everybody stands in the log; a caller is told itself.
+                if is_own {
+                    tracing::warn!(%server, %fault, "a token cannot be had; one that is known serves until it expires");
+                } else {
+                    tracing::debug!(%server, %fault, "a token of a caller cannot be had");
+                }
                 state.failed = Some((Instant::now(), fault.clone()));
                 Err(fault)
             }

@@ -54,15 +54,10 @@ impl Running {
     /// A gateway in front of `server` that takes tokens of `issuer` for `resource`, and says `more` in its configuration.
     async fn start(server: Server, oauth: (&str, &str), more: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        Self::start_on(listener, server, oauth, more).await
+        Self::start_on(listener, server, oauth, more)
     }
 
-    async fn start_on(
-        listener: TcpListener,
-        server: Server,
-        (issuer, resource): (&str, &str),
-        more: &str,
-    ) -> Self {
+    fn start_on(listener: TcpListener, server: Server, (issuer, resource): (&str, &str), more: &str) -> Self {
         let (servers, receiver) = watch::channel(Servers::from(Arc::new(vec![server])));
         let options = Options { secrets: Some(Arc::new(Client)), ..Options::default() };
         let gateway = Arc::new(Gateway::new(options, receiver).unwrap());
@@ -218,14 +213,13 @@ async fn a_server_says_where_its_callers_sign_in_and_they_do_after_they_have_sho
     let issuer = provider.issuer();
     let ada_alone = format!("access: {{all: ['{issuer}#ada']}}");
     let fixture_at = server(Endpoint::pod(fixture.url()));
-    let inner = Running::start_on(inner, fixture_at, (&issuer, &inner_url), &ada_alone).await;
+    let inner = Running::start_on(inner, fixture_at, (&issuer, &inner_url), &ada_alone);
     inner.until_connected().await;
     let key = |key: &str| json!({"name": "gateway", "key": key});
     let spec = json!({"authorizationCode": {"clientIdRef": key("id"), "clientSecretRef": key("secret"), "scopes": ["openid", "tools"]}});
     let mut described = server(Endpoint::remote(&inner.url));
     described.auth = Some(serde_json::from_value(spec).unwrap());
-    let outer =
-        Running::start_on(outer, described, (&issuer, OUTER), &format!("publicUrl: '{public_url}'")).await;
+    let outer = Running::start_on(outer, described, (&issuer, OUTER), &format!("publicUrl: '{public_url}'"));
     let ada = provider.sign_in("ada", OUTER).await;
     // Nothing is known of the server before somebody has signed in, but where to do that.
     let end = tokio::time::Instant::now() + PATIENCE;
