@@ -29,7 +29,11 @@ async fn the_sdk_lists_and_calls_tools_over_a_websocket() {
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
     let said: Value = serde_json::from_str(&said).unwrap();
     assert_eq!(said["server"]["name"], "portico");
-    assert_eq!(said["tools"].as_array().map(Vec::len).map(Value::from).as_ref(), Some(&ready["tools"]), "{said}");
+    assert_eq!(
+        said["tools"].as_array().map(Vec::len).map(Value::from).as_ref(),
+        Some(&ready["tools"]),
+        "{said}"
+    );
     assert!(said["result"]["content"][0]["text"].as_str().unwrap().contains("out of cheese"), "{said}");
     assert!(up.interrupt().await.success());
 }
