@@ -36,6 +36,9 @@ pub enum Type {
     /// True: no tool of a pinned server means something else than was approved. Written by the gateway, for pinned
     /// servers alone.
     ToolsApproved,
+    /// False: a tool or prompt of the server is not shown, since another server has its name. Written by the gateway, only where
+    /// that is so.
+    NamesShown,
     /// True: a fallback answers in place of the model. Abnormal when true.
     FallbackActive,
 }
@@ -60,6 +63,7 @@ impl Type {
             Self::ModelLoaded => "ModelLoaded",
             Self::Connected => "Connected",
             Self::ToolsApproved => "ToolsApproved",
+            Self::NamesShown => "NamesShown",
             Self::FallbackActive => "FallbackActive",
         }
     }

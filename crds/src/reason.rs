@@ -89,6 +89,8 @@ reasons! {
         "Review the tools that the message names, and set the annotation portico.dev/approved-tools-digest as it says.";
     ToolsQuarantined: "Tools of the pinned server changed or are new; they are hidden and cannot be called.",
         "Review the tools that the message names, and set the annotation portico.dev/approved-tools-digest as it says.";
+    NamesTaken: "Tools or prompts of the server are not shown: another server has their names, and the gateway gives none a prefix.",
+        "Rename them with `spec.tools.overrides`, or let names have prefixes in the gateway's configuration.";
     KeysCurrent: "The session keys exist, and one is in use.", "";
     KeysUnreadable: "The Secret with the session keys does not hold what the operator wrote there.",
         "Restore it from a backup; deleting it makes new keys and ends every session.";

@@ -185,6 +185,12 @@ impl Core {
         self.background(|core| async move { follow(&core, servers).await });
         self.background(|core| async move { become_ready(&core, initial).await });
         self.background(|core| async move { sweep(&core).await });
+        self.background(|core| async move {
+            let mut changes = core.catalog.changes();
+            while changes.changed().await.is_ok() {
+                core.report_hidden();
+            }
+        });
     }
 
     fn background<F: Future<Output = ()> + Send + 'static>(
@@ -270,9 +276,23 @@ impl Core {
             protocol_version: listing.map(|listing| listing.version.clone()),
             tools_digest: judged.as_ref().map(|judged| judged.digests.list.clone()),
             pin: judged.as_ref().and_then(pin_report),
+            hidden: self.catalog.hidden(key),
         };
         self.tell_unapproved(&report);
         self.publish(|reports| reports.insert(key.clone(), report.clone()).as_ref() != Some(&report));
+    }
+
+    /// Brings the reports up to date where other servers' lists matter.
+    fn report_hidden(&self) {
+        self.publish(|reports| {
+            let mut changed = false;
+            for (key, report) in reports.iter_mut() {
+                let hidden = self.catalog.hidden(key);
+                changed |= report.hidden != hidden;
+                report.hidden = hidden;
+            }
+            changed
+        });
     }
 
     /// Says once of each pinned server that its tools are not what was approved.

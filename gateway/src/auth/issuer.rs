@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use http::Uri;
+use bytes::Bytes;
+use http::{HeaderValue, Uri};
 use jsonwebtoken::DecodingKey;
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use serde::Deserialize;
@@ -40,6 +41,8 @@ pub(super) struct Issuer {
 struct Metadata {
     issuer: String,
     jwks_uri: String,
+    authorization_endpoint: Option<String>,
+    token_endpoint: Option<String>,
 }
 
 impl Issuer {
@@ -105,13 +108,35 @@ impl Issuer {
     async fn set(&self) -> Result<JwkSet, String> {
         let url = match &self.jwks_url {
             Some(url) => url.clone(),
-            None => self.discover().await?,
+            None => self.discover().await?.jwks_uri,
         };
         self.json(&url).await
     }
 
-    /// Where the keys are: `OpenID` Connect Discovery 1.0 section 4, then RFC 8414 section 3.
-    async fn discover(&self) -> Result<String, String> {
+    /// Where browsers are asked, and where codes are exchanged.
+    pub(super) async fn endpoints(&self) -> Result<(String, String), String> {
+        let found = self.discover().await?;
+        let both = found.authorization_endpoint.zip(found.token_endpoint);
+        both.ok_or_else(|| format!("{} does not say where people sign in", self.name))
+    }
+
+    /// The answer to a form.
+    pub(super) async fn form(
+        &self,
+        uri: &Uri,
+        authorization: Option<HeaderValue>,
+        form: String,
+    ) -> Result<Bytes, String> {
+        let sent = tokio::time::timeout(WITHIN, self.http.form_of_ours(uri, authorization, form)).await;
+        let sent = sent.map_err(|_| "the token endpoint does not answer".to_owned())?;
+        match sent.map_err(|fault| format!("the token endpoint {fault}"))? {
+            (status, body) if status.is_success() => Ok(body),
+            (status, _) => Err(format!("the token endpoint answered HTTP {}", status.as_u16())),
+        }
+    }
+
+    /// Its metadata: `OpenID` Connect Discovery 1.0 section 4, then RFC 8414 section 3.
+    async fn discover(&self) -> Result<Metadata, String> {
         let (base, path) = split(&self.name).ok_or("its name is not a URL")?;
         let places = [
             format!("{base}{path}/.well-known/openid-configuration"),
@@ -122,7 +147,7 @@ impl Issuer {
         for place in places {
             match self.json::<Metadata>(&place).await {
                 // Another issuer's metadata would let that one speak for this one.
-                Ok(found) if found.issuer == self.name => return Ok(found.jwks_uri),
+                Ok(found) if found.issuer == self.name => return Ok(found),
                 Ok(found) => {
                     last = format!("{place} is the metadata of `{}`", crate::rpc::shortened(&found.issuer));
                 }

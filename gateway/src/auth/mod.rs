@@ -1,6 +1,7 @@
 //! Who asks: API keys for machines, and access tokens of an OAuth 2.1 authorization server for everybody else (MCP,
 //! authorization; RFC 6750, RFC 9728). The gateway is a resource server; it gives out no tokens, and passes none on.
 
+pub(crate) mod browser;
 mod crypto;
 mod issuer;
 mod keys;

@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
@@ -63,6 +64,14 @@ impl Verified {
     }
 }
 
+/// What an ID token says.
+#[derive(Deserialize)]
+struct Identity {
+    iss: String,
+    sub: String,
+    nonce: String,
+}
+
 /// What a token says of its issuer, before anything of it is believed.
 #[derive(Deserialize)]
 struct Unproven {
@@ -87,7 +96,7 @@ impl Tokens {
         if let Some(principal) = self.recall(&digest, now) {
             return Ok(with_token(principal));
         }
-        let claims = self.verified(token).await?;
+        let claims: Verified = self.verified(token, &self.audiences).await?;
         let (own, until) = (claims.scopes(), claims.exp.min(now + REMEMBERED_FOR));
         if !self.scopes.iter().all(|scope| own.contains(scope)) {
             return Err(Denied::Scope(self.scopes.join(" ")));
@@ -98,7 +107,27 @@ impl Tokens {
         Ok(with_token(principal))
     }
 
-    async fn verified(&self, token: &str) -> Result<Verified, Denied> {
+    /// The issuer called `name`.
+    pub(super) fn issuer(&self, name: &str) -> Option<&Arc<Issuer>> {
+        self.issuers.iter().find(|issuer| issuer.name == name)
+    }
+
+    /// The name of whom the ID token of `issuer` for `client` speaks, which was asked for with `nonce` (`OpenID` Connect Core
+    /// section 3.1.3.7).
+    pub(super) async fn identity(
+        &self,
+        token: &str,
+        (issuer, client): (&str, &str),
+        nonce: &str,
+    ) -> Result<String, Denied> {
+        let claims: Identity = self.verified(token, &[client.to_owned()]).await?;
+        if claims.iss != issuer || claims.nonce != nonce {
+            return Err(Denied::Invalid("it is the answer to something else".into()));
+        }
+        Ok(format!("{}#{}", claims.iss, claims.sub))
+    }
+
+    async fn verified<T: DeserializeOwned>(&self, token: &str, audiences: &[String]) -> Result<T, Denied> {
         let invalid = |error: jsonwebtoken::errors::Error| Denied::Invalid(reason(&error));
         let header = decode_header(token).map_err(invalid)?;
         if !ALGORITHMS.contains(&header.alg) {
@@ -109,25 +138,15 @@ impl Tokens {
         let issuer = issuer
             .ok_or_else(|| Denied::Invalid("its issuer is not one of those that are accepted".into()))?;
         let keys = issuer.keys(header.kid.as_deref()).await.map_err(Denied::Unavailable)?;
-        let validation = self.validation(header.alg, &issuer.name);
+        let validation = validation(header.alg, &issuer.name, audiences);
         let mut last = Denied::Invalid("it is signed with a key that its issuer does not have".into());
         for key in keys.iter().filter(|key| fits(key, header.alg)) {
-            match decode::<Verified>(token, key, &validation) {
+            match decode::<T>(token, key, &validation) {
                 Ok(found) => return Ok(found.claims),
                 Err(error) => last = invalid(error),
             }
         }
         Err(last)
-    }
-
-    fn validation(&self, algorithm: Algorithm, issuer: &str) -> Validation {
-        let mut validation = Validation::new(algorithm);
-        validation.leeway = LEEWAY;
-        validation.validate_nbf = true;
-        validation.set_issuer(&[issuer]);
-        validation.set_audience(&self.audiences);
-        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-        validation
     }
 
     fn recall(&self, digest: &[u8; 32], now: u64) -> Option<Principal> {
@@ -144,6 +163,16 @@ impl Tokens {
             remembered.insert(digest, entry);
         }
     }
+}
+
+fn validation(algorithm: Algorithm, issuer: &str, audiences: &[String]) -> Validation {
+    let mut validation = Validation::new(algorithm);
+    validation.leeway = LEEWAY;
+    validation.validate_nbf = true;
+    validation.set_issuer(&[issuer]);
+    validation.set_audience(audiences);
+    validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+    validation
 }
 
 /// A key of one family says nothing of a signature of another.

@@ -136,15 +136,17 @@ impl Http {
         if !uri.host().is_some_and(|host| self.guard.admits_host(host)) {
             return Err(Fault::NotPublic { url: super::shown(uri) });
         }
-        let mut request = Request::new(Full::new(Bytes::from(form)));
-        *request.method_mut() = HttpMethod::POST;
-        *request.uri_mut() = uri.clone();
-        request.headers_mut().extend([(CONTENT_TYPE, FORM), (ACCEPT, JSON)]);
-        request.headers_mut().extend(authorization.map(|value| (AUTHORIZATION, value)));
-        let response = self.remotes.request(request).await;
-        let response = response.map_err(|error| failed(&error, &super::shown(uri)))?;
-        let status = response.status();
-        Ok((status, collect(response.into_body(), MAX_ERROR).await?))
+        post_form(&self.remotes, uri, authorization, form).await
+    }
+
+    /// The same at an address which the gateway's own configuration leads to.
+    pub(crate) async fn form_of_ours(
+        &self,
+        uri: &http::Uri,
+        authorization: Option<HeaderValue>,
+        form: String,
+    ) -> Result<(StatusCode, Bytes), Fault> {
+        post_form(&self.pods, uri, authorization, form).await
     }
 
     /// Sends spans to a collector, wherever whoever runs the gateway says that it is.
@@ -333,6 +335,23 @@ impl Http {
         let is_message = std::str::from_utf8(&body).is_ok_and(|text| Message::parse(text).is_ok());
         if is_message { Ok(Reply::Whole(body)) } else { Err(Fault::Http { status }) }
     }
+}
+
+async fn post_form(
+    client: &Client<Connector, Full<Bytes>>,
+    uri: &http::Uri,
+    authorization: Option<HeaderValue>,
+    form: String,
+) -> Result<(StatusCode, Bytes), Fault> {
+    let mut request = Request::new(Full::new(Bytes::from(form)));
+    *request.method_mut() = HttpMethod::POST;
+    *request.uri_mut() = uri.clone();
+    request.headers_mut().extend([(CONTENT_TYPE, FORM), (ACCEPT, JSON)]);
+    request.headers_mut().extend(authorization.map(|value| (AUTHORIZATION, value)));
+    let response = client.request(request).await;
+    let response = response.map_err(|error| failed(&error, &super::shown(uri)))?;
+    let status = response.status();
+    Ok((status, collect(response.into_body(), MAX_ERROR).await?))
 }
 
 fn failed(error: &legacy::Error, url: &str) -> Fault {

@@ -101,6 +101,8 @@ pub struct ServerReport {
     pub tools_digest: Option<String>,
     /// Of a pinned server, what is remembered and what differs.
     pub pin: Option<PinReport>,
+    /// Tools and prompts at `/mcp` that are not shown, and the server that has the name of each; some, if there are many.
+    pub hidden: Vec<(String, ServerKey)>,
 }
 
 impl ServerReport {

@@ -42,6 +42,9 @@ pub(crate) use search::Search;
 pub(crate) use snapshot::Snapshot;
 pub(crate) use view::{CALL_TOOL, FIND_TOOLS, Hidden, Revision, View, ViewName};
 
+/// Names that are not shown and are told of one server.
+const MAX_HIDDEN: usize = 16;
+
 /// A server and the last list it gave.
 #[derive(Debug, Clone)]
 pub(crate) struct Listed {
@@ -233,6 +236,13 @@ impl Catalog {
         self.snapshot.store(Arc::clone(&new));
         self.built.send_replace(put);
         new.differs(&old)
+    }
+
+    /// Tools and prompts of `key` that `/mcp` does not show, and the server that has the name of each; some, if there are many.
+    pub(crate) fn hidden(&self, key: &ServerKey) -> Vec<(String, ServerKey)> {
+        let snapshot = self.load();
+        let own = snapshot.all().hidden.iter().filter(|hidden| hidden.server == *key);
+        own.take(MAX_HIDDEN).map(|hidden| (hidden.name.clone(), hidden.kept.clone())).collect()
     }
 
     /// Says once of each name that another server has it, and counts them.

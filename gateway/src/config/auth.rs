@@ -56,6 +56,30 @@ pub struct Issuer {
     pub issuer: String,
     /// Where its keys are; absent: where its metadata says.
     pub jwks_url: Option<String>,
+    /// A client of it by which the gateway asks who sits before a browser that signs in to a server; absent: it does not ask.
+    pub browser: Option<BrowserClient>,
+}
+
+/// A client of an issuer, registered with the redirect URI `/connect/callback` of the gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct BrowserClient {
+    /// Its identifier.
+    pub client_id: String,
+    /// A file with its secret; absent: it has none.
+    pub client_secret_file: Option<PathBuf>,
+}
+
+impl BrowserClient {
+    /// Its secret, as the file says now.
+    pub(crate) fn secret(&self) -> Result<Option<String>, String> {
+        let read = |path: &PathBuf| {
+            let text =
+                std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+            Ok(text.trim().to_owned())
+        };
+        self.client_secret_file.as_ref().map(read).transpose()
+    }
 }
 
 impl OAuth {
@@ -78,6 +102,10 @@ impl Auth {
         }
         for (index, issuer) in oauth.issuers.iter().enumerate() {
             url(&format!("auth.oauth.issuers[{index}].issuer"), &issuer.issuer)?;
+            if issuer.browser.as_ref().is_some_and(|client| client.client_id.is_empty()) {
+                let path = format!("auth.oauth.issuers[{index}].browser.clientId");
+                return Err(field(path, "must name a client of the issuer"));
+            }
             if let Some(jwks) = &issuer.jwks_url {
                 url(&format!("auth.oauth.issuers[{index}].jwksUrl"), jwks)?;
             }

@@ -138,6 +138,10 @@ async fn without_prefixes_the_first_server_keeps_a_name_and_the_other_is_counted
     assert_eq!((one.seen("tools/call").len(), two.seen("tools/call").len()), (1, 0));
     configured.until_metric(r#"portico_gateway_catalog_hidden{namespace="shop",server="two"} 1"#).await;
     configured.until_metric(r#"portico_gateway_catalog_hidden{namespace="shop",server="one"} 0"#).await;
+    let report = configured.gateway.until_report("two", |report| !report.hidden.is_empty()).await;
+    assert_eq!((&*report.hidden[0].0, &*report.hidden[0].1.to_string()), ("b", "shop/one"));
+    configured.gateway.servers.send(Arc::new(vec![server("two", &[&two.url()])])).unwrap();
+    configured.gateway.until_report("two", |report| report.hidden.is_empty()).await;
 }
 
 #[tokio::test]

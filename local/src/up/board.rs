@@ -235,6 +235,7 @@ mod tests {
             protocol_version: (tools > 0).then(|| "2026-07-28".into()),
             tools_digest: None,
             pin: None,
+            hidden: Vec::new(),
         }
     }
 

@@ -31,7 +31,7 @@ const provider = new Provider(issuer, {
   clients: JSON.parse(CLIENTS).map(([client_id, client_secret, redirect]) => ({
     client_id,
     ...(client_secret ? { client_secret } : {}),
-    grant_types: redirect ? ['authorization_code'] : ['client_credentials', EXCHANGE],
+    grant_types: redirect ? ['authorization_code', 'refresh_token'] : ['client_credentials', EXCHANGE],
     redirect_uris: redirect ? [redirect] : [],
     response_types: redirect ? ['code'] : [],
     scope: `openid ${scope}`,
@@ -58,10 +58,11 @@ const provider = new Provider(issuer, {
     if (!ctx.oidc.session.accountId) return undefined;
     const grant = new provider.Grant({ clientId: ctx.oidc.client.clientId, accountId: ctx.oidc.session.accountId });
     grant.addOIDCScope(`openid ${scope}`);
-    grant.addResourceScope(ctx.oidc.params.resource, scope);
+    if (ctx.oidc.params.resource) grant.addResourceScope(ctx.oidc.params.resource, scope);
     await grant.save();
     return grant;
   },
+  issueRefreshToken: (ctx, client) => client.grantTypeAllowed('refresh_token'),
   pkce: { required: () => true },
 });
 

@@ -55,16 +55,8 @@ pub(super) struct Users {
 pub(crate) struct Begun {
     pub(crate) verifier: String,
     pub(crate) issuer: String,
-    /// The address of the authorization server, to which `state` is to be added.
-    url: String,
-}
-
-impl Begun {
-    /// Where the browser goes; it comes back with `state`.
-    pub(crate) fn with_state(&self, state: &str) -> String {
-        // The URL has a query already, and a state needs no escapes.
-        format!("{}&state={state}", self.url)
-    }
+    /// The address of the authorization server, whose query waits for `state`.
+    pub(crate) url: String,
 }
 
 /// Somebody who came back.

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::backend::{Failure, PinReport, ServerReport, ServerState};
 
 /// The conditions that the gateway writes.
-const OWN: [Type; 2] = [Type::Connected, Type::ToolsApproved];
+const OWN: [Type; 3] = [Type::Connected, Type::ToolsApproved, Type::NamesShown];
 /// Characters in a message.
 const MAX_MESSAGE: usize = 1024;
 /// Bounds of the schema.
@@ -48,7 +48,7 @@ pub(super) fn desired(
     now: Timestamp,
 ) -> Option<Own> {
     let connected = connected(report)?;
-    let verdicts = [Some(connected), report.pin.as_ref().map(|pin| approved(report, pin))];
+    let verdicts = [Some(connected), report.pin.as_ref().map(|pin| approved(report, pin)), names(report)];
     let conditions = verdicts
         .into_iter()
         .flatten()
@@ -140,6 +140,19 @@ fn approved(report: &ServerReport, pin: &PinReport) -> Verdict {
     Verdict { kind, status: "False", reason, message }
 }
 
+/// Which names are not shown, if any.
+fn names(report: &ServerReport) -> Option<Verdict> {
+    let named = report.hidden.iter().take(MAX_SHOWN);
+    let named: Vec<String> =
+        named.map(|(name, kept)| format!("'{}' ({kept} has it)", shortened(name, MAX_NAME))).collect();
+    if named.is_empty() {
+        return None;
+    }
+    let more = if report.hidden.len() > MAX_SHOWN { " and others" } else { "" };
+    let message = format!("Not shown: {}{more}; rename them with `tools.overrides`", named.join(", "));
+    Some(Verdict { kind: Type::NamesShown, status: "False", reason: Reason::NamesTaken, message })
+}
+
 fn catalog(report: &ServerReport) -> ServerCatalog {
     let count = |number: usize| i32::try_from(number).ok();
     let bytes = i64::try_from(report.tool_bytes).ok();
@@ -193,6 +206,7 @@ mod tests {
             confirmed: true,
             tools_digest: Some("sha256:ab".into()),
             pin: None,
+            hidden: Vec::new(),
         }
     }
 
@@ -260,6 +274,17 @@ mod tests {
         assert!(own.conditions[1].message.chars().count() <= MAX_MESSAGE);
         let catalog = own.catalog.unwrap();
         assert_eq!((catalog.unapproved_tools.len(), catalog.pinned_tools.len()), (64, 512));
+    }
+
+    #[test]
+    fn a_name_that_another_server_has_is_told_as_long_as_it_has_it() {
+        let other = ServerKey { namespace: "shop".into(), name: "old".into() };
+        let taken = ServerReport { hidden: vec![("find".into(), other)], ..report(ServerState::Connected) };
+        let own = first(&taken);
+        assert_eq!(said(&own), ["Connected True SpeaksMcp", "NamesShown False NamesTaken"]);
+        assert!(own.conditions[1].message.contains("'find' (shop/old has it)"));
+        let later = desired(&report(ServerState::Connected), &resource(), &own, at(9)).unwrap();
+        assert_eq!(said(&later), ["Connected True SpeaksMcp"]);
     }
 
     #[test]

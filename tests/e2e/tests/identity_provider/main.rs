@@ -25,13 +25,18 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const INNER: &str = "https://inner.example.com/mcp";
 const OUTER: &str = "https://outer.example.com/mcp";
 
-/// The one Secret of these tests.
+/// The two Secrets of these tests.
 #[derive(Debug)]
 struct Client;
 
 impl Secrets for Client {
     fn read<'a>(&'a self, _: &'a str, key: &'a SecretKeyRef) -> BoxFuture<'a, Result<SecretString, Error>> {
-        let value = if key.key == "id" { "portico" } else { "s3cr3t" };
+        let value = match (key.name.as_str(), key.key.as_str()) {
+            ("client", "id") => "portico",
+            ("client", _) => "s3cr3t",
+            (_, "id") => "gateway",
+            _ => "gateway-s3cr3t",
+        };
         Box::pin(std::future::ready(Ok(value.to_owned().into())))
     }
 }
@@ -47,16 +52,30 @@ struct Running {
 
 impl Running {
     /// A gateway in front of `server` that takes tokens of `issuer` for `resource`, and says `more` in its configuration.
-    async fn start(server: Server, (issuer, resource): (&str, &str), more: &str) -> Self {
+    async fn start(server: Server, oauth: (&str, &str), more: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_on(listener, server, oauth, more).await
+    }
+
+    async fn start_on(
+        listener: TcpListener,
+        server: Server,
+        (issuer, resource): (&str, &str),
+        more: &str,
+    ) -> Self {
         let (servers, receiver) = watch::channel(Servers::from(Arc::new(vec![server])));
         let options = Options { secrets: Some(Arc::new(Client)), ..Options::default() };
         let gateway = Arc::new(Gateway::new(options, receiver).unwrap());
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("gateway.yaml");
-        let oauth = format!("{{resource: '{resource}', issuers: [{{issuer: '{issuer}'}}], scopes: [tools]}}");
+        // Where people sign in to servers, the issuer is asked who they are.
+        std::fs::write(folder.path().join("secret"), "gateway-s3cr3t\n").unwrap();
+        let secret = folder.path().join("secret");
+        let browser = format!("browser: {{clientId: gateway, clientSecretFile: '{}'}}", secret.display());
+        let issuers = format!("[{{issuer: '{issuer}', {browser}}}]");
+        let oauth = format!("{{resource: '{resource}', issuers: {issuers}, scopes: [tools]}}");
         std::fs::write(&config, format!("auth: {{oauth: {oauth}}}\n{more}\n")).unwrap();
         gateway.configure_from(&config).unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/mcp", listener.local_addr().unwrap());
         let (stop, serving) = (CancellationToken::new(), Arc::clone(&gateway));
         let token = stop.clone();
@@ -75,10 +94,14 @@ impl Running {
 
     /// A call of the tool `test_simple_text` with this token.
     async fn call(&self, token: &str) -> (u16, Value) {
+        self.call_tool("test_simple_text", token).await
+    }
+
+    async fn call_tool(&self, tool: &str, token: &str) -> (u16, Value) {
         let meta = json!({
             "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {},
         });
-        let params = json!({"name": "test_simple_text", "arguments": {}, "_meta": meta});
+        let params = json!({"name": tool, "arguments": {}, "_meta": meta});
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
         let request = self.http.post(&self.url).bearer_auth(token).body(body.to_string());
         let headers = [
@@ -86,7 +109,7 @@ impl Running {
             ("accept", "application/json, text/event-stream"),
             ("mcp-protocol-version", "2026-07-28"),
             ("mcp-method", "tools/call"),
-            ("mcp-name", "test_simple_text"),
+            ("mcp-name", tool),
         ];
         let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         let response = request.send().await.unwrap();
@@ -181,4 +204,63 @@ async fn a_server_that_takes_the_providers_tokens_sees_each_caller_by_exchange()
     assert_eq!((status, called["result"]["content"][0]["type"].as_str()), (200, Some("text")), "{called}");
     let (_, refused) = outer.call(&bob).await;
     assert!(refused["error"].to_string().contains("not for you"), "the inner server sees Bob: {refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_says_where_its_callers_sign_in_and_they_do_after_they_have_shown_who_they_are() {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let fixture = Fixture::start(Era::Modern).await.unwrap();
+    let (inner, outer) =
+        (TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
+    let inner_url = format!("http://{}/mcp", inner.local_addr().unwrap());
+    let public_url = format!("http://{}", outer.local_addr().unwrap());
+    let provider = Provider::start_with(&format!("{public_url}/connect/callback")).await;
+    let issuer = provider.issuer();
+    let ada_alone = format!("access: {{all: ['{issuer}#ada']}}");
+    let fixture_at = server(Endpoint::pod(fixture.url()));
+    let inner = Running::start_on(inner, fixture_at, (&issuer, &inner_url), &ada_alone).await;
+    inner.until_connected().await;
+    let key = |key: &str| json!({"name": "gateway", "key": key});
+    let spec = json!({"authorizationCode": {"clientIdRef": key("id"), "clientSecretRef": key("secret"), "scopes": ["openid", "tools"]}});
+    let mut described = server(Endpoint::remote(&inner.url));
+    described.auth = Some(serde_json::from_value(spec).unwrap());
+    let outer =
+        Running::start_on(outer, described, (&issuer, OUTER), &format!("publicUrl: '{public_url}'")).await;
+    let ada = provider.sign_in("ada", OUTER).await;
+    // Nothing is known of the server before somebody has signed in, but where to do that.
+    let end = tokio::time::Instant::now() + PATIENCE;
+    let page = loop {
+        let (_, led) = outer.call_tool("sign_in", &ada).await;
+        let message = led["error"]["message"].as_str().unwrap_or_default().to_owned();
+        if let Some(page) = message.split(' ').find(|word| word.starts_with(&public_url)) {
+            break page.to_owned();
+        }
+        assert!(tokio::time::Instant::now() < end, "{led}");
+    };
+    // Bob is talked into opening Ada's page: he cannot show that he is Ada.
+    let (status, page_at_the_end) = agreed(&provider, (&page, &public_url), ["bob", "bob"]).await;
+    assert_eq!(status, 403, "{page_at_the_end}");
+    assert!(page_at_the_end.contains("signed in as somebody else"), "{page_at_the_end}");
+    let (status, page_at_the_end) = agreed(&provider, (&page, &public_url), ["ada", "ada"]).await;
+    assert_eq!(status, 200, "{page_at_the_end}");
+    outer.until_connected().await;
+    let (status, called) = outer.call(&ada).await;
+    assert_eq!((status, called["result"]["content"][0]["type"].as_str()), (200, Some("text")), "{called}");
+}
+
+/// The page at the end of the way that begins at `page`, on which somebody signs in once as who they are to the gateway, and
+/// once to the server.
+async fn agreed(provider: &Provider, (page, public_url): (&str, &str), who: [&str; 2]) -> (u16, String) {
+    let shown = provider.http.get(page).send().await.unwrap();
+    let cookie = shown.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let form = format!("browser={}", cookie.split_once('=').unwrap().1);
+    let request = provider.http.post(page).header("content-type", "application/x-www-form-urlencoded");
+    let mut answer = request.header("cookie", &cookie).body(form).send().await.unwrap();
+    for who in who {
+        let Some(location) = answer.headers().get("location") else { break };
+        let at = format!("{}&login_hint={who}", location.to_str().unwrap());
+        let back = provider.browse(&at, public_url).await;
+        answer = provider.http.get(&back).header("cookie", &cookie).send().await.unwrap();
+    }
+    (answer.status().as_u16(), answer.text().await.unwrap())
 }

@@ -9,7 +9,6 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
-const CLIENTS: &str = r#"[["app",null,"http://127.0.0.1:9/callback"],["portico","s3cr3t",null]]"#;
 const CALLBACK: &str = "http://127.0.0.1:9/callback";
 /// RFC 7636, appendix B.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -20,20 +19,30 @@ pub struct Provider {
     pub port: u16,
     pub http: reqwest::Client,
     child: Child,
+    clients: String,
 }
 
 impl Provider {
     pub async fn start() -> Self {
+        Self::start_with("http://127.0.0.1:9/unused").await
+    }
+
+    /// It knows besides a client `gateway` that comes back at `redirect`.
+    pub async fn start_with(redirect: &str) -> Self {
+        let clients = format!(
+            r#"[["app",null,"{CALLBACK}"],["portico","s3cr3t",null],["gateway","gateway-s3cr3t","{redirect}"]]"#
+        );
         // The port is free again as soon as it is known.
         let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
-        Self { port, http: http.build().unwrap(), child: run(port, 0).await }
+        let child = run(port, 0, &clients).await;
+        Self { port, http: http.build().unwrap(), child, clients }
     }
 
     /// It is started again at its place, with other keys, and a clock that is `behind` by so many seconds.
     pub async fn restart(&mut self, behind: u32) {
         self.child.kill().await.unwrap();
-        self.child = run(self.port, behind).await;
+        self.child = run(self.port, behind, &self.clients).await;
     }
 
     pub fn issuer(&self) -> String {
@@ -58,19 +67,8 @@ impl Provider {
         ];
         let query: Vec<String> =
             query.iter().map(|(name, value)| format!("{name}={}", escaped(value))).collect();
-        let (mut at, mut cookies) = (format!("{}/auth?{}", self.issuer(), query.join("&")), BTreeMap::new());
-        while !at.starts_with(CALLBACK) {
-            let jar: Vec<String> = cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            let response = self.http.get(&at).header("cookie", jar.join("; ")).send().await.unwrap();
-            for cookie in response.headers().get_all("set-cookie") {
-                let (name, value) =
-                    cookie.to_str().unwrap().split(';').next().unwrap().split_once('=').unwrap();
-                cookies.insert(name.to_owned(), value.to_owned());
-            }
-            assert!(response.status().is_redirection(), "{at}: {}", response.text().await.unwrap());
-            let next = response.headers()["location"].to_str().unwrap();
-            at = if next.starts_with('/') { format!("{}{next}", self.issuer()) } else { next.to_owned() };
-        }
+        let at = format!("{}/auth?{}", self.issuer(), query.join("&"));
+        let at = self.browse(&at, CALLBACK).await;
         let code =
             at.split(['?', '&']).find_map(|part| part.strip_prefix("code=")).expect("a code").to_owned();
         let form = [
@@ -82,6 +80,24 @@ impl Provider {
             ("code", &code),
         ];
         self.token(&form).await
+    }
+
+    /// Where a browser comes to that begins at `at` and follows the provider, at a page below `end`.
+    pub async fn browse(&self, at: &str, end: &str) -> String {
+        let (mut at, mut cookies) = (at.to_owned(), BTreeMap::new());
+        while !at.starts_with(end) {
+            let jar: Vec<String> = cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let response = self.http.get(&at).header("cookie", jar.join("; ")).send().await.unwrap();
+            for cookie in response.headers().get_all("set-cookie") {
+                let (name, value) =
+                    cookie.to_str().unwrap().split(';').next().unwrap().split_once('=').unwrap();
+                cookies.insert(name.to_owned(), value.to_owned());
+            }
+            assert!(response.status().is_redirection(), "{at}: {}", response.text().await.unwrap());
+            let next = response.headers()["location"].to_str().unwrap();
+            at = if next.starts_with('/') { format!("{}{next}", self.issuer()) } else { next.to_owned() };
+        }
+        at
     }
 
     async fn token(&self, form: &[(&str, &str)]) -> String {
@@ -102,9 +118,9 @@ fn escaped(text: &str) -> String {
         .collect()
 }
 
-async fn run(port: u16, behind: u32) -> Child {
+async fn run(port: u16, behind: u32, clients: &str) -> Child {
     let (port, behind) = (port.to_string(), behind.to_string());
-    let variables = [("PORT", port.as_str()), ("BEHIND", &behind), ("CLIENTS", CLIENTS)];
+    let variables = [("PORT", port.as_str()), ("BEHIND", &behind), ("CLIENTS", clients)];
     let text = include_str!("../../node/issuer.mjs");
     let command = tokio::task::block_in_place(|| {
         portico_e2e::node::script(env!("CARGO_TARGET_TMPDIR"), text, &variables)
