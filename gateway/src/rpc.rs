@@ -35,7 +35,7 @@ pub(crate) struct RpcError {
     code: i64,
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<Value>,
+    data: Option<Box<Value>>,
     #[serde(skip)]
     status: StatusCode,
     /// Seconds after which it is worth trying again.
@@ -56,7 +56,7 @@ impl RpcError {
 
     /// The same with details for programs.
     pub(crate) fn data(self, data: Value) -> Self {
-        Self { data: Some(data), ..self }
+        Self { data: Some(Box::new(data)), ..self }
     }
 
     /// A request that breaks JSON-RPC or the transport's rules.
@@ -90,7 +90,7 @@ impl RpcError {
     /// The same as an error that says what the client would have to be able to do (2026-07-28, error -32021).
     pub(crate) fn lacking(self, needed: Capabilities) -> Self {
         let required: Value = serde_json::from_str(&needed.to_json()).unwrap_or_default();
-        let mut data = self.data.unwrap_or_else(|| json!({}));
+        let mut data = self.data.unwrap_or_else(|| Box::new(json!({})));
         data["requiredCapabilities"] = required;
         Self { code: code::MISSING_CAPABILITY, data: Some(data), status: StatusCode::BAD_REQUEST, ..self }
     }

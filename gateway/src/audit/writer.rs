@@ -14,6 +14,8 @@ use crate::metrics::Metrics;
 
 /// Lines that wait to be written. Beyond them lines are lost and counted: a slow disk must not hold up calls.
 const MAX_WAITING: usize = 8192;
+/// How long lines are gathered: each is written a little later, and the thread is not woken for each.
+const GATHER: Duration = Duration::from_millis(5);
 /// How often it is looked whether the file is still where it was.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -91,6 +93,7 @@ impl Sink {
 
     /// Writes a line, and with it those that wait already.
     fn write(&mut self, mut text: String, jobs: &Receiver<Job>) {
+        std::thread::sleep(GATHER);
         let (mut lines, mut flushed) = (1_u64, Vec::new());
         text.push('\n');
         while lines < MAX_WAITING as u64 {

@@ -319,10 +319,12 @@ impl Http {
         if status.is_success() && is(headers, "text/event-stream") {
             let (body, limit) = (response.into_body(), self.max_answer);
             // Streams of servers without sessions end for good (2026-07-28, transports).
-            return Ok(Reply::Events(match link.has_session() {
-                true => Events::resumable(body, limit, (self.clone(), link.clone())),
-                false => Events::new(body, limit),
-            }));
+            let events = if link.has_session() {
+                Events::resumable(body, limit, (self.clone(), link.clone()))
+            } else {
+                Events::new(body, limit)
+            };
+            return Ok(Reply::Events(events));
         }
         if status.is_success() {
             return collect(response.into_body(), self.max_answer).await.map(Reply::Whole);

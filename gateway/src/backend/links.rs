@@ -37,17 +37,16 @@ fn contents(raw: &str) -> Vec<&str> {
 fn one(edits: &mut Edits<'_>, content: &str, (view, backend): (&View, &Backend)) {
     let Ok(content) = Object::parse(content) else { return };
     let embedded = content.object("resource");
-    let (owner, renamed): (_, fn(&View, &Backend, &str) -> Option<String>) =
-        match content.string("type").as_deref() {
-            Some("resource_link") => (Some(&content), View::link),
-            // What is embedded need not be read, so it matters only where it is listed too.
-            Some("resource") => (embedded.as_ref(), View::listed_link),
-            _ => return,
-        };
+    let is_link = content.string("type").as_deref() == Some("resource_link");
+    let owner = match content.string("type").as_deref() {
+        Some("resource_link") => Some(&content),
+        Some("resource") => embedded.as_ref(),
+        _ => return,
+    };
+    // What is embedded need not be read, so it matters only where it is listed too.
+    let renamed = |uri: &str| if is_link { view.link(backend, uri) } else { view.listed_link(backend, uri) };
     let uri = owner.and_then(|owner| owner.get("uri").zip(owner.string("uri")));
-    if let Some((literal, new)) =
-        uri.and_then(|(literal, uri)| Some((literal, renamed(view, backend, &uri)?)))
-    {
+    if let Some((literal, new)) = uri.and_then(|(literal, uri)| Some((literal, renamed(&uri)?))) {
         edits.replace(literal, quoted(&new));
     }
 }

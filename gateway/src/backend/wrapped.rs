@@ -14,10 +14,10 @@ pub(crate) fn seal(core: &Core, call: u128, state: Option<&str>) -> Option<Strin
     core.keyring.seal_for(PURPOSE, &plain)
 }
 
-/// The server's state in `text`, as it wrote it, if the same call was approved.
-pub(crate) fn open(core: &Core, text: &str, call: u128) -> Option<Option<String>> {
+/// The server's state in `text`, as it wrote it, if the same call was approved; empty where it wrote none.
+pub(crate) fn open(core: &Core, text: &str, call: u128) -> Option<String> {
     let plain = core.keyring.open_for(PURPOSE, text, MAX_SEALED)?;
     let (of, state) = plain.split_first_chunk::<16>()?;
     let state = String::from_utf8(state.to_vec()).ok()?;
-    (u128::from_be_bytes(*of) == call).then(|| (!state.is_empty()).then_some(state))
+    (u128::from_be_bytes(*of) == call).then_some(state)
 }

@@ -5,6 +5,7 @@ use crate::source::ToolOverride;
 
 /// The hints, with the defaults that MCP gives those that are absent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a hint of its own, as MCP has them")]
 pub(crate) struct Hints {
     /// It changes nothing.
     pub(crate) read_only: bool,

@@ -26,8 +26,8 @@ impl Snapshot {
     pub(crate) fn build(listed: &[Listed], config: &Arc<Config>, before: &Self) -> Self {
         let mut pieces = Pieces::default();
         // By other rules somebody may see other parts of the same lists.
-        let others_see = !Arc::ptr_eq(config, &before.config)
-            && !(config.access.is_empty() && before.config.access.is_empty());
+        let ruled = |config: &Config| !config.access.is_empty();
+        let others_see = !Arc::ptr_eq(config, &before.config) && (ruled(config) || ruled(&before.config));
         let mut view = |name: &ViewName, listed: &[Listed], set: Option<&ToolSet>| {
             let view = View::build(listed, (config.names.prefix, set), &mut pieces);
             let view = match set {

@@ -136,7 +136,7 @@ impl Access {
                 return Err(field(at("message"), format!("must have at most {MAX_MESSAGE} bytes")));
             }
             let wants_scopes = rule.effect == Effect::RequireScopes;
-            if wants_scopes != !rule.scopes.is_empty() || rule.scopes.len() > MAX_SCOPES {
+            if wants_scopes == rule.scopes.is_empty() || rule.scopes.len() > MAX_SCOPES {
                 let message =
                     format!("1 to {MAX_SCOPES} are needed with `effect: RequireScopes`, and none otherwise");
                 return Err(field(at("scopes"), message));

@@ -122,7 +122,10 @@ pub(super) fn gate(door: &Door, client: &Client, (call, rule): (&Call<'_>, &Rule
         // Any other server would take the ticket for nothing, and make a new call.
         None if call.route.backend.era() == Era::Legacy && core.parking.waits(core, &state) => Ok(Gate::GoOn),
         None => match wrapped::open(core, &state, digest) {
-            Some(state) => Ok(Gate::Open(with_state(call, &["requestState"], state.as_deref()))),
+            Some(state) => {
+                let state = Some(state.as_str()).filter(|state| !state.is_empty());
+                Ok(Gate::Open(with_state(call, &["requestState"], state)))
+            }
             None => asked(door, (call, rule), digest),
         },
     }

@@ -173,13 +173,11 @@ async fn post(door: &Door, headers: &HeaderMap, body: Body) -> Response {
         Ok(body) => body,
         Err(error) => return answer::error(&error, None),
     };
-    match std::str::from_utf8(&body) {
-        Ok(text) => serve_message(door, headers, text).await,
-        Err(_) => {
-            let error = RpcError::new(code::PARSE, "the body is not UTF-8").status(StatusCode::BAD_REQUEST);
-            answer::error(&error, None)
-        }
-    }
+    let Ok(text) = std::str::from_utf8(&body) else {
+        let error = RpcError::new(code::PARSE, "the body is not UTF-8").status(StatusCode::BAD_REQUEST);
+        return answer::error(&error, None);
+    };
+    serve_message(door, headers, text).await
 }
 
 /// Answers one message of a client.

@@ -42,7 +42,7 @@ const MAX_CALLS: usize = 64;
 const MAX_WAITING: usize = 64;
 /// Time between two pings, time without any sign of life, and time for one frame to be taken.
 const PING: Duration = Duration::from_secs(20);
-const SILENT: Duration = Duration::from_secs(60);
+const SILENT: Duration = Duration::from_mins(1);
 const TAKEN_WITHIN: Duration = Duration::from_secs(30);
 
 /// Whether a request asks for a WebSocket.
@@ -132,7 +132,8 @@ async fn read(connection: &Arc<Connection>, mut stream: SplitStream<WebSocket>) 
         match frame {
             Frame::Text(text) => connection.receive(text).await,
             Frame::Binary(_) => {
-                connection.send(RpcError::invalid_request("a message is a text frame").to_bytes(None)).await
+                let error = RpcError::invalid_request("a message is a text frame");
+                connection.send(error.to_bytes(None)).await;
             }
             Frame::Close(_) => return,
             Frame::Ping(_) | Frame::Pong(_) => {}

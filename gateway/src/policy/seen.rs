@@ -13,9 +13,12 @@ const MAX_KEPT: usize = 1024;
 
 type Key = (ViewName, u128);
 
-/// The view that it was made of, and what is seen of it.
+/// A view, and what is seen of it.
+type Made = (Arc<View>, Arc<View>);
+
+/// What was made so far.
 #[derive(Debug, Default)]
-pub(super) struct Seen(Mutex<HashMap<Key, (Arc<View>, Arc<View>)>>);
+pub(super) struct Seen(Mutex<HashMap<Key, Made>>);
 
 impl Policy {
     /// What `principal` sees of `view`, which is called `name`.

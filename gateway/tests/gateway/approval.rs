@@ -120,7 +120,7 @@ async fn a_client_with_a_session_is_asked_on_the_calls_stream() {
             client.open("tools/call", json!({ "name": "refund", "arguments": { "amount": 5 } })).await;
         let asked = events.next().await.unwrap();
         check(LEGACY, "ServerRequest", &asked);
-        assert_eq!(behind.seen("tools/call").len(), if action == "accept" { 0 } else { 1 });
+        assert_eq!(behind.seen("tools/call").len(), usize::from(action != "accept"));
         client.reply(&asked, json!({ "action": action })).await;
         let last = events.next().await.unwrap();
         check(LEGACY, "JSONRPCMessage", &last);

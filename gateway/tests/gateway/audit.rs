@@ -141,7 +141,8 @@ async fn a_file_that_is_moved_away_is_begun_anew_and_no_line_is_lost_or_cut() {
     }
     let all: String =
         (0..3).map(moved).chain([written.log()]).map(|path| std::fs::read_to_string(path).unwrap()).collect();
-    let lines = all.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).count();
+    let lines: Vec<Value> = all.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines = lines.len();
     let metrics = written.gateway.get("/metrics").await.1;
     assert!(
         metrics.contains(&format!(r#"audit_lines_total{{outcome="taken"}} {lines}"#)),

@@ -212,9 +212,10 @@ async fn an_answer_under_the_id_of_another_call_reaches_nobody() {
                 let other = ids.lock().unwrap().iter().find(|id| **id != own).cloned().unwrap();
                 let content = json!([{ "type": "text", "text": secret }]);
                 let message = json!({ "jsonrpc": "2.0", "id": other, "result": { "content": content } });
-                Some(match as_events {
-                    true => events(format!("data: {message}\n\n")),
-                    false => json_response(200, message.to_string()),
+                Some(if as_events {
+                    events(format!("data: {message}\n\n"))
+                } else {
+                    json_response(200, message.to_string())
                 })
             })
         })

@@ -269,7 +269,7 @@ async fn servers_hear_that_a_clients_roots_changed() {
         opened.iter().find(|seen| seen.body["params"]["capabilities"]["roots"]["listChanged"] == true);
     assert!(hello.is_some(), "the server was told that it would hear");
     assert_eq!(told.len(), 1);
-    let called: Vec<_> = behind.seen("tools/call").iter().map(|seen| seen.session()).collect();
+    let called: Vec<_> = behind.seen("tools/call").iter().map(super::raw_server::Seen::session).collect();
     assert_eq!(told[0].session(), called[0], "in the session of that client alone");
     check(LEGACY, "ClientNotification", &told[0].body);
 }

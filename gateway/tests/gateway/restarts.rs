@@ -317,7 +317,7 @@ async fn a_rolling_restart_of_the_gateway_under_load_costs_no_call_and_no_sessio
             let url = format!("http://{}/mcp", balancer.address);
             let request = match client % 2 {
                 0 => super::support::post(&http, &url, body).header("mcp-session-id", &session),
-                _ => gateways[0].modern_request_with((&http, &url), "tools/call", json!({ "name": "a" })),
+                _ => TestGateway::modern_request_with((&http, &url), "tools/call", json!({ "name": "a" })),
             };
             tokio::spawn(call_on(request, Arc::clone(&answered), Arc::clone(&failed), stop.clone()))
         })

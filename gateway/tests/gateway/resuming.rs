@@ -81,6 +81,9 @@ async fn nothing_is_lost_or_told_twice_where_a_stream_breaks_off_between_events(
     assert!(events.next().await.is_none());
 }
 
+/// How often somebody read on where nothing new came.
+static ASKED: AtomicUsize = AtomicUsize::new(0);
+
 #[tokio::test]
 async fn a_stream_without_ids_and_one_that_never_gets_on_end_the_call() {
     let plain = ending("data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":{\"level\":\"info\",\"data\":1}}\n\n", |_, _| unreachable!()).await;
@@ -88,7 +91,6 @@ async fn a_stream_without_ids_and_one_that_never_gets_on_end_the_call() {
     let (_, failed) = gateway.modern("tools/call", json!({ "name": "a" })).await;
     assert!(failed["error"]["message"].as_str().unwrap().contains("ended without an answer"), "{failed}");
 
-    static ASKED: AtomicUsize = AtomicUsize::new(0);
     let forever = ending("id: 1\nretry: 1\ndata: \n\n", |_, _| {
         ASKED.fetch_add(1, Ordering::Relaxed);
         "id: 1\ndata: \n\n".to_owned()

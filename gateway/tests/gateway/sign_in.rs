@@ -15,7 +15,7 @@ struct Personal {
     gateway: TestGateway,
     raw: RawServer,
     identities: SignInServer,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Personal {
@@ -39,13 +39,13 @@ impl Personal {
         for name in ["ada", "bob"] {
             std::fs::write(folder.path().join("keys").join(name), format!("{name}-has-a-long-key")).unwrap();
         }
-        let this = Self { gateway, raw, identities, _folder: folder };
+        let this = Self { gateway, raw, identities, folder: folder };
         this.configure(&format!("publicUrl: 'http://{}'\n", this.gateway.address));
         this
     }
 
     fn configure(&self, more: &str) {
-        let folder = self._folder.path();
+        let folder = self.folder.path();
         let text = format!(
             "auth: {{anonymous: true, apiKeys: {{folder: '{}'}}}}\n{more}",
             folder.join("keys").display()

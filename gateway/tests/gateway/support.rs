@@ -116,11 +116,10 @@ impl TestGateway {
 
     pub fn modern_request_at(&self, path: &str, method: &str, params: Value) -> reqwest::RequestBuilder {
         let url = format!("http://{}{path}", self.address);
-        self.modern_request_with((&self.http, &url), method, params)
+        Self::modern_request_with((&self.http, &url), method, params)
     }
 
     pub fn modern_request_with(
-        &self,
         (http, url): (&reqwest::Client, &str),
         method: &str,
         mut params: Value,

@@ -189,12 +189,11 @@ async fn a_client_with_a_session_is_traced_by_its_headers_and_a_call_without_a_t
 fn failing(seen: Seen) -> futures::future::BoxFuture<'static, Option<axum::response::Response>> {
     Box::pin(async move {
         let said = seen.body["params"]["arguments"]["fails"].as_str()?;
-        Some(match said {
-            "tool" => seen.result(r#"{"resultType":"complete","content":[],"isError":true}"#),
-            _ => {
-                let error = r#"{"code":-32603,"message":"no"}"#;
-                json_response(200, format!(r#"{{"jsonrpc":"2.0","id":{},"error":{error}}}"#, seen.body["id"]))
-            }
+        Some(if said == "tool" {
+            seen.result(r#"{"resultType":"complete","content":[],"isError":true}"#)
+        } else {
+            let error = r#"{"code":-32603,"message":"no"}"#;
+            json_response(200, format!(r#"{{"jsonrpc":"2.0","id":{},"error":{error}}}"#, seen.body["id"]))
         })
     })
 }

@@ -26,7 +26,7 @@ async fn a_key_in_a_secret_of_the_folder_is_shown_to_its_server_and_may_be_chang
     .await;
     server.until("alpha", "ready").await;
     let write = |file: &str, manifest: &serde_json::Value| {
-        fs::write(outer.path().join(file), manifest.to_string()).unwrap()
+        fs::write(outer.path().join(file), manifest.to_string()).unwrap();
     };
     let secret = |text: &str| json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "key"}, "stringData": {"key": text}});
     let header = json!({"name": "X-API-Key", "secretKeyRef": {"name": "key", "key": "key"}});
