@@ -176,7 +176,7 @@ impl Report {
         for row in &self.memory {
             match row["open"].as_str() {
                 Some(open) => {
-                    println!("{open:<26}{:>8.1} KiB each of {}", number(row, "kibEach"), row["count"])
+                    println!("{open:<26}{:>8.1} KiB each of {}", number(row, "kibEach"), row["count"]);
                 }
                 None => println!(
                     "{} sessions opened, used and dropped, {:.2} ms each: resident KiB after each fifth {}",

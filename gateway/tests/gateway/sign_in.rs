@@ -39,7 +39,7 @@ impl Personal {
         for name in ["ada", "bob"] {
             std::fs::write(folder.path().join("keys").join(name), format!("{name}-has-a-long-key")).unwrap();
         }
-        let this = Self { gateway, raw, identities, folder: folder };
+        let this = Self { gateway, raw, identities, folder };
         this.configure(&format!("publicUrl: 'http://{}'\n", this.gateway.address));
         this
     }
