@@ -71,16 +71,22 @@ impl Service {
         Self { tls: Some(Tls { identity, handshakes, metrics }), ..self }
     }
 
-    /// Serves one client, after its handshake where the gateway has a certificate.
-    async fn connection(&self, (stream, peer): (TcpStream, Peer), watcher: Watcher) {
+    /// Serves one client, after its handshake where the gateway has a certificate; one that has not ended by `stop` holds
+    /// nobody up.
+    async fn connection(
+        &self,
+        (stream, peer): (TcpStream, Peer),
+        (stop, watcher): (CancellationToken, Watcher),
+    ) {
         let certified = self.tls.as_ref().and_then(|tls| Some((tls, tls.identity.current()?)));
         let Some((tls, config)) = certified else { return self.serve((stream, peer), watcher).await };
-        match tls.handshake(stream, config).await {
-            Ok(stream) => {
+        match stop.run_until_cancelled(tls.handshake(stream, config)).await {
+            None => {}
+            Some(Ok(stream)) => {
                 tls.metrics.handshake(Handshake::Completed);
                 self.serve((stream, peer), watcher).await;
             }
-            Err(ended) => tls.metrics.handshake(ended),
+            Some(Err(ended)) => tls.metrics.handshake(ended),
         }
     }
 
@@ -137,8 +143,8 @@ pub(crate) async fn run(listener: TcpListener, service: Service, stop: Cancellat
             () = stop.cancelled() => break,
             stream = accept(&listener) => stream,
         };
-        let (service, watcher) = (Arc::clone(&service), graceful.watcher());
-        tokio::spawn(async move { service.connection(accepted, watcher).await });
+        let (service, ends) = (Arc::clone(&service), (stop.clone(), graceful.watcher()));
+        tokio::spawn(async move { service.connection(accepted, ends).await });
     }
     drop(listener);
     if tokio::time::timeout(drain, graceful.shutdown()).await.is_err() {
@@ -192,7 +198,8 @@ mod tests {
         service.tls.as_mut().unwrap().handshakes = Semaphore::new(1);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(run(listener, service, CancellationToken::new(), Duration::ZERO));
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(run(listener, service, stop.clone(), Duration::from_mins(1)));
         // Neither says a word; time passes by itself while all wait.
         let mut silent = TcpStream::connect(address).await.unwrap();
         let mut one_too_many = TcpStream::connect(address).await.unwrap();
@@ -201,6 +208,13 @@ mod tests {
         assert!(started.elapsed() < HANDSHAKE_WITHIN);
         assert!(matches!(silent.read(&mut [0]).await, Ok(0) | Err(_)));
         assert!(started.elapsed() >= HANDSHAKE_WITHIN);
+        let mut last = TcpStream::connect(address).await.unwrap();
+        // Time for it to be accepted; its handshake would take longer.
+        assert!(tokio::time::timeout(PAUSE, last.read(&mut [0])).await.is_err());
+        let stopped = tokio::time::Instant::now();
+        stop.cancel();
+        running.await.unwrap();
+        assert!(stopped.elapsed() < HANDSHAKE_WITHIN / 2, "it holds up no end: {:?}", stopped.elapsed());
         let text = metrics.text();
         for outcome in ["crowded", "slow"] {
             assert!(text.contains(&format!("tls_handshakes_total{{outcome=\"{outcome}\"}} 1")), "{text}");

@@ -4,13 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
-use http::header::HeaderValue;
 use tokio::time::{Instant, timeout_at};
 
 use super::again::Tries;
 use super::breaker;
-use super::client::{METHOD, NAME, Reply};
+use super::client::Reply;
 use super::fault::{Class, Fault};
 use super::flight::Flight;
 use super::parked::{self, Parked, Target};
@@ -23,11 +21,10 @@ use crate::audit::Entry;
 use crate::catalog::{Route, View};
 use crate::client::{Capabilities, Client};
 use crate::core::Core;
-use crate::envelope::{Edits, Message, Object, quoted};
+use crate::envelope::{Message, Object};
 use crate::frontend::approval;
 use crate::frontend::cancel::Stop;
 use crate::frontend::connect;
-use crate::header_text;
 use crate::meta;
 use crate::method::Method;
 use crate::metrics::Outcome;
@@ -355,46 +352,6 @@ impl Call<'_> {
         }
     }
 
-    /// The message as the server gets it.
-    fn body(&self, core: &Core, id: u64, server: Era) -> Bytes {
-        let mut edits = Edits::of(self.text);
-        edits.replace(self.id, id.to_string());
-        if self.exposed != self.route.original {
-            edits.replace(self.target, quoted(&self.route.original));
-        }
-        let declared = || {
-            let level = core.levels.of(self.client.session);
-            meta::declared(self.client.capabilities, level)
-        };
-        let trace = self.trail.as_ref().map(Trail::outgoing);
-        meta::rewrite(&mut edits, &self.params, (self.client.era, server), (id, declared, trace.as_ref()));
-        if let Some((responses, state)) = &self.given {
-            let state = state.as_ref().map(|state| format!(r#","requestState":{state}"#)).unwrap_or_default();
-            edits.prepend(self.params.raw(), &format!(r#""inputResponses":{responses}{state}"#));
-        }
-        edits.finish()
-    }
-
-    fn headers(&self, server: Era) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        if let Some(trail) = &self.trail {
-            trail.outgoing().add_to(&mut headers);
-        }
-        if server == Era::Legacy {
-            return headers;
-        }
-        headers.insert(METHOD, HeaderValue::from_static(self.method.as_str()));
-        if self.method.name_member().is_some() {
-            headers.insert(NAME, header_text::encode(&self.route.original));
-        }
-        for mirror in &self.route.mirrored {
-            if let Some(value) = mirrored(&self.params, &mirror.path) {
-                headers.insert(mirror.header.clone(), value);
-            }
-        }
-        headers
-    }
-
     fn task_names(&self, core: &Arc<Core>, server: Era) -> Option<TaskNames> {
         if self.method.is_of_task() {
             return Some(TaskNames::Known(self.exposed.clone()));
@@ -433,18 +390,4 @@ async fn within<T>(
     step: impl Future<Output = Result<T, Fault>>,
 ) -> Result<T, Fault> {
     timeout_at(end, step).await.unwrap_or(Err(Fault::Timeout { after: limit }))
-}
-
-/// The argument at `path` as a header value; null and absent arguments have none.
-pub(crate) fn mirrored(params: &Object<'_>, path: &[String]) -> Option<HeaderValue> {
-    let (last, outer) = path.split_last()?;
-    let mut object = params.object("arguments")?;
-    for name in outer {
-        object = object.object(name)?;
-    }
-    match object.get(last)? {
-        "null" => None,
-        raw if raw.starts_with('"') => object.string(last).map(|text| header_text::encode(&text)),
-        raw => HeaderValue::try_from(raw).ok(),
-    }
 }

@@ -14,6 +14,7 @@ pub(crate) mod hearing;
 mod line;
 mod links;
 mod lists;
+pub(crate) mod message;
 pub(crate) mod parked;
 mod place;
 mod question;

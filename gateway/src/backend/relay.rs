@@ -107,13 +107,13 @@ impl Relay {
             if matches!(self.state, State::Done) {
                 return None;
             }
-            let attached = self.attached.take();
+            // What is attached stays where it is: this may be dropped at any time.
+            let stop = self.attached.as_ref().and_then(|(_, stop)| stop.token());
             let turn = tokio::select! {
                 biased;
-                () = stopped(attached.as_ref()) => Err(Fault::Cancelled),
+                () = stopped(stop) => Err(Fault::Cancelled),
                 turn = self.turn() => turn,
             };
-            self.attached = attached;
             if let Err(fault) = turn {
                 self.end(Outcome::Fault(fault.class().as_str()));
                 let error = fault.to_rpc(self.request.route.backend.key());
@@ -167,6 +167,9 @@ impl Relay {
             Restored::Visit(pages) => parked::visit(&self.core, client, (&self.request.id, &pages))?,
             Restored::Input(input) => return self.ask(input),
         };
+        if let Some((timing, _)) = &mut self.attached {
+            timing.says(&message);
+        }
         self.ready.push_back(message);
         self.end(Outcome::Answered);
         Ok(())
@@ -272,9 +275,9 @@ impl Relay {
     }
 }
 
-async fn stopped(attached: Option<&(Timing, Stop)>) {
-    match attached {
-        Some((_, stop)) => stop.cancelled().await,
+async fn stopped(stop: Option<CancellationToken>) {
+    match stop {
+        Some(stop) => stop.cancelled().await,
         None => std::future::pending().await,
     }
 }

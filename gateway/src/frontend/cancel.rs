@@ -49,6 +49,11 @@ impl Stop {
         Self { token: None, registered: None }
     }
 
+    /// Tells when the call is to stop, for whoever cannot hold on to this; none if it never is.
+    pub(crate) fn token(&self) -> Option<CancellationToken> {
+        self.token.clone()
+    }
+
     /// Returns when the call is to stop.
     pub(crate) async fn cancelled(&self) {
         match &self.token {

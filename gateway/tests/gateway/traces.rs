@@ -18,7 +18,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::raw_server::{RawServer, Seen, json_response, nothing_special};
+use crate::raw_server::{RawServer, Seen, events, json_response, nothing_special};
 use crate::support::{TestGateway, answer, eventually, server};
 
 const A: &str = r#"[{"name":"a","inputSchema":{}}]"#;
@@ -274,4 +274,26 @@ async fn the_last_spans_are_sent_before_the_gateway_ends() {
     gateway.modern("tools/call", json!({ "name": "a" })).await;
     gateway.stop();
     assert_eq!(collector.spans(2).await.len(), 2);
+}
+
+#[tokio::test]
+async fn an_answer_at_the_end_of_a_stream_counts_as_one_and_what_went_wrong_in_it_is_told() {
+    let raw = RawServer::legacy(A, |seen| {
+        Box::pin(async move {
+            let note =
+                r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"x"}}"#;
+            let result = r#"{"content":[],"isError":true}"#;
+            let last = format!(r#"{{"jsonrpc":"2.0","id":{},"result":{result}}}"#, seen.body["id"]);
+            (seen.method() == "tools/call").then(|| events(format!("data: {note}\n\ndata: {last}\n\n")))
+        })
+    })
+    .await;
+    let collector = Collector::start(&[]).await;
+    let gateway = traced(&raw, &collector, &[]).await;
+    let client = gateway.legacy("2025-11-25").await;
+    let (_, answered) = client.call("tools/call", json!({ "name": "a" })).await;
+    assert_eq!(answered["result"]["isError"], true);
+    assert_eq!(of(&collector.spans(2).await[0], "error.type"), Some("tool_error"));
+    let counted = r#"calls_total{namespace="shop",server="raw",method="tools/call",outcome="answered"} 1"#;
+    eventually("it is counted as answered", async || gateway.get("/metrics").await.1.contains(counted)).await;
 }
