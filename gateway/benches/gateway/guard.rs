@@ -1,10 +1,10 @@
-//! What a gateway asks and writes down of every call where its configuration says so: access tokens, rules, quotas and the audit
-//! log, all at once.
+//! What a gateway asks and writes down of every call where it is told to: access tokens, rules, quotas, the audit log and traces,
+//! all at once.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::rand::SystemRandom;
@@ -12,9 +12,11 @@ use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde_json::json;
 use tokio::net::TcpListener;
 
+use portico_gateway::trace::Settings;
+
 use crate::Failed;
 
-/// An authorization server with one key: prints its name, and a token.
+/// An authorization server with one key, which takes traces as well: prints its name, and a token.
 pub async fn issuer() -> Result<(), Failed> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let name = format!("http://{}", listener.local_addr()?);
@@ -22,7 +24,8 @@ pub async fn issuer() -> Result<(), Failed> {
     let key = Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).map_err(|_| "the key is unusable")?;
     let public = URL_SAFE_NO_PAD.encode(key.public_key());
     let keys = json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "kid": "k", "x": public }] }).to_string();
-    let router = Router::new().route("/keys", get(move || std::future::ready(keys.clone())));
+    let router = Router::new().route("/keys", get(move || std::future::ready(keys.clone())))
+        .route("/v1/traces", post(async |_: axum::body::Bytes| ()));
     tokio::spawn(axum::serve(listener, router).into_future());
     println!("{name}\n{}", token(&key, &name)?);
     Ok(())
@@ -36,6 +39,20 @@ fn token(key: &Ed25519KeyPair, issuer: &str) -> Result<String, Failed> {
     let signed = format!("{}.{}", part(&json!({ "alg": "EdDSA", "kid": "k" })), part(&claims));
     let signature = URL_SAFE_NO_PAD.encode(key.sign(signed.as_bytes()));
     Ok(format!("{signed}.{signature}"))
+}
+
+/// Exports every call, often enough that none is dropped for want of room.
+pub fn tracing(collector: &str) -> Result<Settings, Failed> {
+    let said = |name: &str| {
+        let value = match name {
+            "OTEL_EXPORTER_OTLP_ENDPOINT" => collector.to_owned(),
+            "OTEL_BSP_SCHEDULE_DELAY" => "50".to_owned(),
+            "OTEL_BSP_MAX_QUEUE_SIZE" => "20000".to_owned(),
+            _ => return None,
+        };
+        Some(value)
+    };
+    Settings::from_variables(said)?.ok_or_else(|| "traces are off".into())
 }
 
 const AUDIENCE: &str = "http://127.0.0.1/mcp";

@@ -46,7 +46,7 @@ const BEHIND: &str = "5";
 const SERVERS: usize = 20;
 
 /// What can be measured alone.
-const PARTS: [&str; 3] = ["calls", "lists", "memory"];
+const PARTS: [&str; 4] = ["calls", "lists", "memory", "runtimes"];
 const WHOLE: Scale = Scale { open: 1000, dropped: 100_000 };
 const QUICK: Scale = Scale { open: 200, dropped: 5_000 };
 
@@ -71,6 +71,9 @@ fn main() -> Result<(), Failed> {
     runtime.block_on(async {
         if wants("calls") {
             calls(&mut report, lasting).await?;
+        }
+        if has("runtimes") {
+            runtimes(&mut report, lasting).await?;
         }
         if wants("lists") {
             lists(&mut report, lasting).await?;
@@ -114,7 +117,24 @@ async fn calls(report: &mut Report, lasting: Duration) -> Result<(), Failed> {
     Ok(())
 }
 
-/// A gateway that checks tokens, judges by rules, counts quotas and writes an audit log.
+/// Calls through a gateway whose runtime has worker threads, and one with a thread that does everything, as a runtime a core would
+/// have it. Both have one core.
+async fn runtimes(report: &mut Report, lasting: Duration) -> Result<(), Failed> {
+    let servers = roles::start(&["server", BEHIND, "legacy"])?;
+    let urls: Vec<&str> = servers.addresses.iter().map(String::as_str).collect();
+    for sessions in [1, 32, 128] {
+        for role in ["gateway", "current"] {
+            let gateway = roles::start(&[&[role], &urls[..]].concat())?;
+            let target = Target::new(&gateway.addresses[0]);
+            load::until_listed(&target, roles::TOOLS * urls.len()).await?;
+            let figures = call(&target, Some(gateway.cpu()), legacy(sessions, 100), lasting).await?;
+            report.runtime(role, sessions, &figures);
+        }
+    }
+    Ok(())
+}
+
+/// A gateway that checks tokens, judges by rules, counts quotas, writes an audit log and exports traces.
 struct Guarded {
     gateway: roles::Running,
     target: Target,
@@ -130,7 +150,7 @@ impl Guarded {
         let (file, audit) = (folder.path().join("gateway.yaml"), folder.path().join("audit.jsonl"));
         std::fs::write(&file, guard::configuration(name, &audit.display().to_string()))?;
         let file = file.display().to_string();
-        let gateway = roles::start(&[&["guarded", &file], urls].concat())?;
+        let gateway = roles::start(&[&["guarded", &file, name], urls].concat())?;
         let target = Target::new(&gateway.addresses[0]).with_token(token);
         load::until_listed(&target, roles::TOOLS * urls.len()).await?;
         Ok(Self { gateway, target, _issuer: issuer, _folder: folder })

@@ -14,6 +14,7 @@ pub struct Report {
     lists: Vec<Value>,
     starts: Vec<Value>,
     memory: Vec<Value>,
+    runtimes: Vec<Value>,
 }
 
 impl Report {
@@ -56,6 +57,17 @@ impl Report {
         }));
     }
 
+    /// Adds what calls came to through a gateway of one kind of runtime.
+    pub fn runtime(&mut self, role: &str, sessions: usize, figures: &Figures) {
+        self.runtimes.push(json!({
+            "runtime": if role == "current" { "one thread" } else { "worker threads" },
+            "sessions": sessions,
+            "callsPerSecond": figures.rate().round(),
+            "cpuMicrosecondsPerCall": figures.cpu_per_call(),
+            "p50Microseconds": figures.within(0.5),
+        }));
+    }
+
     /// Adds how long a start took, and what the gateway took then.
     pub fn start(&mut self, (servers, hung): (usize, bool), first: Duration, resident_kib: u64) {
         self.starts.push(json!({
@@ -90,11 +102,21 @@ impl Report {
         if as_json {
             println!(
                 "{}",
-                json!({ "calls": self.calls, "lists": self.lists, "starts": self.starts, "memory": self.memory })
+                json!({ "calls": self.calls, "lists": self.lists, "starts": self.starts, "memory": self.memory, "runtimes": self.runtimes })
             );
             return;
         }
         self.print_calls();
+        for row in &self.runtimes {
+            println!(
+                "{:<16}{:>5} sessions {:>8} calls/s {:>7.1} µs CPU/call {:>8.0} µs p50",
+                row["runtime"].as_str().unwrap_or_default(),
+                row["sessions"],
+                row["callsPerSecond"],
+                number(row, "cpuMicrosecondsPerCall"),
+                number(row, "p50Microseconds")
+            );
+        }
         self.print_lists();
         self.print_memory();
     }

@@ -37,9 +37,13 @@ impl Role {
     /// Does it until the input ends.
     pub fn run(self) -> Result<(), Failed> {
         let (name, rest) = self.0.split_first().ok_or("a role needs a name")?;
-        let measured = matches!(name.as_str(), "floor" | "gateway" | "guarded");
+        let measured = matches!(name.as_str(), "floor" | "gateway" | "guarded" | "current");
         cpu::pin(if measured { cpu::MEASURED } else { cpu::LOAD });
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let runtime = if name == "current" {
+            tokio::runtime::Builder::new_current_thread().enable_all().build()?
+        } else {
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?
+        };
         runtime.block_on(async {
             match name.as_str() {
                 "server" => servers(rest[0].parse()?, rest.get(1).is_some_and(|era| era == "modern")).await?,
@@ -48,8 +52,8 @@ impl Role {
                     floor::serve(listen().await?, rest.iter().map(|url| authority(url).to_owned()).collect());
                 }
                 "issuer" => guard::issuer().await?,
-                "gateway" => gateway(rest, None).await?,
-                "guarded" => gateway(&rest[1..], rest.first().map(String::as_str)).await?,
+                "gateway" | "current" => gateway(rest, None).await?,
+                "guarded" => gateway(&rest[2..], Some((&rest[0], &rest[1]))).await?,
                 other => return Err(format!("no role is called {other}").into()),
             }
             std::io::stdout().write_all(b"\n")?;
@@ -187,7 +191,7 @@ async fn silent() -> Result<(), Failed> {
     Ok(())
 }
 
-async fn gateway(urls: &[String], configuration: Option<&str>) -> Result<(), Failed> {
+async fn gateway(urls: &[String], guarded: Option<(&str, &str)>) -> Result<(), Failed> {
     let server = |(number, url): (usize, &String)| {
         let key = ServerKey { namespace: "bench".into(), name: format!("s{number}") };
         Server::new(key, vec![Endpoint::pod(url)])
@@ -195,8 +199,9 @@ async fn gateway(urls: &[String], configuration: Option<&str>) -> Result<(), Fai
     let servers: Vec<Server> = urls.iter().enumerate().map(server).collect();
     let (sender, servers) = tokio::sync::watch::channel(Servers::new(servers));
     let gateway = Gateway::new(Options::default(), servers)?;
-    if let Some(file) = configuration {
+    if let Some((file, issuer)) = guarded {
         gateway.configure_from(file.as_ref())?;
+        gateway.trace(guard::tracing(issuer)?);
     }
     let listener = listen().await?;
     tokio::spawn(async move {
