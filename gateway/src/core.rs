@@ -22,6 +22,7 @@ use portico_crds::labels;
 
 use crate::backend::{Backend, Fleet, PinReport, ServerReport, ServerState, TlsError};
 use crate::catalog::{Catalog, Definition, Drift, Judged, Listing};
+use crate::certificate::Certificate;
 use crate::config::limits::Limits;
 use crate::config::{Config, LastLoad};
 use crate::frontend::approval::Approvals;
@@ -30,7 +31,6 @@ use crate::frontend::ears::Ears;
 use crate::frontend::levels::Levels;
 use crate::frontend::questions::Questions;
 use crate::frontend::session::{Ended, Keyring};
-use crate::identity::Identity;
 use crate::limits::{Local, Quotas};
 use crate::metrics::Metrics;
 use crate::options::Options;
@@ -63,7 +63,7 @@ pub(crate) struct Core {
     pub(crate) audit: ArcSwapOption<Audit>,
     /// What quotas counted, which outlives a change of the configuration.
     counted: Arc<Local>,
-    pub(crate) identity: Arc<Identity>,
+    pub(crate) certificate: Arc<Certificate>,
     pub(crate) load: LastLoad,
     pub(crate) started: Instant,
     tracer: OnceLock<Arc<Tracer>>,
@@ -109,7 +109,7 @@ impl Core {
             audit: ArcSwapOption::empty(),
             counted: Arc::default(),
             policy: ArcSwap::from_pointee(Policy::new(Arc::default(), Arc::clone(&metrics))),
-            identity: Arc::new(Identity::new(Arc::clone(&metrics))),
+            certificate: Arc::new(Certificate::new(Arc::clone(&metrics))),
             load: LastLoad::default(),
             started: Instant::now(),
             tracer: OnceLock::new(),
@@ -146,7 +146,7 @@ impl Core {
             self.authenticator.store(Arc::new(Authenticator::new(config.auth.as_ref(), &self.control.http)));
         }
         self.control.http.identities.configure(config.identity.as_ref());
-        self.identity.want(config.tls.as_ref());
+        self.certificate.want(config.tls.as_ref());
         let config = Arc::new(config);
         self.metrics.policy.forget();
         if self.audit.load().as_ref().map(|audit| audit.config()) != config.audit.as_ref() {

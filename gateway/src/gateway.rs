@@ -119,8 +119,8 @@ impl Gateway {
     pub fn configure_from(&self, path: &Path) -> Result<(), config::Error> {
         let text = config::read(path)?;
         let config = Config::parse(&text)?;
-        self.core.identity.want(config.tls.as_ref());
-        self.core.identity.read().map_err(|error| config::field("tls", error.to_string()))?;
+        self.core.certificate.want(config.tls.as_ref());
+        self.core.certificate.read().map_err(|error| config::field("tls", error.to_string()))?;
         self.core.configure(config);
         self.core.load.taken(path);
         self.core.metrics.configured(true);
@@ -158,8 +158,8 @@ impl Gateway {
             core.shutdown.cancel();
             ended.cancel();
         });
-        let (identity, metrics) = (Arc::clone(&self.core.identity), Arc::clone(&self.core.metrics));
-        let service = Service::plain(router).behind(identity, metrics);
+        let (certificate, metrics) = (Arc::clone(&self.core.certificate), Arc::clone(&self.core.metrics));
+        let service = Service::plain(router).behind(certificate, metrics);
         let service = service.until_leaving(self.core.leaving.clone());
         serve::run(listener, service, end, DRAIN).await;
         streams.abort();
@@ -194,7 +194,7 @@ impl Gateway {
     /// Whether new connections to `serve`'s listener must begin with TLS.
     #[must_use]
     pub fn speaks_tls(&self) -> bool {
-        self.core.identity.current().is_some()
+        self.core.certificate.current().is_some()
     }
 
     /// How each server does; a new value whenever that changes.

@@ -21,8 +21,8 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
+use crate::certificate::Certificate;
 use crate::frontend::Peer;
-use crate::identity::Identity;
 use crate::metrics::{Handshake, Metrics};
 
 /// Time for a request's head to arrive.
@@ -45,7 +45,7 @@ pub(crate) struct Service {
 
 /// TLS whenever there is a certificate.
 struct Tls {
-    identity: Arc<Identity>,
+    certificate: Arc<Certificate>,
     handshakes: Semaphore,
     metrics: Arc<Metrics>,
 }
@@ -65,10 +65,10 @@ impl Service {
         Self { leaving, ..self }
     }
 
-    /// The same, with TLS whenever `identity` has a certificate.
-    pub(crate) fn behind(self, identity: Arc<Identity>, metrics: Arc<Metrics>) -> Self {
+    /// The same, with TLS whenever `certificate` has a certificate.
+    pub(crate) fn behind(self, certificate: Arc<Certificate>, metrics: Arc<Metrics>) -> Self {
         let handshakes = Semaphore::new(MAX_HANDSHAKES);
-        Self { tls: Some(Tls { identity, handshakes, metrics }), ..self }
+        Self { tls: Some(Tls { certificate, handshakes, metrics }), ..self }
     }
 
     /// Serves one client, after its handshake where the gateway has a certificate; one that has not ended by `stop` holds
@@ -78,7 +78,7 @@ impl Service {
         (stream, peer): (TcpStream, Peer),
         (stop, watcher): (CancellationToken, Watcher),
     ) {
-        let certified = self.tls.as_ref().and_then(|tls| Some((tls, tls.identity.current()?)));
+        let certified = self.tls.as_ref().and_then(|tls| Some((tls, tls.certificate.current()?)));
         let Some((tls, config)) = certified else { return self.serve((stream, peer), watcher).await };
         match stop.run_until_cancelled(tls.handshake(stream, config)).await {
             None => {}
@@ -185,16 +185,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_handshake_is_bounded_in_time_and_number() {
         let metrics = Arc::new(Metrics::new());
-        let identity = Arc::new(Identity::new(Arc::clone(&metrics)));
+        let own = Arc::new(Certificate::new(Arc::clone(&metrics)));
         let folder = tempfile::tempdir().unwrap();
         let (certificate, key) = (folder.path().join("tls.crt"), folder.path().join("tls.key"));
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         std::fs::write(&certificate, made.cert.pem()).unwrap();
         std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
         let tls = crate::config::tls::Tls { cert_file: certificate, key_file: key, client_ca_file: None };
-        identity.want(Some(&tls));
-        assert!(identity.read().unwrap());
-        let mut service = Service::plain(Router::new()).behind(identity, Arc::clone(&metrics));
+        own.want(Some(&tls));
+        assert!(own.read().unwrap());
+        let mut service = Service::plain(Router::new()).behind(own, Arc::clone(&metrics));
         service.tls.as_mut().unwrap().handshakes = Semaphore::new(1);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

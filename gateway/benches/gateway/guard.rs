@@ -24,7 +24,8 @@ pub async fn issuer() -> Result<(), Failed> {
     let key = Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).map_err(|_| "the key is unusable")?;
     let public = URL_SAFE_NO_PAD.encode(key.public_key());
     let keys = json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "kid": "k", "x": public }] }).to_string();
-    let router = Router::new().route("/keys", get(move || std::future::ready(keys.clone())))
+    let router = Router::new()
+        .route("/keys", get(move || std::future::ready(keys.clone())))
         .route("/v1/traces", post(async |_: axum::body::Bytes| ()));
     tokio::spawn(axum::serve(listener, router).into_future());
     println!("{name}\n{}", token(&key, &name)?);

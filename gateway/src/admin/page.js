@@ -73,10 +73,12 @@ function show(status) {
   const now = JSON.stringify([status.servers, at('search').value]);
   if (now !== drawn) at('table').replaceChildren(table(status.servers));
   drawn = now;
-  const { requests, streams, sessionsWithServers, questions, waitingCalls } = status.open;
+  const { requests, streams, sessionsWithServers, questions, waitingCalls, approvals } = status.open;
   pairs('bounds', [['Requests', bound(requests)], ['Streams of clients', bound(streams)],
     ['Sessions with servers', bound(sessionsWithServers)], ['Questions to clients', bound(questions)],
-    ['Calls that wait for a client', bound(waitingCalls)]]);
+    ['Calls that wait for a client', bound(waitingCalls)], ['Approvals to be given', bound(approvals)]]);
+  pairs('quotas', status.quotas.length ? status.quotas.map((quota) => [quota.name, `${quota.amount}; refused ${quota.refused} times`])
+    : [['None', 'is configured']]);
   const { file, loadedUnixSeconds, error, certificateError } = status.configuration;
   const rows = [['Version', status.version], ['Up for', `${status.uptimeSeconds} s`], ['TLS', status.tls ? 'yes' : 'no'],
     ['File', file ?? 'none'], ['Taken', time(loadedUnixSeconds)]];

@@ -22,7 +22,18 @@ pub(super) struct Status {
     servers_stale: bool,
     servers: Vec<Server>,
     open: Open,
+    quotas: Vec<Quota>,
     configuration: Configuration,
+}
+
+/// A quota of the configuration.
+#[derive(Debug, Serialize)]
+struct Quota {
+    name: String,
+    /// How much of it there is, such as `60 in 60 s` or `1000 each day`.
+    amount: String,
+    /// Calls and requests that found it used up here since the configuration was taken.
+    refused: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -75,6 +86,7 @@ struct Open {
     sessions_with_servers: Bounded,
     questions: Bounded,
     waiting_calls: Bounded,
+    approvals: Bounded,
 }
 
 #[derive(Debug, Serialize)]
@@ -109,10 +121,11 @@ pub(super) fn of(core: &Core) -> Status {
         version: env!("CARGO_PKG_VERSION"),
         uptime_seconds: core.started.elapsed().as_secs(),
         state: state(core),
-        tls: core.identity.current().is_some(),
+        tls: core.certificate.current().is_some(),
         servers_stale: core.metrics.is_stale(),
         servers: servers.collect(),
         open: open(core),
+        quotas: quotas(core),
         configuration: configuration(core),
     }
 }
@@ -183,7 +196,19 @@ fn open(core: &Core) -> Open {
         sessions_with_servers: Bounded { now: core.sessions.len(), most: options.max_backend_sessions },
         questions: Bounded { now: core.questions.len(), most: options.max_questions },
         waiting_calls: Bounded { now: core.parking.len(), most: options.max_questions },
+        approvals: Bounded { now: core.approvals.len(), most: options.max_questions },
     }
+}
+
+fn quotas(core: &Core) -> Vec<Quota> {
+    let policy = core.policy.load();
+    let quotas = policy.config().limits.quotas.iter();
+    let told = quotas.map(|quota| Quota {
+        name: quota.name.clone(),
+        amount: quota.amount(),
+        refused: core.metrics.policy.refused(&quota.name),
+    });
+    told.collect()
 }
 
 fn configuration(core: &Core) -> Configuration {
@@ -193,6 +218,6 @@ fn configuration(core: &Core) -> Configuration {
         file: load.file.map(|file| file.display().to_string()),
         loaded_unix_seconds: load.taken.map(seconds),
         error: load.error,
-        certificate_error: core.identity.error(),
+        certificate_error: core.certificate.error(),
     }
 }

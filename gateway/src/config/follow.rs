@@ -18,10 +18,11 @@ pub(crate) async fn follow(core: &Core, path: &Path, text: String) {
     loop {
         tokio::time::sleep(PAUSE).await;
         let (file, authenticator) = (path.to_owned(), core.authenticator.load_full());
-        let (identity, identities) = (Arc::clone(&core.identity), Arc::clone(&core.control.http.identities));
+        let (certificate, identities) =
+            (Arc::clone(&core.certificate), Arc::clone(&core.control.http.identities));
         let looked = tokio::task::spawn_blocking(move || {
             authenticator.refresh();
-            identity.refresh();
+            certificate.refresh();
             identities.refresh();
             read(&file).map_err(|error| error.to_string())
         });

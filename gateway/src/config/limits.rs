@@ -123,6 +123,17 @@ impl Quota {
             && (takes(&self.tools, tool.map(str::to_owned)) || takes(&self.tools, full))
     }
 
+    /// How much there is, for people.
+    pub(crate) fn amount(&self) -> String {
+        let period = match (self.seconds, self.every) {
+            (Some(seconds), _) => format!("in {seconds} s"),
+            (None, Some(Every::Hour)) => "each hour".to_owned(),
+            (None, Some(Every::Day) | None) => "each day".to_owned(),
+            (None, Some(Every::Month)) => "each month".to_owned(),
+        };
+        format!("{} {period}", self.calls)
+    }
+
     fn check(&self, at: impl Fn(&str) -> String) -> Result<(), Error> {
         if self.name.is_empty() || self.name.len() > MAX_NAME {
             return Err(field(at("name"), format!("must have 1 to {MAX_NAME} bytes")));

@@ -62,6 +62,11 @@ impl Approvals {
         Self { replica: rand::random(), open: Mutex::default(), limit }
     }
 
+    /// How many were asked and not answered, those that are too old among them until there is no room.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
     /// A ticket for the call with this digest, good until then; none if there is no room.
     fn ask(&self, core: &Core, call: u128) -> Option<String> {
         let now = Instant::now();

@@ -69,10 +69,12 @@ async fn pass_on(door: &Door, client: &Client, asked: Asked<'_>) -> Result<Respo
     } else {
         route(&door.view, client, asked)?
     };
-    let (admitted, verdict) = admit(door, client, &call);
+    // What is asked of a task belongs to the call that made it, which was judged and counted.
+    let is_new = !call.method.is_of_task();
+    let (admitted, verdict) = if is_new { admit(door, client, &call) } else { (Admitted::Yes, None) };
     let mut entry = record::begin(door, &call, verdict);
-    let is_admitted = matches!(admitted, Admitted::Yes | Admitted::If(_));
-    if let Err(error) = within_limits(door, &call, is_admitted).await {
+    let counts = is_new && matches!(admitted, Admitted::Yes | Admitted::If(_));
+    if let Err(error) = within_limits(door, &call, counts).await {
         not_made(&mut entry);
         return Err(error);
     }
@@ -91,9 +93,9 @@ async fn pass_on(door: &Door, client: &Client, asked: Asked<'_>) -> Result<Respo
 }
 
 /// What rules refuse uses up no quota.
-async fn within_limits(door: &Door, call: &Call<'_>, is_admitted: bool) -> Result<(), RpcError> {
+async fn within_limits(door: &Door, call: &Call<'_>, counts: bool) -> Result<(), RpcError> {
     quotas::arguments(door, call)?;
-    if is_admitted { quotas::call(door, call).await } else { Ok(()) }
+    if counts { quotas::call(door, call).await } else { Ok(()) }
 }
 
 fn not_made(entry: &mut Option<Entry>) {

@@ -56,6 +56,11 @@ impl PolicyMetrics {
         self.over.get_or_create(&QuotaLabels { quota: quota.to_owned() }).inc();
     }
 
+    /// How often the quota of this name was found used up.
+    pub(crate) fn refused(&self, quota: &str) -> u64 {
+        self.over.get(&QuotaLabels { quota: quota.to_owned() }).map_or(0, |count| count.get())
+    }
+
     /// The store that replicas count in was away.
     pub(crate) fn store_failed(&self) {
         self.store_failures.inc();

@@ -73,7 +73,8 @@ impl Facts<'_> {
     /// The value of a variable; none of what is not known yet.
     pub(super) fn value(&self, variable: &str) -> Result<Option<Value>, String> {
         let is_resource = matches!(self.method, Method::ResourcesRead | Method::Complete);
-        let is_prompt = self.method == Method::PromptsGet;
+        // Arguments of prompts and of templates are completed alike.
+        let is_prompt = matches!(self.method, Method::PromptsGet | Method::Complete);
         let named = |is: bool| text(if is { self.name } else { "" });
         Ok(Some(match variable {
             "principal" => self.principal(),

@@ -59,6 +59,26 @@ impl Admin {
 }
 
 #[tokio::test]
+async fn the_status_tells_how_much_of_what_there_is_and_how_often_it_was_used_up() {
+    let raw = RawServer::legacy(A, nothing_special).await;
+    let gateway = TestGateway::start(vec![server("raw", &[&raw.url()])]).await;
+    let admin = Admin::of(&gateway, None).await;
+    gateway.until_tools(&["a"]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("gateway.yaml");
+    let quotas =
+        "limits: {quotas: [{name: monthly, calls: 1, every: Month}, {name: fast, calls: 9, seconds: 60}]}";
+    std::fs::write(&config, quotas).unwrap();
+    gateway.gateway.configure_from(&config).unwrap();
+    for _ in 0..3 {
+        gateway.modern("tools/call", json!({ "name": "a" })).await;
+    }
+    let expected = json!([{ "name": "monthly", "amount": "1 each month", "refused": 2 },
+        { "name": "fast", "amount": "9 in 60 s", "refused": 0 }]);
+    assert_eq!(admin.status().await["quotas"], expected);
+}
+
+#[tokio::test]
 async fn the_status_tells_of_servers_their_pods_and_what_is_open() {
     let raw = RawServer::legacy(A, nothing_special).await;
     let nowhere = "http://user:word@127.0.0.1:1/mcp?token=hidden";
@@ -95,6 +115,7 @@ async fn the_status_tells_of_servers_their_pods_and_what_is_open() {
     assert_eq!(status["open"]["streams"], json!({ "now": 1, "most": 4096 }));
     assert_eq!(status["open"]["sessionsWithServers"]["now"], 1);
     assert_eq!(status["open"]["questions"]["now"], 0);
+    assert_eq!((&status["open"]["approvals"]["now"], &status["quotas"]), (&json!(0), &json!([])));
     assert!(!status.to_string().contains("hidden"), "{status}");
 }
 

@@ -55,6 +55,26 @@ async fn a_task_is_known_by_an_id_that_is_good_for_one_principal_and_any_replica
 }
 
 #[tokio::test]
+async fn a_task_goes_on_whose_call_was_allowed_and_uses_up_no_quota() {
+    let (_fixture, gateway) = in_front_of(Era::Modern, Options::default()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("gateway.yaml");
+    let rules = "access: {default: Deny, rules: [{name: jobs, tools: [slow_compute], effect: Allow}]}
+limits: {quotas: [{name: one, calls: 1, every: Month}]}
+";
+    std::fs::write(&config, rules).unwrap();
+    gateway.gateway.configure_from(&config).unwrap();
+    let call = json!({ "name": "slow_compute", "arguments": { "seconds": 0.2, "label": "sums" } });
+    let created = ask(&gateway, "tools/call", call.clone()).await.1["result"].clone();
+    eventually("it is done", async || {
+        ask(&gateway, "tasks/get", json!({ "taskId": created["taskId"] })).await.1["result"]["status"]
+            == "completed"
+    })
+    .await;
+    assert_eq!(ask(&gateway, "tools/call", call).await.0, 429);
+}
+
+#[tokio::test]
 async fn who_knows_no_tasks_is_answered_at_once_and_servers_with_sessions_have_none() {
     let (_fixture, gateway) = in_front_of(Era::Modern, Options::default()).await;
     let call = json!({ "name": "slow_compute", "arguments": { "seconds": 0.1 } });

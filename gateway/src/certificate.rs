@@ -56,20 +56,20 @@ struct State {
 }
 
 /// The certificate that new connections get.
-pub(crate) struct Identity {
+pub(crate) struct Certificate {
     metrics: Arc<Metrics>,
     state: Mutex<State>,
     current: ArcSwapOption<ServerConfig>,
 }
 
-impl std::fmt::Debug for Identity {
+impl std::fmt::Debug for Certificate {
     /// Leaves out the key.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Identity").field("tls", &self.current.load().is_some()).finish_non_exhaustive()
+        f.debug_struct("Certificate").field("tls", &self.current.load().is_some()).finish_non_exhaustive()
     }
 }
 
-impl Identity {
+impl Certificate {
     /// None: connections are plain.
     pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
         Self { metrics, state: Mutex::default(), current: ArcSwapOption::empty() }
