@@ -273,6 +273,10 @@ pub struct Gateway {
     /// any host is accepted.
     #[arg(long, value_name = "HOST")]
     pub public_host: Vec<String>,
+    /// URL under which the other replicas reach this one, such as http://10.1.2.3:7300 with the pod's own address: what clients
+    /// answer to its questions is then handed on to it. All replicas need the same session keys, and no TLS of their own.
+    #[arg(long, value_name = "URL", env = "PORTICO_PEER_URL", value_parser = peer_url)]
+    pub peer_url: Option<String>,
     /// File of keys that seal session ids, one a line, 64 hexadecimal digits each; the first seals, all open. All
     /// replicas need the same. Absent: a key of this process alone.
     #[arg(long, env = "PORTICO_SESSION_KEYS_FILE", value_name = "FILE")]
@@ -453,4 +457,11 @@ pub struct Keep {
     /// The command and its arguments, after `--`.
     #[arg(last = true, required = true)]
     pub command: Vec<String>,
+}
+
+/// A URL of a replica, without the slash that may end it.
+fn peer_url(text: &str) -> Result<String, String> {
+    let url = text.trim_end_matches('/');
+    let authority = url.strip_prefix("http://").filter(|rest| !rest.is_empty() && !rest.contains('/'));
+    authority.map(|_| url.to_owned()).ok_or_else(|| "must be http://ADDRESS:PORT, without a path".to_owned())
 }

@@ -15,6 +15,9 @@ pub struct Options {
     /// Host names (with or without a port) under which clients reach the gateway, besides loopback ones. They are
     /// accepted in `Host` and as the host of `Origin`.
     pub public_hosts: Vec<String>,
+    /// URL under which other replicas reach this one, without a path, such as `http://10.1.2.3:7300`: what a client answers to
+    /// a question of this replica is then handed on to it by whichever gets the answer. They must share `session_keys`.
+    pub peer_url: Option<String>,
     /// Bytes in a request's body.
     pub max_body_bytes: usize,
     /// Bytes in a server's answer, or in one event of it.
@@ -64,6 +67,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             public_hosts: Vec::new(),
+            peer_url: None,
             max_body_bytes: 4 * 1024 * 1024,
             max_answer_bytes: 32 * 1024 * 1024,
             max_depth: 128,

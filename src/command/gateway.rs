@@ -121,6 +121,7 @@ fn options(arguments: &cli::Gateway) -> Result<Options, Failure> {
     let keys = arguments.session_keys_file.as_deref();
     Ok(Options {
         public_hosts: arguments.public_host.clone(),
+        peer_url: arguments.peer_url.clone(),
         session_keys: keys.map_or(Ok(Vec::new()), |path| session_keys(path, &read(path)?))?,
         extra_authorities: arguments.ca_file.as_deref().map_or(Ok(Vec::new()), read)?,
         allowed_remotes: arguments.allow_remote.clone(),

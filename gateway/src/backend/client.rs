@@ -178,6 +178,11 @@ impl Http {
         client.request(request).await.map_err(|error| failed(&error, &endpoint.shown()))
     }
 
+    /// Sends a request to another replica of the gateway.
+    pub(crate) async fn to_replica(&self, request: Request<Body>) -> Result<Response<Incoming>, String> {
+        self.streaming_pods.request(request).await.map_err(|error| cause::innermost(&error))
+    }
+
     /// Sends one message.
     pub(crate) async fn post(&self, link: &Link, headers: HeaderMap, body: Bytes) -> Result<Reply, Fault> {
         self.post_with_headers(link, headers, body).await.map(|(reply, _)| reply)

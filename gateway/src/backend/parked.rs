@@ -14,12 +14,13 @@ use super::upstream::Upstream;
 use crate::client::Client;
 use crate::core::Core;
 use crate::envelope::{Object, quoted};
+use crate::frontend::peers;
 use crate::method::Method;
 
 /// Binds a sealed text to its use.
 const PURPOSE: &[u8] = b"portico parked call v1";
 /// Bytes of a ticket as text; longer ones are not looked at.
-const MAX_TICKET: usize = 256;
+const MAX_TICKET: usize = 1024;
 
 /// What a ticket is good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +37,7 @@ impl Ticket {
         if let Self::Parked { replica, call } = self {
             plain.extend_from_slice(&replica.to_be_bytes());
             plain.extend_from_slice(&call.to_be_bytes());
+            plain.extend_from_slice(peers::own(core));
         }
         let sealed = core.keyring.seal_for(PURPOSE, &plain);
         sealed.ok_or_else(|| Fault::Input("the gateway cannot seal its state; try again".into()))
@@ -47,9 +49,24 @@ impl Ticket {
             return Some(Self::Again);
         }
         let (replica, call) = plain.split_first_chunk::<8>()?;
-        let (call, replica) = (call.try_into().ok()?, u64::from_be_bytes(*replica));
-        Some(Self::Parked { replica, call: u128::from_be_bytes(call) })
+        let (call, _) = call.split_first_chunk::<16>()?;
+        let (call, replica) = (u128::from_be_bytes(*call), u64::from_be_bytes(*replica));
+        Some(Self::Parked { replica, call })
     }
+}
+
+/// Where the replica is that gave the ticket `text`, if that is another one and said where it is.
+pub(crate) fn giver(core: &Core, text: &str) -> Option<String> {
+    let plain = core.keyring.open_for(PURPOSE, text, MAX_TICKET)?;
+    elsewhere(&plain, core.parking.replica)
+}
+
+/// The URL in a ticket of another replica than `own`.
+pub(crate) fn elsewhere(plain: &[u8], own: u64) -> Option<String> {
+    let (replica, rest) = plain.split_first_chunk::<8>()?;
+    let (_, url) = rest.split_first_chunk::<16>()?;
+    let is_other = u64::from_be_bytes(*replica) != own && !url.is_empty();
+    String::from_utf8(url.to_vec()).ok().filter(|_| is_other)
 }
 
 /// What was called: a retry must call the same.

@@ -10,6 +10,7 @@ use super::session::Link;
 use crate::client::{Capabilities, needed};
 use crate::core::Core;
 use crate::envelope::{Edits, Message, Object};
+use crate::frontend::peers;
 use crate::frontend::questions::Pending;
 use crate::rpc::{RpcError, code};
 
@@ -75,22 +76,23 @@ impl Question {
         self.send(body);
     }
 
-    /// Readies the request for the legacy client of `session`: gives our id for it and the message to send, and passes the
+    /// Readies the request for the legacy client of `session`: gives our id for it, as JSON, and the message to send, and passes the
     /// answer on when it comes. Until then it is open, at most for the time that clients have, or until `ends`. `None` when
     /// too many are open; the server is told.
-    pub(crate) fn pass_on(self, session: u128, ends: CancellationToken) -> Option<(u64, Bytes)> {
+    pub(crate) fn pass_on(self, session: u128, ends: CancellationToken) -> Option<(String, Bytes)> {
         let core = Arc::clone(&self.core);
         let our_id = core.control.ids.next();
         let pending = core.questions.ask(session, our_id)?;
         let (server_id, ..) = self.parts()?;
         let mut edits = Edits::of(&self.text);
-        edits.replace(server_id, our_id.to_string());
+        let name = peers::id(&core, our_id);
+        edits.replace(server_id, name.clone());
         let message = edits.finish();
         let deadline = Instant::now() + core.options.answer_timeout;
         core.spawn(async move {
             ends.run_until_cancelled(self.answered_by(pending, deadline)).await;
         });
-        Some((our_id, message))
+        Some((name, message))
     }
 
     /// Passes the client's answer on. Without one the question is dropped, which tells the server.

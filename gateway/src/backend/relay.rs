@@ -20,6 +20,7 @@ use crate::core::Core;
 use crate::envelope::{Edits, Message, Object, quoted};
 use crate::frontend::cancel::Stop;
 use crate::frontend::ears::Unheard;
+use crate::frontend::peers;
 use crate::frontend::questions::Pending;
 use crate::metrics::{Outcome, Timing};
 use crate::version::Era;
@@ -54,7 +55,8 @@ impl fmt::Debug for State {
 struct Asked {
     /// The server's id, as written.
     server_id: String,
-    our_id: u64,
+    /// The id that the client was given, as JSON.
+    our_name: String,
     withdrawn: CancellationToken,
 }
 
@@ -199,7 +201,7 @@ impl Relay {
         let Some((server_id, ..)) = question.parts() else { return };
         let (server_id, withdrawn) = (server_id.to_owned(), self.gone.child_token());
         let passed = question.pass_on(self.request.client.session, withdrawn.clone());
-        let Some((our_id, message)) = passed else { return };
+        let Some((our_name, message)) = passed else { return };
         if let Err(Unheard) = self.say(message) {
             withdrawn.cancel();
             return;
@@ -207,7 +209,7 @@ impl Relay {
         if self.asked.len() == MAX_ASKED {
             self.asked.remove(0);
         }
-        self.asked.push(Asked { server_id, our_id, withdrawn });
+        self.asked.push(Asked { server_id, our_name, withdrawn });
         if let State::Following(upstream) = &mut self.state {
             upstream.wait_for_client(self.core.options.answer_timeout);
         }
@@ -232,7 +234,7 @@ impl Relay {
         let asked = self.asked.swap_remove(at);
         asked.withdrawn.cancel();
         let mut edits = Edits::of(text);
-        edits.replace(id, asked.our_id.to_string());
+        edits.replace(id, asked.our_name.clone());
         self.ready.push_back(edits.finish());
     }
 
@@ -258,7 +260,8 @@ impl Relay {
             let pending = self.core.questions.ask(session, id);
             let pending =
                 pending.ok_or_else(|| Fault::Input("too many questions are open; try again later".into()))?;
-            let message = message(id, &request, request.params().as_ref());
+            let name = peers::id(&self.core, id);
+            let message = message((id, &name), &request, request.params().as_ref());
             self.say(message).map_err(|Unheard| Fault::InputRequired(request.method.clone()))?;
             waiting.push((request, pending));
         }
@@ -283,7 +286,7 @@ async fn stopped(stop: Option<CancellationToken>) {
 }
 
 /// The request of a modern server as a message to a legacy client.
-fn message(id: u64, request: &InputRequest, params: Option<&Object<'_>>) -> Bytes {
+fn message((number, id): (u64, &str), request: &InputRequest, params: Option<&Object<'_>>) -> Bytes {
     let method = quoted(&request.method);
     let Some(params) = params else {
         return format!(r#"{{"jsonrpc":"2.0","id":{id},"method":{method}}}"#).into();
@@ -296,7 +299,7 @@ fn message(id: u64, request: &InputRequest, params: Option<&Object<'_>>) -> Byte
     // Required by 2025-11-25, and unknown to 2026-07-28.
     let start = text.len() - params.raw().len() - 1;
     let mut edits = Edits::of(&text);
-    edits.prepend(&text[start..start + params.raw().len()], &format!(r#""elicitationId":"{id}""#));
+    edits.prepend(&text[start..start + params.raw().len()], &format!(r#""elicitationId":"{number}""#));
     edits.finish()
 }
 

@@ -45,6 +45,17 @@ pub(crate) enum ViewName {
     Set(String),
 }
 
+impl ViewName {
+    /// The path of the endpoint.
+    pub(crate) fn path(&self) -> String {
+        match self {
+            Self::All => "/mcp".to_owned(),
+            Self::Namespace(name) => format!("/ns/{name}/mcp"),
+            Self::Set(name) => format!("/sets/{name}/mcp"),
+        }
+    }
+}
+
 /// Counts the changes of each list since the view came to be.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Revision {

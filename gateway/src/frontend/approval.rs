@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::admission::{refusal, refused};
 use super::answer;
 use super::door::Door;
+use super::peers;
 use crate::backend::call::Call;
 use crate::backend::restore::{Input, InputRequest};
 use crate::backend::{parked, wrapped};
@@ -29,7 +30,7 @@ use crate::version::Era;
 
 /// Binds a sealed text to its use.
 const PURPOSE: &[u8] = b"portico approval v1";
-const MAX_TICKET: usize = 256;
+const MAX_TICKET: usize = 1024;
 /// The key of the question.
 const KEY: &str = "approval";
 /// Characters of the arguments that the user is shown.
@@ -80,15 +81,21 @@ impl Approvals {
         let number: u128 = rand::random();
         open.insert(number, (call, now + core.options.answer_timeout));
         drop(open);
-        let plain = [self.replica.to_be_bytes().as_slice(), &number.to_be_bytes()].concat();
+        let plain = [self.replica.to_be_bytes().as_slice(), &number.to_be_bytes(), peers::own(core)].concat();
         core.keyring.seal_for(PURPOSE, &plain)
+    }
+
+    /// Where the replica is that gave the ticket `text`, if that is another one and said where it is.
+    pub(super) fn giver(&self, core: &Core, text: &str) -> Option<String> {
+        let plain = core.keyring.open_for(PURPOSE, text, MAX_TICKET)?;
+        parked::elsewhere(&plain, self.replica)
     }
 
     /// Takes the ticket `text` back; none if it is none of ours.
     fn take(&self, core: &Core, text: &str, call: u128) -> Option<Result<(), &'static str>> {
         let plain = core.keyring.open_for(PURPOSE, text, MAX_TICKET)?;
         let (replica, number) = plain.split_first_chunk::<8>()?;
-        let number = u128::from_be_bytes(number.try_into().ok()?);
+        let number = u128::from_be_bytes(*number.first_chunk::<16>()?);
         if u64::from_be_bytes(*replica) != self.replica {
             return Some(Err("was given by another replica of the gateway"));
         }

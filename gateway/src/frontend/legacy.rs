@@ -9,6 +9,7 @@ use http::header::{HeaderMap, HeaderValue};
 use super::calls::{Asked, forward};
 use super::door::Door;
 use super::http::{accepts, header};
+use super::peers::{self, Asker};
 use super::session::Session;
 use super::{admission, answer, calls, lists, stream};
 use crate::backend::client::{PROTOCOL_VERSION, SESSION_ID};
@@ -64,7 +65,11 @@ pub(crate) async fn post(
         }
         Message::Response { id, .. } => {
             let session = session(door, headers)?;
-            core.questions.answer(session.id, id.unwrap_or_default(), text);
+            match id.and_then(|id| peers::asker(core, id)) {
+                Some(Asker::Own(id)) => core.questions.answer(session.id, id, text),
+                Some(Asker::Other(url)) => return peers::hand_on(door, headers, (&url, text)).await,
+                None => {}
+            }
             Ok(answer::empty(StatusCode::ACCEPTED))
         }
     }

@@ -16,6 +16,7 @@ mod legacy;
 pub(crate) mod levels;
 mod lists;
 pub(crate) mod modern;
+pub(crate) mod peers;
 pub(crate) mod questions;
 mod quotas;
 mod record;

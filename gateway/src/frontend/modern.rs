@@ -9,11 +9,13 @@ use http::header::{HeaderMap, HeaderName};
 use super::calls::{Asked, forward};
 use super::door::Door;
 use super::http::accepts;
-use super::{answer, lists, stream};
+use super::{answer, lists, peers, stream};
 use crate::backend::client::{METHOD, NAME, PROTOCOL_VERSION};
 use crate::backend::message::mirrored;
+use crate::backend::parked;
 use crate::catalog::View;
 use crate::client::{Capabilities, Client, Level};
+use crate::core::Core;
 use crate::envelope::{Message, Object};
 use crate::header_text;
 use crate::meta;
@@ -67,6 +69,10 @@ pub(crate) async fn post(
         level,
         trace: door.core.traced(headers),
     };
+    let state = params.as_ref().filter(|_| method.may_ask()).and_then(|params| params.string("requestState"));
+    if let Some(url) = state.as_deref().and_then(|state| giver(&door.core, state)) {
+        return peers::hand_on(door, headers, (&url, text)).await;
+    }
     match method {
         Method::Discover => Ok(answer::result(id, &lists::discovered(&door.seen()))),
         Method::Listen => stream::subscription(door, id, params.as_ref()),
@@ -82,6 +88,11 @@ pub(crate) async fn post(
             None => Err(RpcError::method_not_found(&name).status(StatusCode::NOT_FOUND)),
         },
     }
+}
+
+/// Where the replica is in which a call waits, if that is another one.
+fn giver(core: &Core, state: &str) -> Option<String> {
+    parked::giver(core, state).or_else(|| core.approvals.giver(core, state))
 }
 
 fn invalid(message: String) -> RpcError {

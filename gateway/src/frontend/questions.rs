@@ -55,10 +55,9 @@ impl Questions {
         Some(Pending { questions: Arc::clone(self), key: (session, id), answer })
     }
 
-    /// The client of `session` sent the response `text` to the request with the id `id`, as it wrote it. An answer that
-    /// nobody waits for is passed over.
-    pub(crate) fn answer(&self, session: u128, id: &str, text: &str) {
-        let Ok(id) = id.parse::<u64>() else { return };
+    /// The client of `session` sent the response `text` to the request with this id. An answer that nobody waits for is passed
+    /// over.
+    pub(crate) fn answer(&self, session: u128, id: u64, text: &str) {
         let Some(question) = self.lock().remove((session, id)) else { return };
         // Whoever asked may have given up just now.
         question.send(text.to_owned()).ok();
@@ -105,9 +104,9 @@ mod tests {
     async fn an_answer_reaches_the_question_of_its_own_session_only() {
         let questions = Arc::new(Questions::new(2));
         let mut pending = questions.ask(1, 5).unwrap();
-        questions.answer(2, "5", "stranger");
-        questions.answer(1, "\"5\"", "another id");
-        questions.answer(1, "5", "mine");
+        questions.answer(2, 5, "stranger");
+        questions.answer(1, 6, "another id");
+        questions.answer(1, 5, "mine");
         let deadline = Instant::now() + Duration::from_secs(5);
         assert_eq!(pending.answered(deadline).await.as_deref(), Some("mine"));
     }

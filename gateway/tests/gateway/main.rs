@@ -21,6 +21,7 @@ mod one_stream;
 mod outside;
 mod pairings;
 mod parking;
+mod peers;
 mod pins;
 mod policy;
 mod questions;

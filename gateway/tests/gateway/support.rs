@@ -45,9 +45,25 @@ impl TestGateway {
 
     /// The same, which knows lists already.
     pub async fn recalling(options: Options, servers: Vec<Server>, recalled: &Recalled) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::on(listener, (options, servers), recalled).await
+    }
+
+    /// One of several replicas with the same session keys, which knows where it is.
+    pub async fn replica(servers: Vec<Server>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer_url = Some(format!("http://{}", listener.local_addr().unwrap()));
+        let options = Options { session_keys: vec![[7; 32]], peer_url, ..Options::default() };
+        Self::on(listener, (options, servers), &Recalled::new()).await
+    }
+
+    async fn on(
+        listener: TcpListener,
+        (options, servers): (Options, Vec<Server>),
+        recalled: &Recalled,
+    ) -> Self {
         let (servers, receiver) = watch::channel(Servers::from(Arc::new(servers)));
         let gateway = Arc::new(Gateway::with_lists(options, receiver, recalled).unwrap());
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
         let (serving, token) = (Arc::clone(&gateway), stop.clone());
