@@ -69,7 +69,9 @@ pub(crate) async fn hand_on(
     let mut request = Request::post(format!("{url}{}", door.name.path()));
     if let Some(all) = request.headers_mut() {
         all.extend(headers.clone());
-        OF_CONNECTION.iter().for_each(|header| drop(all.remove(header)));
+        for header in OF_CONNECTION {
+            all.remove(header);
+        }
         all.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         all.insert(FORWARDED, HeaderValue::from_static("1"));
         let whence = door.address.and_then(|address| HeaderValue::try_from(address.to_string()).ok());
