@@ -273,7 +273,7 @@ pub struct Gateway {
     /// any host is accepted.
     #[arg(long, value_name = "HOST")]
     pub public_host: Vec<String>,
-    /// URL under which the other replicas reach this one, such as http://10.1.2.3:7300 with the pod's own address: what clients
+    /// URL under which the other replicas reach this one, such as `http://10.1.2.3:7300` with the pod's own address: what clients
     /// answer to its questions is then handed on to it. All replicas need the same session keys, and no TLS of their own.
     #[arg(long, value_name = "URL", env = "PORTICO_PEER_URL", value_parser = peer_url)]
     pub peer_url: Option<String>,
