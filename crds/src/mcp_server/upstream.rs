@@ -85,32 +85,11 @@ pub struct UpstreamClient {
 
 /// A client of an authorization server, which exchanges the tokens of callers.
 #[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, PartialEq, Eq)]
-#[x_kube(validation = kube::core::Rule::new(SAFE_URL).message(SAFE_URL_MESSAGE).field_path(".tokenUrl"))]
 #[serde(rename_all = "camelCase")]
 pub struct UpstreamExchange {
-    /// URL of the authorization server's token endpoint.
-    #[schemars(length(min = 8, max = 2048))]
-    pub token_url: String,
-    /// The client's identifier.
-    pub client_id_ref: SecretKeyRef,
-    /// The client's secret.
-    pub client_secret_ref: SecretKeyRef,
-    /// How the client shows its secret to the token endpoint: in the header Authorization, or in the form.
-    #[serde(default)]
-    pub auth_method: ClientAuthMethod,
-    /// Scopes that the tokens should have. Absent or empty: those that the authorization server gives by itself.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32), inner(length(min = 1, max = 256), regex(pattern = r"^[!#-\[\]-~]+$")))]
-    #[x_kube(merge_strategy = kube::core::ListMerge::Set)]
-    pub scopes: Vec<String>,
-    /// URL of the server for which the tokens should be (RFC 8707).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 2048))]
-    pub resource: Option<String>,
-    /// Name of the server for which the tokens should be.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 2048))]
-    pub audience: Option<String>,
+    /// The client; a token is for the caller.
+    #[serde(flatten)]
+    pub client: UpstreamClient,
     /// Which kind of token is asked for.
     #[serde(default)]
     pub requested_token_type: TokenType,
@@ -214,7 +193,7 @@ impl UpstreamAuth {
             keys.push(("upstreamAuth.clientCredentials.clientIdRef", &client.client_id_ref));
             keys.push(("upstreamAuth.clientCredentials.clientSecretRef", &client.client_secret_ref));
         }
-        if let Some(client) = &self.token_exchange {
+        if let Some(UpstreamExchange { client, .. }) = &self.token_exchange {
             keys.push(("upstreamAuth.tokenExchange.clientIdRef", &client.client_id_ref));
             keys.push(("upstreamAuth.tokenExchange.clientSecretRef", &client.client_secret_ref));
         }

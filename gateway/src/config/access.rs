@@ -107,14 +107,12 @@ impl Condition {
 impl Rule {
     /// The first condition besides `when` that does not hold for this call.
     pub(crate) fn unmet(&self, principal: &str, server: &ServerKey, tool: Option<&str>) -> Option<Condition> {
-        if !self.principals.is_empty() && !self.principals.matches(principal) {
-            return Some(Condition::Principals);
-        }
-        if !self.servers.is_empty() && !self.servers.matches(&server.to_string()) {
-            return Some(Condition::Servers);
-        }
-        let named = |tool: &str| self.tools.matches(tool) || self.tools.matches(&format!("{server}/{tool}"));
-        (!self.tools.is_empty() && !tool.is_some_and(named)).then_some(Condition::Tools)
+        let conditions = [
+            (Condition::Principals, self.principals.admit(principal)),
+            (Condition::Servers, self.servers.admit_server(Some(server))),
+            (Condition::Tools, self.tools.admit_tool(Some(server), tool)),
+        ];
+        conditions.into_iter().find(|(_, holds)| !holds).map(|(condition, _)| condition)
     }
 }
 

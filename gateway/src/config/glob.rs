@@ -3,6 +3,8 @@
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
 
+use crate::source::ServerKey;
+
 /// Globs in one list.
 const MAX_GLOBS: usize = 256;
 /// Bytes in a glob.
@@ -21,6 +23,22 @@ impl Globs {
     /// Whether one of them matches `text`.
     pub(crate) fn matches(&self, text: &str) -> bool {
         self.0.is_match(text)
+    }
+
+    /// Whether a condition holds that they are: there are none, or one matches `text`.
+    pub(crate) fn admit(&self, text: &str) -> bool {
+        self.is_empty() || self.matches(text)
+    }
+
+    /// The same for `namespace/server`, where there is a server.
+    pub(crate) fn admit_server(&self, server: Option<&ServerKey>) -> bool {
+        self.is_empty() || server.is_some_and(|server| self.matches(&server.to_string()))
+    }
+
+    /// The same for a tool, by its own name or by `namespace/server/tool`, where there is one.
+    pub(crate) fn admit_tool(&self, server: Option<&ServerKey>, tool: Option<&str>) -> bool {
+        let fully = |tool| server.is_some_and(|server| self.matches(&format!("{server}/{tool}")));
+        self.is_empty() || tool.is_some_and(|tool| self.matches(tool) || fully(tool))
     }
 }
 

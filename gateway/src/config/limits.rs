@@ -114,13 +114,9 @@ pub struct Redis {
 impl Quota {
     /// Whether it counts what `principal` does with `tool` of `server`, where there are any.
     pub(crate) fn covers(&self, principal: &str, server: Option<&ServerKey>, tool: Option<&str>) -> bool {
-        let takes = |globs: &Globs, text: Option<String>| {
-            globs.is_empty() || text.is_some_and(|text| globs.matches(&text))
-        };
-        let full = server.zip(tool).map(|(server, tool)| format!("{server}/{tool}"));
-        takes(&self.principals, Some(principal.to_owned()))
-            && takes(&self.servers, server.map(ToString::to_string))
-            && (takes(&self.tools, tool.map(str::to_owned)) || takes(&self.tools, full))
+        self.principals.admit(principal)
+            && self.servers.admit_server(server)
+            && self.tools.admit_tool(server, tool)
     }
 
     /// How much there is, for people.

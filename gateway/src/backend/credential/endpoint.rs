@@ -102,37 +102,40 @@ type Answer = (StatusCode, bytes::Bytes);
 impl TokenEndpoint {
     /// The endpoint at which the gateway asks for itself alone.
     pub(super) fn of_client(server: &ServerKey, client: &UpstreamClient) -> Result<Arc<Self>, String> {
-        let field = "spec.upstreamAuth.clientCredentials.tokenUrl";
-        Ok(Arc::new(Self {
-            field,
-            uri: parse(field, &client.token_url)?,
-            client: Client {
-                id: ClientId::Held(Held::new(server, "clientCredentials.clientIdRef", &client.client_id_ref)),
-                secret: Some(Held::new(
-                    server,
-                    "clientCredentials.clientSecretRef",
-                    &client.client_secret_ref,
-                )),
-                method: client.auth_method,
-            },
-            wanted: wanted(&client.scopes, client.resource.as_ref(), client.audience.as_ref()),
-            requested: TokenType::AccessToken,
-        }))
+        let fields = [
+            "spec.upstreamAuth.clientCredentials.tokenUrl",
+            "clientCredentials.clientIdRef",
+            "clientCredentials.clientSecretRef",
+        ];
+        Self::of(server, fields, (client, TokenType::AccessToken))
     }
 
     /// The endpoint that exchanges the tokens of callers.
     pub(super) fn of_exchange(server: &ServerKey, exchange: &UpstreamExchange) -> Result<Arc<Self>, String> {
-        let field = "spec.upstreamAuth.tokenExchange.tokenUrl";
+        let fields = [
+            "spec.upstreamAuth.tokenExchange.tokenUrl",
+            "tokenExchange.clientIdRef",
+            "tokenExchange.clientSecretRef",
+        ];
+        Self::of(server, fields, (&exchange.client, exchange.requested_token_type))
+    }
+
+    /// The endpoint of a client, with the paths of its fields.
+    fn of(
+        server: &ServerKey,
+        [field, id, secret]: [&'static str; 3],
+        (client, requested): (&UpstreamClient, TokenType),
+    ) -> Result<Arc<Self>, String> {
         Ok(Arc::new(Self {
             field,
-            uri: parse(field, &exchange.token_url)?,
+            uri: parse(field, &client.token_url)?,
             client: Client {
-                id: ClientId::Held(Held::new(server, "tokenExchange.clientIdRef", &exchange.client_id_ref)),
-                secret: Some(Held::new(server, "tokenExchange.clientSecretRef", &exchange.client_secret_ref)),
-                method: exchange.auth_method,
+                id: ClientId::Held(Held::new(server, id, &client.client_id_ref)),
+                secret: Some(Held::new(server, secret, &client.client_secret_ref)),
+                method: client.auth_method,
             },
-            wanted: wanted(&exchange.scopes, exchange.resource.as_ref(), exchange.audience.as_ref()),
-            requested: exchange.requested_token_type,
+            wanted: wanted(&client.scopes, client.resource.as_ref(), client.audience.as_ref()),
+            requested,
         }))
     }
 

@@ -128,6 +128,11 @@ struct Visit<'a> {
 }
 
 impl<'a> Visit<'a> {
+    /// The browser that sent `request` to the address that ends with `ticket`.
+    fn invited(front: &'a Front, request: &Request<Body>, ticket: &str) -> Result<Self, Box<Response>> {
+        Self::of(front, request, open(&front.core, TICKET, ticket))
+    }
+
     /// The browser that sent `request`, with `invitation`, while that is good.
     fn of(
         front: &'a Front,
@@ -233,7 +238,7 @@ pub(super) async fn show(
     Path(ticket): Path<String>,
     request: Request<Body>,
 ) -> Response {
-    let visit = match Visit::of(&front, &request, open(&front.core, TICKET, &ticket)) {
+    let visit = match Visit::invited(&front, &request, &ticket) {
         Ok(visit) => visit,
         Err(refusal) => return *refusal,
     };
@@ -265,7 +270,7 @@ pub(super) async fn begin(
     Path(ticket): Path<String>,
     request: Request<Body>,
 ) -> Response {
-    let visit = match Visit::of(&front, &request, open(&front.core, TICKET, &ticket)) {
+    let visit = match Visit::invited(&front, &request, &ticket) {
         Ok(visit) => visit,
         Err(refusal) => return *refusal,
     };
