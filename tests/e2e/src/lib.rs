@@ -1,5 +1,6 @@
 //! Tests that cross crates: what they share.
 
+pub mod gateway;
 pub mod node;
 
 use std::path::{Path, PathBuf};

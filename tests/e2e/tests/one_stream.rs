@@ -4,17 +4,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail the test")]
 
 use std::process::Stdio;
-use std::sync::Arc;
 use std::time::Duration;
 
-use portico_gateway::source::{Endpoint, Server, ServerKey, Servers, Transport};
-use portico_gateway::{Gateway, Options, ServerReport, ServerState};
+use portico_e2e::gateway::InProcess;
+use portico_gateway::source::{Endpoint, Server, ServerKey, Transport};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
-use tokio::sync::watch;
-use tokio_util::sync::{CancellationToken, DropGuard};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -39,47 +36,27 @@ async fn everything(port: u16) -> Child {
 }
 
 struct Running {
-    url: String,
     http: reqwest::Client,
-    gateway: Arc<Gateway>,
+    gateway: InProcess,
     port: u16,
     server: Child,
-    _servers: watch::Sender<Servers>,
-    _stop: DropGuard,
 }
 
 impl Running {
     async fn start(transport: Transport) -> Self {
-        rustls::crypto::ring::default_provider().install_default().ok();
         // The port is free again as soon as it is known.
         let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
         let server = everything(port).await;
         let key = ServerKey { namespace: "tests".into(), name: "everything".into() };
         let endpoint = Endpoint::pod(format!("http://127.0.0.1:{port}/sse"));
         let described = Server { transport, ..Server::new(key, vec![endpoint]) };
-        let (servers, receiver) = watch::channel(Servers::from(Arc::new(vec![described])));
-        let gateway = Arc::new(Gateway::new(Options::default(), receiver).unwrap());
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/mcp", listener.local_addr().unwrap());
-        let (stop, serving) = (CancellationToken::new(), Arc::clone(&gateway));
-        let token = stop.clone();
-        tokio::spawn(async move { serving.serve(listener, token).await });
+        let gateway = InProcess::connected(described).await.unwrap();
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let stop = stop.drop_guard();
-        let running = Self { url, http, gateway, port, server, _servers: servers, _stop: stop };
-        running.until(|report| report.state == ServerState::Connected).await;
-        running
-    }
-
-    async fn until(&self, wanted: impl Fn(&ServerReport) -> bool) -> ServerReport {
-        let mut reports = self.gateway.reports();
-        let found = reports.wait_for(|reports| reports.iter().any(&wanted));
-        let found = tokio::time::timeout(PATIENCE, found).await.expect("the report comes in time");
-        found.unwrap().iter().find(|report| wanted(report)).unwrap().clone()
+        Self { http, gateway, port, server }
     }
 
     fn post(&self, session: Option<&str>, body: &Value) -> reqwest::RequestBuilder {
-        let request = self.http.post(&self.url).body(body.to_string());
+        let request = self.http.post(&self.gateway.url).body(body.to_string());
         let request = session.into_iter().fold(request, |request, id| request.header("mcp-session-id", id));
         request
             .header("content-type", "application/json")
@@ -136,7 +113,7 @@ fn text(message: &Value) -> String {
 async fn a_real_server_of_one_stream_is_found_and_its_calls_progress_and_questions_pass() {
     for transport in [Transport::Auto, Transport::Sse] {
         let running = Running::start(transport).await;
-        let report = running.until(|report| report.tools >= 10).await;
+        let report = running.gateway.until(|report| report.tools >= 10).await.unwrap();
         assert!(report.resources > 0 && report.prompts > 0, "{report:?}");
         let session = running.session().await;
         let echoed =

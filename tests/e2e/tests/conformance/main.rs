@@ -3,50 +3,25 @@
 
 mod suite;
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use portico_conformance::{Era, Fixture};
-use portico_gateway::source::{Endpoint, Server, ServerKey, Servers};
-use portico_gateway::{Gateway, Options, ServerState};
-use tokio::net::TcpListener;
-use tokio::sync::watch;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use portico_e2e::gateway::InProcess;
+use portico_gateway::source::{Endpoint, Server, ServerKey};
 
 use crate::suite::{LEGACY, MODERN, Reason, check, check_tasks, run};
-
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A gateway in front of a fixture.
 struct Pair {
     url: String,
     _fixture: Fixture,
-    _gateway: Arc<Gateway>,
-    _servers: watch::Sender<Servers>,
-    _stop: DropGuard,
+    _gateway: InProcess,
 }
 
 async fn in_front_of(era: Era) -> Pair {
-    rustls::crypto::ring::default_provider().install_default().ok();
     let fixture = Fixture::start(era).await.unwrap();
-    let server = Server::new(
-        ServerKey { namespace: "tests".into(), name: "fixture".into() },
-        vec![Endpoint::pod(fixture.url())],
-    );
-    let (servers, receiver) = watch::channel(Servers::from(Arc::new(vec![server])));
-    let gateway = Arc::new(Gateway::new(Options::default(), receiver).unwrap());
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/mcp", listener.local_addr().unwrap());
-    let (stop, serving) = (CancellationToken::new(), Arc::clone(&gateway));
-    let token = stop.clone();
-    tokio::spawn(async move { serving.serve(listener, token).await });
-    let mut reports = gateway.reports();
-    let connected =
-        reports.wait_for(|reports| reports.iter().any(|report| report.state == ServerState::Connected));
-    let connected = tokio::time::timeout(PATIENCE, connected).await;
-    assert!(matches!(connected, Ok(Ok(_))), "the gateway connects to the fixture");
-    drop(connected);
-    Pair { url, _fixture: fixture, _gateway: gateway, _servers: servers, _stop: stop.drop_guard() }
+    let key = ServerKey { namespace: "tests".into(), name: "fixture".into() };
+    let server = Server::new(key, vec![Endpoint::pod(fixture.url())]);
+    let gateway = InProcess::connected(server).await.unwrap();
+    Pair { url: gateway.url.clone(), _fixture: fixture, _gateway: gateway }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,13 +11,12 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use portico_conformance::{Era, Fixture};
 use portico_crds::mcp_server::SecretKeyRef;
+use portico_e2e::gateway::InProcess;
 use portico_gateway::secret::{Error, SecretString, Secrets};
-use portico_gateway::source::{Endpoint, Server, ServerKey, Servers};
-use portico_gateway::{Gateway, Options, ServerState};
+use portico_gateway::source::{Endpoint, Server, ServerKey};
+use portico_gateway::{Gateway, Options};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
-use tokio_util::sync::{CancellationToken, DropGuard};
 
 use provider::Provider;
 
@@ -44,10 +43,8 @@ impl Secrets for Client {
 struct Running {
     url: String,
     http: reqwest::Client,
-    gateway: Arc<Gateway>,
+    gateway: InProcess,
     _folder: tempfile::TempDir,
-    _servers: watch::Sender<Servers>,
-    _stop: DropGuard,
 }
 
 impl Running {
@@ -58,9 +55,7 @@ impl Running {
     }
 
     fn start_on(listener: TcpListener, server: Server, (issuer, resource): (&str, &str), more: &str) -> Self {
-        let (servers, receiver) = watch::channel(Servers::from(Arc::new(vec![server])));
         let options = Options { secrets: Some(Arc::new(Client)), ..Options::default() };
-        let gateway = Arc::new(Gateway::new(options, receiver).unwrap());
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("gateway.yaml");
         // Where people sign in to servers, the issuer is asked who they are.
@@ -70,21 +65,14 @@ impl Running {
         let issuers = format!("[{{issuer: '{issuer}', {browser}}}]");
         let oauth = format!("{{resource: '{resource}', issuers: {issuers}, scopes: [tools]}}");
         std::fs::write(&config, format!("auth: {{oauth: {oauth}}}\n{more}\n")).unwrap();
-        gateway.configure_from(&config).unwrap();
-        let url = format!("http://{}/mcp", listener.local_addr().unwrap());
-        let (stop, serving) = (CancellationToken::new(), Arc::clone(&gateway));
-        let token = stop.clone();
-        tokio::spawn(async move { serving.serve(listener, token).await });
+        let configure = |gateway: &Gateway| Ok(gateway.configure_from(&config)?);
+        let gateway = InProcess::on(listener, options, server, configure).unwrap();
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { url, http, gateway, _folder: folder, _servers: servers, _stop: stop.drop_guard() }
+        Self { url: gateway.url.clone(), http, gateway, _folder: folder }
     }
 
     async fn until_connected(&self) {
-        let mut reports = self.gateway.reports();
-        let connected =
-            reports.wait_for(|reports| reports.iter().any(|report| report.state == ServerState::Connected));
-        let connected = tokio::time::timeout(PATIENCE, connected).await;
-        assert!(matches!(connected, Ok(Ok(_))), "{:?}", self.gateway.reports().borrow());
+        self.gateway.until_connected().await.unwrap();
     }
 
     /// A call of the tool `test_simple_text` with this token.
