@@ -39,6 +39,8 @@ pub enum Type {
     /// False: a tool or prompt of the server is not shown, since another server has its name. Written by the gateway, only where
     /// that is so.
     NamesShown,
+    /// True: the gateway lets the number of pods follow the load. Written by the gateway, for resources with `scaling` alone.
+    ScalingActive,
     /// True: a fallback answers in place of the model. Abnormal when true.
     FallbackActive,
 }
@@ -64,6 +66,7 @@ impl Type {
             Self::Connected => "Connected",
             Self::ToolsApproved => "ToolsApproved",
             Self::NamesShown => "NamesShown",
+            Self::ScalingActive => "ScalingActive",
             Self::FallbackActive => "FallbackActive",
         }
     }

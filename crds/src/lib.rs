@@ -13,6 +13,7 @@ pub mod lease;
 pub mod mcp_server;
 pub mod reason;
 mod rules;
+pub mod scaling;
 mod schema;
 pub mod secret_value;
 pub mod shop_connector;

@@ -91,6 +91,15 @@ reasons! {
         "Review the tools that the message names, and set the annotation portico.dev/approved-tools-digest as it says.";
     NamesTaken: "Tools or prompts of the server are not shown: another server has their names, and the gateway gives none a prefix.",
         "Rename them with `spec.tools.overrides`, or let names have prefixes in the gateway's configuration.";
+    ScaledByLoad: "The gateway lets the number of pods follow the load.", "";
+    ReplicasOwnedByOther: "Somebody else has set the number of pods, so the gateway leaves it alone.",
+        "Remove the autoscaler, or `spec.scaling`. To give a number that was set by hand back to the gateway: `kubectl annotate --overwrite mcpserver NAME portico.dev/take-replicas=$(date -u +%FT%TZ)`, or the same of an inferencemodel.";
+    StartFailed: "A start led to no ready pod in time; it is tried again after the time in `status.scaling.retryAt`.",
+        "The message gives what the pod says: see the condition Ready and the pod's log, or allow more with `scaling.startSeconds`.";
+    DemandUnknown: "A replica of the gateway does not say how much load it has, so no pod is taken away.",
+        "If it stays, see whether every replica of the gateway runs, and whether network policies let them reach each other.";
+    TimeZoneUnknown: "A schedule names a time zone that is not known, and does not count.",
+        "Correct `scaling.schedules[].timeZone`, which takes names of the IANA database such as 'Europe/Berlin'.";
     KeysCurrent: "The session keys exist, and one is in use.", "";
     KeysUnreadable: "The Secret with the session keys does not hold what the operator wrote there.",
         "Restore it from a backup; deleting it makes new keys and ends every session.";

@@ -124,7 +124,7 @@ fn version<R: Resource>(resource: &R) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use kube::core::DeserializeGuard;
-    use portico_crds::{McpServer, McpServerStatus};
+    use portico_crds::{InferenceModel, InferenceModelStatus, McpServer, McpServerStatus};
     use serde_json::json;
 
     use super::*;
@@ -166,9 +166,38 @@ mod tests {
                 "lastTransitionTime": "2026-01-01T00:00:00Z"}]})
         };
         assert!(with(json!({"catalog": {"tools": 3}})));
+        assert!(with(json!({"scaling": {"desired": 2, "idleSince": "2026-01-01T00:00:00Z"}})));
         assert!(with(condition("ToolsApproved")));
         assert!(!with(condition("Connected")));
         assert!(!with(condition("Accepted")), "one of our own, written by somebody else");
+    }
+
+    #[test]
+    fn what_the_gateway_says_of_the_scaling_of_a_model_is_passed_over_and_kept() {
+        let model = |version: &str, status: serde_json::Value| -> InferenceModel {
+            serde_json::from_value(json!({
+                "apiVersion": "portico.dev/v1alpha1", "kind": "InferenceModel",
+                "metadata": {"namespace": "a", "name": "b", "uid": "u", "resourceVersion": version, "generation": 1},
+                "spec": {"engine": {"ollama": {"model": "m"}}}, "status": status,
+            }))
+            .unwrap()
+        };
+        let scaled = json!({"observedGeneration": 1, "scaling": {"desired": 2},
+            "conditions": [{"type": "ScalingActive", "status": "True", "reason": "ScaledByLoad", "message": "",
+                "lastTransitionTime": "2026-01-01T00:00:00Z"}]});
+        let sent = Sent::<InferenceModel>::default();
+        let own = InferenceModelStatus { observed_generation: Some(1), ..InferenceModelStatus::default() };
+        sent.begin(&model("1", json!({})), &own).is_taken(&model("9", json!({"observedGeneration": 1})));
+        assert!(sent.is_echo(&DeserializeGuard(Ok(model("3", scaled.clone())))));
+        let mut cached = scaled;
+        cached["observedGeneration"] = json!(0);
+        let status = sent.brought_up_to_date(model("5", cached)).status.unwrap();
+        assert_eq!(status.scaling.clone().and_then(|scaling| scaling.desired), Some(2));
+        assert_eq!(
+            (status.observed_generation, status.conditions[0].type_.as_str()),
+            (Some(1), "ScalingActive")
+        );
+        assert_eq!(status.own(), own);
     }
 
     #[test]

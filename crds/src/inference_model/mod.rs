@@ -15,8 +15,9 @@ pub use fallback::{Fallback, Trigger};
 pub use source::{ClaimSource, DEFAULT_REVISION, HuggingFace, ImageSource, ModelSource, UrlSource};
 pub use status::{ActiveModel, CONDITIONS, Download, InferenceModelStatus, TargetModel};
 
-use crate::mcp_server::{Egress, EnvVar, Gpu, Opaque, Placement, ResourceClaim, Resources, Scaling};
+use crate::mcp_server::{Egress, EnvVar, Gpu, Opaque, Placement, ResourceClaim, Resources};
 use crate::rules;
+use crate::scaling::Scaling;
 
 /// Seconds that an engine may take to load where the spec says nothing.
 pub const DEFAULT_LOAD_SECONDS: i32 = 60;
@@ -49,6 +50,8 @@ pub const DEFAULT_RETURN_SECONDS: i32 = 60;
     printcolumn(name = "Active", type_ = "string", json_path = ".status.active.revision"),
     printcolumn(name = "Target", type_ = "string", json_path = ".status.target.revision"),
     printcolumn(name = "Instances", type_ = "string", json_path = ".status.instances"),
+    printcolumn(name = "Idle", type_ = "date", json_path = ".status.scaling.idleSince"),
+    printcolumn(name = "Decision", type_ = "string", json_path = ".status.scaling.decision"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(
         name = "Message",
@@ -94,7 +97,7 @@ pub struct InferenceModelSpec {
     #[schemars(range(min = 0, max = 1000))]
     pub replicas: Option<i32>,
 
-    /// Bounds within which the number of pods follows the load, to zero and back.
+    /// Bounds within which the gateway lets the number of pods follow the load, to zero and back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scaling: Option<Scaling>,
 

@@ -1,12 +1,13 @@
-//! What the operator reports of a model.
+//! What the operator and the gateway report of a model.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::condition::Type;
+use crate::scaling::ScalingStatus;
 
-/// The conditions of an `InferenceModel`, in the order they are written.
+/// The conditions of an `InferenceModel` that the operator writes, in their order. `ScalingActive` is the gateway's.
 pub const CONDITIONS: [Type; 11] = [
     Type::Ready,
     Type::Accepted,
@@ -65,6 +66,9 @@ pub struct InferenceModelStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2048))]
     pub url: Option<String>,
+    /// How many pods the gateway asks for, and why. Written by the gateway, for models with `scaling`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaling: Option<ScalingStatus>,
 }
 
 /// The model that answers now.

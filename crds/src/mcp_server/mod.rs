@@ -3,7 +3,6 @@
 mod expose;
 mod overrides;
 mod pod;
-mod scaling;
 mod source;
 mod status;
 mod tools;
@@ -12,6 +11,8 @@ mod upstream;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
+use crate::scaling::Scaling;
+
 pub use expose::{Exposed, HttpMethod, PathType};
 pub use overrides::ServerOverrides;
 pub use pod::{
@@ -19,7 +20,6 @@ pub use pod::{
     GpuSharing, OnChange, Opaque, Placement, Quantity, ResourceClaim, Resources, SecretKeyRef, SecretMount,
     TaintEffect, Toleration, TolerationOperator, TopologySpread, Volume, WhenUnsatisfiable,
 };
-pub use scaling::Scaling;
 pub use source::{Builtin, BuiltinName, Image, Package, PullPolicy, Registry, Remote, ServiceRef, Source};
 pub use status::{CONDITIONS, McpServerStatus, PinnedTool, ServerCatalog};
 pub use tools::{
@@ -56,7 +56,8 @@ pub const DEFAULT_PATH: &str = "/mcp";
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
     printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
     printcolumn(name = "Instances", type_ = "string", json_path = ".status.instances"),
-    printcolumn(name = "URL", type_ = "string", json_path = ".status.url"),
+    printcolumn(name = "Idle", type_ = "date", json_path = ".status.scaling.idleSince"),
+    printcolumn(name = "Decision", type_ = "string", json_path = ".status.scaling.decision"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(
         name = "Message",
@@ -64,6 +65,7 @@ pub const DEFAULT_PATH: &str = "/mcp";
         json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
         priority = 1
     ),
+    printcolumn(name = "URL", type_ = "string", json_path = ".status.url", priority = 1),
     validation = kube::core::Rule::new("self.metadata.name.size() <= 50 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')")
         .message("`metadata.name` must be at most 50 characters of 'a-z', '0-9' and '-', begin with a letter and end with a letter or digit"),
     cel
@@ -117,7 +119,7 @@ pub struct McpServerSpec {
     #[schemars(range(min = 0, max = 1000))]
     pub replicas: Option<i32>,
 
-    /// Bounds within which the number of pods follows the load, to zero and back.
+    /// Bounds within which the gateway lets the number of pods follow the load, to zero and back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scaling: Option<Scaling>,
 

@@ -5,9 +5,10 @@ use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::condition::Type;
+use crate::scaling::ScalingStatus;
 
-/// The conditions of an `McpServer` that the operator writes, in their order. `Connected` and `ToolsApproved` are the
-/// gateway's.
+/// The conditions of an `McpServer` that the operator writes, in their order. Further ones, such as
+/// `Connected`, `ToolsApproved` and `ScalingActive`, are the gateway's.
 pub const CONDITIONS: [Type; 8] = [
     Type::Ready,
     Type::Accepted,
@@ -54,6 +55,9 @@ pub struct McpServerStatus {
     /// What the server offers, as the gateway last knew it. Written by the gateway.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub catalog: Option<ServerCatalog>,
+    /// How many pods the gateway asks for, and why. Written by the gateway, for servers with `scaling`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaling: Option<ScalingStatus>,
 }
 
 /// What a server offers.

@@ -3,5 +3,6 @@
 mod inference_model;
 mod kroger_integration;
 mod mcp_server;
+mod scaling;
 mod shop_connector;
 mod verdict;

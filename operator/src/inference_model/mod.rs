@@ -135,7 +135,7 @@ impl Kind for InferenceModels {
             );
             return Ok(Err(Refusal::Loop(message)));
         }
-        self.carry_out(validated).await.map(Ok)
+        Box::pin(self.carry_out(validated)).await.map(Ok)
     }
 
     fn status(

@@ -62,6 +62,23 @@ impl Reported for InferenceModelStatus {
     fn conditions(&self) -> &[Condition] {
         &self.conditions
     }
+
+    /// Without what the gateway writes.
+    fn own(mut self) -> Self {
+        self.conditions.retain(is_own);
+        self.scaling = None;
+        self
+    }
+
+    fn adopt(&mut self, seen: &Self) {
+        self.conditions.retain(is_own);
+        self.conditions.extend(seen.conditions.iter().filter(|condition| !is_own(condition)).cloned());
+        self.scaling.clone_from(&seen.scaling);
+    }
+}
+
+fn is_own(condition: &Condition) -> bool {
+    CONDITIONS.iter().any(|own| own.as_str() == condition.type_)
 }
 
 /// The status that follows from `outcome` and from what is seen.
@@ -101,6 +118,8 @@ pub fn status(
         instances: deployment.map(|d| format!("{}/{}", counts(d).ready, counts(d).wanted)),
         selector: deployment.map(|_| selector_text(resource)),
         url: applied.map_or(previous.url, |applied| Some(render::url(&applied.model))),
+        // The gateway's.
+        scaling: None,
     }
 }
 

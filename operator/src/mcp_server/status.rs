@@ -34,6 +34,7 @@ impl Reported for McpServerStatus {
     fn own(mut self) -> Self {
         self.conditions.retain(is_own);
         self.catalog = None;
+        self.scaling = None;
         self
     }
 
@@ -41,6 +42,7 @@ impl Reported for McpServerStatus {
         self.conditions.retain(is_own);
         self.conditions.extend(seen.conditions.iter().filter(|condition| !is_own(condition)).cloned());
         self.catalog.clone_from(&seen.catalog);
+        self.scaling.clone_from(&seen.scaling);
     }
 
     fn heard(&self) -> Option<(&str, &str)> {
@@ -101,6 +103,7 @@ pub fn status(
         url,
         // The gateway's.
         catalog: None,
+        scaling: None,
     }
 }
 

@@ -51,9 +51,13 @@ async fn the_columns_say_how_it_stands() {
     let text = world.kubectl(&["get", "mcpservers", "--output", "wide"]).await;
     let words = |line: &str| line.split_whitespace().map(ToOwned::to_owned).collect::<Vec<_>>();
     let lines: Vec<Vec<String>> = text.lines().map(words).collect();
-    assert_eq!(lines[0], ["NAME", "READY", "REASON", "INSTANCES", "URL", "AGE", "MESSAGE"]);
+    assert_eq!(
+        lines[0],
+        ["NAME", "READY", "REASON", "INSTANCES", "IDLE", "DECISION", "AGE", "MESSAGE", "URL"]
+    );
     let url = format!("http://a-mcp.{}.svc:8080/mcp", world.namespace.name());
-    assert_eq!(lines[1][..5], ["a", "True", "RolledOut", "1/1", &url]);
+    assert_eq!(lines[1][..4], ["a", "True", "RolledOut", "1/1"]);
+    assert_eq!(lines[1].last(), Some(&url));
     assert!(text.contains("1 of 1 pods serve"), "{text}");
     let events = world.kubectl(&["events", "--for", "mcpserver/a"]).await;
     assert!(events.contains("RolledOut"), "{events}");
