@@ -2,10 +2,11 @@
 
 use crate::steps::{cargo, step, target};
 
-/// Runs the gateway's benchmark, or with `operator` that of the operator, in a release build.
+/// Runs the gateway's benchmark, or with `operator` or `scaling` that of those, in a release build.
 pub fn run(arguments: &[String]) -> Result<(), String> {
     match arguments.first().map(String::as_str) {
         Some("operator") => operator(&arguments[1..]),
+        Some("scaling") => scaling(),
         _ => gateway(arguments),
     }
 }
@@ -33,4 +34,9 @@ fn operator(arguments: &[String]) -> Result<(), String> {
     let mut bench = cargo(&["bench", "--locked", "--package", "portico-operator", "--bench", "scale", "--"]);
     bench.args(arguments).env("PORTICO_BIN", target().join("release/portico"));
     step("benchmark of the operator (half an hour; with --quick one minute)", &mut bench)
+}
+
+fn scaling() -> Result<(), String> {
+    let bench = ["bench", "--locked", "--package", "portico-scaling", "--bench", "decide"];
+    step("benchmark of the scaling decision (seconds)", &mut cargo(&bench))
 }

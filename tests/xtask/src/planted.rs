@@ -1,6 +1,7 @@
-//! `cargo xtask planted`: bugs put into the operator on purpose, to see that its tests catch them.
+//! `cargo xtask planted`: bugs put into the operator and the scaling decision on purpose, to see that their tests catch
+//! them.
 //!
-//! Each lies as a patch in `operator/tests/planted`; its first line says what it breaks and which test must fall. The
+//! Each lies as a patch in the crate's `tests/planted`; its first line says what it breaks and which test must fall. The
 //! patches are applied to a copy of the workspace, one after another. While one is built, the tests of those before it
 //! run: most of that time they wait.
 
@@ -14,14 +15,28 @@ use crate::steps::{cargo, root, step, target};
 use crate::test::{CLUSTER_TESTS, JOIN};
 use crate::{mirror, system};
 
-const PATCHES: &str = "operator/tests/planted";
-const PACKAGE: &str = "portico-operator";
+/// Within a crate.
+const PATCHES: &str = "tests/planted";
+/// The crates with planted bugs.
+const CRATES: [Home; 2] = [
+    Home { folder: "operator", package: "portico-operator", on_cluster: true },
+    Home { folder: "scaling", package: "portico-scaling", on_cluster: false },
+];
 /// Nothing that is caught takes so long.
 const LIMIT: Duration = Duration::from_mins(5);
+
+/// A crate, and whether its tests want the cluster.
+#[derive(PartialEq)]
+struct Home {
+    folder: &'static str,
+    package: &'static str,
+    on_cluster: bool,
+}
 
 /// A bug, and the tests that must catch it.
 #[derive(Clone)]
 struct Planted {
+    home: &'static Home,
     name: String,
     what: String,
     /// `lib`, or the name of a test target.
@@ -45,21 +60,16 @@ struct Outcome {
 pub fn run(names: &[String]) -> Result<(), String> {
     let mut all = read()?;
     if let Some(unknown) = names.iter().find(|name| all.iter().all(|planted| planted.name != **name)) {
-        return Err(format!("there is no {PATCHES}/{unknown}.patch"));
+        return Err(format!("there is no {unknown}.patch in a {PATCHES}"));
     }
     all.retain(|planted| names.is_empty() || names.contains(&planted.name));
     let began = Instant::now();
-    system::prepare()?;
-    step(
-        "the test cluster's program",
-        &mut cargo(&["build", "--locked", "--package", "portico-cluster", "--bins"]),
-    )?;
-    let clusters = Clusters::start()?;
+    let clusters = all.iter().any(|planted| planted.home.on_cluster).then(start).transpose()?;
     let all: Vec<Planted> = sound(&all).into_iter().chain(all.clone()).collect();
     // Each is waited for in a thread of its own, while the next is built.
     let mut running = Vec::new();
     for planted in all {
-        let (built_in, child) = plant(&planted, &clusters)?;
+        let (built_in, child) = plant(&planted, clusters.as_ref())?;
         running.push(std::thread::spawn(move || end(planted, built_in, child)));
     }
     let outcomes = running
@@ -77,6 +87,16 @@ pub fn run(names: &[String]) -> Result<(), String> {
         .is_empty()
         .then_some(())
         .ok_or(format!("not as it should be: {}; see the logs in {logs}", missed.join(", ")))
+}
+
+/// The clusters that tests of the operator join.
+fn start() -> Result<Clusters, String> {
+    system::prepare()?;
+    step(
+        "the test cluster's program",
+        &mut cargo(&["build", "--locked", "--package", "portico-cluster", "--bins"]),
+    )?;
+    Clusters::start()
 }
 
 /// Whether every patch still applies; built and run they are by `cargo xtask planted` alone.
@@ -97,19 +117,26 @@ fn applies(planted: &Planted) -> Result<(), String> {
     step(&planted.name, &mut git)
 }
 
-/// The patches by name.
+/// The patches by crate and name.
 fn read() -> Result<Vec<Planted>, String> {
-    let entries = std::fs::read_dir(root().join(PATCHES)).map_err(|error| format!("{PATCHES}: {error}"))?;
-    let patches = entries
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|e| e == "patch"));
-    let mut all = patches.map(|path| parse(&path)).collect::<Result<Vec<_>, _>>()?;
-    all.sort_by(|one, other| one.name.cmp(&other.name));
+    let mut all = Vec::new();
+    for home in &CRATES {
+        let folder = root().join(home.folder).join(PATCHES);
+        let entries = std::fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        let mut patches: Vec<PathBuf> = entries
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|e| e == "patch"))
+            .collect();
+        patches.sort();
+        for path in patches {
+            all.push(parse(home, &path)?);
+        }
+    }
     Ok(all)
 }
 
-fn parse(path: &Path) -> Result<Planted, String> {
+fn parse(home: &'static Home, path: &Path) -> Result<Planted, String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let first = text.lines().next().unwrap_or_default().strip_prefix("# ").unwrap_or_default();
     let wrong =
@@ -121,17 +148,18 @@ fn parse(path: &Path) -> Result<Planted, String> {
         return Err(wrong());
     }
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    Ok(Planted { name, what: what.to_owned(), target, filters, patch: Some(path.to_owned()) })
+    Ok(Planted { home, name, what: what.to_owned(), target, filters, patch: Some(path.to_owned()) })
 }
 
 /// The same tests with nothing planted, which must pass: else their fall proves nothing.
 fn sound(all: &[Planted]) -> Vec<Planted> {
     let mut sound: Vec<Planted> = Vec::new();
     for planted in all {
-        match sound.iter_mut().find(|other| other.target == planted.target) {
+        let same = |other: &&mut Planted| other.home == planted.home && other.target == planted.target;
+        match sound.iter_mut().find(same) {
             Some(other) => other.filters.extend(planted.filters.clone()),
             None => sound.push(Planted {
-                name: format!("nothing-{}", planted.target),
+                name: format!("nothing-{}-{}", planted.home.folder, planted.target),
                 what: "Nothing".to_owned(),
                 patch: None,
                 ..planted.clone()
@@ -146,7 +174,7 @@ fn folder() -> PathBuf {
 }
 
 /// Builds the copy with the bug in it, and starts the tests that must catch it.
-fn plant(planted: &Planted, clusters: &Clusters) -> Result<(Duration, Child), String> {
+fn plant(planted: &Planted, clusters: Option<&Clusters>) -> Result<(Duration, Child), String> {
     let tree = folder().join("tree");
     mirror::bring(&root(), &tree)?;
     if let Some(patch) = &planted.patch {
@@ -163,9 +191,9 @@ fn plant(planted: &Planted, clusters: &Clusters) -> Result<(Duration, Child), St
     let log = File::create(log(planted)).map_err(failed)?;
     let child = Command::new(built)
         .args(&planted.filters)
-        .current_dir(tree.join("operator"))
+        .current_dir(tree.join(planted.home.folder))
         .env(CLUSTER_TESTS, "1")
-        .env(JOIN, clusters.folders())
+        .envs(clusters.map(|clusters| (JOIN, clusters.folders())))
         .stdin(Stdio::null())
         .stderr(log.try_clone().map_err(failed)?)
         .stdout(log)
@@ -184,7 +212,7 @@ fn log(planted: &Planted) -> PathBuf {
 
 /// Builds the test target; answers a copy of its program, which the next build leaves alone.
 fn build(tree: &Path, planted: &Planted) -> Result<PathBuf, String> {
-    let mut command = cargo(&["test", "--locked", "--no-run", "--package", PACKAGE]);
+    let mut command = cargo(&["test", "--locked", "--no-run", "--package", planted.home.package]);
     match planted.target.as_str() {
         "lib" => command.arg("--lib"),
         name => command.args(["--test", name]),
