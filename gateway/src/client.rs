@@ -1,6 +1,7 @@
 //! Who asks, and what it can be asked in turn.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::auth::Principal;
 use crate::envelope::Object;
@@ -19,6 +20,8 @@ pub(crate) struct Client {
     pub(crate) session: u128,
     /// Whether it takes several messages as an answer.
     pub(crate) takes_events: bool,
+    /// How long it waits for a server to start, if it says so.
+    pub(crate) patience: Option<Duration>,
     pub(crate) capabilities: Capabilities,
     /// The log messages that a modern client wants for this request.
     pub(crate) level: Option<Level>,
@@ -254,6 +257,7 @@ mod tests {
             era: Era::Modern,
             session: 0,
             takes_events: true,
+            patience: None,
             capabilities: read(raw),
             level: level.and_then(Level::named),
             trace: None,

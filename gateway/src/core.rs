@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use http::HeaderMap;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::Audit;
@@ -35,6 +35,7 @@ use crate::limits::{Local, Quotas};
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::policy::Policy;
+use crate::scaling::{Meter, Scaler, ScalingReport};
 use crate::source::{ServerKey, Servers};
 use crate::subscriptions::Subscriptions;
 use crate::trace::{Incoming, Tracer};
@@ -64,8 +65,18 @@ pub(crate) struct Core {
     /// What quotas counted, which outlives a change of the configuration.
     counted: Arc<Local>,
     pub(crate) certificate: Arc<Certificate>,
+    /// Calls that wait for any server to start.
+    pub(crate) waiting: Arc<Meter>,
+    /// A number of this process alone.
+    pub(crate) process: u64,
+    /// Asks that servers be looked at now, and not at the next tick.
+    pub(crate) looked_for: Notify,
+    /// What gives servers another number of replicas, if anything does.
+    pub(crate) scaler: OnceLock<Arc<dyn Scaler>>,
     pub(crate) load: LastLoad,
     pub(crate) started: Instant,
+    /// The same on the clock that tests can stop.
+    pub(crate) began: tokio::time::Instant,
     tracer: OnceLock<Arc<Tracer>>,
     pub(crate) ended: Ended,
     pub(crate) calls: Arc<Calls>,
@@ -110,8 +121,13 @@ impl Core {
             counted: Arc::default(),
             policy: ArcSwap::from_pointee(Policy::new(Arc::default(), Arc::clone(&metrics))),
             certificate: Arc::new(Certificate::new(Arc::clone(&metrics))),
+            waiting: Arc::default(),
+            process: rand::random::<u64>() >> 12,
+            looked_for: Notify::new(),
+            scaler: OnceLock::new(),
             load: LastLoad::default(),
             started: Instant::now(),
+            began: tokio::time::Instant::now(),
             tracer: OnceLock::new(),
             metrics,
             authenticator: ArcSwap::default(),
@@ -277,6 +293,7 @@ impl Core {
             tools_digest: judged.as_ref().map(|judged| judged.digests.list.clone()),
             pin: judged.as_ref().and_then(pin_report),
             hidden: self.catalog.hidden(key),
+            scaling: backend.scaling(),
         };
         self.tell_unapproved(&report);
         self.publish(|reports| reports.insert(key.clone(), report.clone()).as_ref() != Some(&report));
@@ -313,6 +330,32 @@ impl Core {
         if matches!(state, None | Some(ServerState::Waiting)) {
             self.report(backend, ServerState::Connecting);
         }
+    }
+
+    /// The servers that are scaled.
+    pub(crate) fn scaled(&self) -> Vec<Arc<Backend>> {
+        let backends = self.backends.load();
+        let is_scaled = |backend: &&Arc<Backend>| backend.live().server.scaled.is_some();
+        backends.values().filter(is_scaled).cloned().collect()
+    }
+
+    /// Nanoseconds since this process began.
+    pub(crate) fn running_for(&self, now: tokio::time::Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.began).as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// `backend` is scaled so; none where this replica of the gateway does not decide.
+    pub(crate) fn report_scaling(&self, backend: &Backend, scaling: Option<ScalingReport>) {
+        let scaling = scaling.map(Arc::new);
+        if !backend.set_scaling(scaling.clone()) {
+            return;
+        }
+        // Whoever waits for it reads whether a start is tried at all.
+        backend.wake();
+        self.publish(|reports| match reports.get_mut(backend.key()) {
+            Some(report) => std::mem::replace(&mut report.scaling, scaling.clone()) != scaling,
+            None => false,
+        });
     }
 
     /// The servers that went away since this was asked last.

@@ -19,6 +19,7 @@ use crate::core::Core;
 use crate::keep::{self, Folder, Keep, Recalled};
 use crate::kubernetes::Found;
 use crate::options::Options;
+use crate::scaling::{self, Leads, Peers, Scaler};
 use crate::serve::{self, Service};
 use crate::source::Servers;
 use crate::trace::{self, Tracer};
@@ -103,6 +104,17 @@ impl Gateway {
         });
     }
 
+    /// Has servers scaled by `scaler` from now on: any replica of the gateway starts what has none, and the one that `leads` decides
+    /// the rest, for all of `peers`. A second call changes nothing.
+    pub fn scale(&self, scaler: Arc<dyn Scaler>, leads: Leads, peers: Peers) {
+        if self.core.scaler.set(scaler).is_ok() {
+            let (core, stop) = (Arc::clone(&self.core), self.core.shutdown.clone());
+            self.core.spawn(async move {
+                stop.run_until_cancelled(scaling::run(core, leads, peers)).await;
+            });
+        }
+    }
+
     /// Exports traces of calls from now on, as `settings` say; a second call changes nothing.
     pub fn trace(&self, settings: trace::Settings) {
         let (tracer, queue) = Tracer::new(&settings, Arc::clone(&self.core.metrics));
@@ -149,6 +161,7 @@ impl Gateway {
     async fn serve_until(&self, listener: TcpListener, stop: CancellationToken) -> Result<(), Error> {
         let address = listener.local_addr()?.ip();
         let router = frontend::router(&self.core, Some(address)).merge(health::router(&self.core));
+        let router = router.merge(scaling::peers::router(&self.core));
         let (core, end) = (Arc::clone(&self.core), CancellationToken::new());
         let ended = end.clone();
         let streams = tokio::spawn(async move {

@@ -34,5 +34,10 @@ async fn ready(State(core): State<Arc<Core>>) -> (StatusCode, &'static str) {
 
 async fn metrics(State(core): State<Arc<Core>>) -> ([(http::HeaderName, &'static str); 1], String) {
     core.metrics.sessions(core.sessions.len());
+    let now = tokio::time::Instant::now();
+    for (key, backend) in core.backends.load().iter() {
+        let reading = backend.meter.read(now);
+        core.metrics.scaling.demand(key, reading.open + reading.waiting);
+    }
     ([(CONTENT_TYPE, OPEN_METRICS)], core.metrics.text())
 }

@@ -34,6 +34,7 @@ mod metrics;
 mod options;
 pub mod policy;
 mod rpc;
+pub mod scaling;
 pub mod secret;
 mod serve;
 pub mod source;

@@ -5,6 +5,7 @@ mod catalog;
 mod door;
 mod kept;
 mod policy;
+mod scaling;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -22,6 +23,7 @@ use door::DoorMetrics;
 pub(crate) use door::Handshake;
 use kept::KeptMetrics;
 pub(crate) use policy::PolicyMetrics;
+pub(crate) use scaling::ScalingMetrics;
 
 use crate::audit::Entry;
 use crate::keep::Seen;
@@ -129,6 +131,8 @@ pub(crate) struct Metrics {
     pub(crate) audit: AuditMetrics,
     /// What rules decide.
     pub(crate) policy: PolicyMetrics,
+    /// How servers are scaled.
+    pub(crate) scaling: ScalingMetrics,
 }
 
 impl Metrics {
@@ -164,6 +168,7 @@ impl Metrics {
         let catalog = CatalogMetrics::new(&mut registry);
         let policy = PolicyMetrics::new(&mut registry);
         let audit = AuditMetrics::new(&mut registry);
+        let scaling = ScalingMetrics::new(&mut registry);
         let config = Gauge::default();
         config.set(1);
         registry.register(
@@ -190,6 +195,7 @@ impl Metrics {
             catalog,
             audit,
             policy,
+            scaling,
         }
     }
 
@@ -236,6 +242,7 @@ impl Metrics {
     pub(crate) fn forget(&self, server: &ServerKey, states: &[&'static str]) {
         self.held.remove(&server.into());
         self.catalog.forget(server);
+        self.scaling.forget(server);
         for state in states {
             self.state.remove(&state_labels(server, state));
         }

@@ -37,6 +37,10 @@ pub struct Options {
     pub max_requests: usize,
     /// Calls that one server may have open at the same time: one that hangs must not take the room of all.
     pub max_server_calls: usize,
+    /// Calls that may wait for one server to start.
+    pub max_waiting: u32,
+    /// Bytes of these; all servers together may hold eight times as many.
+    pub max_waiting_bytes: u64,
     /// How long a call waits for a server that has answered lately and is away, as when it is restarted.
     pub hold: Duration,
     /// How long clients are still served after the stop, while they learn that this gateway goes: `/readyz` fails meanwhile.
@@ -77,6 +81,8 @@ impl Default for Options {
             max_streams: 4096,
             max_requests: 8192,
             max_server_calls: 1024,
+            max_waiting: 1024,
+            max_waiting_bytes: 16 * 1024 * 1024,
             hold: Duration::from_secs(10),
             shutdown_delay: Duration::ZERO,
             max_backend_sessions: 8192,

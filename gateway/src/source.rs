@@ -1,6 +1,8 @@
 //! What the gateway is told about the servers behind it. Whoever finds them (Kubernetes watches, a folder of
 //! manifests, a test) fills these types and sends them through a `tokio::sync::watch` channel.
 
+mod scaled;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -9,6 +11,8 @@ use std::time::Duration;
 use portico_crds::mcp_server::{Exposed, Hint, PathType, UpstreamAuth};
 use portico_crds::{McpServer, McpServerSpec, labels, mcp_server};
 use serde::{Deserialize, Deserializer, Serialize};
+
+pub use scaled::{Bounds, Scaled};
 
 /// Identifies one server: a namespace and a name unique in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -220,9 +224,21 @@ impl Endpoint {
     }
 }
 
-/// One MCP server.
+/// What a server serves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Kind {
+    /// MCP.
+    #[default]
+    Server,
+    /// A language model, over an API like that of `OpenAI`.
+    Model,
+}
+
+/// One MCP server, or one language model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Server {
+    /// What it serves.
+    pub kind: Kind,
     /// Which server.
     pub key: ServerKey,
     /// The revisions to speak with it.
@@ -239,8 +255,15 @@ pub struct Server {
     pub exposure: Exposure,
     /// How the gateway proves to it who it is.
     pub auth: Option<UpstreamAuth>,
-    /// Where it is ready. With none it stays listed with its last known list, and calls answer that it has no ready pod.
+    /// Where it is ready. With none it stays listed with its last known list, and calls answer that it has no ready pod, or
+    /// wait for one if it is scaled.
     pub endpoints: Vec<Endpoint>,
+    /// Where it starts: it is used there as soon as it answers, also before its cluster calls it ready.
+    pub starting: Vec<Endpoint>,
+    /// Where it is about to go: sessions that are open there go on, and nothing new begins.
+    pub draining: Vec<Endpoint>,
+    /// How its replicas follow its load; `None` if they do not.
+    pub scaled: Option<Scaled>,
 }
 
 impl Server {
@@ -248,6 +271,7 @@ impl Server {
     #[must_use]
     pub fn new(key: ServerKey, endpoints: Vec<Endpoint>) -> Self {
         Self {
+            kind: Kind::Server,
             key,
             protocol: Protocol::Auto,
             transport: Transport::Auto,
@@ -257,6 +281,9 @@ impl Server {
             exposure: Exposure::default(),
             auth: None,
             endpoints,
+            starting: Vec::new(),
+            draining: Vec::new(),
+            scaled: None,
         }
     }
 
@@ -283,7 +310,6 @@ impl Server {
         let timeouts = spec.timeouts.clone().unwrap_or_default();
         let per_tool = timeouts.tools.into_iter().map(|tool| (tool.name, seconds(tool.call_seconds)));
         Self {
-            key,
             protocol: match spec.protocol {
                 mcp_server::Protocol::Auto => Protocol::Auto,
                 mcp_server::Protocol::Legacy => Protocol::Legacy,
@@ -295,7 +321,7 @@ impl Server {
             timeouts: Timeouts { call: seconds(timeouts.call_seconds), tools: per_tool.collect() },
             exposure: Exposure { paths: spec.expose.clone(), mcp: spec.path.clone() },
             auth: spec.upstream_auth.clone(),
-            endpoints,
+            ..Self::new(key, endpoints)
         }
     }
 }

@@ -1,5 +1,6 @@
 //! When a call may be sent again: where it certainly was not carried out, or where carrying it out twice does no harm.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use super::fault::Fault;
 use super::{Backend, breaker};
 use crate::core::Core;
 use crate::metrics::Held;
+use crate::scaling::{Hold, Load};
 
 /// Endpoints tried when none can be reached.
 const MAX_TRIES: usize = 3;
@@ -56,8 +58,9 @@ impl Default for Budget {
 
 /// What one call has tried.
 pub(crate) struct Tries<'a> {
-    core: &'a Core,
-    backend: &'a Backend,
+    core: &'a Arc<Core>,
+    backend: &'a Arc<Backend>,
+    load: Load,
     /// Whether the call changes nothing, or the same when it is carried out twice.
     repeatable: bool,
     unreachable: Vec<u64>,
@@ -75,10 +78,21 @@ struct Waiting {
 
 impl<'a> Tries<'a> {
     /// A call to `backend`.
-    pub(crate) fn new(core: &'a Core, backend: &'a Backend, repeatable: bool) -> Self {
+    pub(crate) fn new(
+        core: &'a Arc<Core>,
+        backend: &'a Arc<Backend>,
+        (repeatable, load): (bool, Load),
+    ) -> Self {
         backend.budget.earn();
         let (unreachable, lost, repeated) = (Vec::new(), false, 0);
-        Self { core, backend, repeatable, unreachable, lost, repeated, waiting: None }
+        Self { core, backend, load, repeatable, unreachable, lost, repeated, waiting: None }
+    }
+
+    /// How long the next wait may take at most, apart from what the call itself may.
+    pub(crate) fn longest_hold(&self) -> Duration {
+        const MARGIN: Duration = Duration::from_secs(1);
+        let live = self.backend.live();
+        live.server.scaled.as_ref().map_or(Duration::ZERO, |scaled| scaled.bounds.hold + MARGIN)
     }
 
     /// The endpoints that are not worth another try.
@@ -86,24 +100,40 @@ impl<'a> Tries<'a> {
         &self.unreachable
     }
 
-    /// Whether the call is to be sent again after `fault`; returns when.
+    /// Whether the call is to be sent again after `fault`; returns when, with how long it waited for a replica to start.
     ///
     /// # Errors
-    /// `fault`, when it is not.
-    pub(crate) async fn again(&mut self, fault: Fault, endpoint: Option<u64>) -> Result<(), Fault> {
+    /// `fault`, or what came of the wait, when it is not.
+    pub(crate) async fn again(&mut self, fault: Fault, endpoint: Option<u64>) -> Result<Duration, Fault> {
         let again = match &fault {
             Fault::Unreachable { .. } => {
                 self.unreachable.extend(endpoint);
                 let other = self.unreachable.len() < MAX_TRIES && self.backend.has_other(&self.unreachable);
-                other || self.wait().await
+                if !other {
+                    return self.wait(fault).await;
+                }
+                true
             }
-            Fault::NoEndpoint => self.wait().await,
+            Fault::NoEndpoint => return self.wait(fault).await,
             // The server did not know the session, so it did not look at the call.
             Fault::SessionLost => !std::mem::replace(&mut self.lost, true),
             Fault::Broken { .. } if self.repeatable && self.repeated < MAX_REPEATS => self.repeat().await,
             _ => false,
         };
-        if again { Ok(()) } else { Err(fault) }
+        if again { Ok(Duration::ZERO) } else { Err(fault) }
+    }
+
+    /// Waits for a server without a replica: for one to start where its number follows the load, else for one that was there a
+    /// moment ago.
+    async fn wait(&mut self, fault: Fault) -> Result<Duration, Fault> {
+        let live = self.backend.live();
+        let Some(scaled) = live.server.scaled.as_ref().filter(|_| !self.backend.is_up()) else {
+            return if self.wait_shortly().await { Ok(Duration::ZERO) } else { Err(fault) };
+        };
+        let hold = Hold::begin(self.core, self.backend, scaled, self.load)?;
+        hold.until_up(self.backend).await?;
+        self.unreachable.clear();
+        Ok(hold.waited())
     }
 
     /// Makes a broken call once more, if the budget allows. Not at once: a server that died leaves further connections behind
@@ -118,7 +148,7 @@ impl<'a> Tries<'a> {
     }
 
     /// Waits for a server that has answered lately, as one does that is being restarted; whether to try once more.
-    async fn wait(&mut self) -> bool {
+    async fn wait_shortly(&mut self) -> bool {
         let (core, backend) = (self.core, self.backend);
         let lately = backend.answered_within(LATELY);
         let begun = lately.then(|| Waiting {

@@ -28,6 +28,7 @@ use crate::frontend::connect;
 use crate::meta;
 use crate::method::Method;
 use crate::metrics::Outcome;
+use crate::scaling::Load;
 use crate::trace::{About, Span, Trail};
 use crate::version::Era;
 
@@ -88,6 +89,8 @@ pub(crate) struct Request {
     pub(crate) client: Client,
     method: Method,
     exposed: String,
+    /// A digest of the call, if a person approved it.
+    approved: Option<u128>,
     trail: Option<Trail>,
     /// The client's whole message, kept only where the call may have to be made again.
     text: Option<String>,
@@ -108,8 +111,21 @@ impl Request {
         Ok(Sent::Whole(Restored::Done(message)))
     }
 
+    /// Makes the call for the first time.
+    pub(crate) async fn first(&self, core: &Arc<Core>, given: Option<Given>) -> Result<Sent, Fault> {
+        self.make(core, (given, self.approved)).await
+    }
+
     /// Makes the call again, with what the client was asked.
     pub(crate) async fn again(&self, core: &Arc<Core>, given: Option<Given>) -> Result<Sent, Fault> {
+        self.make(core, (given, None)).await
+    }
+
+    async fn make(
+        &self,
+        core: &Arc<Core>,
+        (given, approved): (Option<Given>, Option<u128>),
+    ) -> Result<Sent, Fault> {
         let lost = || Fault::Malformed { reason: "it asks for input where no call can be repeated".into() };
         let text = self.text.as_deref().ok_or_else(lost)?;
         let Ok(Message::Request { id, params: Some(params), .. }) = Message::parse(text) else {
@@ -118,7 +134,7 @@ impl Request {
         let params = Object::parse(params).map_err(super::control::malformed)?;
         let target = self.method.name_member().and_then(|member| params.get(member)).ok_or_else(lost)?;
         let (exposed, route) = (self.exposed.clone(), Arc::clone(&self.route));
-        let (method, client, approved) = (self.method, self.client.clone(), None);
+        let (method, client) = (self.method, self.client.clone());
         let (trail, view) = (self.trail.clone(), Arc::clone(&self.view));
         let call =
             Call { text, id, method, params, target, exposed, route, view, client, given, approved, trail };
@@ -137,6 +153,10 @@ impl Call<'_> {
         let mut timing = core.metrics.begin(self.route.backend.key(), self.method.as_str());
         timing.write_down(entry);
         timing.trace(self.span(core));
+        if let Some(mut relay) = self.told_while_waiting(core) {
+            relay.attach(timing, stop);
+            return Ok(Answer::Stream(relay));
+        }
         let limit = self.limit();
         let sent = tokio::select! {
             biased;
@@ -167,6 +187,21 @@ impl Call<'_> {
                 }
             }
         }
+    }
+
+    /// The call as a stream on which the client is told how it goes: where it has to wait for a replica to start, and the client
+    /// wants to know.
+    fn told_while_waiting(&self, core: &Arc<Core>) -> Option<Box<Relay>> {
+        let backend = &self.route.backend;
+        if !self.client.takes_events || backend.is_up() || !backend.may_be_waited_for() {
+            return None;
+        }
+        // What goes on with a state that the client was given is no new call.
+        let is_new = self.params.get("requestState").is_none();
+        let meta = meta::of(&self.params).filter(|_| is_new)?;
+        let token = meta.get(meta::PROGRESS_TOKEN)?;
+        let request = Request { text: Some(self.text.to_owned()), ..self.request() };
+        Some(Relay::waiting(core, request, (token, self.given.clone())))
     }
 
     /// The call's spans, if they are kept.
@@ -260,6 +295,7 @@ impl Call<'_> {
             client: self.client.clone(),
             method: self.method,
             exposed: self.exposed.clone(),
+            approved: self.approved,
             trail: self.trail.clone(),
             text: repeatable.then(|| self.text.to_owned()),
         }
@@ -267,24 +303,39 @@ impl Call<'_> {
 
     /// Sends the request until it is answered, or must not be sent again.
     async fn attempts(&self, core: &Arc<Core>, limit: Duration) -> Result<Sent, Fault> {
-        let (backend, end) = (&self.route.backend, Instant::now() + limit);
-        let mut tries = Tries::new(core, backend, self.route.hints.is_repeatable());
+        let (backend, mut end) = (&self.route.backend, Instant::now() + limit);
+        let load = Load { bytes: self.text.len() as u64, patience: self.client.patience };
+        let mut tries = Tries::new(core, backend, (self.route.hints.is_repeatable(), load));
         loop {
             if backend.in_flight() >= core.options.max_server_calls {
-                return Err(Fault::Saturated(core.options.max_server_calls));
+                return Err(backend.saturated(core.options.max_server_calls));
             }
             let endpoint = match backend.pick(tries.unreachable()) {
                 Ok(endpoint) => endpoint,
                 Err(fault) => {
-                    within(end, limit, tries.again(fault, None)).await?;
+                    end += self.again(&mut tries, (fault, None), (end, limit)).await?;
                     continue;
                 }
             };
             match self.attempt(core, endpoint, (end, limit)).await {
                 Ok(answer) => return Ok(answer),
-                Err((fault, endpoint)) => within(end, limit, tries.again(fault, Some(endpoint))).await?,
+                Err((fault, endpoint)) => {
+                    end += self.again(&mut tries, (fault, Some(endpoint)), (end, limit)).await?;
+                }
             }
         }
+    }
+
+    /// Waits until the request is to be sent again. What it waits for a replica to start is no time of the server's: gives how
+    /// much that was.
+    async fn again(
+        &self,
+        tries: &mut Tries<'_>,
+        (fault, endpoint): (Fault, Option<u64>),
+        (end, limit): (Instant, Duration),
+    ) -> Result<Duration, Fault> {
+        let end = end + tries.longest_hold();
+        within(end, limit, tries.again(fault, endpoint)).await
     }
 
     /// Sends the request once; a failure comes with the endpoint that it happened at.
@@ -297,6 +348,7 @@ impl Call<'_> {
         let way = within(end, limit, self.way(core, &endpoint)).await;
         let Way { link, kept, busy } = way.map_err(|fault| {
             endpoint.breaker.note(Some(&fault), breaker::now());
+            self.mistrust(&fault, &endpoint);
             if !matches!(fault.class(), Class::Unreachable | Class::Unauthorized) {
                 self.route.backend.mark_stale();
             }
@@ -305,6 +357,9 @@ impl Call<'_> {
         let (used, streams) = (Arc::clone(&link.endpoint), matches!(link.peer, Peer::Sse { .. }));
         let answer = within(end, limit, self.send(core, (link, busy), limit)).await;
         used.breaker.note(answer.as_ref().err(), breaker::now());
+        if let Err(fault) = &answer {
+            self.mistrust(fault, &used);
+        }
         match &answer {
             Ok(_) => self.route.backend.note_answer(),
             Err(Fault::Unreachable { .. } | Fault::SessionLost) => forget(core, kept),
@@ -313,6 +368,13 @@ impl Call<'_> {
             Err(_) => {}
         }
         answer.map_err(|fault| (fault, used.id))
+    }
+
+    /// A replica that answered before its cluster called it ready, and is not there any more, has to answer anew.
+    fn mistrust(&self, fault: &Fault, endpoint: &super::Endpoint) {
+        if matches!(fault, Fault::Unreachable { .. }) {
+            self.route.backend.answers(&endpoint.url, false);
+        }
     }
 
     async fn send(

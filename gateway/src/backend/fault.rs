@@ -74,8 +74,22 @@ pub(crate) enum Fault {
     )]
     InputRequired(String),
     /// It has as many calls open as it may.
-    #[error("has {0} calls open, which is the limit; try again later, or run more pods of it")]
-    Saturated(usize),
+    #[error("has {open} calls open, which is the limit; try again later, or run more pods of it")]
+    Saturated { open: usize, after: Duration },
+    /// It has no replica, and as many calls wait for one as may.
+    #[error("has no ready pod, and {waiting} calls wait for one already; try again in {} s", seconds(*.after))]
+    Crowded { waiting: u32, after: Duration },
+    /// No replica came to serve while the call waited.
+    #[error("had no ready pod for {} s{}; try again in {} s", .waited.as_secs(), because(.reason.as_deref()), seconds(*.after))]
+    NotStarted { waited: Duration, reason: Option<String>, after: Duration },
+    /// It did not start, and no start is tried for a while.
+    #[error("could not be started ({reason}); it is tried again in {} s", seconds(*.after))]
+    StartFailed { reason: String, after: Duration },
+    /// Somebody wants it to have no replica.
+    #[error(
+        "has no pod: `{owner}` has set its replicas to 0; set another number, or hand it back as the condition ScalingActive of its McpServer says"
+    )]
+    SetToZero { owner: String },
     /// The client did not answer its question, or not with a result.
     #[error("asked the client for input ({method}) and got none: {reason}")]
     Unanswered { method: String, reason: String },
@@ -126,12 +140,16 @@ impl Fault {
     /// Its class.
     pub(crate) fn class(&self) -> Class {
         match self {
-            Self::NoEndpoint => Class::NoEndpoint,
+            Self::NoEndpoint
+            | Self::Crowded { .. }
+            | Self::NotStarted { .. }
+            | Self::StartFailed { .. }
+            | Self::SetToZero { .. } => Class::NoEndpoint,
             Self::BadUrl { .. } | Self::NotPublic { .. } | Self::Unreachable { .. } => Class::Unreachable,
             Self::Timeout { .. } => Class::Timeout,
             Self::Cancelled => Class::Cancelled,
             Self::Malformed { .. } | Self::TooLarge { .. } => Class::Malformed,
-            Self::Saturated(_) => Class::Saturated,
+            Self::Saturated { .. } => Class::Saturated,
             Self::Credential(_)
             | Self::NoToken
             | Self::SignIn
@@ -163,7 +181,22 @@ impl Fault {
             .data(json!({ "server": server.to_string(), "reason": self.class().as_str() }));
         match self {
             Self::Lacking(needed) => error.lacking(*needed),
+            Self::Saturated { after, .. } => error.status(StatusCode::TOO_MANY_REQUESTS).retry_after(*after),
+            Self::Crowded { after, .. }
+            | Self::NotStarted { after, .. }
+            | Self::StartFailed { after, .. } => {
+                error.status(StatusCode::SERVICE_UNAVAILABLE).retry_after(*after)
+            }
             _ => error,
         }
     }
+}
+
+/// Whole seconds, not less than the time.
+fn seconds(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
+}
+
+fn because(reason: Option<&str>) -> String {
+    reason.map(|reason| format!(" ({reason})")).unwrap_or_default()
 }

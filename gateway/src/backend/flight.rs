@@ -1,8 +1,8 @@
 //! One request on its way to one endpoint.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
+use super::InFlight;
 use super::question::Question;
 use super::session::{Busy, Link};
 use crate::core::Core;
@@ -15,6 +15,8 @@ pub(crate) struct Flight {
     pub(crate) link: Link,
     id: u64,
     open: bool,
+    /// Counts it at its endpoint.
+    _in_flight: InFlight,
     /// Keeps other calls off the session.
     _busy: Option<Busy>,
 }
@@ -22,8 +24,8 @@ pub(crate) struct Flight {
 impl Flight {
     /// The request `id` starts.
     pub(crate) fn start(core: &Arc<Core>, (link, busy): (Link, Option<Busy>), id: u64) -> Self {
-        link.endpoint.in_flight.fetch_add(1, Ordering::Relaxed);
-        Self { core: Arc::clone(core), link, id, open: true, _busy: busy }
+        let in_flight = link.endpoint.take_up();
+        Self { core: Arc::clone(core), link, id, open: true, _in_flight: in_flight, _busy: busy }
     }
 
     /// It was answered, or never reached the server: there is nothing to cancel.
@@ -45,7 +47,6 @@ impl Flight {
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        self.link.endpoint.in_flight.fetch_sub(1, Ordering::Relaxed);
         if !self.open || !self.link.is_session() {
             return;
         }

@@ -29,16 +29,18 @@ mod upstream;
 mod way;
 pub(crate) mod wrapped;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use http::Uri;
 use tokio::sync::{Notify, watch};
 
-use crate::source::{Server, ServerKey, Transport};
+use crate::scaling::{Learnt, Meter, Open, ScalingReport};
+use crate::source::{Endpoint as Place, Server, ServerKey, Transport};
 use crate::version::Era;
 
 use again::Budget;
@@ -46,7 +48,6 @@ use breaker::Breaker;
 use credential::Owner;
 pub(crate) use fault::Fault;
 pub(crate) use fleet::Fleet;
-pub(crate) use place::Place;
 pub use supervise::{Failure, PinReport, ServerReport, ServerState};
 pub use tls::Error as TlsError;
 
@@ -66,14 +67,55 @@ pub(crate) struct Endpoint {
     pub(crate) owner: Arc<Owner>,
     /// Calls it has not answered yet.
     pub(crate) in_flight: AtomicUsize,
+    /// Counts the calls of its server.
+    meter: Arc<Meter>,
     /// Whether it has failed of late.
     pub(crate) breaker: Breaker,
 }
 
 impl Endpoint {
+    fn new(
+        place: &Place,
+        server: &Server,
+        owner: &Arc<Owner>,
+        meter: &Arc<Meter>,
+    ) -> Result<Arc<Self>, Fault> {
+        Ok(Arc::new(Self {
+            id: next_id(),
+            uri: parse(&place.url)?,
+            url: place.url.clone(),
+            remote: place.remote,
+            transport: server.transport,
+            streams: AtomicBool::new(server.transport == Transport::Sse),
+            owner: Arc::clone(owner),
+            in_flight: AtomicUsize::new(0),
+            meter: Arc::clone(meter),
+            breaker: Breaker::default(),
+        }))
+    }
+
+    /// A call is sent to it, for as long as the answer lives.
+    pub(crate) fn take_up(self: &Arc<Self>) -> InFlight {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlight { endpoint: Arc::clone(self), _open: self.meter.open() }
+    }
+
     /// Its URL for people, without what may be a secret in it: who asks, and the query.
     pub(crate) fn shown(&self) -> String {
         shown(&self.uri)
+    }
+}
+
+/// A call at an endpoint.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    endpoint: Arc<Endpoint>,
+    _open: Open,
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.endpoint.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -87,7 +129,12 @@ fn shown(uri: &Uri) -> String {
 #[derive(Debug)]
 pub(crate) struct Live {
     pub(crate) server: Server,
+    /// Where calls may be sent: where it is ready, and where it starts and has answered.
     pub(crate) endpoints: Vec<Arc<Endpoint>>,
+    /// Where it starts and has not answered yet.
+    pub(crate) starting: Vec<Arc<Endpoint>>,
+    /// Where open sessions alone go on.
+    pub(crate) draining: Vec<Arc<Endpoint>>,
     /// Whose they are.
     pub(crate) owner: Arc<Owner>,
     /// The first endpoint that cannot be used, and why.
@@ -114,6 +161,16 @@ pub(crate) struct Backend {
     watched: watch::Sender<BTreeMap<String, usize>>,
     /// Whether its lists come from the server itself, and not from what was kept.
     confirmed: AtomicBool,
+    /// What is asked of it.
+    pub(crate) meter: Arc<Meter>,
+    /// What its past says of its future.
+    pub(crate) learnt: Learnt,
+    /// URLs of replicas that answered before their cluster called them ready.
+    answering: Mutex<HashSet<String>>,
+    /// Whether it is being woken by this process.
+    pub(crate) waking: AtomicBool,
+    /// How it is scaled, where this process decides.
+    scaling: ArcSwapOption<ScalingReport>,
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -125,7 +182,8 @@ fn next_id() -> u64 {
 impl Backend {
     /// A server that was not spoken to yet.
     pub(crate) fn new(server: &Server) -> Self {
-        let live = Live::new(server, &[], None);
+        let meter = Arc::default();
+        let live = Live::new(server, None, (&meter, &HashSet::new()));
         Self {
             key: server.key.clone(),
             id: next_id(),
@@ -137,6 +195,11 @@ impl Backend {
             budget: Budget::default(),
             watched: watch::Sender::default(),
             confirmed: AtomicBool::new(false),
+            meter,
+            learnt: Learnt::default(),
+            answering: Mutex::default(),
+            waking: AtomicBool::new(false),
+            scaling: ArcSwapOption::empty(),
         }
     }
 
@@ -177,12 +240,35 @@ impl Backend {
 
     /// Takes new settings; endpoints that stay keep their counts.
     pub(crate) fn update(&self, server: &Server) {
+        self.change(
+            |answering, old| {
+                let is_here = |url: &String| server.starting.iter().any(|endpoint| endpoint.url == *url);
+                answering.retain(is_here);
+                old.server != *server
+            },
+            server,
+        );
+    }
+
+    /// The replica at `url` answers, or does so no more: calls are sent to it, or not, before its cluster says that it is ready.
+    pub(crate) fn answers(&self, url: &str, does: bool) {
+        let server = self.live().server.clone();
+        self.change(
+            |answering, _| {
+                if does { answering.insert(url.to_owned()) } else { answering.remove(url) }
+            },
+            &server,
+        );
+    }
+
+    fn change(&self, differs: impl FnOnce(&mut HashSet<String>, &Live) -> bool, server: &Server) {
+        let mut answering = self.answering.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.live();
-        if old.server == *server {
-            return;
+        if differs(&mut answering, &old) {
+            self.live.store(Arc::new(Live::new(server, Some(&old), (&self.meter, &answering))));
+            drop(answering);
+            self.changes.send_modify(|count| *count += 1);
         }
-        self.live.store(Arc::new(Live::new(server, &old.endpoints, Some(&old.owner))));
-        self.changes.send_modify(|count| *count += 1);
     }
 
     /// Has it tried again at once, if it waits after a failure.
@@ -259,47 +345,78 @@ impl Backend {
     /// Calls that its endpoints have not answered yet.
     pub(crate) fn in_flight(&self) -> usize {
         let live = self.live.load();
-        live.endpoints.iter().map(|endpoint| endpoint.in_flight.load(Ordering::Relaxed)).sum()
+        let all = live.endpoints.iter().chain(&live.draining);
+        all.map(|endpoint| endpoint.in_flight.load(Ordering::Relaxed)).sum()
     }
 
-    /// Whether `endpoint` still belongs to it.
+    /// How it is scaled, where this process decides.
+    pub(crate) fn scaling(&self) -> Option<Arc<ScalingReport>> {
+        self.scaling.load_full()
+    }
+
+    /// It is scaled so; whether that is news.
+    pub(crate) fn set_scaling(&self, report: Option<Arc<ScalingReport>>) -> bool {
+        self.scaling.swap(report.clone()) != report
+    }
+
+    /// It has `open` calls open, which is as many as it may.
+    pub(crate) fn saturated(&self, open: usize) -> Fault {
+        let live = self.live();
+        let after = live.server.scaled.as_ref().map_or(Duration::from_secs(1), |scaled| {
+            self.learnt.retry_after(&scaled.bounds, u32::try_from(open).unwrap_or(u32::MAX), scaled.desired)
+        });
+        Fault::Saturated { open, after }
+    }
+
+    /// Whether `endpoint` still belongs to it, be it that nothing new begins there.
     pub(crate) fn has(&self, endpoint: &Endpoint) -> bool {
-        self.live.load().endpoints.iter().any(|known| known.id == endpoint.id)
+        let live = self.live.load();
+        live.endpoints.iter().chain(&live.draining).any(|known| known.id == endpoint.id)
+    }
+
+    /// Whether calls can be sent to it now.
+    pub(crate) fn is_up(&self) -> bool {
+        !self.live.load().endpoints.is_empty()
     }
 }
 
 impl Live {
-    fn new(server: &Server, known: &[Arc<Endpoint>], before: Option<&Arc<Owner>>) -> Self {
-        let mut endpoints: Vec<Arc<Endpoint>> = Vec::with_capacity(server.endpoints.len());
+    fn new(
+        server: &Server,
+        before: Option<&Self>,
+        (meter, answering): (&Arc<Meter>, &HashSet<String>),
+    ) -> Self {
         let (auth, mut bad) = (server.auth.as_ref(), None);
         // Tokens stay with their server as long as it is asked for the same.
-        let owner = before.filter(|owner| owner.has(auth)).cloned();
+        let owner = before.map(|live| &live.owner).filter(|owner| owner.has(auth)).cloned();
         let owner = owner.unwrap_or_else(|| Arc::new(Owner::new(&server.key, auth)));
         let same =
             |known: &&Arc<Endpoint>| Arc::ptr_eq(&known.owner, &owner) && known.transport == server.transport;
-        let known: Vec<_> = known.iter().filter(same).collect();
-        for crate::source::Endpoint { url, remote } in &server.endpoints {
-            match known.iter().find(|endpoint| (&endpoint.url, endpoint.remote) == (url, *remote)) {
-                Some(endpoint) => endpoints.push(Arc::clone(*endpoint)),
-                None => match parse(url) {
-                    Ok(uri) => endpoints.push(Arc::new(Endpoint {
-                        id: next_id(),
-                        url: url.clone(),
-                        uri,
-                        remote: *remote,
-                        transport: server.transport,
-                        streams: AtomicBool::new(server.transport == Transport::Sse),
-                        owner: Arc::clone(&owner),
-                        in_flight: AtomicUsize::new(0),
-                        breaker: Breaker::default(),
-                    })),
-                    Err(fault) => bad = bad.or(Some(fault)),
-                },
+        let known = before.into_iter().flat_map(Self::all).filter(same).collect::<Vec<_>>();
+        let mut made = |places: &[Place]| -> Vec<Arc<Endpoint>> {
+            let mut endpoints = Vec::with_capacity(places.len());
+            for place in places {
+                let old = known.iter().find(|old| (&old.url, old.remote) == (&place.url, place.remote));
+                match old
+                    .map_or_else(|| Endpoint::new(place, server, &owner, meter), |old| Ok(Arc::clone(old)))
+                {
+                    Ok(endpoint) => endpoints.push(endpoint),
+                    Err(fault) => bad = bad.take().or(Some(fault)),
+                }
             }
-        }
+            endpoints
+        };
+        let (mut endpoints, draining) = (made(&server.endpoints), made(&server.draining));
+        let (early, starting) =
+            made(&server.starting).into_iter().partition(|endpoint| answering.contains(&endpoint.url));
+        endpoints.extend::<Vec<_>>(early);
         let include = globs(&server.key, &server.tools.include);
         let exclude = globs(&server.key, &server.tools.exclude);
-        Self { server: server.clone(), endpoints, owner, bad, include, exclude }
+        Self { server: server.clone(), endpoints, starting, draining, owner, bad, include, exclude }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
+        self.endpoints.iter().chain(&self.starting).chain(&self.draining)
     }
 
     /// Whether the server's tool `name` is shown.
@@ -337,7 +454,7 @@ fn globs(server: &ServerKey, patterns: &[String]) -> GlobSet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::{Endpoint as Place, ToolSelection};
+    use crate::source::ToolSelection;
 
     fn server(urls: &[&str], include: &[&str], exclude: &[&str]) -> Server {
         let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();

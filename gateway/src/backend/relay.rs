@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::call::{Request, Sent};
+use super::call::{Given, Request, Sent};
 use super::fault::Fault;
 use super::parked::{self, Parked};
 use super::question::Question;
@@ -23,6 +23,7 @@ use crate::frontend::ears::Unheard;
 use crate::frontend::peers;
 use crate::frontend::questions::Pending;
 use crate::metrics::{Outcome, Timing};
+use crate::scaling::Telling;
 use crate::version::Era;
 
 /// Rounds of questions in one call.
@@ -69,6 +70,8 @@ pub(crate) struct Relay {
     ready: VecDeque<Bytes>,
     rounds: usize,
     asked: Vec<Asked>,
+    /// Tells the client meanwhile that a replica of its server is starting.
+    telling: Option<Telling>,
     /// Ends the questions that are open when the client goes.
     gone: CancellationToken,
     _gone: DropGuard,
@@ -78,20 +81,40 @@ pub(crate) struct Relay {
 impl Relay {
     /// The answer to `request`, of which this came first.
     pub(crate) fn new(core: &Arc<Core>, request: Request, sent: Sent) -> Result<Box<Self>, Fault> {
+        let mut relay = Self::of(core, request);
+        relay.receive(sent)?;
+        Ok(relay)
+    }
+
+    /// The answer to `request`, which has to wait for a replica of its server; the client is told so under the progress token
+    /// `token`, as JSON.
+    pub(crate) fn waiting(
+        core: &Arc<Core>,
+        request: Request,
+        (token, given): (&str, Option<Given>),
+    ) -> Box<Self> {
+        let telling = Telling::new(token, request.route.backend.key());
+        let mut relay = Self::of(core, request);
+        relay.telling = Some(telling);
+        let (core, request) = (Arc::clone(core), Arc::clone(&relay.request));
+        relay.state = State::Asking(Box::pin(async move { request.first(&core, given).await }));
+        relay
+    }
+
+    fn of(core: &Arc<Core>, request: Request) -> Box<Self> {
         let gone = CancellationToken::new();
-        let mut relay = Box::new(Self {
+        Box::new(Self {
             core: Arc::clone(core),
             request: Arc::new(request),
             state: State::Done,
             ready: VecDeque::new(),
             rounds: 0,
             asked: Vec::new(),
+            telling: None,
             _gone: gone.clone().drop_guard(),
             gone,
             attached: None,
-        });
-        relay.receive(sent)?;
-        Ok(relay)
+        })
     }
 
     /// Keeps what must live as long as the call.
@@ -111,10 +134,15 @@ impl Relay {
             }
             // What is attached stays where it is: this may be dropped at any time.
             let stop = self.attached.as_ref().and_then(|(_, stop)| stop.token());
+            let due = self.telling.as_ref().map(Telling::due);
             let turn = tokio::select! {
                 biased;
                 () = stopped(stop) => Err(Fault::Cancelled),
                 turn = self.turn() => turn,
+                () = until(due) => {
+                    self.ready.extend(self.telling.as_mut().map(Telling::next));
+                    Ok(())
+                }
             };
             if let Err(fault) = turn {
                 self.end(Outcome::Fault(fault.class().as_str()));
@@ -133,6 +161,7 @@ impl Relay {
             }
             State::Asking(work) => {
                 let sent = work.as_mut().await?;
+                self.telling = None;
                 self.receive(sent)
             }
             State::Done => Ok(()),
@@ -275,6 +304,13 @@ impl Relay {
             }
         }));
         Ok(())
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
     }
 }
 

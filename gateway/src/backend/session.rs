@@ -242,6 +242,19 @@ impl Sessions {
         own.filter_map(|(key, entry)| Some((key.backend, entry.slot.get()?.clone()))).collect()
     }
 
+    /// The sessions of clients that were used within this time, by the server's id: each with the id of its endpoint, and for
+    /// how long it was not used. Those that clients without sessions share are none, since any pod serves these.
+    pub(crate) fn used_within(&self, time: Duration) -> HashMap<u64, Vec<(u64, Duration)>> {
+        let mut used = HashMap::<u64, Vec<(u64, Duration)>>::new();
+        for (key, entry) in self.lock().iter().filter(|(key, _)| key.endpoint == 0) {
+            let unused = if entry.is_busy() { Duration::ZERO } else { entry.used.elapsed() };
+            if let Some(link) = entry.slot.get().filter(|_| unused <= time) {
+                used.entry(key.backend).or_default().push((link.endpoint.id, unused));
+            }
+        }
+        used
+    }
+
     /// How many there are with each server, by the server's id.
     pub(crate) fn by_backend(&self) -> HashMap<u64, usize> {
         let mut counts = HashMap::new();

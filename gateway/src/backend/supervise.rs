@@ -18,6 +18,7 @@ use super::sse::Events;
 use crate::core::Core;
 use crate::envelope::{Message, quoted};
 use crate::meta;
+use crate::scaling::ScalingReport;
 use crate::source::{Pinned, Protocol, ServerKey};
 use crate::version::Era;
 
@@ -103,6 +104,8 @@ pub struct ServerReport {
     pub pin: Option<PinReport>,
     /// Tools and prompts at `/mcp` that are not shown, and the server that has the name of each; some, if there are many.
     pub hidden: Vec<(String, ServerKey)>,
+    /// How it is scaled, where this process decides.
+    pub scaling: Option<Arc<ScalingReport>>,
 }
 
 impl ServerReport {

@@ -20,7 +20,7 @@ use tokio::time::{Instant, Sleep};
 use super::Front;
 use super::answer;
 use crate::assertion::IDENTITY;
-use crate::backend::{Backend, Fault, Place};
+use crate::backend::{Backend, Fault, InFlight};
 use crate::metrics::{Outcome, Timing};
 use crate::rpc::RpcError;
 use crate::source::ServerKey;
@@ -89,7 +89,8 @@ async fn to_server(
         }
         Err(fault) => {
             timing.set(Outcome::Fault(fault.class().as_str()));
-            Err(fault.to_rpc(&key).status(status(&fault)))
+            let error = fault.to_rpc(&key);
+            Err(if error.seconds_to_wait().is_some() { error } else { error.status(status(&fault)) })
         }
     }
 }
@@ -114,7 +115,7 @@ fn unknown() -> RpcError {
 
 fn status(fault: &Fault) -> StatusCode {
     match fault {
-        Fault::NoEndpoint | Fault::Saturated(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Fault::NoEndpoint | Fault::SetToZero { .. } => StatusCode::SERVICE_UNAVAILABLE,
         Fault::Timeout { .. } => StatusCode::GATEWAY_TIMEOUT,
         _ => StatusCode::BAD_GATEWAY,
     }
@@ -122,10 +123,10 @@ fn status(fault: &Fault) -> StatusCode {
 
 async fn send(
     front: &Front,
-    backend: &Backend,
+    backend: &Arc<Backend>,
     (request, path): (Request<Body>, String),
     limit: Duration,
-) -> Result<(http::Response<Incoming>, Place), Fault> {
+) -> Result<(http::Response<Incoming>, InFlight), Fault> {
     let core = &front.core;
     let place = backend.place(core).await?;
     let (mut parts, body) = request.into_parts();
@@ -183,7 +184,7 @@ fn answered(response: http::Response<Incoming>, open: Open, limit: Duration) -> 
 
 /// What an answer holds for as long as it lasts.
 struct Open {
-    _place: Place,
+    _place: InFlight,
     _timing: Timing,
     _permit: OwnedSemaphorePermit,
 }

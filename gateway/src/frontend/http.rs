@@ -97,6 +97,20 @@ pub(crate) fn accepts(headers: &HeaderMap, mime: &str) -> bool {
     })
 }
 
+/// How long the client waits for an answer, if it says so: by `Prefer: wait=SECONDS` (RFC 7240 section 4.3), or by the header with
+/// which Envoy tells its own timeout in milliseconds.
+pub(crate) fn patience(headers: &HeaderMap) -> Option<Duration> {
+    let preferences = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    let waits = preferences.flat_map(|value| value.split(',')).find_map(|preference| {
+        let (name, seconds) = preference.split_once('=')?;
+        let seconds = seconds.split(';').next()?.trim().trim_matches('"');
+        name.trim().eq_ignore_ascii_case("wait").then(|| seconds.parse().ok().map(Duration::from_secs))?
+    });
+    let timeout = headers.get("x-envoy-expected-rq-timeout-ms").and_then(|value| value.to_str().ok());
+    let timeout = timeout.and_then(|text| text.parse().ok()).map(Duration::from_millis);
+    waits.into_iter().chain(timeout).min()
+}
+
 /// Refuses a POST that does not carry JSON, or whose client takes neither JSON nor events.
 pub(crate) fn check_types(headers: &HeaderMap) -> Result<(), RpcError> {
     let kind = header(headers, &CONTENT_TYPE).and_then(|value| value.split(';').next()).unwrap_or_default();
@@ -164,6 +178,21 @@ mod tests {
         for origin in ["https://evil.example", "null", "", "file://"] {
             assert!(!check(&open, "mcp.shop.internal", Some(origin)), "{origin}");
         }
+    }
+
+    #[test]
+    fn a_clients_patience_is_the_shortest_that_it_names() {
+        let said = |pairs: &[(&'static str, &'static str)]| {
+            let pairs = pairs.iter().map(|(name, value)| {
+                (http::HeaderName::from_static(name), http::HeaderValue::from_static(value))
+            });
+            patience(&pairs.collect()).map(|time| time.as_millis())
+        };
+        assert_eq!(said(&[]), None);
+        assert_eq!(said(&[("prefer", "respond-async, WAIT=10")]), Some(10_000));
+        let both = [("prefer", "wait=\"7\"; x=1"), ("x-envoy-expected-rq-timeout-ms", "1500")];
+        assert_eq!(said(&both), Some(1500));
+        assert_eq!(said(&[("prefer", "wait=-1"), ("x-envoy-expected-rq-timeout-ms", "soon")]), None);
     }
 
     #[test]

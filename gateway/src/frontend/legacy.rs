@@ -8,7 +8,7 @@ use http::header::{HeaderMap, HeaderValue};
 
 use super::calls::{Asked, forward};
 use super::door::Door;
-use super::http::{accepts, header};
+use super::http::{accepts, header, patience};
 use super::peers::{self, Asker};
 use super::session::Session;
 use super::{admission, answer, calls, lists, stream};
@@ -48,6 +48,7 @@ pub(crate) async fn post(
                 caller: Arc::clone(&door.principal),
                 session: session.id,
                 takes_events,
+                patience: patience(headers),
                 capabilities,
                 level: None,
                 trace: core.traced(headers),

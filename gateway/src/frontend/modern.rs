@@ -8,7 +8,7 @@ use http::header::{HeaderMap, HeaderName};
 
 use super::calls::{Asked, forward};
 use super::door::Door;
-use super::http::accepts;
+use super::http::{accepts, patience};
 use super::{answer, lists, peers, stream};
 use crate::backend::client::{METHOD, NAME, PROTOCOL_VERSION};
 use crate::backend::message::mirrored;
@@ -65,6 +65,7 @@ pub(crate) async fn post(
         caller: Arc::clone(&door.principal),
         session: 0,
         takes_events,
+        patience: patience(headers),
         capabilities,
         level,
         trace: door.core.traced(headers),

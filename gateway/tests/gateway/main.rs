@@ -31,6 +31,7 @@ mod real_client;
 mod real_server;
 mod restarts;
 mod resuming;
+mod scaling;
 mod schemas;
 mod sessions;
 mod sign_in;

@@ -59,11 +59,20 @@ impl RawServer {
         tools: &'static str,
         answer: impl Fn(Seen) -> BoxFuture<'static, Option<Response>> + Send + Sync + 'static,
     ) -> Self {
-        Self::start(move |seen| {
+        Self::legacy_on(TcpListener::bind("127.0.0.1:0").await.unwrap(), tools, answer)
+    }
+
+    /// The same where somebody listens already.
+    pub fn legacy_on(
+        listener: TcpListener,
+        tools: &'static str,
+        answer: impl Fn(Seen) -> BoxFuture<'static, Option<Response>> + Send + Sync + 'static,
+    ) -> Self {
+        let usual = move |seen: Seen| -> BoxFuture<'static, Option<Response>> {
             let special = answer(seen.clone());
             Box::pin(async move { Some(special.await.unwrap_or_else(|| usual_legacy(&seen, tools))) })
-        })
-        .await
+        };
+        Self::on(listener, Arc::new(usual))
     }
 
     /// The same of the modern era.
@@ -85,12 +94,6 @@ impl RawServer {
             Box::pin(async move { Some(special.await.unwrap_or_else(|| usual_modern(&seen, tools))) })
         };
         Self::on(listener, Arc::new(usual))
-    }
-
-    async fn start(
-        answer: impl Fn(Seen) -> BoxFuture<'static, Option<Response>> + Send + Sync + 'static,
-    ) -> Self {
-        Self::on(TcpListener::bind("127.0.0.1:0").await.unwrap(), Arc::new(answer))
     }
 
     fn on(listener: TcpListener, answer: Arc<Answer>) -> Self {

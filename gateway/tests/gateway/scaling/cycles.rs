@@ -1,0 +1,54 @@
+//! From zero and back, over and over.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use rand::Rng as _;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+use super::super::support::answer;
+use super::World;
+use super::machine::Ways;
+
+const SERVERS: usize = 20;
+const CYCLES: usize = 10;
+
+/// Calls at random moments, many of them just when the last replica goes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_two_hundred_cycles_from_zero_and_back_no_call_is_lost_and_none_is_made_twice() {
+    let names: Vec<String> = (0..SERVERS).map(|number| format!("s{number}")).collect();
+    let named: Vec<(&str, Ways)> = names.iter().map(|name| (name.as_str(), Ways::default())).collect();
+    let world = World::at_zero(&named).await;
+    let lives = names.iter().enumerate().map(|(at, name)| live(&world, name, at as u64));
+    let made: Vec<u64> = join_all(lives).await.into_iter().flatten().collect();
+    let log = world.machine.log.lock().unwrap();
+    let starts = log.asked.iter().filter(|to| **to > 0).count();
+    println!("{} calls, {starts} starts, {} stops", made.len(), log.asked.len() - starts);
+    assert!(starts >= SERVERS * CYCLES, "{starts} cycles");
+    assert_eq!(log.calls.values().filter(|times| **times != 1).count(), 0);
+    assert_eq!(log.calls.len(), made.len());
+}
+
+/// Calls one server until it has gone to zero and come back often enough.
+async fn live(world: &World, name: &str, seed: u64) -> Vec<u64> {
+    let (mut random, mut made, mut cycles, mut was_up) = (StdRng::seed_from_u64(seed), Vec::new(), 0, false);
+    let deadline = Instant::now() + Duration::from_mins(3);
+    while cycles < CYCLES {
+        assert!(Instant::now() < deadline, "{name} has made {cycles} cycles");
+        let number = seed * 1_000_000 + made.len() as u64;
+        // Names clash, so that each tool has its server before it.
+        let params = json!({ "name": format!("{name}__a"), "arguments": { "number": number } });
+        let response = world.gateway.modern_request("tools/call", params).send().await.unwrap();
+        let (status, answered) = answer(response).await;
+        assert!(status == 200 && answered["result"].is_object(), "{answered}");
+        made.push(number);
+        cycles += usize::from(!was_up);
+        was_up = true;
+        sleep(Duration::from_millis(random.random_range(0..2600))).await;
+        was_up &= world.machine.desired(name) > 0;
+    }
+    made
+}

@@ -1,0 +1,319 @@
+//! A machine whose servers are as those of a cluster: a replica that is asked for is named as starting, listens after a while,
+//! is called ready some time after that, and is killed with all its connections when it goes.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use portico_gateway::Gateway;
+use portico_gateway::scaling::{Change, Error, Scaler};
+use portico_gateway::source::{Bounds, Endpoint, Scaled, Server, Servers};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+use super::super::raw_server::{RawServer, Seen};
+use super::super::support::server;
+
+pub const TOOLS: &str = r#"[{"name":"a","inputSchema":{}}]"#;
+
+/// How its servers are.
+#[derive(Debug, Clone)]
+pub struct Ways {
+    pub bounds: Bounds,
+    /// From the wish for a replica until it listens.
+    pub start: Duration,
+    /// From then until it is called ready.
+    pub ready: Duration,
+    /// What a call takes.
+    pub call: Duration,
+    /// Whether replicas speak the revisions with sessions.
+    pub sessions: bool,
+    /// Whether replicas never come to listen.
+    pub broken: bool,
+}
+
+impl Default for Ways {
+    fn default() -> Self {
+        let short = Duration::from_millis(300);
+        let bounds = Bounds {
+            target: 4,
+            window: Duration::from_secs(5),
+            scale_in_after: Duration::from_secs(2),
+            idle: short,
+            session: short,
+            drain: Duration::from_secs(5),
+            ..Bounds::default()
+        };
+        let (start, call) = (Duration::from_millis(50), Duration::ZERO);
+        Self { bounds, start, ready: Duration::from_secs(3), call, sessions: false, broken: false }
+    }
+}
+
+/// What the calls said, and what became of replicas.
+#[derive(Debug, Default)]
+pub struct Log {
+    /// How often each call, by its `number`, was carried out.
+    pub calls: BTreeMap<u64, usize>,
+    /// When replicas came to listen.
+    pub listening: Vec<Instant>,
+    /// The sessions with each replica.
+    pub sessions: BTreeMap<SocketAddr, usize>,
+    /// Numbers of replicas that were asked for, in order.
+    pub asked: Vec<u32>,
+}
+
+struct Replica {
+    address: SocketAddr,
+    runtime: Option<Runtime>,
+    ready: bool,
+    draining: bool,
+    started: bool,
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+#[derive(Default)]
+struct Workload {
+    ways: Ways,
+    desired: u32,
+    replicas: Vec<Replica>,
+}
+
+pub struct Machine {
+    workloads: Mutex<BTreeMap<String, Workload>>,
+    pub log: Arc<Mutex<Log>>,
+    servers: watch::Sender<Servers>,
+    myself: Weak<Self>,
+    /// How scaling fails now, if it does.
+    pub failing: Mutex<Option<String>>,
+}
+
+impl std::fmt::Debug for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Machine").finish_non_exhaustive()
+    }
+}
+
+impl Machine {
+    /// A machine whose servers have no replica yet.
+    pub fn new(named: &[(&str, Ways)], servers: watch::Sender<Servers>) -> Arc<Self> {
+        let workload = |ways: &Ways| Workload { ways: ways.clone(), ..Workload::default() };
+        let workloads = named.iter().map(|(name, ways)| ((*name).to_owned(), workload(ways))).collect();
+        let machine = Arc::new_cyclic(|myself| Self {
+            workloads: Mutex::new(workloads),
+            log: Arc::default(),
+            servers,
+            myself: myself.clone(),
+            failing: Mutex::default(),
+        });
+        machine.publish();
+        machine
+    }
+
+    /// Has `gateway` scale its servers, and decide.
+    pub fn drive(self: &Arc<Self>, gateway: &Gateway) -> watch::Sender<Instant> {
+        let (leads, receiver) = watch::channel(Instant::now() + Duration::from_hours(1));
+        let (_, alone) = watch::channel(Arc::default());
+        gateway.scale(Arc::clone(self) as Arc<dyn Scaler>, receiver, alone);
+        leads
+    }
+
+    /// Changes what is known of a server, as a person or its cluster would.
+    pub fn edit(&self, name: &str, change: impl FnOnce(&mut Ways, &mut u32)) {
+        let mut workloads = self.workloads.lock().unwrap();
+        let workload = workloads.get_mut(name).unwrap();
+        change(&mut workload.ways, &mut workload.desired);
+        drop(workloads);
+        self.adjust(name);
+    }
+
+    pub fn desired(&self, name: &str) -> u32 {
+        self.workloads.lock().unwrap()[name].desired
+    }
+
+    pub fn running(&self, name: &str) -> usize {
+        self.workloads.lock().unwrap()[name].replicas.iter().filter(|replica| replica.started).count()
+    }
+
+    fn publish(&self) {
+        let servers =
+            self.workloads.lock().unwrap().iter().map(|(name, workload)| named(name, workload)).collect();
+        self.servers.send_replace(Arc::new(servers));
+    }
+
+    /// Starts and kills replicas so that there are as many as asked for: those that drain or do not serve go first.
+    fn adjust(&self, name: &str) {
+        let mut workloads = self.workloads.lock().unwrap();
+        let workload = workloads.get_mut(name).unwrap();
+        workload.replicas.sort_by_key(|replica| (!replica.ready, replica.draining));
+        workload.replicas.truncate(workload.desired as usize);
+        while workload.replicas.len() < workload.desired as usize {
+            let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+            workload.replicas.push(Replica {
+                address: free,
+                runtime: None,
+                ready: false,
+                draining: false,
+                started: false,
+            });
+            if !workload.ways.broken {
+                tokio::spawn(life(self.myself.clone(), name.to_owned(), (free, workload.ways.clone())));
+            }
+        }
+        drop(workloads);
+        self.publish();
+    }
+
+    fn with_replica(&self, name: &str, address: SocketAddr, change: impl FnOnce(&mut Replica)) {
+        let mut workloads = self.workloads.lock().unwrap();
+        let replicas = &mut workloads.get_mut(name).unwrap().replicas;
+        replicas
+            .iter_mut()
+            .filter(|replica| replica.address == address)
+            .take(1)
+            .for_each(change_once(change));
+    }
+}
+
+fn change_once<T>(change: impl FnOnce(&mut T)) -> impl FnMut(&mut T) {
+    let mut change = Some(change);
+    move |of| {
+        if let Some(change) = change.take() {
+            change(of);
+        }
+    }
+}
+
+fn named(name: &str, workload: &Workload) -> Server {
+    let of = |which: fn(&Replica) -> bool| {
+        let chosen = workload.replicas.iter().filter(|replica| which(replica));
+        chosen.map(|replica| Endpoint::pod(format!("http://{}/mcp", replica.address))).collect()
+    };
+    Server {
+        endpoints: of(|replica| replica.ready && !replica.draining),
+        starting: of(|replica| !replica.ready && !replica.draining),
+        draining: of(|replica| replica.draining),
+        scaled: Some(Scaled::new(workload.ways.bounds.clone(), workload.desired)),
+        ..server(name, &[])
+    }
+}
+
+/// What becomes of a replica after it was asked for.
+async fn life(machine: Weak<Machine>, name: String, (address, ways): (SocketAddr, Ways)) {
+    sleep(ways.start).await;
+    let Some(here) = machine.upgrade() else { return };
+    let still_wanted =
+        here.workloads.lock().unwrap()[&name].replicas.iter().any(|one| one.address == address);
+    if !still_wanted {
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (log, serving) = (Arc::clone(&here.log), ways.clone());
+    let listening = runtime.spawn(async move {
+        let listener = TcpListener::bind(address).await.unwrap();
+        log.lock().unwrap().listening.push(Instant::now());
+        serve(listener, serving, log);
+    });
+    listening.await.unwrap();
+    let mut runtime = Some(runtime);
+    here.with_replica(&name, address, |replica| {
+        replica.runtime = runtime.take();
+        replica.started = true;
+    });
+    if let Some(unwanted) = runtime {
+        unwanted.shutdown_background();
+    }
+    drop(here);
+    sleep(ways.ready).await;
+    if let Some(here) = machine.upgrade() {
+        here.with_replica(&name, address, |replica| replica.ready = true);
+        here.publish();
+    }
+}
+
+fn serve(listener: TcpListener, ways: Ways, log: Arc<Mutex<Log>>) {
+    let (address, takes) = (listener.local_addr().unwrap(), ways.call);
+    let answer = move |seen: Seen| {
+        let log = Arc::clone(&log);
+        async move {
+            match seen.method() {
+                "initialize" => *log.lock().unwrap().sessions.entry(address).or_default() += 1,
+                "tools/call" => {
+                    let number = seen.body["params"]["arguments"]["number"].as_u64().unwrap_or_default();
+                    *log.lock().unwrap().calls.entry(number).or_default() += 1;
+                    sleep(takes).await;
+                    return Some(
+                        seen.result(&format!(r#"{{"content":[{{"type":"text","text":"{address}"}}]}}"#)),
+                    );
+                }
+                _ => {}
+            }
+            None
+        }
+        .boxed()
+    };
+    // Lives as long as its runtime.
+    std::mem::forget(if ways.sessions {
+        RawServer::legacy_on(listener, TOOLS, answer)
+    } else {
+        RawServer::modern_on(listener, TOOLS, answer)
+    });
+}
+
+impl Scaler for Machine {
+    fn scale<'a>(&'a self, server: &'a Server, change: Change) -> BoxFuture<'a, Result<(), Error>> {
+        let name = &server.key.name;
+        let done = match self.failing.lock().unwrap().clone() {
+            Some(reason) => Err(Error::Failed(reason)),
+            None => {
+                let mut workloads = self.workloads.lock().unwrap();
+                let desired = &mut workloads.get_mut(name).unwrap().desired;
+                if *desired == change.from {
+                    *desired = change.to;
+                    self.log.lock().unwrap().asked.push(change.to);
+                    Ok(())
+                } else {
+                    Err(Error::Changed)
+                }
+            }
+        };
+        if done.is_ok() {
+            self.adjust(name);
+        }
+        std::future::ready(done).boxed()
+    }
+
+    fn drain<'a>(
+        &'a self,
+        server: &'a Server,
+        urls: &'a [String],
+        draining: bool,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        let mut workloads = self.workloads.lock().unwrap();
+        for replica in &mut workloads.get_mut(&server.key.name).unwrap().replicas {
+            if urls.contains(&format!("http://{}/mcp", replica.address)) {
+                replica.draining = draining;
+            }
+        }
+        drop(workloads);
+        self.publish();
+        std::future::ready(Ok(())).boxed()
+    }
+}
+
+/// The address of the replica that answered.
+pub fn who(answer: &Value) -> String {
+    answer["result"]["content"][0]["text"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+}
