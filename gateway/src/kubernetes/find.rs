@@ -3,40 +3,77 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::Service;
-use k8s_openapi::api::discovery::v1::{Endpoint as Ready, EndpointPort, EndpointSlice};
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::discovery::v1::{Endpoint as Ready, EndpointConditions, EndpointPort, EndpointSlice};
 use kube::ResourceExt as _;
 use portico_crds::{McpServer, labels};
 
-use crate::source::{Endpoint, Pinned, Server, ServerKey};
+use super::replicas;
+use crate::source::{Bounds, Endpoint, Pinned, Server, ServerKey};
 
 /// The label by which the cluster names the Service of a slice.
 const SERVICE: &str = "kubernetes.io/service-name";
 
-type ByName<'a> = HashMap<(String, String), Vec<&'a EndpointSlice>>;
+type ByName<'a, K> = HashMap<(String, String), Vec<&'a K>>;
+
+/// What the caches hold.
+#[derive(Default)]
+pub(super) struct Objects {
+    pub(super) resources: Vec<Arc<McpServer>>,
+    pub(super) slices: Vec<Arc<EndpointSlice>>,
+    pub(super) services: Vec<Arc<Service>>,
+    pub(super) deployments: Vec<Arc<Deployment>>,
+    pub(super) pods: Vec<Arc<Pod>>,
+}
+
+/// The same by the names of what they belong to.
+struct Index<'a> {
+    slices: ByName<'a, EndpointSlice>,
+    slices_of_services: ByName<'a, EndpointSlice>,
+    services: &'a [Arc<Service>],
+    deployments: ByName<'a, Deployment>,
+    pods: ByName<'a, Pod>,
+}
 
 /// All servers with the endpoints that are ready, in order of their keys.
-pub(super) fn servers(
-    resources: &[Arc<McpServer>],
-    slices: &[Arc<EndpointSlice>],
-    services: &[Arc<Service>],
-) -> Vec<Server> {
-    let (by_server, by_service) = (index(slices, labels::MCP_SERVER), index(slices, SERVICE));
-    let alive = resources.iter().filter(|resource| resource.metadata.deletion_timestamp.is_none());
-    let mut servers: Vec<Server> = alive
-        .map(|resource| {
-            let key =
-                ServerKey { namespace: resource.namespace().unwrap_or_default(), name: resource.name_any() };
-            let endpoints = endpoints(resource, &key, (&by_server, &by_service), services);
-            let mut server = Server::from_resource(resource, endpoints);
-            if let Some(pinning) = &mut server.pinning {
-                pinning.remembered = remembered(resource);
-            }
-            server
-        })
-        .collect();
+pub(super) fn servers(objects: &Objects) -> Vec<Server> {
+    let index = Index {
+        slices: index(&objects.slices, labels::MCP_SERVER),
+        slices_of_services: index(&objects.slices, SERVICE),
+        services: &objects.services,
+        deployments: index(&objects.deployments, labels::MCP_SERVER),
+        pods: index(&objects.pods, labels::MCP_SERVER),
+    };
+    let alive = objects.resources.iter().filter(|resource| resource.metadata.deletion_timestamp.is_none());
+    let mut servers: Vec<Server> = alive.map(|resource| index.server(resource)).collect();
     servers.sort_by(|one, other| one.key.cmp(&other.key));
     servers
+}
+
+impl Index<'_> {
+    fn server(&self, resource: &McpServer) -> Server {
+        let key = ServerKey { namespace: resource.namespace().unwrap_or_default(), name: resource.name_any() };
+        let (endpoints, starting) = self.endpoints(resource, &key);
+        let mut server = Server::from_resource(resource, endpoints);
+        if let Some(pinning) = &mut server.pinning {
+            pinning.remembered = remembered(resource);
+        }
+        if let Some(scaling) = &resource.spec.scaling {
+            let name = (key.namespace, key.name);
+            let pods = self.pods.get(&name).map(Vec::as_slice).unwrap_or_default();
+            let deployment = self.deployments.get(&name).and_then(|all| all.first().copied());
+            let status = resource.status.as_ref().and_then(|status| status.scaling.as_ref());
+            let known = (resource.annotations(), status);
+            server.scaled = replicas::scaled(Bounds::of_server(scaling), deployment, pods, known);
+            let spec = &resource.spec;
+            server.draining = replicas::draining(pods, |address| {
+                url(if address.contains(':') { "IPv6" } else { "IPv4" }, address, spec.port, &spec.path)
+            });
+            server.starting = starting;
+        }
+        server
+    }
 }
 
 /// What some gateway wrote that the server's tools meant.
@@ -46,45 +83,48 @@ fn remembered(resource: &McpServer) -> Option<Pinned> {
     (!pinned.is_empty()).then_some(Pinned { tools })
 }
 
-fn index<'a>(slices: &'a [Arc<EndpointSlice>], label: &str) -> ByName<'a> {
+fn index<'a, K: kube::Resource>(objects: &'a [Arc<K>], label: &str) -> ByName<'a, K> {
     let mut index = ByName::new();
-    for slice in slices {
-        if let Some(name) = slice.labels().get(label) {
-            index.entry((slice.namespace().unwrap_or_default(), name.clone())).or_default().push(slice);
+    for object in objects {
+        if let Some(name) = object.labels().get(label) {
+            index.entry((object.namespace().unwrap_or_default(), name.clone())).or_default().push(&**object);
         }
     }
     index
 }
 
-fn endpoints(
-    resource: &McpServer,
-    key: &ServerKey,
-    (by_server, by_service): (&ByName<'_>, &ByName<'_>),
-    services: &[Arc<Service>],
-) -> Vec<Endpoint> {
-    let spec = &resource.spec;
-    if let Some(remote) = &spec.source.remote {
-        return vec![Endpoint::remote(&remote.url)];
+impl Index<'_> {
+    /// Where a server is ready, and where it starts.
+    fn endpoints(&self, resource: &McpServer, key: &ServerKey) -> (Vec<Endpoint>, Vec<Endpoint>) {
+        let spec = &resource.spec;
+        if let Some(remote) = &spec.source.remote {
+            return (vec![Endpoint::remote(&remote.url)], Vec::new());
+        }
+        let Some(service) = &spec.source.service else {
+            let name = (key.namespace.clone(), key.name.clone());
+            let slices = self.slices.get(&name);
+            return (at(slices, &spec.path, is_ready, |_| true), at(slices, &spec.path, is_starting, |_| true));
+        };
+        let name = (key.namespace.clone(), service.name.clone());
+        let port = self
+            .services
+            .iter()
+            .filter(|object| object.namespace().as_ref() == Some(&name.0) && object.name_any() == name.1)
+            .flat_map(|object| object.spec.iter().flat_map(|spec| spec.ports.iter().flatten()))
+            .find(|port| port.port == service.port);
+        let Some(port) = port else { return Default::default() };
+        // A port without a name has an empty one in the slices.
+        let wanted = port.name.as_deref().unwrap_or_default();
+        let is_wanted = |port: &EndpointPort| port.name.as_deref().unwrap_or_default() == wanted;
+        (at(self.slices_of_services.get(&name), &spec.path, is_ready, is_wanted), Vec::new())
     }
-    let Some(service) = &spec.source.service else {
-        let name = (key.namespace.clone(), key.name.clone());
-        return ready(by_server.get(&name), &spec.path, |_| true);
-    };
-    let name = (key.namespace.clone(), service.name.clone());
-    let port = services
-        .iter()
-        .filter(|object| object.namespace().as_ref() == Some(&name.0) && object.name_any() == name.1)
-        .flat_map(|object| object.spec.iter().flat_map(|spec| spec.ports.iter().flatten()))
-        .find(|port| port.port == service.port);
-    let Some(port) = port else { return Vec::new() };
-    // A port without a name has an empty one in the slices.
-    let wanted = port.name.as_deref().unwrap_or_default();
-    ready(by_service.get(&name), &spec.path, |port| port.name.as_deref().unwrap_or_default() == wanted)
 }
 
-fn ready(
+/// The addresses of endpoints that are as `which` says.
+fn at(
     slices: Option<&Vec<&EndpointSlice>>,
     path: &str,
+    which: impl Fn(&Ready) -> bool,
     wanted: impl Fn(&EndpointPort) -> bool,
 ) -> Vec<Endpoint> {
     let mut all: Vec<Endpoint> = Vec::new();
@@ -95,7 +135,7 @@ fn ready(
             .endpoints
             .iter()
             .flatten()
-            .filter(|endpoint| is_ready(endpoint))
+            .filter(|endpoint| which(endpoint))
             .flat_map(|ready| &ready.addresses);
         all.extend(addresses.map(|address| Endpoint::pod(url(&slice.address_type, address, port, path))));
     }
@@ -108,6 +148,13 @@ fn ready(
 /// A condition that is absent means ready (EndpointSlice API). One that ends is not ready.
 fn is_ready(endpoint: &Ready) -> bool {
     endpoint.conditions.as_ref().and_then(|conditions| conditions.ready).unwrap_or(true)
+}
+
+/// One that is not ready, nor was before it began to end.
+fn is_starting(endpoint: &Ready) -> bool {
+    let conditions = endpoint.conditions.as_ref();
+    let is = |which: fn(&EndpointConditions) -> Option<bool>| conditions.and_then(which).unwrap_or(false);
+    !is_ready(endpoint) && !is(|conditions| conditions.serving) && !is(|conditions| conditions.terminating)
 }
 
 fn url(kind: &str, address: &str, port: i32, path: &str) -> String {
@@ -139,6 +186,39 @@ mod tests {
         Arc::new(serde_json::from_value(object).unwrap())
     }
 
+    fn objects(
+        resources: &[Arc<McpServer>],
+        slices: &[Arc<EndpointSlice>],
+        services: &[Arc<Service>],
+    ) -> Objects {
+        let (resources, slices, services) = (resources.to_vec(), slices.to_vec(), services.to_vec());
+        Objects { resources, slices, services, ..Objects::default() }
+    }
+
+    #[test]
+    fn a_scaled_server_starts_where_its_pods_are_not_ready_yet() {
+        let scaled = json!({ "source": { "builtin": { "name": "files" } }, "scaling": { "min": 0 } });
+        let label = json!({ "portico.dev/mcp-server": "files" });
+        let endpoints = json!([
+            { "addresses": ["10.0.0.1"], "conditions": { "ready": false, "serving": false, "terminating": false } },
+            { "addresses": ["10.0.0.2"], "conditions": { "ready": false, "serving": true, "terminating": true } },
+        ]);
+        let slices =
+            [slice("a", &label, &json!({ "endpoints": endpoints, "ports": [{ "name": "mcp", "port": 8080 }] }))];
+        let deployment: Deployment = serde_json::from_value(json!({
+            "metadata": { "name": "files-mcp", "namespace": "shop", "labels": label },
+            "spec": { "replicas": 2, "selector": {}, "template": {} },
+        }))
+        .unwrap();
+        let mut all = objects(&[server("files", &scaled)], &slices, &[]);
+        assert!(servers(&all)[0].scaled.is_none(), "nothing is deployed yet");
+        all.deployments = vec![Arc::new(deployment)];
+        let found = servers(&all);
+        assert_eq!(found[0].starting, [Endpoint::pod("http://10.0.0.1:8080/mcp")]);
+        assert_eq!(found[0].scaled.as_ref().unwrap().desired, 2);
+        assert!(urls(&found).is_empty());
+    }
+
     fn urls(found: &[Server]) -> Vec<&str> {
         found
             .iter()
@@ -161,7 +241,7 @@ mod tests {
             slice("b", &labels, &json!({ "endpoints": endpoints, "ports": ports })),
             slice("c", &json!({}), &json!({ "endpoints": endpoints, "ports": ports })),
         ];
-        let found = servers(&servers_, &both, &[]);
+        let found = servers(&objects(&servers_, &both, &[]));
         assert_eq!(urls(&found), ["http://10.0.0.1:8080/mcp", "http://10.0.0.3:8080/mcp"]);
     }
 
@@ -170,7 +250,7 @@ mod tests {
         let idle = server("idle", &json!({ "source": { "builtin": { "name": "files" } } }));
         let mut going = (*server("going", &json!({ "source": { "builtin": { "name": "files" } } }))).clone();
         going.metadata.deletion_timestamp = serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
-        let found = servers(&[idle, Arc::new(going)], &[], &[]);
+        let found = servers(&objects(&[idle, Arc::new(going)], &[], &[]));
         assert_eq!(found.iter().map(|server| server.key.to_string()).collect::<Vec<_>>(), ["shop/idle"]);
         assert!(urls(&found).is_empty());
     }
@@ -188,7 +268,7 @@ mod tests {
             "ports": [{ "name": "admin", "port": 9001 }, { "name": "web", "port": 9000 }],
         });
         let slices = [slice("a", &json!({ "kubernetes.io/service-name": "old" }), &rest)];
-        let found = servers(&[server("old", &spec)], &slices, &[Arc::new(service)]);
+        let found = servers(&objects(&[server("old", &spec)], &slices, &[Arc::new(service)]));
         assert_eq!(urls(&found), ["http://[fd00::1]:9000/v2/mcp"]);
     }
 
@@ -203,7 +283,7 @@ mod tests {
             Some([("portico.dev/approved-tools-digest".into(), "sha256:1".into())].into());
         let status = json!({ "catalog": { "pinnedTools": [{ "name": "t", "digest": "sha256:2" }] } });
         resource.status = serde_json::from_value(status).unwrap();
-        let found = servers(&[Arc::new(resource)], &[], &[]);
+        let found = servers(&objects(&[Arc::new(resource)], &[], &[]));
         let pinning = found[0].pinning.clone().unwrap();
         assert_eq!(pinning.approved.as_deref(), Some("sha256:1"));
         assert_eq!(pinning.remembered.unwrap().tools["t"], "sha256:2");
@@ -212,6 +292,6 @@ mod tests {
     #[test]
     fn a_remote_server_is_where_its_url_says() {
         let spec = json!({ "source": { "remote": { "url": "https://mcp.example.com/mcp" } } });
-        assert_eq!(urls(&servers(&[server("far", &spec)], &[], &[])), ["https://mcp.example.com/mcp"]);
+        assert_eq!(urls(&servers(&objects(&[server("far", &spec)], &[], &[]))), ["https://mcp.example.com/mcp"]);
     }
 }

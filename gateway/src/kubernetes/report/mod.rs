@@ -2,6 +2,7 @@
 //! gateways, and only what changed.
 
 mod election;
+mod scaling;
 mod status;
 
 use std::collections::HashMap;
@@ -23,10 +24,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::Found;
 use super::lists::ConfigMaps;
+use super::scaler::Deployments;
 use crate::backend::ServerReport;
 use crate::cause;
 use crate::gateway::Gateway;
 use crate::keep::Recalled;
+use crate::scaling::Peers;
 use crate::source::ServerKey;
 use election::take_part;
 pub(super) use election::{Held, is_held};
@@ -53,10 +56,12 @@ pub struct Duties {
     pub claim: Claim,
     /// Lists are kept in ConfigMaps, where these lie already; none if they are not kept there.
     pub lists: Option<Recalled>,
+    /// Where the other replicas of the gateway are, whose load counts when servers are scaled.
+    pub peers: Peers,
 }
 
-/// Writes what `gateway` knows of what was `found` into its status, and keeps its lists beside it, while this process
-/// holds the Lease, until `stop`.
+/// Writes what `gateway` knows of what was `found` into its status, keeps its lists beside it and scales it, while this process
+/// holds the Lease, until `stop`. What is at zero it wakes without.
 ///
 /// The future is boxed, so that it is compiled here once and not in every program that awaits it.
 #[must_use]
@@ -68,12 +73,13 @@ pub fn report(
     stop: CancellationToken,
 ) -> BoxFuture<'static, ()> {
     let (held, election) = take_part(client.clone(), duties.claim, stop.clone());
-    let (resources, reports) = (found.resources.clone(), gateway.reports());
+    let (resources, reports) = (found.caches.servers.clone(), gateway.reports());
     let place = ConfigMaps { client: client.clone(), resources, held: held.clone() };
     if let Some(lists) = &duties.lists {
         gateway.keep_lists(Arc::new(place), lists);
     }
-    let writer = Writer { client, resources: found.resources.clone(), held, sent: Mutex::default() };
+    gateway.scale(Arc::new(Deployments::new(client.clone(), found)), held.clone(), duties.peers);
+    let writer = Writer { client, resources: found.caches.servers.clone(), held, sent: Mutex::default() };
     let changes = found.changes.clone();
     Box::pin(async move {
         stop.run_until_cancelled(writer.run(reports, changes)).await;

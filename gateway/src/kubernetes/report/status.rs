@@ -4,14 +4,16 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 use portico_crds::condition::Type;
 use portico_crds::mcp_server::{PinnedTool, ServerCatalog};
+use portico_crds::scaling::ScalingStatus;
 use portico_crds::reason::Reason;
 use portico_crds::{McpServer, McpServerStatus, labels};
 use serde::Serialize;
 
+use super::scaling::{active, scaled};
 use crate::backend::{Failure, PinReport, ServerReport, ServerState};
 
 /// The conditions that the gateway writes.
-const OWN: [Type; 3] = [Type::Connected, Type::ToolsApproved, Type::NamesShown];
+const OWN: [Type; 4] = [Type::Connected, Type::ToolsApproved, Type::NamesShown, Type::ScalingActive];
 /// Characters in a message.
 const MAX_MESSAGE: usize = 1024;
 /// Bounds of the schema.
@@ -26,6 +28,8 @@ pub(super) struct Own {
     pub(super) conditions: Vec<Condition>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) catalog: Option<ServerCatalog>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) scaling: Option<ScalingStatus>,
 }
 
 impl Own {
@@ -35,6 +39,7 @@ impl Own {
         Self {
             conditions: status.iter().flat_map(|status| &status.conditions).filter(is_own).cloned().collect(),
             catalog: status.and_then(|status| status.catalog.clone()),
+            scaling: status.and_then(|status| status.scaling.clone()),
         }
     }
 }
@@ -48,7 +53,9 @@ pub(super) fn desired(
     now: Timestamp,
 ) -> Option<Own> {
     let connected = connected(report)?;
-    let verdicts = [Some(connected), report.pin.as_ref().map(|pin| approved(report, pin)), names(report)];
+    let pinned = report.pin.as_ref().map(|pin| approved(report, pin));
+    let (active, scaling) = scaling(report, resource, before);
+    let verdicts = [Some(connected), pinned, names(report), active];
     let conditions = verdicts
         .into_iter()
         .flatten()
@@ -56,14 +63,38 @@ pub(super) fn desired(
     // Of a server that was never spoken to by this process, what was known before stays: it may hold a pin.
     let catalog =
         if report.protocol_version.is_some() { Some(catalog(report)) } else { before.catalog.clone() };
-    Some(Own { conditions: conditions.collect(), catalog })
+    Some(Own { conditions: conditions.collect(), catalog, scaling })
 }
 
-struct Verdict {
-    kind: Type,
-    status: &'static str,
-    reason: Reason,
-    message: String,
+/// How a server is scaled. What was written before stays until this process has looked, and goes with `scaling` of the spec.
+fn scaling(
+    report: &ServerReport,
+    resource: &McpServer,
+    before: &Own,
+) -> (Option<Verdict>, Option<ScalingStatus>) {
+    if resource.spec.scaling.is_none() {
+        return (None, None);
+    }
+    match &report.scaling {
+        Some(scaling) => (Some(active(scaling)), Some(scaled(scaling))),
+        None => (known(before), before.scaling.clone()),
+    }
+}
+
+/// The verdict that was written before.
+fn known(before: &Own) -> Option<Verdict> {
+    let kind = Type::ScalingActive;
+    let known = before.conditions.iter().find(|condition| condition.type_ == kind.as_str())?;
+    let status = ["True", "False"].into_iter().find(|status| *status == known.status)?;
+    let reason = Reason::ALL.into_iter().find(|reason| reason.as_str() == known.reason)?;
+    Some(Verdict { kind, status, reason: *reason, message: known.message.clone() })
+}
+
+pub(super) struct Verdict {
+    pub(super) kind: Type,
+    pub(super) status: &'static str,
+    pub(super) reason: Reason,
+    pub(super) message: String,
 }
 
 impl Verdict {
@@ -179,7 +210,7 @@ fn catalog(report: &ServerReport) -> ServerCatalog {
     }
 }
 
-fn shortened(text: &str, longest: usize) -> String {
+pub(super) fn shortened(text: &str, longest: usize) -> String {
     match text.char_indices().nth(longest) {
         Some(_) => text.chars().take(longest - 1).chain(['…']).collect(),
         None => text.to_owned(),
@@ -207,6 +238,7 @@ mod tests {
             tools_digest: Some("sha256:ab".into()),
             pin: None,
             hidden: Vec::new(),
+            scaling: None,
         }
     }
 
