@@ -86,12 +86,17 @@ fn replicas_go_to_the_most_that_were_asked_for_in_the_window() {
 
 #[test]
 fn replicas_that_still_start_count_as_replicas() {
-    let mut server = Server::new(5);
-    server.pass(60, 4.5);
-    // Five asked for, one ready, and 4.5 calls: five suffice, though one does not.
-    server.now += seconds(1);
-    let seen = Observation { ready: 1, waiting: 3, ..server.seen(4.5) };
-    assert_eq!(server.look(&seen), decision(5, Reason::Steady));
+    // Five asked for, one ready; under each load five suffice, though one does not. Six calls in hand or waiting are
+    // a burst for one, and 3.6 would be too few for more than four if one were not enough.
+    for load in [3.6, 4.5, 6.0_f64] {
+        let mut server = Server::new(5);
+        server.pass(60, load.min(4.5));
+        for _ in 0..5 {
+            server.now += seconds(1);
+            let seen = Observation { ready: 1, waiting: 4, ..server.seen(load) };
+            assert_eq!(server.look(&seen), decision(5, Reason::Steady), "{load}");
+        }
+    }
 }
 
 #[test]
