@@ -22,6 +22,7 @@ mod references;
 mod refusals;
 mod rights;
 mod rollouts;
+mod scaling;
 mod shop;
 mod undecodable;
 mod upgrade;
