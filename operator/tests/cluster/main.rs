@@ -9,6 +9,7 @@ mod at_rest;
 mod children;
 mod composite;
 mod election;
+mod examples;
 mod faults;
 mod gateway;
 mod gpu;
