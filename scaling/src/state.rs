@@ -34,7 +34,7 @@ pub struct State {
     load: LoadWindow,
     /// Replicas that the load asked for.
     wanted: Peak<u32>,
-    /// Fewest replicas there were.
+    /// Fewest replicas there were, but for none.
     fewest: Peak<Reverse<u32>>,
     quiet: Quiet,
     starting: Starting,
@@ -99,7 +99,10 @@ impl State {
         }
         self.quiet.watch(seen, now);
         self.starting.watch(seen, now);
-        self.fewest.note(Reverse(seen.desired), now, policy.rise_within);
+        // How fast replicas come is limited from the first ones on, whoever woke them.
+        if seen.desired > 0 {
+            self.fewest.note(Reverse(seen.desired), now, policy.rise_within);
+        }
         // What somebody else asked for, or was there before us, is kept as if we had wanted it. That it is more than
         // at the last look tells it from an answer of ours that has not arrived.
         if self.before.is_none_or(|(desired, decided)| seen.desired > desired.max(decided)) {
@@ -116,15 +119,13 @@ impl State {
         if self.starting.pauses(now) {
             return Decision::new(0, Reason::BackingOff);
         }
-        if !seen.busy() {
+        if !seen.needs_a_replica() {
             return Decision::new(0, Reason::Idle);
         }
         let rate = span.map_or(0.0, |span| per_second(seen.arrivals, span));
         let replicas = wake(policy, seen.waiting, rate, &Starts::default(), None);
         self.starting.ask(now);
         self.wanted.note(replicas, now, policy.scale_in_after);
-        // How fast replicas come is limited from here on.
-        self.fewest.clear();
         Decision::new(replicas, Reason::Woken)
     }
 

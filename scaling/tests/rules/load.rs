@@ -118,6 +118,16 @@ fn few_replicas_may_become_four_more() {
 }
 
 #[test]
+fn replicas_that_somebody_else_woke_may_double_at_once() {
+    let mut server = Server::new(0);
+    server.pass(60, 0.0);
+    server.replicas = 6;
+    server.second(6.0);
+    server.until(Reason::RateLimited, 90.0);
+    assert_eq!(server.replicas, 12);
+}
+
+#[test]
 fn the_bounds_hold_whatever_the_load() {
     let mut server = Server::new(5);
     server.policy = Policy { min: 3, max: 6, ..server.policy };

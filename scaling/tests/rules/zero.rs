@@ -64,6 +64,16 @@ fn a_call_wakes_a_server_at_zero_at_once() {
 }
 
 #[test]
+fn a_call_that_a_leaving_replica_still_serves_wakes_nothing() {
+    let mut server = Server::new(0);
+    server.pass(10, 0.0);
+    server.now += seconds(1);
+    let seen = Observation { now: 1, ready: 1, ..server.seen(0.0) };
+    assert_eq!(server.look(&seen), decision(0, Reason::Idle));
+    assert_eq!(server.look(&Observation { waiting: 1, ..seen }), decision(1, Reason::Woken));
+}
+
+#[test]
 fn many_waiting_calls_wake_more_than_one() {
     let mut server = Server::new(0);
     server.pass(10, 0.0);
