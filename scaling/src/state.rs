@@ -6,10 +6,12 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::number::ceiling;
 use crate::peak::Peak;
+use crate::policy::FILL;
 use crate::quiet::Quiet;
 use crate::starting::Starting;
+use crate::wake::{DRAIN, UNKNOWN_SERVICE};
 use crate::window::LoadWindow;
-use crate::{Decision, Observation, Policy, Reason, Starts, wake};
+use crate::{Decision, Observation, Policy, Reason, Service, Starts, wake};
 
 /// Over so many times what the replicas should have, the load is a burst: Knative's `panic-threshold-percentage`.
 const PANIC_FACTOR: f64 = 2.0;
@@ -32,6 +34,10 @@ const ROUNDING: f64 = 1e-9;
 pub struct State {
     clock: Clock,
     load: LoadWindow,
+    /// Calls a second that came, over the panic window.
+    arrivals: LoadWindow,
+    /// What calls take, by those that came while none waited.
+    service: Service,
     /// Replicas that the load asked for.
     wanted: Peak<u32>,
     /// Fewest replicas there were, but for none.
@@ -89,13 +95,18 @@ impl State {
     /// Bytes that it takes, on the heap and itself.
     #[must_use]
     pub fn size(&self) -> usize {
-        size_of::<Self>() + self.load.heap() + self.wanted.heap() + self.fewest.heap()
+        size_of::<Self>() + self.load.heap() + self.arrivals.heap() + self.wanted.heap() + self.fewest.heap()
     }
 
     fn watch(&mut self, policy: &Policy, seen: &Observation, span: Option<Duration>) {
         let now = self.clock.time();
         if let Some(span) = span {
             self.load.note(span, seen.mean(), policy.window);
+            self.arrivals.note(span, per_second(seen.arrivals, span), policy.panic_window());
+            if seen.waiting == 0 {
+                let busy = Duration::try_from_secs_f64(seen.mean() * span.as_secs_f64());
+                self.service.note(seen.arrivals, busy.unwrap_or_default());
+            }
         }
         self.quiet.watch(seen, now);
         self.starting.watch(seen, now);
@@ -123,7 +134,7 @@ impl State {
             return Decision::new(0, Reason::Idle);
         }
         let rate = span.map_or(0.0, |span| per_second(seen.arrivals, span));
-        let replicas = wake(policy, seen.waiting, rate, &Starts::default(), None);
+        let replicas = wake(policy, seen.waiting, rate, &Starts::default(), self.service.mean());
         self.starting.ask(now);
         self.wanted.note(replicas, now, policy.scale_in_after);
         Decision::new(replicas, Reason::Woken)
@@ -171,6 +182,7 @@ impl State {
     fn by_load(&mut self, policy: &Policy, seen: &Observation) -> Decision {
         let now = self.clock.time();
         let (load, rose) = self.load(policy, seen);
+        let load = if seen.ready < seen.desired { self.while_starting(policy, seen, load) } else { load };
         let asked = recommended(policy, seen.desired, load);
         let wanted = asked.clamp(policy.min.max(1), policy.max);
         self.wanted.note(wanted, now, policy.scale_in_after);
@@ -198,6 +210,18 @@ impl State {
         let is_burst = panic > PANIC_FACTOR * replicas * policy.target
             || seen.waiting > 0 && panic > replicas * policy.capacity();
         if is_burst { (panic.max(stable), Reason::Burst) } else { (stable, Reason::LoadRose) }
+    }
+
+    /// The load that counts while replicas start. What waits for them grows until they are ready, and is done soon
+    /// after; so it asks for as many more as do it within seconds, and not for one by each few calls.
+    fn while_starting(&self, policy: &Policy, seen: &Observation, load: f64) -> f64 {
+        let service = self.service.mean().unwrap_or(UNKNOWN_SERVICE).as_secs_f64();
+        let coming = self.arrivals.mean(policy.panic_window()).unwrap_or(0.0) * service;
+        let in_hand = f64::from(seen.now.saturating_sub(seen.waiting));
+        let needed = coming.max(in_hand) + f64::from(seen.waiting) * service * FILL / DRAIN;
+        // It keeps from more replicas, and asks for no fewer.
+        let enough = f64::from(seen.desired) * policy.target;
+        load.min(needed.max(enough))
     }
 
     fn risen(&self, desired: u32, wanted: u32, rose: Reason) -> Decision {
