@@ -184,7 +184,7 @@ proptest! {
     #[test]
     fn whatever_is_seen_the_bounds_are_kept_and_the_state_is_bounded(
         policy in policy(),
-        steps in prop::collection::vec((observation(), moment()), 1..300),
+        steps in prop::collection::vec((observation(), moment()), 1..100),
     ) {
         let (mut state, mut now) = (State::default(), 10_000.0_f64);
         let bounds = policy.clamped();
