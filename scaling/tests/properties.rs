@@ -109,7 +109,7 @@ fn moment() -> impl Strategy<Value = f64> {
 }
 
 proptest! {
-    #![proptest_config(cases(256))]
+    #![proptest_config(cases(128))]
 
     /// For noise up to `e = d / (2 − d)`, where d is the lower dead band.
     #[test]
