@@ -26,6 +26,7 @@
 //! nothing asks for more; after a step up to M it is over (M−1)·τ, so that nothing asks for fewer. With noise of ±e
 //! that holds while `(1+e)·(1 − band_down) ≤ (1−e)·(1 + band_up)`: for the bands 0 and d, e ≤ d / (2 − d).
 
+mod calls;
 mod clock;
 mod decision;
 mod number;

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
+use crate::calls::Calls;
 use crate::clock::Clock;
 use crate::number::ceiling;
 use crate::peak::Peak;
@@ -11,7 +12,7 @@ use crate::quiet::Quiet;
 use crate::starting::Starting;
 use crate::wake::{DRAIN, UNKNOWN_SERVICE};
 use crate::window::LoadWindow;
-use crate::{Decision, Observation, Policy, Reason, Service, Starts, wake};
+use crate::{Decision, Observation, Policy, Reason, Starts, wake};
 
 /// Over so many times what the replicas should have, the load is a burst: Knative's `panic-threshold-percentage`.
 const PANIC_FACTOR: f64 = 2.0;
@@ -36,8 +37,7 @@ pub struct State {
     load: LoadWindow,
     /// Calls a second that came, over the panic window.
     arrivals: LoadWindow,
-    /// What calls take, by those that came while none waited.
-    service: Service,
+    calls: Calls,
     /// Replicas that the load asked for.
     wanted: Peak<u32>,
     /// Fewest replicas there were, but for none.
@@ -59,8 +59,8 @@ impl State {
     ///
     /// `now` is a time since any moment that the caller chose; a time before the last one counts as no time. To be
     /// called about once a second, and at once when calls begin to wait; any other rhythm works, and a long gap counts
-    /// with its mean. A server that is at zero is woken with what [`wake`](crate::wake) says without knowing its
-    /// starts and calls; a caller that knows them may ask for more.
+    /// with its mean. A server that is at zero is woken with what [`wake`](crate::wake()) says of the calls that wait
+    /// and of what calls took before; a caller that knows what starts take may ask for more.
     pub fn decide(&mut self, policy: &Policy, seen: &Observation, now: Duration) -> Decision {
         let policy = policy.clamped();
         let span = self.clock.advance(now);
@@ -103,10 +103,7 @@ impl State {
         if let Some(span) = span {
             self.load.note(span, seen.mean(), policy.window);
             self.arrivals.note(span, per_second(seen.arrivals, span), policy.panic_window());
-            if seen.waiting == 0 {
-                let busy = Duration::try_from_secs_f64(seen.mean() * span.as_secs_f64());
-                self.service.note(seen.arrivals, busy.unwrap_or_default());
-            }
+            self.calls.watch(seen, span);
         }
         self.quiet.watch(seen, now);
         self.starting.watch(seen, now);
@@ -134,7 +131,7 @@ impl State {
             return Decision::new(0, Reason::Idle);
         }
         let rate = span.map_or(0.0, |span| per_second(seen.arrivals, span));
-        let replicas = wake(policy, seen.waiting, rate, &Starts::default(), self.service.mean());
+        let replicas = wake(policy, seen.waiting, rate, &Starts::default(), self.calls.mean());
         self.starting.ask(now);
         self.wanted.note(replicas, now, policy.scale_in_after);
         Decision::new(replicas, Reason::Woken)
@@ -215,7 +212,7 @@ impl State {
     /// The load that counts while replicas start. What waits for them grows until they are ready, and is done soon
     /// after; so it asks for as many more as do it within seconds, and not for one by each few calls.
     fn while_starting(&self, policy: &Policy, seen: &Observation, load: f64) -> f64 {
-        let service = self.service.mean().unwrap_or(UNKNOWN_SERVICE).as_secs_f64();
+        let service = self.calls.mean().unwrap_or(UNKNOWN_SERVICE).as_secs_f64();
         let coming = self.arrivals.mean(policy.panic_window()).unwrap_or(0.0) * service;
         let in_hand = f64::from(seen.now.saturating_sub(seen.waiting));
         let needed = coming.max(in_hand) + f64::from(seen.waiting) * service * FILL / DRAIN;

@@ -82,6 +82,21 @@ fn many_waiting_calls_wake_more_than_one() {
 }
 
 #[test]
+fn a_server_is_woken_by_what_its_calls_took_before() {
+    let mut server = Server::new(1);
+    // A call of twenty seconds each half minute.
+    for second in 0..600 {
+        server.now += seconds(1);
+        let load = if second % 30 < 20 { 1.0 } else { 0.0 };
+        let seen = Observation { arrivals: u64::from(second % 30 == 0), ..server.seen(load) };
+        server.look(&seen);
+    }
+    server.until(Reason::Idle, 0.0);
+    // Three calls of twenty seconds, done within five: nine replicas that take one and a half each, about.
+    assert_eq!(server.second(3.0), decision(9, Reason::Woken));
+}
+
+#[test]
 fn a_replica_that_was_woken_stays_for_the_dwell_time() {
     let mut server = Server::new(0);
     server.policy.idle = seconds(5);

@@ -164,7 +164,7 @@ fn the_limited_rise_costs_waits_on_bursts_and_no_reversal() {
 }
 
 /// What waits while replicas start must not ask for one by each few calls: by that, an hour of the sparse load takes
-/// 10.6 hours of replicas, and one of the constant load 5.7.
+/// 23.8 hours of replicas, and one of the constant load 7.3.
 #[test]
 fn replicas_that_start_for_two_minutes_are_not_asked_for_again_and_again() {
     for (load, most) in [(&LOADS[0], 4.2), (&LOADS[4], 5.2)] {
