@@ -100,6 +100,29 @@ fn replicas_that_still_start_count_as_replicas() {
 }
 
 #[test]
+fn calls_that_wait_for_starting_replicas_ask_for_as_many_as_do_them_within_seconds() {
+    let mut server = Server::new(2);
+    server.policy.rise_within = seconds(0);
+    // Two calls of a second each second.
+    for _ in 0..60 {
+        server.now += seconds(1);
+        let seen = Observation { arrivals: 2, ..server.seen(2.0) };
+        assert_eq!(server.look(&seen), decision(2, Reason::Steady));
+    }
+    // Both replicas break, and fifty calls wait for the next one: seven in hand at once do them in five seconds.
+    server.starts = false;
+    for _ in 0..10 {
+        server.now += seconds(1);
+        server.look(&Observation { arrivals: 2, ..server.seen(50.0) });
+    }
+    assert_eq!(server.replicas, 9);
+    // Ready, and they wait on: then the load counts as it is.
+    server.starts = true;
+    server.now += seconds(1);
+    assert!(server.look(&Observation { arrivals: 2, ..server.seen(50.0) }).replicas > 40);
+}
+
+#[test]
 fn replicas_at_most_double_in_a_quarter_of_a_minute() {
     let mut server = Server::new(10);
     server.pass(60, 10.0);
@@ -115,6 +138,16 @@ fn few_replicas_may_become_four_more() {
     server.pass(60, 1.0);
     server.until(Reason::RateLimited, 90.0);
     assert_eq!(server.replicas, 5);
+}
+
+#[test]
+fn replicas_that_somebody_else_woke_may_double_at_once() {
+    let mut server = Server::new(0);
+    server.pass(60, 0.0);
+    server.replicas = 6;
+    server.second(6.0);
+    server.until(Reason::RateLimited, 90.0);
+    assert_eq!(server.replicas, 12);
 }
 
 #[test]
