@@ -123,8 +123,9 @@ fn calls_that_wait_for_starting_replicas_ask_for_as_many_as_do_them_within_secon
 }
 
 #[test]
-fn replicas_at_most_double_in_a_quarter_of_a_minute() {
+fn replicas_at_most_double_in_the_time_of_the_limit() {
     let mut server = Server::new(10);
+    server.policy = Policy { rise_within: seconds(15), ..server.policy };
     server.pass(60, 10.0);
     assert_eq!(server.until(Reason::RateLimited, 90.0), 1);
     assert_eq!(server.replicas, 20);

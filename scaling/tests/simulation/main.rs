@@ -45,21 +45,20 @@ impl Bar {
     }
 }
 
-/// As the bar was set: without a limit to how fast replicas come.
+/// As it is by default.
 fn policy(load: &Load) -> Policy {
     Policy {
         min: load.min,
         max: 100,
         target: TARGET,
         idle: Duration::from_mins(2),
-        rise_within: Duration::ZERO,
         ..Policy::default()
     }
 }
 
-/// With the limit that is the default.
+/// With the limit to how fast replicas come that a HorizontalPodAutoscaler has.
 fn limited(load: &Load) -> Policy {
-    Policy { rise_within: Policy::default().rise_within, ..policy(load) }
+    Policy { rise_within: Duration::from_secs(15), ..policy(load) }
 }
 
 fn without_band(load: &Load) -> Policy {
