@@ -405,7 +405,14 @@ pub(crate) fn is_within(part: &Value, whole: &Value) -> bool {
 mod tests {
     use serde_json::json;
 
-    use super::is_within;
+    use super::{content, is_within};
+
+    #[test]
+    fn a_number_of_pods_that_is_left_to_others_is_no_edit_and_one_that_we_name_is() {
+        let scaled = |replicas: i32| json!({"spec": {"replicas": replicas, "template": {}}, "status": {}});
+        assert_eq!(content(&scaled(1), true), content(&scaled(3), true));
+        assert_ne!(content(&scaled(1), false), content(&scaled(3), false));
+    }
 
     #[test]
     fn what_the_api_server_adds_does_not_count_and_what_somebody_changed_does() {
