@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use k8s_openapi::jiff::Timestamp;
 use portico_local::manifest::{Objects, parse};
-use portico_local::plan::{Command, Fate, Id, Machine, Plan, plan, workloads};
+use portico_local::plan::{Command, Fate, Id, Machine, Plan, Replica, plan, workloads};
 use portico_operator::kroger_integration::keyring::Keyring;
 
 const FILES: &str = "\
@@ -34,7 +34,15 @@ fn planned(manifests: &str) -> Plan {
 }
 
 fn planned_objects(objects: &Objects) -> Plan {
-    let ports = workloads(objects).into_iter().zip(4001..).collect();
+    planned_as(objects, 1)
+}
+
+/// With ports for so many processes of each workload.
+fn planned_as(objects: &Objects, count: u32) -> Plan {
+    let replicas = workloads(objects)
+        .into_iter()
+        .flat_map(|id| (0..count).map(move |number| Replica { id: id.clone(), number }));
+    let ports = replicas.zip(4001..).collect();
     let machine = Machine {
         portico: Path::new("/bin/portico"),
         run_directory: Path::new("/run/p"),
@@ -47,8 +55,8 @@ fn planned_objects(objects: &Objects) -> Plan {
 
 fn command(fates: &Plan) -> &Command {
     let fate = fates.iter().find(|(id, _)| matches!(id, Id::Server(_))).unwrap().1;
-    let Fate::Run(command) = fate else { panic!("it does not run: {fate:?}") };
-    command
+    let Fate::Run(commands) = fate else { panic!("it does not run: {fate:?}") };
+    &commands[&0]
 }
 
 #[test]
@@ -74,6 +82,27 @@ fn an_image_of_somebody_else_is_skipped_with_the_reason() {
     let fates = planned(&image);
     let fate = fates.values().next().unwrap();
     assert!(matches!(fate, Fate::Skipped(reason) if reason.contains("example.com/other:1")), "{fate:?}");
+}
+
+#[test]
+fn each_process_of_a_server_has_a_port_and_files_of_its_own_and_they_share_a_claim() {
+    let claim = "  volumes:\n    - name: data\n      mountPath: /data\n      claimRef: data\n";
+    let variables = "    - name: DATA\n      value: /data\n";
+    let (documents, problems) = parse(Path::new("a.yaml"), &format!("{FILES}{variables}{claim}"));
+    assert!(problems.is_empty(), "{problems:?}");
+    let fates = planned_as(&Objects::from_documents(&documents).unwrap(), 2);
+    let Some(Fate::Run(commands)) = fates.into_values().next() else { panic!("it does not run") };
+    let [first, second] = [&commands[&0], &commands[&1]];
+    assert_eq!((first.port, second.port), (4001, 4002));
+    assert_eq!(second.args, ["serve", "files", "--listen", "127.0.0.1:4002"]);
+    assert_ne!(first.work_directory, second.work_directory);
+    let docs = |command: &Command| command.env["FILES_ALLOWED_DIRS"].clone();
+    assert_ne!(docs(first), docs(second));
+    assert!(second.files.iter().any(|(path, content)| path.starts_with(docs(second)) && content == b"hello"));
+    assert_eq!(
+        (&first.env["DATA"], &first.env["DATA"]),
+        (&second.env["DATA"], &"/state/p/claims/default/data".to_owned())
+    );
 }
 
 const INTEGRATION: &str = "\

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::Service;
 use portico_operator::mcp_server::render::Desired;
 
-use super::{Id, Machine};
+use super::{Id, Machine, Replica};
 use crate::manifest::{Key, Objects};
 
 /// Local ports by Service.
@@ -25,14 +25,15 @@ impl Addresses {
                     selector.iter().all(|(name, value)| labels.get(name) == Some(value))
                 })
         });
-        let port = target.and_then(|(at, _)| machine.ports.get(&Id::Deployment(at.clone())).copied());
+        let port = target
+            .and_then(|(at, _)| machine.ports.get(&Replica::first(Id::Deployment(at.clone()))).copied());
         self.0.insert(key.clone(), port);
     }
 
-    /// A server's own Service leads to the server's process.
+    /// A server's own Service leads to the server's first process, whether it runs or not.
     pub fn add_server(&mut self, key: &Key, desired: &Desired, machine: &Machine<'_>) {
         let name = desired.service.as_ref().and_then(|service| service.metadata.name.clone());
-        let port = machine.ports.get(&Id::Server(key.clone())).copied();
+        let port = machine.ports.get(&Replica::first(Id::Server(key.clone()))).copied();
         if let Some(name) = name {
             self.0.insert(Key { namespace: key.namespace.clone(), name }, port);
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use k8s_openapi::api::core::v1::{Container, PodTemplateSpec};
 use portico_operator::mcp_server::render::BRIDGE_DIRECTORY;
 
-use super::{Command, Id, Machine, Probe, address::Addresses, environment, mounts::Mounts};
+use super::{Command, Machine, Probe, Replica, address::Addresses, environment, mounts::Mounts};
 use crate::manifest::Objects;
 
 /// Name of the repository of Portico's own image, wherever it is pulled from.
@@ -21,29 +21,30 @@ pub struct Scene<'a> {
     pub addresses: &'a Addresses,
 }
 
-/// The command of a pod template.
+/// The command of a process of a pod template.
 ///
 /// # Errors
 /// Says why it cannot run here, in words for the list of servers.
-pub fn command(scene: &Scene<'_>, id: &Id, template: &PodTemplateSpec) -> Result<Command, String> {
+pub fn command(scene: &Scene<'_>, replica: &Replica, template: &PodTemplateSpec) -> Result<Command, String> {
     let pod = template.spec.as_ref().ok_or("has no pod spec")?;
     let container = pod.containers.first().ok_or("has no container")?;
-    let port = scene.machine.ports.get(id).copied().ok_or("no free port was found for it")?;
-    let mounts = Mounts::of(scene.objects, scene.machine, id, pod)?;
-    let mut env = environment::variables(scene.objects, id, container)?;
+    let port = scene.machine.ports.get(replica).copied().ok_or("no free port was found for it")?;
+    let mounts = Mounts::of(scene.objects, scene.machine, replica, pod)?;
+    let mut env = environment::variables(scene.objects, replica, container)?;
     listen_here(&mut env, container, port);
     let args: Vec<String> =
         container.args.iter().flatten().map(|arg| environment::expand(arg, &env)).collect();
     let (program, args) = program(scene.machine, container, args)?;
-    let here =
-        |text: &str| scene.addresses.localise(text, &id.key().namespace).map(|text| mounts.localise(&text));
+    let here = |text: &str| {
+        scene.addresses.localise(text, &replica.id.key().namespace).map(|text| mounts.localise(&text))
+    };
     let unreachable = |service: String| format!("Service '{service}' leads to nothing that runs here");
     let args = args.iter().map(|arg| here(arg)).collect::<Result<_, _>>().map_err(unreachable)?;
     for value in env.values_mut() {
         *value = here(value).map_err(unreachable)?;
     }
     let Mounts { directories, files, .. } = mounts;
-    let work_directory = id.directory(scene.machine.run_directory);
+    let work_directory = replica.directory(scene.machine.run_directory);
     Ok(Command { program, args, env, directories, files, work_directory, port, probe: probe(container) })
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{Container, EnvFromSource, EnvVar};
 use portico_operator::reference::{Content, Kind};
 
-use super::Id;
+use super::Replica;
 use crate::manifest::{Key, Objects};
 
 /// The variables of `container`.
@@ -14,15 +14,15 @@ use crate::manifest::{Key, Objects};
 /// Names the variable and what of it cannot be had here.
 pub fn variables(
     objects: &Objects,
-    id: &Id,
+    replica: &Replica,
     container: &Container,
 ) -> Result<BTreeMap<String, String>, String> {
     let mut all = BTreeMap::new();
     for source in container.env_from.iter().flatten() {
-        all.extend(from_source(objects, id, source)?);
+        all.extend(from_source(objects, replica, source)?);
     }
     for variable in container.env.iter().flatten() {
-        let value = value(objects, id, variable, &all)?;
+        let value = value(objects, replica, variable, &all)?;
         all.extend(value.map(|value| (variable.name.clone(), value)));
     }
     Ok(all)
@@ -30,13 +30,13 @@ pub fn variables(
 
 fn from_source(
     objects: &Objects,
-    id: &Id,
+    replica: &Replica,
     source: &EnvFromSource,
 ) -> Result<BTreeMap<String, String>, String> {
     let secret = source.secret_ref.as_ref().map(|r| (Kind::Secret, r.name.clone(), r.optional));
     let map = source.config_map_ref.as_ref().map(|r| (Kind::ConfigMap, r.name.clone(), r.optional));
     let Some((kind, name, optional)) = secret.or(map) else { return Ok(BTreeMap::new()) };
-    let Some(content) = content(objects, id, kind, &name) else {
+    let Some(content) = content(objects, replica, kind, &name) else {
         return if optional == Some(true) { Ok(BTreeMap::new()) } else { Err(missing(kind, &name)) };
     };
     let prefix = source.prefix.as_deref().unwrap_or_default();
@@ -45,7 +45,7 @@ fn from_source(
 
 fn value(
     objects: &Objects,
-    id: &Id,
+    replica: &Replica,
     variable: &EnvVar,
     before: &BTreeMap<String, String>,
 ) -> Result<Option<String>, String> {
@@ -53,7 +53,7 @@ fn value(
         return Ok(Some(expand(variable.value.as_deref().unwrap_or_default(), before)));
     };
     if let Some(field) = &from.field_ref {
-        return field_of(id, &field.field_path).map(Some).ok_or_else(|| {
+        return field_of(replica, &field.field_path).map(Some).ok_or_else(|| {
             format!(
                 "the variable {} reads the pod's field '{}', which only a cluster has",
                 variable.name, field.field_path
@@ -65,15 +65,16 @@ fn value(
     let Some((kind, name, key, optional)) = secret.or(map) else {
         return Err(format!("the variable {} reads what only a cluster has", variable.name));
     };
-    match content(objects, id, kind, name).and_then(|content| content.get(key).map(|bytes| text(bytes))) {
+    match content(objects, replica, kind, name).and_then(|content| content.get(key).map(|bytes| text(bytes)))
+    {
         Some(value) => Ok(Some(value)),
         None if optional == Some(true) => Ok(None),
         None => Err(format!("{} (key '{key}', for the variable {})", missing(kind, name), variable.name)),
     }
 }
 
-fn content(objects: &Objects, id: &Id, kind: Kind, name: &str) -> Option<Content> {
-    objects.content(kind, &Key { namespace: id.key().namespace.clone(), name: name.to_owned() })
+fn content(objects: &Objects, replica: &Replica, kind: Kind, name: &str) -> Option<Content> {
+    objects.content(kind, &Key { namespace: replica.id.key().namespace.clone(), name: name.to_owned() })
 }
 
 fn missing(kind: Kind, name: &str) -> String {
@@ -84,10 +85,10 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn field_of(id: &Id, path: &str) -> Option<String> {
+fn field_of(replica: &Replica, path: &str) -> Option<String> {
     match path {
-        "metadata.name" => Some(id.key().name.clone()),
-        "metadata.namespace" => Some(id.key().namespace.clone()),
+        "metadata.name" => Some(replica.name()),
+        "metadata.namespace" => Some(replica.id.key().namespace.clone()),
         "status.podIP" | "status.hostIP" => Some("127.0.0.1".into()),
         _ => None,
     }

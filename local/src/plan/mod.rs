@@ -13,7 +13,7 @@ use std::{
 
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::PodTemplateSpec};
 use portico_crds::McpServer;
-use portico_gateway::source::{Endpoint, Server, ServerKey};
+use portico_gateway::source::{Endpoint, Scaled, Server, ServerKey};
 use portico_operator::{
     kind::Refusal,
     mcp_server::{
@@ -54,17 +54,49 @@ impl fmt::Display for Id {
     }
 }
 
-impl Id {
-    /// Directory of the workload below that of a run; it goes when the workload changes.
+/// One of the processes of a workload.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Replica {
+    /// The workload.
+    pub id: Id,
+    /// Which of its processes, counted from 0.
+    pub number: u32,
+}
+
+impl Replica {
+    /// The first process of a workload, to which its Service leads.
+    #[must_use]
+    pub const fn first(id: Id) -> Self {
+        Self { id, number: 0 }
+    }
+
+    /// What takes the place of the pod's name: no two processes have the same.
+    #[must_use]
+    pub fn name(&self) -> String {
+        suffixed(&self.id.key().name, self.number)
+    }
+
+    /// Directory of the process below that of a run; it goes with the process.
     #[must_use]
     pub fn directory(&self, run_directory: &Path) -> PathBuf {
-        let key = self.key();
-        let kind = match self {
-            Self::Deployment(_) => "deployments",
-            Self::Server(_) => "servers",
+        let key = self.id.key();
+        let kind = match self.id {
+            Id::Deployment(_) => "deployments",
+            Id::Server(_) => "servers",
         };
-        run_directory.join(kind).join(&key.namespace).join(&key.name)
+        run_directory.join(kind).join(&key.namespace).join(&key.name).join(self.number.to_string())
     }
+}
+
+/// The first process goes by its workload's name, the second as `name-2`.
+impl fmt::Display for Replica {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&suffixed(&self.id.to_string(), self.number))
+    }
+}
+
+fn suffixed(name: &str, number: u32) -> String {
+    if number == 0 { name.to_owned() } else { format!("{name}-{}", number.saturating_add(1)) }
 }
 
 /// One process: what the pod's container would be.
@@ -100,8 +132,8 @@ pub enum Probe {
 /// What becomes of one workload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// It runs.
-    Run(Box<Command>),
+    /// It runs, as any number of processes: the command of each, and that of the first one also while it does not run.
+    Run(BTreeMap<u32, Command>),
     /// It runs elsewhere, at this URL.
     Elsewhere(String),
     /// It does not run here, for this reason.
@@ -118,8 +150,8 @@ pub struct Machine<'a> {
     pub run_directory: &'a Path,
     /// Where volume claims outlive a run.
     pub state_directory: &'a Path,
-    /// A free port for each workload.
-    pub ports: &'a BTreeMap<Id, u16>,
+    /// A free port for each process, and for the first of each workload also while it does not run.
+    pub ports: &'a BTreeMap<Replica, u16>,
     /// Finds a program by its name.
     pub find_program: &'a dyn Fn(&str) -> Option<PathBuf>,
 }
@@ -127,7 +159,7 @@ pub struct Machine<'a> {
 /// The workloads of a folder, each with its fate.
 pub type Plan = BTreeMap<Id, Fate>;
 
-/// Every workload that needs a port.
+/// Every workload.
 #[must_use]
 pub fn workloads(objects: &Objects) -> Vec<Id> {
     let deployments = objects.deployments.keys().cloned().map(Id::Deployment);
@@ -206,15 +238,28 @@ fn deployed(scene: &container::Scene<'_>, id: &Id, deployment: &Deployment, keep
     if spec.replicas == Some(0) {
         return Fate::Skipped("has zero replicas".into());
     }
-    match container::command(scene, id, &spec.template) {
-        Ok(mut command) => {
-            if !keep_caches {
-                drop_caches(&mut command, &spec.template);
-            }
-            Fate::Run(Box::new(command))
+    let command = |replica: &Replica| {
+        let mut command = container::command(scene, replica, &spec.template)?;
+        if !keep_caches {
+            drop_caches(&mut command, &spec.template);
+        }
+        Ok(command)
+    };
+    match command(&Replica::first(id.clone())) {
+        Ok(first) => {
+            let others = further(scene.machine, id);
+            // What is wrong with one of these alone is that no port was left for it.
+            let others = others.filter_map(|replica| Some((replica.number, command(replica).ok()?)));
+            Fate::Run(std::iter::once((0, first)).chain(others).collect())
         }
         Err(reason) => Fate::Skipped(reason),
     }
+}
+
+/// The processes of a workload that have a port, but the first.
+fn further<'a>(machine: &'a Machine<'_>, id: &Id) -> impl Iterator<Item = &'a Replica> {
+    let (from, to) = (Replica { id: id.clone(), number: 1 }, Replica { id: id.clone(), number: u32::MAX });
+    machine.ports.range(from..=to).map(|(replica, _)| replica)
 }
 
 fn drop_caches(command: &mut Command, template: &PodTemplateSpec) {
@@ -232,13 +277,29 @@ fn drop_caches(command: &mut Command, template: &PodTemplateSpec) {
 /// Variables that point a package runner at scratch space in a pod.
 const RUNNER_CACHES: [&str; 3] = ["HOME", "npm_config_cache", "UV_CACHE_DIR"];
 
-/// The server as the gateway sees it, at `endpoint` if it serves.
+/// Where a server is, by URL.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    /// Where it serves.
+    pub serving: Vec<String>,
+    /// Where its process has started and does not serve yet.
+    pub starting: Vec<String>,
+    /// Where it is about to go.
+    pub draining: Vec<String>,
+}
+
+/// The server as the gateway sees it, where its processes are.
 #[must_use]
-pub fn gateway_server(key: &Key, server: &McpServer, endpoint: Option<String>) -> Server {
+pub fn gateway_server(key: &Key, server: &McpServer, places: Places, scaled: Option<Scaled>) -> Server {
     let remote = server.spec.source.remote.is_some();
-    let mut found =
-        Server::from_resource(server, endpoint.map(|url| Endpoint { url, remote }).into_iter().collect());
-    // A manifest need not name its namespace.
-    found.key = ServerKey { namespace: key.namespace.clone(), name: key.name.clone() };
-    found
+    let endpoints =
+        |urls: Vec<String>| urls.into_iter().map(|url| Endpoint { url, remote }).collect::<Vec<_>>();
+    Server {
+        // A manifest need not name its namespace.
+        key: ServerKey { namespace: key.namespace.clone(), name: key.name.clone() },
+        starting: endpoints(places.starting),
+        draining: endpoints(places.draining),
+        scaled,
+        ..Server::from_resource(server, endpoints(places.serving))
+    }
 }

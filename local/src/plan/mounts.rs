@@ -8,7 +8,7 @@ use portico_operator::{
     reference::{Content, Kind},
 };
 
-use super::{Id, Machine};
+use super::{Id, Machine, Replica};
 use crate::manifest::{Key, Objects};
 
 /// Directories and files to make, and where the container's paths lie.
@@ -35,7 +35,12 @@ impl Mounts {
     ///
     /// # Errors
     /// Names the volume that cannot be had here.
-    pub fn of(objects: &Objects, machine: &Machine<'_>, id: &Id, pod: &PodSpec) -> Result<Self, String> {
+    pub fn of(
+        objects: &Objects,
+        machine: &Machine<'_>,
+        replica: &Replica,
+        pod: &PodSpec,
+    ) -> Result<Self, String> {
         let mut mounts = Self::default();
         let volumes = pod.volumes.as_deref().unwrap_or_default();
         let container: Option<&Container> = pod.containers.first();
@@ -43,7 +48,7 @@ impl Mounts {
             let volume = volumes.iter().find(|volume| volume.name == mount.name);
             let volume = volume
                 .ok_or_else(|| format!("mounts the volume '{}', which the pod does not have", mount.name))?;
-            mounts.add(objects, machine, id, (volume, mount))?;
+            mounts.add(objects, machine, replica, (volume, mount))?;
         }
         // A mount inside another one must be found first.
         mounts.places.sort_by_key(|place| (std::cmp::Reverse(place.path.len()), !place.with_inside));
@@ -54,11 +59,11 @@ impl Mounts {
         &mut self,
         objects: &Objects,
         machine: &Machine<'_>,
-        id: &Id,
+        replica: &Replica,
         (volume, mount): (&Volume, &VolumeMount),
     ) -> Result<(), String> {
-        let directory = place(machine, id, volume);
-        let content = content(objects, id, volume)?;
+        let directory = place(machine, replica, volume);
+        let content = content(objects, &replica.id, volume)?;
         let path = mount.mount_path.trim_end_matches('/');
         match (&mount.sub_path, content) {
             (Some(key), Some(mut content)) => {
@@ -140,13 +145,13 @@ fn keyed(volume: &Volume) -> Option<(Kind, String)> {
     secret.or_else(|| volume.config_map.as_ref().map(|source| (Kind::ConfigMap, source.name.clone())))
 }
 
-/// Claims outlive a run; everything else belongs to it.
-fn place(machine: &Machine<'_>, id: &Id, volume: &Volume) -> PathBuf {
+/// Claims outlive a run and are shared by all processes of it; everything else belongs to one process.
+fn place(machine: &Machine<'_>, replica: &Replica, volume: &Volume) -> PathBuf {
     match &volume.persistent_volume_claim {
         Some(claim) => {
-            machine.state_directory.join("claims").join(&id.key().namespace).join(&claim.claim_name)
+            machine.state_directory.join("claims").join(&replica.id.key().namespace).join(&claim.claim_name)
         }
-        None => id.directory(machine.run_directory).join(&volume.name),
+        None => replica.directory(machine.run_directory).join(&volume.name),
     }
 }
 

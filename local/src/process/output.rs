@@ -10,7 +10,7 @@ use tokio::{
     sync::mpsc,
 };
 
-use crate::plan::Id;
+use crate::plan::Replica;
 
 /// Lines that are kept.
 const KEPT: usize = 20;
@@ -21,13 +21,13 @@ const MAX_LINE: usize = 8 * 1024;
 #[derive(Clone, Debug)]
 pub struct Output {
     last: Arc<Mutex<VecDeque<String>>>,
-    lines: Option<(Id, mpsc::Sender<(Id, String)>)>,
+    lines: Option<(Replica, mpsc::Sender<(Replica, String)>)>,
 }
 
 impl Output {
-    /// Keeps the last lines, and sends each one with its workload to `lines`; who does not keep up misses some.
+    /// Keeps the last lines, and sends each one with its process to `lines`; who does not keep up misses some.
     #[must_use]
-    pub fn new(lines: Option<(Id, mpsc::Sender<(Id, String)>)>) -> Self {
+    pub fn new(lines: Option<(Replica, mpsc::Sender<(Replica, String)>)>) -> Self {
         Self { last: Arc::default(), lines }
     }
 
@@ -66,8 +66,8 @@ impl Output {
         if line.is_empty() {
             return;
         }
-        if let Some((id, lines)) = &self.lines {
-            lines.try_send((id.clone(), line.clone())).ok();
+        if let Some((replica, lines)) = &self.lines {
+            lines.try_send((replica.clone(), line.clone())).ok();
         }
         let mut last = self.lock();
         if last.len() == KEPT {

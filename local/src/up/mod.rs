@@ -7,7 +7,10 @@ mod listen;
 mod load;
 mod ports;
 mod print;
+mod replicas;
 mod run_directory;
+mod scale;
+mod scaler;
 mod secrets;
 mod system;
 mod watch;
@@ -21,13 +24,18 @@ use std::{
 };
 
 use portico_gateway::{Gateway, Options as GatewayOptions};
-use tokio::{sync::watch::Sender, task::JoinHandle, time::timeout};
+use tokio::{
+    sync::watch::{self as channel, Sender},
+    task::JoinHandle,
+    time::{Instant, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::manifest::Problem;
 use load::Folder;
 use print::Printer;
 use run_directory::RunDirectory;
+use scaler::LocalScaler;
 use secrets::FolderSecrets;
 use system::System;
 
@@ -35,6 +43,9 @@ use system::System;
 const DRAIN: Duration = Duration::from_secs(5);
 /// A package is fetched while the gateway waits for its server's first answer.
 const FIRST_ANSWER: Duration = Duration::from_mins(1);
+
+/// Longer than any run: nobody else decides how many processes there are.
+const FOR_GOOD: Duration = Duration::from_hours(24 * 365 * 10);
 
 /// What to run, and how to show it.
 #[derive(Clone, Debug)]
@@ -139,6 +150,10 @@ async fn hold(options: Options, stop: CancellationToken) -> Result<(), Error> {
         let wrong = |source| Error::Config { path: config.clone(), source };
         gateway.configure_from(config).map_err(wrong)?;
     }
+    let (scaler, wishes) = LocalScaler::new();
+    let (_leads, leads) = channel::channel(Instant::now() + FOR_GOOD);
+    let (_, no_peers) = channel::channel(Arc::default());
+    gateway.scale(Arc::new(scaler), leads, no_peers);
     let scheme = if gateway.speaks_tls() { "https" } else { "http" };
     let url = url(scheme, address);
     let reports = gateway.reports();
@@ -150,7 +165,7 @@ async fn hold(options: Options, stop: CancellationToken) -> Result<(), Error> {
     let mut printer = Printer::new(Box::new(io::stdout()), options.json, options.colour);
     printer.listening(&url, !address.ip().is_loopback());
     let mut system =
-        System::new((options, url), folder, printer, (&run_directory, secrets, servers, reports));
+        System::new((options, url), folder, printer, (&run_directory, secrets, servers, reports), wishes);
     system.load(Ok(first));
     let ended = tokio::select! {
         () = stop.cancelled() => Ok(()),

@@ -1,4 +1,5 @@
-//! A port for each workload, the same for the whole run, so that an edit of one leaves the others alone.
+//! A port for each process, the same for the whole run, so that an edit of one workload leaves the others alone, and a
+//! server that comes back from zero is where it was.
 
 use std::{
     collections::BTreeMap,
@@ -7,7 +8,7 @@ use std::{
     ops::Range,
 };
 
-use crate::plan::Id;
+use crate::plan::Replica;
 
 /// Below those that systems give to outgoing connections: a port stays free while its process is started again.
 const RANGE: Range<u16> = 20_000..32_000;
@@ -15,7 +16,7 @@ const RANGE: Range<u16> = 20_000..32_000;
 /// The ports of one run.
 #[derive(Debug)]
 pub struct Ports {
-    given: BTreeMap<Id, u16>,
+    given: BTreeMap<Replica, u16>,
     /// Ports in the order in which they are tried.
     next: u16,
 }
@@ -29,13 +30,13 @@ impl Default for Ports {
 }
 
 impl Ports {
-    /// Gives each workload a port, if there is one left.
-    pub fn assign(&mut self, ids: &[Id]) -> &BTreeMap<Id, u16> {
-        for id in ids {
-            if !self.given.contains_key(id)
+    /// Gives each process a port, if there is one left.
+    pub fn assign(&mut self, replicas: impl IntoIterator<Item = Replica>) -> &BTreeMap<Replica, u16> {
+        for replica in replicas {
+            if !self.given.contains_key(&replica)
                 && let Some(port) = self.free()
             {
-                self.given.insert(id.clone(), port);
+                self.given.insert(replica, port);
             }
         }
         &self.given
@@ -54,18 +55,18 @@ impl Ports {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::Key;
+    use crate::{manifest::Key, plan::Id};
 
-    fn id(name: &str) -> Id {
-        Id::Server(Key { namespace: "default".into(), name: name.into() })
+    fn id(name: &str) -> Replica {
+        Replica::first(Id::Server(Key { namespace: "default".into(), name: name.into() }))
     }
 
     #[test]
-    fn each_workload_keeps_a_port_of_its_own_that_nobody_has() {
+    fn each_process_keeps_a_port_of_its_own_that_nobody_has() {
         let mut ports = Ports::default();
-        let first = ports.assign(&[id("a"), id("b")]).clone();
+        let first = ports.assign([id("a"), id("b")]).clone();
         let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, ports.next));
-        let second = ports.assign(&[id("c"), id("a")]).clone();
+        let second = ports.assign([id("c"), id("a")]).clone();
         assert_eq!((first[&id("a")], first[&id("b")]), (second[&id("a")], second[&id("b")]));
         let all: std::collections::BTreeSet<_> = second.values().collect();
         assert_eq!(all.len(), 3);
@@ -77,7 +78,7 @@ mod tests {
     #[test]
     fn ports_begin_anew_at_the_end_of_the_range() {
         let mut ports = Ports { given: BTreeMap::new(), next: RANGE.end - 1 };
-        let given = ports.assign(&[id("a"), id("b")]).clone();
+        let given = ports.assign([id("a"), id("b")]).clone();
         assert!(given.values().all(|port| RANGE.contains(port)) && given.len() == 2, "{given:?}");
     }
 }

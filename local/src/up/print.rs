@@ -2,22 +2,26 @@
 //!
 //! With `--json` every line is one object. All have `time` (RFC 3339) and `kind`:
 //! - `gateway`: `state` is `listening` (with `url`) or `stopped`;
-//! - `server` and `deployment`: `namespace`, `name`, and `state`: `skipped`, `starting`, `ready`, `failed` or
-//!   `removed`; beside it where known `tools` (a number), `reason` and `pid`;
+//! - `server` and `deployment`: `namespace`, `name`, and `state`: `skipped`, `starting`, `ready`, `idle`, `failed` or
+//!   `removed`; beside it where known `tools` (a number), `reason` and `pid`, and of a server that may have another
+//!   number of processes than one `replicas` (those that serve) and `desired`;
 //! - `manifests`: `state` is `valid`, `invalid` (with `problems`: `file`, `line`, `field`, `message`), `empty`, or
 //!   `unreadable` (with `reason`);
 //! - `model`: `namespace`, `name`, `state` (`skipped`) and `reason`;
-//! - `output`: `namespace`, `name` and `line`, with `--verbose` alone.
+//! - `output`: `namespace`, `name`, `replica` (which of its processes, from 1) and `line`, with `--verbose` alone.
 
 use std::{io::Write, path::Path};
 
 use jiff::{Timestamp, Zoned};
 use serde_json::{Map, Value, json};
 
-use super::board::{Row, Rows, State};
+use super::{
+    board::{Row, Rows, State},
+    scale::Scale,
+};
 use crate::{
     manifest::{Key, Problem},
-    plan::Id,
+    plan::{Id, Replica},
 };
 
 /// Last lines shown of a process that failed.
@@ -81,19 +85,24 @@ impl Printer {
         // A single line is in the reason already.
         if last_lines.len() > 1 && row.is_some_and(|row| row.state == State::Failed) {
             for line in &last_lines[last_lines.len().saturating_sub(SHOWN)..] {
-                self.output(id, line);
+                self.words(&id.to_string(), line);
             }
         }
     }
 
     /// A line that a process printed.
-    pub fn output(&mut self, id: &Id, line: &str) {
+    pub fn output(&mut self, replica: &Replica, line: &str) {
         if self.json {
-            let key = id.key();
-            return self
-                .object("output", json!({ "namespace": key.namespace, "name": key.name, "line": line }));
+            let (key, number) = (replica.id.key(), replica.number.saturating_add(1));
+            let fields =
+                json!({ "namespace": key.namespace, "name": key.name, "replica": number, "line": line });
+            return self.object("output", fields);
         }
-        let name = self.painted(&format!("{id} |"), DIM);
+        self.words(&replica.to_string(), line);
+    }
+
+    fn words(&mut self, name: &str, line: &str) {
+        let name = self.painted(&format!("{name} |"), DIM);
         self.line(&format!("  {name} {line}"));
     }
 
@@ -160,8 +169,12 @@ impl Printer {
         let name = format!("{:width$}", id.to_string());
         let Some(row) = row else { return format!("{name}  removed") };
         let state = self.painted(&format!("{:8}", row.state.as_str()), colour(row.state));
-        let tools = row.tools.filter(|_| row.state == State::Ready).map(counted);
-        let what = tools.or_else(|| matches!(id, Id::Deployment(_)).then(|| "a Deployment".to_owned()));
+        let tools =
+            row.tools.filter(|_| matches!(row.state, State::Ready | State::Idle)).map(|n| counted(n, "tool"));
+        let tools = tools.or_else(|| matches!(id, Id::Deployment(_)).then(|| "a Deployment".to_owned()));
+        let processes = row.scale.as_ref().and_then(|scale| processes(row.state, scale));
+        let what: Vec<String> = tools.into_iter().chain(processes).collect();
+        let what = (!what.is_empty()).then(|| what.join(", "));
         let words: Vec<String> = what.into_iter().chain(row.reason.clone()).collect();
         format!("{name}  {state}  {}", words.join("; ")).trim_end().to_owned()
     }
@@ -200,11 +213,30 @@ const fn colour(state: State) -> &'static str {
         State::Ready => GREEN,
         State::Failed => RED,
         State::Starting | State::Skipped => YELLOW,
+        State::Idle => DIM,
     }
 }
 
-fn counted(tools: usize) -> String {
-    format!("{tools} {}", if tools == 1 { "tool" } else { "tools" })
+fn counted(number: usize, what: &str) -> String {
+    let plural = match (number, what) {
+        (1, _) => "",
+        (_, what) if what.ends_with('s') => "es",
+        _ => "s",
+    };
+    format!("{number} {what}{plural}")
+}
+
+/// How many processes a server has in this state, and why.
+fn processes(state: State, Scale { serving, desired, reason, .. }: &Scale) -> Option<String> {
+    let text = match state {
+        State::Idle => return Some("starts with the first call".to_owned()),
+        State::Ready if serving < desired => {
+            format!("{serving} of {}", counted(*desired as usize, "process"))
+        }
+        State::Ready | State::Starting => counted(*desired as usize, "process"),
+        State::Skipped | State::Failed => return None,
+    };
+    Some(reason.iter().fold(text, |text, reason| format!("{text}: {reason}")))
 }
 
 fn described(id: &Id, row: Option<&Row>) -> (&'static str, Value) {
@@ -216,8 +248,11 @@ fn described(id: &Id, row: Option<&Row>) -> (&'static str, Value) {
     if let Some(row) = row {
         value["state"] = row.state.as_str().into();
         value["tools"] = row.tools.into();
-        value["reason"] = row.reason.clone().into();
         value["pid"] = row.pid.into();
+        let scale = row.scale.as_ref();
+        value["replicas"] = scale.map(|scale| scale.serving).into();
+        value["desired"] = scale.map(|scale| scale.desired).into();
+        value["reason"] = row.reason.clone().or_else(|| scale?.reason.clone()).into();
     }
     (kind, value)
 }
@@ -254,7 +289,38 @@ mod tests {
     }
 
     fn row(state: State, reason: Option<&str>) -> Row {
-        Row { state, tools: Some(1), reason: reason.map(Into::into), pid: None }
+        Row { state, tools: Some(1), reason: reason.map(Into::into), pid: None, scale: None }
+    }
+
+    fn scaled(state: State, (serving, desired): (u32, u32), reason: &str) -> Row {
+        let reason = Some(reason.to_owned());
+        Row { scale: Some(Scale { serving, desired, reason, is_unexplained: false }), ..row(state, None) }
+    }
+
+    #[test]
+    fn a_scaled_server_is_shown_with_its_processes_and_why_there_are_so_many() {
+        let shown = |row: &Row| printed(false, false, |printer| printer.change(&id(), Some(row), &[]));
+        let trouble = Row { reason: Some("one failed".into()), ..scaled(State::Ready, (1, 2), "LoadRose") };
+        for (row, expected) in [
+            (scaled(State::Starting, (1, 2), "LoadRose"), "starting  2 processes: LoadRose\n"),
+            (scaled(State::Ready, (1, 1), "LoadFell"), "ready     1 tool, 1 process: LoadFell\n"),
+            (scaled(State::Idle, (0, 0), "Idle"), "idle      1 tool, starts with the first call\n"),
+            (trouble, "ready     1 tool, 1 of 2 processes: LoadRose; one failed\n"),
+            (scaled(State::Failed, (0, 0), "StartFailed"), "failed\n"),
+        ] {
+            assert!(shown(&row).ends_with(expected), "{}", shown(&row));
+        }
+    }
+
+    #[test]
+    fn json_of_a_scaled_server_has_what_serves_what_there_should_be_and_the_reason() {
+        let idle = scaled(State::Idle, (0, 0), "Idle");
+        let text = printed(true, false, |printer| printer.change(&id(), Some(&idle), &[]));
+        let object: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            (&object["state"], &object["replicas"], &object["desired"], &object["reason"]),
+            (&json!("idle"), &json!(0), &json!(0), &json!("Idle"))
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The state of a run, and what each event does to it.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     future::Future,
     io,
     os::unix::fs::PermissionsExt as _,
@@ -10,7 +10,11 @@ use std::{
     time::Duration,
 };
 
-use portico_gateway::{ServerReport, source::Servers};
+use portico_gateway::{
+    ServerReport,
+    scaling::{Change, Error},
+    source::Servers,
+};
 use tokio::{
     sync::{mpsc, watch},
     time::{Instant, sleep_until},
@@ -24,13 +28,15 @@ use super::{
     load::{Folder, Loaded},
     ports::Ports,
     print::Printer,
+    replicas::Replicas,
     run_directory::RunDirectory,
+    scaler::{What, Wish},
     secrets::FolderSecrets,
     watch::Watch,
 };
 use crate::{
     manifest::{Key, Objects, Problem},
-    plan::{Machine, Plan, plan, workloads},
+    plan::{Fate, Id, Machine, Plan, Replica, plan, workloads},
     process::{Keeper, Policy},
 };
 
@@ -53,8 +59,10 @@ pub struct System {
     reports: Reports,
     fleet: Fleet,
     news: mpsc::UnboundedReceiver<News>,
-    lines: mpsc::Receiver<(crate::plan::Id, String)>,
+    lines: mpsc::Receiver<(Replica, String)>,
+    wishes: mpsc::Receiver<Wish>,
     ports: Ports,
+    replicas: Replicas,
     objects: Objects,
     plan: Plan,
     problems: Vec<Problem>,
@@ -63,6 +71,8 @@ pub struct System {
     unreadable: bool,
     empty: bool,
     models: BTreeSet<Key>,
+    /// Servers at zero whose tools are not known, and when they are started once more.
+    unknown: BTreeMap<Key, std::time::Instant>,
     summary_due: Option<Instant>,
 }
 
@@ -78,6 +88,7 @@ impl System {
             watch::Sender<Servers>,
             Reports,
         ),
+        wishes: mpsc::Receiver<Wish>,
     ) -> Self {
         let (news_sender, news) = mpsc::unbounded_channel();
         let (line_sender, lines) = mpsc::channel(LINES);
@@ -93,6 +104,8 @@ impl System {
             fleet: Fleet::new(settings, news_sender),
             run_directory: run_directory.path().to_owned(),
             ports: Ports::default(),
+            replicas: Replicas::default(),
+            unknown: BTreeMap::new(),
             objects: Objects::default(),
             plan: Plan::new(),
             problems: Vec::new(),
@@ -109,6 +122,7 @@ impl System {
             reports,
             news,
             lines,
+            wishes,
         }
     }
 
@@ -136,17 +150,94 @@ impl System {
         }
     }
 
+    /// The manifests are others than before.
     fn replan(&mut self) {
+        let fleet = &self.fleet;
+        self.replicas.follow(&self.objects, |replica| fleet.serves(replica));
+        let before = std::mem::take(&mut self.plan);
+        self.plan = self.planned();
+        // What a server at zero can do may be something else now.
+        for key in edited(&before, &self.plan) {
+            self.replicas.learn(key);
+        }
+        self.carry_out();
+        self.tell_of_folder();
+    }
+
+    fn planned(&mut self) -> Plan {
+        let replicas = workloads(&self.objects).into_iter().flat_map(|id| {
+            // The first has a port in any case: URLs of its Service lead there.
+            let numbers = self.replicas.numbers(&id).into_iter().chain([0]);
+            numbers.map(|number| Replica { id: id.clone(), number }).collect::<Vec<_>>()
+        });
         let machine = Machine {
             portico: &self.options.portico,
             run_directory: &self.run_directory,
             state_directory: &self.options.state_directory,
-            ports: self.ports.assign(&workloads(&self.objects)),
+            ports: self.ports.assign(replicas),
             find_program: &find_program,
         };
-        self.plan = plan(&self.objects, &machine);
-        self.fleet.apply(&self.plan);
+        plan(&self.objects, &machine)
+    }
+
+    /// Has the processes run that there should be, and tells who wants to know.
+    fn carry_out(&mut self) {
+        self.fleet.apply(&self.plan, |id| self.replicas.numbers(id));
+        let (plan, fleet) = (&self.plan, &self.fleet);
+        self.replicas.retain(|key| {
+            let id = Id::Server(key.clone());
+            match plan.get(&id) {
+                Some(Fate::Run(_)) => true,
+                Some(Fate::Blocked(_)) => !fleet.seen(&id).is_empty(),
+                _ => false,
+            }
+        });
         self.refresh();
+    }
+
+    /// Gives servers another number of processes than before, without a change of manifests.
+    fn rescale(&mut self) {
+        self.plan = self.planned();
+        self.carry_out();
+    }
+
+    /// Does what the gateway asks for, and says whether it was done.
+    fn fulfil(&mut self, Wish { key, what, answer }: Wish) {
+        let done = match what {
+            What::Scale(change) => self.scale(&key, change),
+            What::Drain { urls, draining } => {
+                let numbers = self.fleet.numbers_at(&Id::Server(key.clone()), &urls);
+                let done = self.replicas.drain(&key, &numbers, draining);
+                self.refresh();
+                done
+            }
+        };
+        // Who asked may have gone.
+        answer.send(done).ok();
+    }
+
+    fn scale(&mut self, key: &Key, change: Change) -> Result<(), Error> {
+        let id = Id::Server(key.clone());
+        if let (Some(Fate::Blocked(reason)), true) = (self.plan.get(&id), change.to > change.from) {
+            return Err(Error::Failed(reason.clone()));
+        }
+        let fleet = &self.fleet;
+        let serves = |number| fleet.serves(&Replica { id: id.clone(), number });
+        self.replicas.scale((key, change), serves)?;
+        self.rescale();
+        Ok(())
+    }
+
+    /// Starts servers at zero whose tools are not known, when that is due.
+    fn learn(&mut self) {
+        let now = std::time::Instant::now();
+        for (key, _) in self.unknown.iter().filter(|(_, due)| **due <= now) {
+            self.replicas.learn(key);
+        }
+        self.rescale();
+    }
+
+    fn tell_of_folder(&mut self) {
         let empty = self.objects.servers.is_empty();
         if empty && !self.empty {
             self.printer.empty(&self.options.path);
@@ -163,6 +254,7 @@ impl System {
     pub async fn follow(&mut self, mut watch: Watch) {
         loop {
             let due = self.summary_due;
+            let learning = self.unknown.values().min().map(|due| Instant::from_std(*due));
             tokio::select! {
                 () = watch.changed() => {
                     let loaded = self.folder.load();
@@ -173,8 +265,10 @@ impl System {
                     self.refresh();
                 }
                 Ok(()) = self.reports.changed() => self.refresh(),
-                Some((id, line)) = self.lines.recv() => self.printer.output(&id, &line),
+                Some(wish) = self.wishes.recv() => self.fulfil(wish),
+                Some((replica, line)) = self.lines.recv() => self.printer.output(&replica, &line),
                 () = until(due) => self.summarise(),
+                () = until(learning) => self.learn(),
             }
         }
     }
@@ -182,14 +276,15 @@ impl System {
     /// Tells the gateway and the reader what is different.
     fn refresh(&mut self) {
         let reports = Arc::clone(&self.reports.borrow_and_update());
-        let process = |id| Some((id, self.fleet.seen(id)?));
         let scene = Scene {
             objects: &self.objects,
             plan: &self.plan,
-            processes: self.plan.keys().filter_map(process).collect(),
+            replicas: &self.replicas,
+            processes: self.plan.keys().map(|id| (id, self.fleet.seen(id))).collect(),
             reports: &reports,
+            now: std::time::Instant::now(),
         };
-        let (servers, rows) = (scene.servers(), scene.rows());
+        let (servers, rows, unknown) = (scene.servers(), self.explained(scene.rows()), scene.unknown());
         self.servers.send_if_modified(|known| {
             let differs = **known != servers;
             if differs {
@@ -200,11 +295,22 @@ impl System {
         if self.summary_due.is_none() {
             self.tell(&rows);
         }
-        self.rows = rows;
+        (self.rows, self.unknown) = (rows, unknown);
         let settled = !self.rows.is_empty() && self.rows.values().all(|row| row.state != State::Starting);
         if self.summary_due.is_some() && settled {
             self.summarise();
         }
+    }
+
+    /// `rows`, but as it was what has changed for a reason that is still on its way.
+    fn explained(&self, mut rows: Rows) -> Rows {
+        for (id, row) in &mut rows {
+            let waits = row.scale.as_ref().is_some_and(|scale| scale.is_unexplained);
+            if let Some(before) = self.rows.get(id).filter(|_| waits) {
+                row.clone_from(before);
+            }
+        }
+        rows
     }
 
     fn tell(&mut self, rows: &Rows) {
@@ -223,10 +329,21 @@ impl System {
     /// Ends everything, after the gateway.
     pub async fn stop(mut self, gateway: impl Future<Output = ()>) {
         self.printer.stopping();
+        // Nothing is started any more, and nobody waits for an answer.
+        drop(self.wishes);
         gateway.await;
         self.fleet.stop_all().await;
         self.printer.stopped();
     }
+}
+
+/// Servers whose first command is another one than it was.
+fn edited<'a>(before: &Plan, now: &'a Plan) -> Vec<&'a Key> {
+    let is_edited = |(id, fate): &(&'a Id, &'a Fate)| match (before.get(id), fate) {
+        (Some(Fate::Run(before)), Fate::Run(now)) => before.get(&0) != now.get(&0),
+        _ => false,
+    };
+    now.iter().filter(is_edited).map(|(id, _)| id.key()).collect()
 }
 
 fn keeper(portico: &Path, grace: Duration) -> Keeper {

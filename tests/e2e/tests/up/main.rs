@@ -8,6 +8,7 @@ mod ends;
 mod inspector;
 mod quickstart;
 mod running;
+mod scaling;
 mod starts;
 mod websocket;
 

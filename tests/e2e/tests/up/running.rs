@@ -87,11 +87,12 @@ impl Up {
             .await
     }
 
-    /// Waits until all these servers are ready, in any order; gives the last event of each.
+    /// Waits until all these servers are ready, in any order; gives the last event of each. One that was ready may have gone
+    /// to zero while another starts.
     pub async fn until_ready(&mut self, names: &[&str]) -> BTreeMap<String, Value> {
         let mut last = BTreeMap::new();
-        while !names.iter().all(|name| last.get(*name).is_some_and(|event: &Value| event["state"] == "ready"))
-        {
+        let is_there = |event: &Value| event["state"] == "ready" || event["state"] == "idle";
+        while !names.iter().all(|name| last.get(*name).is_some_and(is_there)) {
             let event = self.wait_for(|event| event["kind"] == "server").await;
             last.insert(event["name"].as_str().unwrap().to_owned(), event);
         }
