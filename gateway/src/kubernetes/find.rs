@@ -1,19 +1,23 @@
 //! From the caches to the servers. Pure.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::discovery::v1::{Endpoint as Ready, EndpointConditions, EndpointPort, EndpointSlice};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt as _;
-use portico_crds::{McpServer, labels};
+use portico_crds::scaling::ScalingStatus;
+use portico_crds::{InferenceModel, McpServer, labels};
 
 use super::replicas;
 use crate::source::{Bounds, Endpoint, Pinned, Server, ServerKey};
 
 /// The label by which the cluster names the Service of a slice.
 const SERVICE: &str = "kubernetes.io/service-name";
+/// The port of every engine.
+const MODEL_PORT: i32 = 8080;
 
 type ByName<'a, K> = HashMap<(String, String), Vec<&'a K>>;
 
@@ -21,6 +25,7 @@ type ByName<'a, K> = HashMap<(String, String), Vec<&'a K>>;
 #[derive(Default)]
 pub(super) struct Objects {
     pub(super) resources: Vec<Arc<McpServer>>,
+    pub(super) models: Vec<Arc<InferenceModel>>,
     pub(super) slices: Vec<Arc<EndpointSlice>>,
     pub(super) services: Vec<Arc<Service>>,
     pub(super) deployments: Vec<Arc<Deployment>>,
@@ -36,45 +41,87 @@ struct Index<'a> {
     pods: ByName<'a, Pod>,
 }
 
-/// All servers with the endpoints that are ready, in order of their keys.
+/// All servers and models with the endpoints that are ready, in order of their keys.
 pub(super) fn servers(objects: &Objects) -> Vec<Server> {
-    let index = Index {
-        slices: index(&objects.slices, labels::MCP_SERVER),
-        slices_of_services: index(&objects.slices, SERVICE),
-        services: &objects.services,
-        deployments: index(&objects.deployments, labels::MCP_SERVER),
-        pods: index(&objects.pods, labels::MCP_SERVER),
-    };
-    let alive = objects.resources.iter().filter(|resource| resource.metadata.deletion_timestamp.is_none());
-    let mut servers: Vec<Server> = alive.map(|resource| index.server(resource)).collect();
-    servers.sort_by(|one, other| one.key.cmp(&other.key));
-    servers
+    let (of_servers, of_models) =
+        (Index::new(objects, labels::MCP_SERVER), Index::new(objects, labels::INFERENCE_MODEL));
+    let servers = objects.resources.iter().filter(|server| is_alive(&server.metadata));
+    let models = objects.models.iter().filter(|model| is_alive(&model.metadata));
+    let servers = servers.map(|resource| of_servers.server(resource));
+    let models = models.filter_map(|resource| of_models.model(resource));
+    let mut all: Vec<Server> = servers.chain(models).collect();
+    all.sort_by(|one, other| (&one.key, one.kind()).cmp(&(&other.key, other.kind())));
+    all
 }
 
-impl Index<'_> {
+fn is_alive(meta: &ObjectMeta) -> bool {
+    meta.deletion_timestamp.is_none()
+}
+
+impl<'a> Index<'a> {
+    /// What belongs to those that `label` names.
+    fn new(objects: &'a Objects, label: &str) -> Self {
+        Self {
+            slices: index(&objects.slices, label),
+            slices_of_services: index(&objects.slices, SERVICE),
+            services: &objects.services,
+            deployments: index(&objects.deployments, label),
+            pods: index(&objects.pods, label),
+        }
+    }
+
     fn server(&self, resource: &McpServer) -> Server {
-        let key = ServerKey { namespace: resource.namespace().unwrap_or_default(), name: resource.name_any() };
+        let key =
+            ServerKey { namespace: resource.namespace().unwrap_or_default(), name: resource.name_any() };
         let (endpoints, starting) = self.endpoints(resource, &key);
         let mut server = Server::from_resource(resource, endpoints);
         if let Some(pinning) = &mut server.pinning {
             pinning.remembered = remembered(resource);
         }
-        if let Some(scaling) = &resource.spec.scaling {
-            let name = (key.namespace, key.name);
-            let pods = self.pods.get(&name).map(Vec::as_slice).unwrap_or_default();
-            let deployment = self.deployments.get(&name).and_then(|all| all.first().copied());
+        let spec = &resource.spec;
+        if let Some(scaling) = &spec.scaling {
             let status = resource.status.as_ref().and_then(|status| status.scaling.as_ref());
-            let known = (resource.annotations(), status);
-            server.scaled = replicas::scaled(Bounds::of_server(scaling), deployment, pods, known);
-            let spec = &resource.spec;
-            server.draining = replicas::draining(pods, |address| {
-                url(if address.contains(':') { "IPv6" } else { "IPv4" }, address, spec.port, &spec.path)
-            });
             server.starting = starting;
+            let known = (resource.annotations(), status);
+            self.scale(&mut server, Bounds::of_server(scaling), (known, (spec.port, &spec.path)));
         }
         server
     }
+
+    /// A model that the cluster runs; one elsewhere is none of the gateway's yet.
+    fn model(&self, resource: &InferenceModel) -> Option<Server> {
+        if resource.spec.engine.external.is_some() {
+            return None;
+        }
+        let slices = self.slices.get(&(resource.namespace().unwrap_or_default(), resource.name_any()));
+        let mut model = Server::from_model(resource, at(slices, "", is_ready, |_| true));
+        if let Some(scaling) = &resource.spec.scaling {
+            let status = resource.status.as_ref().and_then(|status| status.scaling.as_ref());
+            model.starting = at(slices, "", is_starting, |_| true);
+            let known = (resource.annotations(), status);
+            self.scale(&mut model, Bounds::of_model(scaling), (known, (MODEL_PORT, "")));
+        }
+        Some(model)
+    }
+
+    /// Adds how `server` is scaled, if it is deployed.
+    fn scale(&self, server: &mut Server, bounds: Bounds, (known, (port, path)): (Known<'_>, (i32, &str))) {
+        let name = (server.key.namespace.clone(), server.key.name.clone());
+        let pods = self.pods.get(&name).map(Vec::as_slice).unwrap_or_default();
+        // Of a model that is being switched the newest Deployment counts.
+        let made = |deployment: &&&Deployment| deployment.creation_timestamp().map(|time| time.0);
+        let deployment = self.deployments.get(&name).and_then(|all| all.iter().max_by_key(made).copied());
+        server.scaled = replicas::scaled(bounds, deployment, pods, known);
+        server.draining = replicas::draining(pods, |address| {
+            url(if address.contains(':') { "IPv6" } else { "IPv4" }, address, port, path)
+        });
+        // Its slices may still name it.
+        server.endpoints.retain(|endpoint| !server.draining.contains(endpoint));
+    }
 }
+
+/// Annotations of a resource, and what its status says of scaling.
+type Known<'a> = (&'a BTreeMap<String, String>, Option<&'a ScalingStatus>);
 
 /// What some gateway wrote that the server's tools meant.
 fn remembered(resource: &McpServer) -> Option<Pinned> {
@@ -103,7 +150,10 @@ impl Index<'_> {
         let Some(service) = &spec.source.service else {
             let name = (key.namespace.clone(), key.name.clone());
             let slices = self.slices.get(&name);
-            return (at(slices, &spec.path, is_ready, |_| true), at(slices, &spec.path, is_starting, |_| true));
+            return (
+                at(slices, &spec.path, is_ready, |_| true),
+                at(slices, &spec.path, is_starting, |_| true),
+            );
         };
         let name = (key.namespace.clone(), service.name.clone());
         let port = self
@@ -203,8 +253,11 @@ mod tests {
             { "addresses": ["10.0.0.1"], "conditions": { "ready": false, "serving": false, "terminating": false } },
             { "addresses": ["10.0.0.2"], "conditions": { "ready": false, "serving": true, "terminating": true } },
         ]);
-        let slices =
-            [slice("a", &label, &json!({ "endpoints": endpoints, "ports": [{ "name": "mcp", "port": 8080 }] }))];
+        let slices = [slice(
+            "a",
+            &label,
+            &json!({ "endpoints": endpoints, "ports": [{ "name": "mcp", "port": 8080 }] }),
+        )];
         let deployment: Deployment = serde_json::from_value(json!({
             "metadata": { "name": "files-mcp", "namespace": "shop", "labels": label },
             "spec": { "replicas": 2, "selector": {}, "template": {} },
@@ -292,6 +345,9 @@ mod tests {
     #[test]
     fn a_remote_server_is_where_its_url_says() {
         let spec = json!({ "source": { "remote": { "url": "https://mcp.example.com/mcp" } } });
-        assert_eq!(urls(&servers(&objects(&[server("far", &spec)], &[], &[]))), ["https://mcp.example.com/mcp"]);
+        assert_eq!(
+            urls(&servers(&objects(&[server("far", &spec)], &[], &[]))),
+            ["https://mcp.example.com/mcp"]
+        );
     }
 }

@@ -23,25 +23,28 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::runtime::reflector::Store;
 use kube::runtime::watcher;
 use kube::{Api, Client};
-use portico_crds::{McpServer, labels};
+use portico_crds::{InferenceModel, McpServer};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::keep::Seen;
 use crate::source::Servers;
+use find::Objects;
 pub use lists::kept_lists;
+pub use peers::peers;
 pub use portico_crds::lease::Claim;
 pub use report::{Duties, FIELD_MANAGER, report};
 pub use scaler::Deployments;
 pub use secrets::ClusterSecrets;
-use find::Objects;
-pub use peers::peers;
 use watched::{Change, watched, watched_as};
 
 /// Changes within this time are taken as one: a rollout brings many.
 const SETTLE: Duration = Duration::from_millis(20);
 /// How long the cluster is waited for at the start where kept servers can be served meanwhile.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What the operator makes of servers and models.
+const OURS: &str = "app.kubernetes.io/name in (mcp-server, inference-model)";
 
 /// Where to look.
 #[derive(Clone)]
@@ -67,6 +70,7 @@ impl Scope {
 #[derive(Clone)]
 struct Caches {
     servers: Store<McpServer>,
+    models: Store<InferenceModel>,
     slices: Store<EndpointSlice>,
     services: Store<Service>,
     deployments: Store<Deployment>,
@@ -76,19 +80,21 @@ struct Caches {
 impl Caches {
     /// Waits until each cache was filled once; `false` if that can never be.
     async fn filled(&self) -> bool {
-        let (servers, slices, services, deployments, pods) = tokio::join!(
+        let (servers, models, slices, services, deployments, pods) = tokio::join!(
             self.servers.wait_until_ready(),
+            self.models.wait_until_ready(),
             self.slices.wait_until_ready(),
             self.services.wait_until_ready(),
             self.deployments.wait_until_ready(),
             self.pods.wait_until_ready()
         );
-        [servers, slices, services, deployments, pods].iter().all(Result::is_ok)
+        [servers, models, slices, services, deployments, pods].iter().all(Result::is_ok)
     }
 
     fn find(&self) -> Servers {
         Arc::new(find::servers(&Objects {
             resources: self.servers.state(),
+            models: self.models.state(),
             slices: self.slices.state(),
             services: self.services.state(),
             deployments: self.deployments.state(),
@@ -124,11 +130,13 @@ async fn first_seen(scope: &Scope, kept: Option<Seen>, stop: CancellationToken) 
     let (servers, server_changes) = watched(scope.api());
     let (slices, slice_changes) = watched(scope.api());
     let (services, service_changes) = watched(scope.api());
-    let ours = || watcher::Config::default().labels(labels::MCP_SERVER);
+    let (models, model_changes) = watched(scope.api());
+    let ours = || watcher::Config::default().labels(OURS);
     let (deployments, deployment_changes) = watched_as(scope.api(), ours(), replicas::prune);
     let (pods, pod_changes) = watched_as(scope.api(), ours(), replicas::prune_pod);
-    let caches = Caches { servers, slices, services, deployments, pods };
-    let changes = [server_changes, slice_changes, service_changes, deployment_changes, pod_changes];
+    let caches = Caches { servers, models, slices, services, deployments, pods };
+    let changes =
+        [server_changes, model_changes, slice_changes, service_changes, deployment_changes, pod_changes];
     let changes = futures::stream::select_all(changes);
     let may_begin = kept.is_some();
     let news = News::new(kept);

@@ -47,13 +47,14 @@ impl Deployments {
     fn deployment(&self, server: &Server) -> Option<std::sync::Arc<Deployment>> {
         let is_its = |deployment: &Deployment| {
             deployment.namespace().as_ref() == Some(&server.key.namespace)
-                && deployment.labels().get(label(server.kind)) == Some(&server.key.name)
+                && deployment.labels().get(label(server.kind())) == Some(&server.key.name)
         };
         self.caches.deployments.find(is_its)
     }
 
     async fn scale_to(&self, server: &Server, change: Change) -> Result<(), Error> {
-        let deployment = self.deployment(server).ok_or_else(|| Error::Failed("it has no Deployment".to_owned()))?;
+        let deployment =
+            self.deployment(server).ok_or_else(|| Error::Failed("it has no Deployment".to_owned()))?;
         let now = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
         if u32::try_from(now) != Ok(change.from) {
             return Err(Error::Changed);
@@ -90,8 +91,10 @@ impl Deployments {
                 }});
                 let (api, name) = (api.clone(), pod.name_any());
                 Box::pin(async move {
-                    let params =
-                        PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+                    let params = PatchParams {
+                        field_manager: Some(FIELD_MANAGER.to_owned()),
+                        ..PatchParams::default()
+                    };
                     done(api.patch(&name, &params, &Patch::Merge(&patch))).await
                 }) as _
             })

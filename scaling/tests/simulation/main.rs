@@ -47,13 +47,7 @@ impl Bar {
 
 /// As it is by default.
 fn policy(load: &Load) -> Policy {
-    Policy {
-        min: load.min,
-        max: 100,
-        target: TARGET,
-        idle: Duration::from_mins(2),
-        ..Policy::default()
-    }
+    Policy { min: load.min, max: 100, target: TARGET, idle: Duration::from_mins(2), ..Policy::default() }
 }
 
 /// With the limit to how fast replicas come that a HorizontalPodAutoscaler has.

@@ -12,9 +12,7 @@ use crate::scaling::{Activity, Record, ScalingReport};
 /// Whether the gateway scales it.
 pub(super) fn active(report: &ScalingReport) -> Verdict {
     let (status, reason, message) = match &report.activity {
-        Activity::Active => {
-            ("True", Reason::ScaledByLoad, "The number of pods follows the load".to_owned())
-        }
+        Activity::Active => ("True", Reason::ScaledByLoad, "The number of pods follows the load".to_owned()),
         Activity::Owned { owner } => (
             "False",
             Reason::ReplicasOwnedByOther,
@@ -23,13 +21,17 @@ pub(super) fn active(report: &ScalingReport) -> Verdict {
                 labels::TAKE_REPLICAS
             ),
         ),
-        Activity::StartFailed { reason } => ("False", Reason::StartFailed, format!("It could not be started: {reason}")),
+        Activity::StartFailed { reason } => {
+            ("False", Reason::StartFailed, format!("It could not be started: {reason}"))
+        }
         Activity::DemandUnknown { reason } => {
             ("False", Reason::DemandUnknown, format!("No pod is taken away: {reason}"))
         }
-        Activity::TimeZoneUnknown { zones } => {
-            ("False", Reason::TimeZoneUnknown, format!("Schedules with these time zones do not count: {zones}"))
-        }
+        Activity::TimeZoneUnknown { zones } => (
+            "False",
+            Reason::TimeZoneUnknown,
+            format!("Schedules with these time zones do not count: {zones}"),
+        ),
     };
     Verdict { kind: Type::ScalingActive, status, reason, message }
 }
