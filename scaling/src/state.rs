@@ -106,6 +106,10 @@ impl State {
             self.calls.watch(seen, span);
         }
         self.quiet.watch(seen, now);
+        // Replicas that came right after we let the last one go are a new start, although zero was never seen.
+        if seen.ready == 0 && self.before.is_some_and(|(_, decided)| decided == 0) {
+            self.starting.up = None;
+        }
         self.starting.watch(seen, now);
         // How fast replicas come is limited from the first ones on, whoever woke them.
         if seen.desired > 0 {

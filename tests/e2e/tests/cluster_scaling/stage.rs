@@ -1,6 +1,6 @@
 //! A cluster with operator and gateways, and servers that tell what they do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -30,6 +30,7 @@ pub struct Stage {
     pub world: World,
     pub told: Arc<Mutex<Told>>,
     pub http: reqwest::Client,
+    servers: Mutex<BTreeSet<String>>,
     recorder: String,
     parts: BTreeMap<String, Part>,
     ports: BTreeMap<String, u16>,
@@ -71,7 +72,15 @@ impl Stage {
         let recorder = recorder(Arc::clone(&told)).await;
         std::fs::write(world.folder.path().join("keys"), "0a".repeat(32)).unwrap();
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let mut stage = Self { world, told, http, recorder, parts: BTreeMap::new(), ports: BTreeMap::new() };
+        let mut stage = Self {
+            world,
+            told,
+            http,
+            servers: Mutex::default(),
+            recorder,
+            parts: BTreeMap::new(),
+            ports: BTreeMap::new(),
+        };
         stage.operate();
         stage
     }
@@ -141,11 +150,14 @@ impl Stage {
             },
         });
         self.world.apply(&server).await.unwrap();
+        self.servers.lock().unwrap().insert(name.to_owned());
     }
 
     /// Calls the tool of a server at the gateway at `url`; the HTTP status and the answer.
     pub async fn call(&self, url: &str, (server, number, ms): (&str, u64, u64)) -> (u16, Value) {
-        let name = format!("{server}__work");
+        // A name gets its server before it only where two servers have it.
+        let clashes = self.servers.lock().unwrap().len() > 1;
+        let name = if clashes { format!("{server}__work") } else { "work".to_owned() };
         let params = json!({ "name": name, "arguments": { "number": number, "ms": ms },
             "_meta": { "io.modelcontextprotocol/protocolVersion": "2026-07-28",
                 "io.modelcontextprotocol/clientCapabilities": {},
