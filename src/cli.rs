@@ -288,7 +288,11 @@ pub struct Gateway {
     /// Namespace of the Lease by which several gateways agree who writes statuses.
     #[arg(long, default_value = "portico-system", env = "POD_NAMESPACE")]
     pub lease_namespace: String,
-    /// Write nothing to the cluster: what the gateway knows of the servers is then not in their status.
+    /// Service in the namespace of the Lease behind which all replicas of the gateway are: the one that scales servers asks the
+    /// others how much they have to do. Absent: this one is alone.
+    #[arg(long, value_name = "NAME", env = "PORTICO_PEER_SERVICE", requires = "session_keys_file")]
+    pub peer_service: Option<String>,
+    /// Write nothing to the cluster: what the gateway knows of the servers is then not in their status, and none is scaled.
     #[arg(long)]
     pub no_status: bool,
     /// YAML file that says how names are made and which tool sets are served (docs/gateway.md); its changes are taken

@@ -119,6 +119,7 @@ fn check_says_what_is_wrong_where_and_with_its_exit_code() {
     assert_eq!((finding["line"].as_i64(), finding["severity"].as_str()), (Some(8), Some("error")));
     assert_eq!(portico(&["check", &workspace("examples/quickstart")]).status.code(), Some(0));
     assert_eq!(portico(&["check", &workspace("examples/models")]).status.code(), Some(0));
+    assert_eq!(portico(&["check", "--strict", &workspace("examples/scaling")]).status.code(), Some(0));
 }
 
 #[test]

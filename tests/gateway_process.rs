@@ -34,7 +34,7 @@ impl Gateway {
     /// The same with these servers.
     fn kept(folder: &Path, servers: &[Server]) -> Self {
         let kept =
-            json!({ "format": 1, "namespace": null, "seenUnixSeconds": 1_700_000_000, "servers": servers });
+            json!({ "format": 2, "namespace": null, "seenUnixSeconds": 1_700_000_000, "servers": servers });
         std::fs::write(folder.join("servers.json"), kept.to_string()).unwrap();
         let kubeconfig = folder.join("kubeconfig");
         let nowhere = json!({

@@ -53,11 +53,11 @@ pub const APPROVED_TOOLS: &str = "portico.dev/approved-tools-digest";
 pub const BUNDLE_VERSION: &str = "portico.dev/bundle-version";
 /// Annotation on a Secret with keys: the value of [`ROTATE_KEYS`] that its newest key was made for.
 pub const ROTATED_FOR: &str = "portico.dev/rotated-for";
-/// Annotation on an `McpServer` or `InferenceModel`: a new value, such as the time, gives the number of its pods, which somebody
-/// has set by hand, back to the gateway.
+/// Annotation on an `McpServer` or `InferenceModel`: a new value, such as the time, gives the number of its pods, which
+/// somebody has set by hand, back to the gateway.
 pub const TAKE_REPLICAS: &str = "portico.dev/take-replicas";
-/// Label of pods that serve: [`SERVES`], or [`DRAINING`] on one that is to go. The Services of servers and models select it, so that the gateway can
-/// take a pod out of them before it goes.
+/// Label of pods that serve: [`SERVES`], or [`DRAINING`] on one that is to go. The Services of servers and models select it, so
+/// that the gateway can take a pod out of them before it goes.
 pub const SERVING: &str = "portico.dev/serving";
 /// Value of [`SERVING`] on a pod that takes new calls.
 pub const SERVES: &str = "true";

@@ -36,7 +36,7 @@ use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::policy::Policy;
 use crate::scaling::{Meter, Scaler, ScalingReport};
-use crate::source::{ServerKey, Servers};
+use crate::source::{Kind, Server, ServerKey, Servers};
 use crate::subscriptions::Subscriptions;
 use crate::trace::{Incoming, Tracer};
 
@@ -47,13 +47,18 @@ const MAX_GONE: usize = 10_000;
 /// How often idle sessions with servers are looked for.
 const SWEEP: Duration = Duration::from_secs(30);
 
+/// How models are scaled.
+pub(crate) type ModelReports = watch::Receiver<Arc<Vec<(ServerKey, Arc<ScalingReport>)>>>;
+
 /// What all parts share.
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) options: Options,
     pub(crate) catalog: Catalog,
-    /// All servers that the source names.
+    /// All servers of MCP that the source names.
     pub(crate) backends: ArcSwap<HashMap<ServerKey, Arc<Backend>>>,
+    /// All language models that it names.
+    pub(crate) models: ArcSwap<HashMap<ServerKey, Arc<Backend>>>,
     pub(crate) control: Control,
     pub(crate) sessions: Sessions,
     pub(crate) metrics: Arc<Metrics>,
@@ -98,6 +103,7 @@ pub(crate) struct Core {
     recalled: Mutex<HashMap<ServerKey, Arc<Listing>>>,
     reports: Mutex<BTreeMap<ServerKey, ServerReport>>,
     published: watch::Sender<Arc<Vec<ServerReport>>>,
+    models_published: watch::Sender<Arc<Vec<(ServerKey, Arc<ScalingReport>)>>>,
     attempted: watch::Sender<HashSet<ServerKey>>,
     ready: AtomicBool,
     runtime: Handle,
@@ -110,6 +116,7 @@ impl Core {
         Ok(Self {
             catalog: Catalog::new(Arc::clone(&metrics)),
             backends: ArcSwap::default(),
+            models: ArcSwap::default(),
             control: Control { http: Http::new(&options)?, ids: Ids::new(), patience: options.list_timeout },
             sessions: Sessions::new(options.max_backend_sessions, options.backend_session_idle),
             quotas: ArcSwap::from_pointee(Quotas::new(
@@ -149,6 +156,7 @@ impl Core {
             recalled: Mutex::default(),
             reports: Mutex::default(),
             published: watch::Sender::new(Arc::default()),
+            models_published: watch::Sender::new(Arc::default()),
             attempted: watch::Sender::new(HashSet::new()),
             ready: AtomicBool::new(false),
             runtime,
@@ -196,7 +204,8 @@ impl Core {
 
     /// Starts what runs in the background until shutdown.
     pub(crate) fn start(self: &Arc<Self>, servers: watch::Receiver<Servers>) {
-        let initial = servers.borrow().iter().map(|server| server.key.clone()).collect();
+        let of_mcp = |server: &&Server| server.kind() == Kind::Server;
+        let initial = servers.borrow().iter().filter(of_mcp).map(|server| server.key.clone()).collect();
         self.background(|core| async move { core.catalog.run().await });
         self.background(|core| async move { follow(&core, servers).await });
         self.background(|core| async move { become_ready(&core, initial).await });
@@ -334,9 +343,9 @@ impl Core {
 
     /// The servers that are scaled.
     pub(crate) fn scaled(&self) -> Vec<Arc<Backend>> {
-        let backends = self.backends.load();
+        let (servers, models) = (self.backends.load(), self.models.load());
         let is_scaled = |backend: &&Arc<Backend>| backend.live().server.scaled.is_some();
-        backends.values().filter(is_scaled).cloned().collect()
+        servers.values().chain(models.values()).filter(is_scaled).cloned().collect()
     }
 
     /// Nanoseconds since this process began.
@@ -352,10 +361,24 @@ impl Core {
         }
         // Whoever waits for it reads whether a start is tried at all.
         backend.wake();
+        if backend.live().server.kind() == Kind::Model {
+            self.models_published.send_replace(Arc::new(self.model_reports_now()));
+            return;
+        }
         self.publish(|reports| match reports.get_mut(backend.key()) {
             Some(report) => std::mem::replace(&mut report.scaling, scaling.clone()) != scaling,
             None => false,
         });
+    }
+
+    fn model_reports_now(&self) -> Vec<(ServerKey, Arc<ScalingReport>)> {
+        let models = self.models.load();
+        models.iter().filter_map(|(key, backend)| Some((key.clone(), backend.scaling()?))).collect()
+    }
+
+    /// Tells how all models are scaled.
+    pub(crate) fn model_reports(&self) -> ModelReports {
+        self.models_published.subscribe()
     }
 
     /// The servers that went away since this was asked last.

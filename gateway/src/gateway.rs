@@ -15,7 +15,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::admin::LogFilter;
 use crate::backend::{ServerReport, TlsError};
 use crate::config::{self, Config};
-use crate::core::Core;
+use crate::core::{Core, ModelReports};
 use crate::keep::{self, Folder, Keep, Recalled};
 use crate::kubernetes::Found;
 use crate::options::Options;
@@ -208,6 +208,11 @@ impl Gateway {
     #[must_use]
     pub fn speaks_tls(&self) -> bool {
         self.core.certificate.current().is_some()
+    }
+
+    /// How each model is scaled; a new value whenever that changes.
+    pub(crate) fn model_reports(&self) -> ModelReports {
+        self.core.model_reports()
     }
 
     /// How each server does; a new value whenever that changes.

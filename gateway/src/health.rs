@@ -39,5 +39,9 @@ async fn metrics(State(core): State<Arc<Core>>) -> ([(http::HeaderName, &'static
         let reading = backend.meter.read(now);
         core.metrics.scaling.demand(key, reading.open + reading.waiting);
     }
+    for (key, backend) in core.models.load().iter() {
+        let reading = backend.meter.read(now);
+        core.metrics.scaling.model_demand(key, reading.open + reading.waiting);
+    }
     ([(CONTENT_TYPE, OPEN_METRICS)], core.metrics.text())
 }

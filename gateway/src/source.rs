@@ -1,6 +1,7 @@
 //! What the gateway is told about the servers behind it. Whoever finds them (Kubernetes watches, a folder of
 //! manifests, a test) fills these types and sends them through a `tokio::sync::watch` channel.
 
+mod model;
 mod scaled;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use portico_crds::mcp_server::{Exposed, Hint, PathType, UpstreamAuth};
 use portico_crds::{McpServer, McpServerSpec, labels, mcp_server};
 use serde::{Deserialize, Deserializer, Serialize};
 
+pub use model::Model;
 pub use scaled::{Bounds, Scaled};
 
 /// Identifies one server: a namespace and a name unique in it.
@@ -237,8 +239,6 @@ pub enum Kind {
 /// One MCP server, or one language model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Server {
-    /// What it serves.
-    pub kind: Kind,
     /// Which server.
     pub key: ServerKey,
     /// The revisions to speak with it.
@@ -264,14 +264,21 @@ pub struct Server {
     pub draining: Vec<Endpoint>,
     /// How its replicas follow its load; `None` if they do not.
     pub scaled: Option<Scaled>,
+    /// What there is to know of a language model; `None` of a server of MCP.
+    pub model: Option<Model>,
 }
 
 impl Server {
+    /// What it serves.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        if self.model.is_some() { Kind::Model } else { Kind::Server }
+    }
+
     /// A server about which nothing else is said, ready at `endpoints`.
     #[must_use]
     pub fn new(key: ServerKey, endpoints: Vec<Endpoint>) -> Self {
         Self {
-            kind: Kind::Server,
             key,
             protocol: Protocol::Auto,
             transport: Transport::Auto,
@@ -284,6 +291,7 @@ impl Server {
             starting: Vec::new(),
             draining: Vec::new(),
             scaled: None,
+            model: None,
         }
     }
 

@@ -113,13 +113,13 @@ impl<K: Child> Children<K> {
     async fn apply_for(&self, desired: &K, owner: Option<&str>, lasting: bool) -> Result<Arc<K>, Error> {
         let (key, digest) = (ObjectRef::from_obj(desired), digest(desired));
         let current = self.current(&desired.namespace().unwrap_or_default(), &desired.name_any());
-        if let Some(live) = current.as_ref().filter(|live| self.is_settled(&key, &digest, live)) {
+        if let Some(live) = current.as_ref().filter(|live| self.is_settled(&key, (desired, &digest), live)) {
             return Ok(Arc::clone(live));
         }
         if let Some(live) =
             current.as_ref().filter(|live| self.is_known_from_before(&key, desired, &digest, live))
         {
-            self.remember(key, digest, Arc::clone(live));
+            self.remember(key, (desired, digest), Arc::clone(live));
             return Ok(Arc::clone(live));
         }
         let why = self.why(&key, &digest, current.as_deref());
@@ -132,12 +132,12 @@ impl<K: Child> Children<K> {
         };
         let live = Arc::new(live);
         self.metrics.wrote("apply", &K::kind(&()), why);
-        self.remember(key, digest, Arc::clone(&live));
+        self.remember(key, (desired, digest), Arc::clone(&live));
         Ok(live)
     }
 
-    fn remember(&self, key: ObjectRef<K>, desired: String, live: Arc<K>) {
-        let content = content(&*live);
+    fn remember(&self, key: ObjectRef<K>, (desired, digest): (&K, String), live: Arc<K>) {
+        let (content, desired) = (content(&*live, leaves_replicas(desired)), digest);
         self.lock().insert(key, Written { desired, content, live });
     }
 
@@ -222,7 +222,9 @@ impl<K: Child> Children<K> {
     /// Whether `desired` is what we last wrote, and nobody has changed it since.
     pub fn is_as_written(&self, desired: &K) -> bool {
         let live = self.current(&desired.namespace().unwrap_or_default(), &desired.name_any());
-        live.is_some_and(|live| self.is_settled(&ObjectRef::from_obj(desired), &digest(desired), &live))
+        live.is_some_and(|live| {
+            self.is_settled(&ObjectRef::from_obj(desired), (desired, &digest(desired)), &live)
+        })
     }
 
     /// The children in a namespace that `owner` controls, as the cache has them.
@@ -241,8 +243,12 @@ impl<K: Child> Children<K> {
         }
     }
 
-    fn is_settled(&self, key: &ObjectRef<K>, desired: &str, live: &K) -> bool {
-        self.lock().get(key).is_some_and(|own| own.desired == desired && own.content == content(live))
+    fn is_settled(&self, key: &ObjectRef<K>, (desired, digest): (&K, &str), live: &K) -> bool {
+        let leaves_replicas = leaves_replicas(desired);
+        let written = self.lock();
+        written
+            .get(key)
+            .is_some_and(|own| own.desired == digest && own.content == content(live, leaves_replicas))
     }
 
     /// An object that somebody else made under our name is left alone. The cache holds only what carries our
@@ -354,11 +360,20 @@ fn digest<K: Serialize>(object: &K) -> String {
     hash(&json(object))
 }
 
-/// Digest of what a person or program could have edited: all but the status and the server's own bookkeeping.
-fn content<K: Serialize>(object: &K) -> String {
+/// Whether a child that is written leaves the number of its pods to others.
+fn leaves_replicas<K: Serialize>(desired: &K) -> bool {
+    json(desired)["spec"]["replicas"].is_null()
+}
+
+/// Digest of what a person or program could have edited: all but the status, the server's own bookkeeping, and the number
+/// of pods where that is left to others.
+fn content<K: Serialize>(object: &K, leaves_replicas: bool) -> String {
     let mut value = json(object);
     if let Some(fields) = value.as_object_mut() {
         fields.remove("status");
+    }
+    if let Some(spec) = value.get_mut("spec").and_then(Value::as_object_mut).filter(|_| leaves_replicas) {
+        spec.remove("replicas");
     }
     if let Some(meta) = value.get_mut("metadata").and_then(Value::as_object_mut) {
         for field in ["managedFields", "resourceVersion", "generation"] {
@@ -374,7 +389,7 @@ fn hash(value: &Value) -> String {
 }
 
 /// Whether every field of `part` stands in `whole` with the same value; the API server only adds fields.
-fn is_within(part: &Value, whole: &Value) -> bool {
+pub(crate) fn is_within(part: &Value, whole: &Value) -> bool {
     match (part, whole) {
         (Value::Object(part), Value::Object(whole)) => part
             .iter()
@@ -390,7 +405,14 @@ fn is_within(part: &Value, whole: &Value) -> bool {
 mod tests {
     use serde_json::json;
 
-    use super::is_within;
+    use super::{content, is_within};
+
+    #[test]
+    fn a_number_of_pods_that_is_left_to_others_is_no_edit_and_one_that_we_name_is() {
+        let scaled = |replicas: i32| json!({"spec": {"replicas": replicas, "template": {}}, "status": {}});
+        assert_eq!(content(&scaled(1), true), content(&scaled(3), true));
+        assert_ne!(content(&scaled(1), false), content(&scaled(3), false));
+    }
 
     #[test]
     fn what_the_api_server_adds_does_not_count_and_what_somebody_changed_does() {

@@ -15,6 +15,7 @@ pub mod inference_model;
 pub mod kind;
 pub mod kroger_integration;
 pub mod lease;
+pub mod marks;
 pub mod mcp_server;
 pub mod metrics;
 pub mod pod;

@@ -29,6 +29,12 @@ impl Observation {
         self.now > 0 || self.waiting > 0
     }
 
+    /// Whether a call has nobody to serve it where no replica is asked for. One that a replica still serves while it
+    /// goes needs no new one.
+    pub(crate) const fn needs_a_replica(&self) -> bool {
+        self.waiting > 0 || self.now > 0 && self.ready == 0
+    }
+
     /// Whether there were calls since the observation before, which may be over.
     pub(crate) fn was_busy(&self) -> bool {
         self.busy() || self.arrivals > 0 || self.mean() > NOTHING

@@ -46,11 +46,6 @@ impl<T: Ord + Copy> Peak<T> {
         self.kept.front().map(|kept| kept.value)
     }
 
-    /// Forgets all.
-    pub fn clear(&mut self) {
-        self.kept.clear();
-    }
-
     /// Bytes on the heap.
     pub fn heap(&self) -> usize {
         self.kept.capacity() * size_of::<Kept<T>>()

@@ -61,7 +61,7 @@ impl Default for Policy {
             start_within: Duration::from_mins(5),
             band_up: 0.0,
             band_down: 0.15,
-            rise_within: Duration::from_secs(15),
+            rise_within: Duration::from_secs(2),
         }
     }
 }

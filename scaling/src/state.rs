@@ -3,11 +3,14 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
+use crate::calls::Calls;
 use crate::clock::Clock;
 use crate::number::ceiling;
 use crate::peak::Peak;
+use crate::policy::FILL;
 use crate::quiet::Quiet;
 use crate::starting::Starting;
+use crate::wake::{DRAIN, UNKNOWN_SERVICE};
 use crate::window::LoadWindow;
 use crate::{Decision, Observation, Policy, Reason, Starts, wake};
 
@@ -32,9 +35,12 @@ const ROUNDING: f64 = 1e-9;
 pub struct State {
     clock: Clock,
     load: LoadWindow,
+    /// Calls a second that came, over the panic window.
+    arrivals: LoadWindow,
+    calls: Calls,
     /// Replicas that the load asked for.
     wanted: Peak<u32>,
-    /// Fewest replicas there were.
+    /// Fewest replicas there were, but for none.
     fewest: Peak<Reverse<u32>>,
     quiet: Quiet,
     starting: Starting,
@@ -53,8 +59,8 @@ impl State {
     ///
     /// `now` is a time since any moment that the caller chose; a time before the last one counts as no time. To be
     /// called about once a second, and at once when calls begin to wait; any other rhythm works, and a long gap counts
-    /// with its mean. A server that is at zero is woken with what [`wake`](crate::wake) says without knowing its
-    /// starts and calls; a caller that knows them may ask for more.
+    /// with its mean. A server that is at zero is woken with what [`wake`](crate::wake()) says of the calls that wait
+    /// and of what calls took before; a caller that knows what starts take may ask for more.
     pub fn decide(&mut self, policy: &Policy, seen: &Observation, now: Duration) -> Decision {
         let policy = policy.clamped();
         let span = self.clock.advance(now);
@@ -89,17 +95,26 @@ impl State {
     /// Bytes that it takes, on the heap and itself.
     #[must_use]
     pub fn size(&self) -> usize {
-        size_of::<Self>() + self.load.heap() + self.wanted.heap() + self.fewest.heap()
+        size_of::<Self>() + self.load.heap() + self.arrivals.heap() + self.wanted.heap() + self.fewest.heap()
     }
 
     fn watch(&mut self, policy: &Policy, seen: &Observation, span: Option<Duration>) {
         let now = self.clock.time();
         if let Some(span) = span {
             self.load.note(span, seen.mean(), policy.window);
+            self.arrivals.note(span, per_second(seen.arrivals, span), policy.panic_window());
+            self.calls.watch(seen, span);
         }
         self.quiet.watch(seen, now);
+        // Replicas that came right after we let the last one go are a new start, although zero was never seen.
+        if seen.ready == 0 && self.before.is_some_and(|(_, decided)| decided == 0) {
+            self.starting.up = None;
+        }
         self.starting.watch(seen, now);
-        self.fewest.note(Reverse(seen.desired), now, policy.rise_within);
+        // How fast replicas come is limited from the first ones on, whoever woke them.
+        if seen.desired > 0 {
+            self.fewest.note(Reverse(seen.desired), now, policy.rise_within);
+        }
         // What somebody else asked for, or was there before us, is kept as if we had wanted it. That it is more than
         // at the last look tells it from an answer of ours that has not arrived.
         if self.before.is_none_or(|(desired, decided)| seen.desired > desired.max(decided)) {
@@ -116,15 +131,13 @@ impl State {
         if self.starting.pauses(now) {
             return Decision::new(0, Reason::BackingOff);
         }
-        if !seen.busy() {
+        if !seen.needs_a_replica() {
             return Decision::new(0, Reason::Idle);
         }
         let rate = span.map_or(0.0, |span| per_second(seen.arrivals, span));
-        let replicas = wake(policy, seen.waiting, rate, &Starts::default(), None);
+        let replicas = wake(policy, seen.waiting, rate, &Starts::default(), self.calls.mean());
         self.starting.ask(now);
         self.wanted.note(replicas, now, policy.scale_in_after);
-        // How fast replicas come is limited from here on.
-        self.fewest.clear();
         Decision::new(replicas, Reason::Woken)
     }
 
@@ -170,6 +183,7 @@ impl State {
     fn by_load(&mut self, policy: &Policy, seen: &Observation) -> Decision {
         let now = self.clock.time();
         let (load, rose) = self.load(policy, seen);
+        let load = if seen.ready < seen.desired { self.while_starting(policy, seen, load) } else { load };
         let asked = recommended(policy, seen.desired, load);
         let wanted = asked.clamp(policy.min.max(1), policy.max);
         self.wanted.note(wanted, now, policy.scale_in_after);
@@ -197,6 +211,18 @@ impl State {
         let is_burst = panic > PANIC_FACTOR * replicas * policy.target
             || seen.waiting > 0 && panic > replicas * policy.capacity();
         if is_burst { (panic.max(stable), Reason::Burst) } else { (stable, Reason::LoadRose) }
+    }
+
+    /// The load that counts while replicas start. What waits for them grows until they are ready, and is done soon
+    /// after; so it asks for as many more as do it within seconds, and not for one by each few calls.
+    fn while_starting(&self, policy: &Policy, seen: &Observation, load: f64) -> f64 {
+        let service = self.calls.mean().unwrap_or(UNKNOWN_SERVICE).as_secs_f64();
+        let coming = self.arrivals.mean(policy.panic_window()).unwrap_or(0.0) * service;
+        let in_hand = f64::from(seen.now.saturating_sub(seen.waiting));
+        let needed = coming.max(in_hand) + f64::from(seen.waiting) * service * FILL / DRAIN;
+        // It keeps from more replicas, and asks for no fewer.
+        let enough = f64::from(seen.desired) * policy.target;
+        load.min(needed.max(enough))
     }
 
     fn risen(&self, desired: u32, wanted: u32, rose: Reason) -> Decision {

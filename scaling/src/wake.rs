@@ -6,9 +6,9 @@ use crate::number::ceiling;
 use crate::{Policy, Starts};
 
 /// Seconds in which the calls that wait should be done once replicas are ready.
-const DRAIN: f64 = 5.0;
+pub const DRAIN: f64 = 5.0;
 /// What a call takes as long as none has ended.
-const UNKNOWN_SERVICE: Duration = Duration::from_secs(1);
+pub const UNKNOWN_SERVICE: Duration = Duration::from_secs(1);
 /// Starts from which on their times bound how long a call is held.
 const ENOUGH_STARTS: usize = 5;
 /// They never bound it to less.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use kube::{Client, Config};
 use portico_gateway::keep::{Folder, Recalled};
 use portico_gateway::kubernetes::{Claim, Duties};
+use portico_gateway::scaling::Peers;
 use portico_gateway::{Gateway, Options, config, kubernetes, trace};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -58,7 +59,8 @@ pub async fn run(arguments: cli::Gateway, stop: CancellationToken) -> Result<(),
         gateway.keep_lists(Arc::new(folder), &lists);
     }
     let reporting = (!arguments.no_status).then(|| {
-        let duties = Duties { claim: claim(&arguments), lists: kept_in_cluster.then_some(lists) };
+        let lists = kept_in_cluster.then_some(lists);
+        let duties = Duties { claim: claim(&arguments), lists, peers: peers(&arguments, &scope, &stop) };
         let report = kubernetes::report(scope.client.clone(), &found, &gateway, duties, stop.child_token());
         tokio::spawn(report)
     });
@@ -83,6 +85,15 @@ fn serve_admin(gateway: &Gateway, listener: TcpListener) -> DropGuard {
     }
     tokio::spawn(gateway.serve_admin(listener, logging::filter_in_force(), ended.clone()));
     ended.drop_guard()
+}
+
+/// Where the other replicas are, if a Service is named behind which they are.
+fn peers(arguments: &cli::Gateway, scope: &kubernetes::Scope, stop: &CancellationToken) -> Peers {
+    let alone = || tokio::sync::watch::channel(Arc::default()).1;
+    let namespace = arguments.lease_namespace.as_str();
+    arguments.peer_service.as_deref().map_or_else(alone, |name| {
+        kubernetes::peers(scope.client.clone(), (namespace, name), stop.child_token())
+    })
 }
 
 fn claim(arguments: &cli::Gateway) -> Claim {

@@ -57,7 +57,7 @@ pub struct Scaling {
     /// Seconds without a call after which the last pod goes, where `min` is 0. Absent: 300, and 900 for an
     /// InferenceModel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 10, max = 86400))]
+    #[schemars(range(min = 1, max = 86400))]
     pub idle_seconds: Option<i32>,
     /// Seconds over which the load is averaged. Absent: 60, and 300 for an InferenceModel.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -8,17 +8,21 @@ use tokio_util::sync::CancellationToken;
 use super::Backend;
 use super::supervise::{self, ServerState};
 use crate::core::Core;
-use crate::source::{Server, ServerKey};
+use crate::source::{Kind, Server, ServerKey};
 
-/// The servers that are supervised.
+/// The servers that are supervised, and the models.
 #[derive(Debug, Default)]
 pub(crate) struct Fleet {
     members: HashMap<ServerKey, (Arc<Backend>, CancellationToken)>,
+    models: HashMap<ServerKey, Arc<Backend>>,
 }
 
 impl Fleet {
-    /// Starts, updates and stops supervisors so that they are those of `servers`.
+    /// Starts, updates and stops supervisors so that they are those of `servers`. A model needs none: it has no lists.
     pub(crate) fn apply(&mut self, core: &Arc<Core>, servers: &[Server]) {
+        let (models, servers): (Vec<&Server>, Vec<&Server>) =
+            servers.iter().partition(|server| server.kind() == Kind::Model);
+        self.apply_models(core, &models);
         let named: HashSet<&ServerKey> = servers.iter().map(|server| &server.key).collect();
         self.members.retain(|key, (backend, gone)| {
             let stays = named.contains(key);
@@ -42,6 +46,16 @@ impl Fleet {
         }
         let backends = self.members.iter().map(|(key, (backend, _))| (key.clone(), Arc::clone(backend)));
         core.backends.store(Arc::new(backends.collect()));
+    }
+
+    fn apply_models(&mut self, core: &Core, models: &[&Server]) {
+        let named: HashSet<&ServerKey> = models.iter().map(|model| &model.key).collect();
+        self.models.retain(|key, _| named.contains(key));
+        for model in models {
+            let known = self.models.entry(model.key.clone());
+            known.or_insert_with(|| Arc::new(Backend::new(model))).update(model);
+        }
+        core.models.store(Arc::new(self.models.clone()));
     }
 
     fn start(&mut self, core: &Arc<Core>, server: &Server) {

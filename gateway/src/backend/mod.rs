@@ -135,6 +135,8 @@ pub(crate) struct Live {
     pub(crate) starting: Vec<Arc<Endpoint>>,
     /// Where open sessions alone go on.
     pub(crate) draining: Vec<Arc<Endpoint>>,
+    /// Those that are not named any more and have calls in hand: if they are named again, their calls still count.
+    leaving: Vec<Arc<Endpoint>>,
     /// Whose they are.
     pub(crate) owner: Arc<Owner>,
     /// The first endpoint that cannot be used, and why.
@@ -392,7 +394,8 @@ impl Live {
         let owner = owner.unwrap_or_else(|| Arc::new(Owner::new(&server.key, auth)));
         let same =
             |known: &&Arc<Endpoint>| Arc::ptr_eq(&known.owner, &owner) && known.transport == server.transport;
-        let known = before.into_iter().flat_map(Self::all).filter(same).collect::<Vec<_>>();
+        let known = before.into_iter().flat_map(|live| live.all().chain(&live.leaving)).filter(same);
+        let known = known.collect::<Vec<_>>();
         let mut made = |places: &[Place]| -> Vec<Arc<Endpoint>> {
             let mut endpoints = Vec::with_capacity(places.len());
             for place in places {
@@ -412,7 +415,22 @@ impl Live {
         endpoints.extend::<Vec<_>>(early);
         let include = globs(&server.key, &server.tools.include);
         let exclude = globs(&server.key, &server.tools.exclude);
-        Self { server: server.clone(), endpoints, starting, draining, owner, bad, include, exclude }
+        let is_busy = |old: &&&Arc<Endpoint>| old.in_flight.load(Ordering::Relaxed) > 0;
+        let leaving = known.iter().filter(is_busy).map(|old| Arc::clone(old)).collect();
+        let mut live = Self {
+            server: server.clone(),
+            endpoints,
+            starting,
+            draining,
+            leaving,
+            owner,
+            bad,
+            include,
+            exclude,
+        };
+        let named: HashSet<u64> = live.all().map(|endpoint| endpoint.id).collect();
+        live.leaving.retain(|endpoint| !named.contains(&endpoint.id));
+        live
     }
 
     fn all(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
@@ -493,6 +511,36 @@ mod tests {
         backend.pick(&[]).unwrap().in_flight.store(3, Ordering::Relaxed);
         backend.update(&server(&["http://127.0.0.1:2/mcp", "http://127.0.0.1:1/mcp"], &[], &[]));
         assert_eq!(backend.pick(&[]).unwrap().url, "http://127.0.0.1:2/mcp");
+    }
+
+    #[test]
+    fn an_endpoint_that_is_away_for_a_moment_keeps_its_calls() {
+        let backend = Backend::new(&server(&["http://127.0.0.1:1/mcp"], &[], &[]));
+        let call = backend.pick(&[]).unwrap().take_up();
+        backend.update(&server(&[], &[], &[]));
+        backend.update(&Server {
+            draining: vec![Place::pod("http://127.0.0.1:1/mcp")],
+            ..server(&[], &[], &[])
+        });
+        assert_eq!(backend.in_flight(), 1);
+        assert!(!backend.is_up() && backend.has(call.endpoint()));
+        drop(call);
+        assert_eq!(backend.in_flight(), 0);
+    }
+
+    #[test]
+    fn a_replica_that_answers_before_it_is_called_ready_takes_calls_until_it_does_not() {
+        let starting = Place::pod("http://127.0.0.1:1/mcp");
+        let named = Server { starting: vec![starting.clone()], ..server(&[], &[], &[]) };
+        let backend = Backend::new(&named);
+        assert!(!backend.is_up());
+        backend.answers(&starting.url, true);
+        let early = backend.pick(&[]).unwrap();
+        backend.answers(&starting.url, false);
+        assert!(!backend.is_up());
+        backend.answers(&starting.url, true);
+        backend.update(&Server { endpoints: vec![starting], starting: Vec::new(), ..named });
+        assert_eq!(backend.pick(&[]).unwrap().id, early.id);
     }
 
     #[test]

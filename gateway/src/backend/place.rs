@@ -22,12 +22,12 @@ impl InFlight {
 
 impl Backend {
     /// A place at one of its endpoints; waits for one where the server was there a moment ago.
-    pub(crate) async fn place(self: &Arc<Self>, core: &Arc<Core>) -> Result<InFlight, Fault> {
+    pub(crate) async fn place(self: &Arc<Self>, core: &Arc<Core>, load: Load) -> Result<InFlight, Fault> {
         let most = core.options.max_server_calls;
         if self.in_flight() >= most {
             return Err(self.saturated(most));
         }
-        let mut tries = Tries::new(core, self, (false, Load::default()));
+        let mut tries = Tries::new(core, self, (false, load));
         loop {
             match self.pick(&[]) {
                 Ok(endpoint) => return Ok(endpoint.take_up()),

@@ -23,6 +23,7 @@ use crate::assertion::IDENTITY;
 use crate::backend::{Backend, Fault, InFlight};
 use crate::metrics::{Outcome, Timing};
 use crate::rpc::RpcError;
+use crate::scaling::Load;
 use crate::source::ServerKey;
 
 /// Before the namespace and the name of a server.
@@ -82,10 +83,12 @@ async fn to_server(
     }
     let limit = live.server.timeouts.call;
     let mut timing = core.metrics.begin(&key, "http");
-    match send(front, &backend, (request, path.to_owned()), limit).await {
+    let prefix = HeaderValue::from_str(&format!("{PREFIX}{}/{}", key.namespace, key.name)).ok();
+    let to = To { request, path: path.to_owned(), load: Load::default(), prefix };
+    match send(front, &backend, to, limit).await {
         Ok((response, place)) => {
             timing.set(Outcome::Answered);
-            Ok(answered(response, Open { _place: place, _timing: timing, _permit: permit }, limit))
+            Ok(answered(response, Open::new(place, timing, permit), limit))
         }
         Err(fault) => {
             timing.set(Outcome::Fault(fault.class().as_str()));
@@ -113,7 +116,8 @@ fn unknown() -> RpcError {
     RpcError::invalid_request("no server forwards this path").status(StatusCode::NOT_FOUND)
 }
 
-fn status(fault: &Fault) -> StatusCode {
+/// The HTTP status of a fault that says none itself.
+pub(super) fn status(fault: &Fault) -> StatusCode {
     match fault {
         Fault::NoEndpoint | Fault::SetToZero { .. } => StatusCode::SERVICE_UNAVAILABLE,
         Fault::Timeout { .. } => StatusCode::GATEWAY_TIMEOUT,
@@ -121,19 +125,28 @@ fn status(fault: &Fault) -> StatusCode {
     }
 }
 
-async fn send(
+/// A request, and where in its server it goes.
+pub(super) struct To {
+    pub(super) request: Request<Body>,
+    pub(super) path: String,
+    /// What it brings if it has to wait.
+    pub(super) load: Load,
+    /// What the server is told of the path before its own.
+    pub(super) prefix: Option<HeaderValue>,
+}
+
+/// Sends a request on; gives the answer as it begins, and the place that it takes up for as long as it lasts.
+pub(super) async fn send(
     front: &Front,
     backend: &Arc<Backend>,
-    (request, path): (Request<Body>, String),
+    To { request, path, load, prefix }: To,
     limit: Duration,
 ) -> Result<(http::Response<Incoming>, InFlight), Fault> {
     let core = &front.core;
-    let place = backend.place(core).await?;
+    let place = backend.place(core, load).await?;
     let (mut parts, body) = request.into_parts();
     parts.headers = passed(parts.headers, parts.uri.authority().map(http::uri::Authority::as_str));
-    let prefix =
-        HeaderValue::from_str(&format!("{PREFIX}{}/{}", backend.key().namespace, backend.key().name));
-    parts.headers.extend(prefix.ok().map(|prefix| (FORWARDED_PREFIX, prefix)));
+    parts.headers.extend(prefix.map(|prefix| (FORWARDED_PREFIX, prefix)));
     parts.uri = at(&place.endpoint().uri, &path, parts.uri.query()).ok_or(Fault::NoEndpoint)?;
     // The connection to the server may be of another version than the client's.
     parts.version = http::Version::HTTP_11;
@@ -174,7 +187,8 @@ fn strip(headers: &mut HeaderMap) {
     }
 }
 
-fn answered(response: http::Response<Incoming>, open: Open, limit: Duration) -> Response {
+/// The answer as it comes.
+pub(super) fn answered(response: http::Response<Incoming>, open: Open, limit: Duration) -> Response {
     let (mut parts, body) = response.into_parts();
     strip(&mut parts.headers);
     parts.version = http::Version::HTTP_11;
@@ -183,10 +197,17 @@ fn answered(response: http::Response<Incoming>, open: Open, limit: Duration) -> 
 }
 
 /// What an answer holds for as long as it lasts.
-struct Open {
+pub(super) struct Open {
     _place: InFlight,
     _timing: Timing,
     _permit: OwnedSemaphorePermit,
+}
+
+impl Open {
+    /// A request that takes up `place`.
+    pub(super) fn new(place: InFlight, timing: Timing, permit: OwnedSemaphorePermit) -> Self {
+        Self { _place: place, _timing: timing, _permit: permit }
+    }
 }
 
 /// An answer as it comes; cut when its server is silent for too long.

@@ -18,6 +18,7 @@ use crate::core::Core;
 use crate::envelope::{Message, Object};
 use crate::method::Method;
 use crate::rpc::{RpcError, code};
+use crate::scaling;
 use crate::version::{Era, LEGACY, MODERN, negotiated};
 
 /// A client's folders are others now.
@@ -140,7 +141,9 @@ fn initialize(door: &Door, id: &str, params: Option<&Object<'_>>) -> Result<Resp
     let capabilities = declared.as_ref().map(Capabilities::read).unwrap_or_default();
     let (_, sealed) =
         door.core.keyring.open_session(version, capabilities, door.principal.id).ok_or_else(failed)?;
-    let mut response = answer::result(id, &lists::initialized(&door.seen(), version));
+    let seen = door.seen();
+    scaling::warm_up(&door.core, &seen);
+    let mut response = answer::result(id, &lists::initialized(&seen, version));
     let value = HeaderValue::try_from(sealed).map_err(|_| failed())?;
     response.headers_mut().insert(SESSION_ID, value);
     Ok(response)

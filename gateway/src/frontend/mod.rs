@@ -15,6 +15,7 @@ pub(crate) mod http;
 mod legacy;
 pub(crate) mod levels;
 mod lists;
+mod models;
 pub(crate) mod modern;
 pub(crate) mod peers;
 pub(crate) mod questions;
@@ -71,6 +72,7 @@ pub(crate) fn router(core: &Arc<Core>, address: Option<IpAddr>) -> Router {
         .route("/connect/client.json", get(connect::client))
         .route("/connect/{ticket}", get(connect::show).post(connect::begin))
         .route("/servers/{namespace}/{name}/{*path}", any(server))
+        .route("/v1/{*path}", any(models::serve))
         .with_state(front)
 }
 

@@ -21,6 +21,7 @@ use crate::header_text;
 use crate::meta;
 use crate::method::Method;
 use crate::rpc::{RpcError, code, shortened};
+use crate::scaling;
 use crate::version::{Era, MODERN};
 
 /// Whether a message is of this era: its `_meta` names a revision, its method exists here only, or its header says so and
@@ -75,7 +76,11 @@ pub(crate) async fn post(
         return peers::hand_on(door, headers, (&url, text)).await;
     }
     match method {
-        Method::Discover => Ok(answer::result(id, &lists::discovered(&door.seen()))),
+        Method::Discover => {
+            let seen = door.seen();
+            scaling::warm_up(&door.core, &seen);
+            Ok(answer::result(id, &lists::discovered(&seen)))
+        }
         Method::Listen => stream::subscription(door, id, params.as_ref()),
         Method::ToolsCall
         | Method::PromptsGet

@@ -17,7 +17,7 @@ use crate::source::{Server, Servers};
 /// Name of the file. No namespace has such a name, so it stands beside the folders of the lists.
 const FILE: &str = "servers.json";
 /// Version of what stands in it. One that is not known is passed over.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// Bytes of the file; 5,000 servers with three pods each take some 3 MiB.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 /// Time until what could not be kept is tried again, unless something changes before.
@@ -216,7 +216,7 @@ mod tests {
     fn a_file_that_is_damaged_or_of_another_version_is_passed_over_and_replaced() {
         let (place, folder) = folder();
         let file = place.path().join(FILE);
-        for bad in ["", "{", r#"{"format":1}"#, r#"{"format":2,"servers":[]}"#, r#"{"format":1,"servers":7}"#]
+        for bad in ["", "{", r#"{"format":2}"#, r#"{"format":3,"servers":[]}"#, r#"{"format":2,"servers":7}"#]
         {
             std::fs::write(&file, bad).unwrap();
             assert!(folder.seen(None).is_none(), "{bad}");

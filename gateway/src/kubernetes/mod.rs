@@ -5,7 +5,10 @@
 
 mod find;
 mod lists;
+mod peers;
+mod replicas;
 mod report;
+mod scaler;
 mod secrets;
 mod watched;
 
@@ -14,26 +17,34 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::stream::{SelectAll, StreamExt as _};
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::runtime::reflector::Store;
+use kube::runtime::watcher;
 use kube::{Api, Client};
-use portico_crds::McpServer;
+use portico_crds::{InferenceModel, McpServer};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::keep::Seen;
 use crate::source::Servers;
+use find::Objects;
 pub use lists::kept_lists;
+pub use peers::peers;
 pub use portico_crds::lease::Claim;
 pub use report::{Duties, FIELD_MANAGER, report};
+pub use scaler::Deployments;
 pub use secrets::ClusterSecrets;
-use watched::{Change, watched};
+use watched::{Change, watched, watched_as};
 
 /// Changes within this time are taken as one: a rollout brings many.
 const SETTLE: Duration = Duration::from_millis(20);
 /// How long the cluster is waited for at the start where kept servers can be served meanwhile.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What the operator makes of servers and models.
+const OURS: &str = "app.kubernetes.io/name in (mcp-server, inference-model)";
 
 /// Where to look.
 #[derive(Clone)]
@@ -56,25 +67,39 @@ impl Scope {
     }
 }
 
+#[derive(Clone)]
 struct Caches {
     servers: Store<McpServer>,
+    models: Store<InferenceModel>,
     slices: Store<EndpointSlice>,
     services: Store<Service>,
+    deployments: Store<Deployment>,
+    pods: Store<Pod>,
 }
 
 impl Caches {
     /// Waits until each cache was filled once; `false` if that can never be.
     async fn filled(&self) -> bool {
-        let (servers, slices, services) = tokio::join!(
+        let (servers, models, slices, services, deployments, pods) = tokio::join!(
             self.servers.wait_until_ready(),
+            self.models.wait_until_ready(),
             self.slices.wait_until_ready(),
-            self.services.wait_until_ready()
+            self.services.wait_until_ready(),
+            self.deployments.wait_until_ready(),
+            self.pods.wait_until_ready()
         );
-        servers.is_ok() && slices.is_ok() && services.is_ok()
+        [servers, models, slices, services, deployments, pods].iter().all(Result::is_ok)
     }
 
     fn find(&self) -> Servers {
-        Arc::new(find::servers(&self.servers.state(), &self.slices.state(), &self.services.state()))
+        Arc::new(find::servers(&Objects {
+            resources: self.servers.state(),
+            models: self.models.state(),
+            slices: self.slices.state(),
+            services: self.services.state(),
+            deployments: self.deployments.state(),
+            pods: self.pods.state(),
+        }))
     }
 }
 
@@ -86,8 +111,8 @@ pub struct Found {
     pub(crate) seen: watch::Receiver<Seen>,
     /// The one namespace that is looked at.
     pub(crate) namespace: Option<String>,
-    /// The resources that say so.
-    resources: Store<McpServer>,
+    /// What says so.
+    caches: Caches,
     /// Counts what was seen to change.
     changes: watch::Receiver<u64>,
 }
@@ -105,9 +130,14 @@ async fn first_seen(scope: &Scope, kept: Option<Seen>, stop: CancellationToken) 
     let (servers, server_changes) = watched(scope.api());
     let (slices, slice_changes) = watched(scope.api());
     let (services, service_changes) = watched(scope.api());
-    let resources = servers.clone();
-    let caches = Caches { servers, slices, services };
-    let changes = futures::stream::select_all([server_changes, slice_changes, service_changes]);
+    let (models, model_changes) = watched(scope.api());
+    let ours = || watcher::Config::default().labels(OURS);
+    let (deployments, deployment_changes) = watched_as(scope.api(), ours(), replicas::prune);
+    let (pods, pod_changes) = watched_as(scope.api(), ours(), replicas::prune_pod);
+    let caches = Caches { servers, models, slices, services, deployments, pods };
+    let changes =
+        [server_changes, model_changes, slice_changes, service_changes, deployment_changes, pod_changes];
+    let changes = futures::stream::select_all(changes);
     let may_begin = kept.is_some();
     let news = News::new(kept);
     let (count, mut counted) = watch::channel(0);
@@ -115,7 +145,7 @@ async fn first_seen(scope: &Scope, kept: Option<Seen>, stop: CancellationToken) 
         servers: news.servers.subscribe(),
         seen: news.seen.subscribe(),
         namespace: scope.namespace.clone(),
-        resources,
+        caches: caches.clone(),
         changes: counted.clone(),
     };
     tokio::spawn(async move { stop.run_until_cancelled(publish(caches, changes, news, count)).await });

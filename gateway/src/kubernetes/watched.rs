@@ -10,6 +10,9 @@ use serde::de::DeserializeOwned;
 
 use crate::cause;
 
+/// Annotations that say something to the gateway.
+const KEPT: [&str; 2] = [labels::APPROVED_TOOLS, labels::TAKE_REPLICAS];
+
 /// A change of one kind; the caches say which.
 pub(super) type Change = BoxStream<'static, ()>;
 
@@ -26,13 +29,31 @@ where
         + Sync
         + 'static,
 {
+    watched_as(api, watcher::Config::default(), |object: &mut K| {
+        object.managed_fields_mut().clear();
+        object.annotations_mut().retain(|key, _| KEPT.contains(&key.as_str()));
+    })
+}
+
+/// The same of those that `config` selects, with what `prune` leaves of each.
+pub(super) fn watched_as<K>(
+    api: Api<K>,
+    config: watcher::Config,
+    prune: impl Fn(&mut K) + Clone + Send + Sync + 'static,
+) -> (Store<K>, Change)
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static,
+{
     let (store, writer) = reflector::store();
-    let stream = watcher(api, watcher::Config::default())
+    let stream = watcher(api, config)
         .default_backoff()
-        .modify(|object| {
-            object.managed_fields_mut().clear();
-            object.annotations_mut().retain(|key, _| key == labels::APPROVED_TOOLS);
-        })
+        .modify(move |object| prune(object))
         .reflect(writer)
         .filter_map(|event| async move {
             match event {

@@ -24,6 +24,13 @@ pub(crate) struct ScalingMetrics {
     ready: Family<ServerLabels, Gauge>,
     decisions: Family<DecisionLabels, Counter>,
     demand: Family<ServerLabels, Gauge>,
+    model_demand: Family<ModelLabels, Gauge>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ModelLabels {
+    namespace: String,
+    model: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -49,7 +56,10 @@ impl ScalingMetrics {
         let demand = Family::default();
         let help = "Calls that a server has in hand or that wait for it, in this replica of the gateway; the sum over all replicas is what an autoscaler of its own goes by";
         registry.register("server_demand", help, Family::clone(&demand));
-        Self { starts, desired, ready, decisions, demand }
+        let model_demand = Family::default();
+        let help = "The same of a language model";
+        registry.register("model_demand", help, Family::clone(&model_demand));
+        Self { starts, desired, ready, decisions, demand, model_demand }
     }
 
     /// So it was decided about `server`.
@@ -69,6 +79,12 @@ impl ScalingMetrics {
     /// `server` has, or is waited for by, so many calls.
     pub(crate) fn demand(&self, server: &ServerKey, calls: u32) {
         self.demand.get_or_create(&server.into()).set(calls.into());
+    }
+
+    /// The model `key` has, or is waited for by, so many requests.
+    pub(crate) fn model_demand(&self, key: &ServerKey, calls: u32) {
+        let labels = ModelLabels { namespace: key.namespace.clone(), model: key.name.clone() };
+        self.model_demand.get_or_create(&labels).set(calls.into());
     }
 
     /// `server` is gone from the source.

@@ -62,7 +62,7 @@ impl Load {
         let places: Vec<Place> =
             open.chain(live.draining.iter().map(|endpoint| place(endpoint, false))).collect();
         Self {
-            kind: live.server.kind,
+            kind: live.server.kind(),
             key: backend.key().clone(),
             reading: backend.meter.read(now),
             sessions: places.iter().map(|place| place.sessions).sum(),

@@ -55,11 +55,6 @@ impl Learnt {
         });
     }
 
-    /// The mean time of a call.
-    pub(crate) fn service(&self) -> Option<Duration> {
-        self.with(|past| past.service.mean())
-    }
-
     /// What a start takes, in the middle.
     pub(crate) fn start(&self) -> Option<Duration> {
         self.with(|past| past.starts.p50())

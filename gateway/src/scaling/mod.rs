@@ -30,7 +30,7 @@ pub use report::{Activity, HISTORY, Record, ScalingReport};
 pub use run::Leads;
 pub(crate) use run::run;
 pub(crate) use telling::Telling;
-pub(crate) use wake::wake;
+pub(crate) use wake::{wake, warm_up};
 
 /// Gives workloads another number of replicas: a cluster's Deployments, or processes of this machine.
 pub trait Scaler: fmt::Debug + Send + Sync + 'static {

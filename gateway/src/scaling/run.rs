@@ -96,5 +96,5 @@ async fn look(
 }
 
 fn key_of(backend: &Backend) -> Key {
-    (backend.live().server.kind, backend.key().clone())
+    (backend.live().server.kind(), backend.key().clone())
 }

@@ -15,8 +15,9 @@ use super::{Change, Error};
 use crate::backend::fault::Class;
 use crate::backend::session::Link;
 use crate::backend::{Backend, Endpoint};
+use crate::catalog::View;
 use crate::core::Core;
-use crate::source::Protocol;
+use crate::source::{Model, Protocol};
 
 /// Between two questions whether a replica answers, counted from the first.
 const ASK_EVERY: Duration = Duration::from_millis(25);
@@ -27,15 +28,31 @@ const ASK_AGAIN: Duration = Duration::from_secs(2);
 /// The same where it could not be asked for.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// Wakes `backend` in the background, unless this process does so already.
+/// Wakes `backend` in the background for calls that wait, unless this process does so already.
 pub(crate) fn wake(core: &Arc<Core>, backend: &Arc<Backend>) {
+    begin(core, backend, false);
+}
+
+/// Starts those servers of `view` that are to be there as soon as a client begins a session.
+pub(crate) fn warm_up(core: &Arc<Core>, view: &View) {
+    for backend in core.scaled() {
+        let live = backend.live();
+        let wants = live.server.scaled.as_ref().is_some_and(|scaled| scaled.bounds.warms_up_on_session());
+        if wants && !backend.is_up() && view.has(&backend) && backend.may_be_waited_for() {
+            begin(core, &backend, true);
+        }
+    }
+}
+
+/// With `ahead` it is started although no call waits.
+fn begin(core: &Arc<Core>, backend: &Arc<Backend>, ahead: bool) {
     if backend.waking.swap(true, Ordering::AcqRel) {
         return;
     }
     let (task_core, backend) = (Arc::clone(core), Arc::clone(backend));
     let stop = core.shutdown.clone();
     core.spawn(async move {
-        stop.run_until_cancelled(Waker::new(&task_core, &backend).run()).await;
+        stop.run_until_cancelled(Waker::new(&task_core, &backend, ahead).run()).await;
         backend.waking.store(false, Ordering::Release);
         // A call that came in between found this one still running.
         if !backend.is_up() && backend.meter.read(Instant::now()).waiting > 0 && !stop.is_cancelled() {
@@ -53,11 +70,14 @@ struct Waker<'a> {
     asking: FuturesUnordered<Asking>,
     /// When the start is to be asked for.
     due: Instant,
+    /// Whether it is still to be asked for although no call waits.
+    ahead: bool,
 }
 
 impl<'a> Waker<'a> {
-    fn new(core: &'a Arc<Core>, backend: &'a Arc<Backend>) -> Self {
-        Self { core, backend, asked: Vec::new(), asking: FuturesUnordered::new(), due: Instant::now() }
+    fn new(core: &'a Arc<Core>, backend: &'a Arc<Backend>, ahead: bool) -> Self {
+        let (asked, asking) = (Vec::new(), FuturesUnordered::new());
+        Self { core, backend, asked, asking, due: Instant::now(), ahead }
     }
 
     /// Returns once calls can be sent, or when that is not to be.
@@ -69,7 +89,9 @@ impl<'a> Waker<'a> {
             let live = self.backend.live();
             let Some(scaled) = &live.server.scaled else { return };
             let is_over = began.elapsed() > scaled.bounds.start_within
-                || (self.backend.meter.read(Instant::now()).waiting == 0 && scaled.desired == 0);
+                || (!self.ahead
+                    && self.backend.meter.read(Instant::now()).waiting == 0
+                    && scaled.desired == 0);
             if is_over || super::hold::left(self.backend, scaled).is_some() {
                 self.backend.learnt.failed();
                 return;
@@ -93,8 +115,12 @@ impl<'a> Waker<'a> {
         for endpoint in starting {
             if !self.asked.contains(&endpoint.id) {
                 self.asked.push(endpoint.id);
-                let protocol = self.backend.live().server.protocol;
-                self.asking.push(Box::pin(answers(Arc::clone(self.core), Arc::clone(endpoint), protocol)));
+                let live = self.backend.live();
+                let (core, endpoint) = (Arc::clone(self.core), Arc::clone(endpoint));
+                self.asking.push(match &live.server.model {
+                    None => Box::pin(answers(core, endpoint, live.server.protocol)),
+                    Some(Model { health, .. }) => Box::pin(is_loaded(core, endpoint, health.clone())),
+                });
             }
         }
     }
@@ -114,6 +140,7 @@ impl<'a> Waker<'a> {
         let to = self.backend.learnt.wake(&scaled.bounds, scaled.bounds.minimum(), waiting).max(1);
         let asked = scaler.scale(&live.server, Change { from: 0, to }).await;
         self.due = Instant::now() + if asked.is_ok() { ASK_AGAIN } else { RETRY };
+        self.ahead &= asked.is_err();
         match asked {
             Ok(()) => {
                 tracing::info!(server = %self.backend.key(), to, "a server is started for the calls that wait for it")
@@ -144,6 +171,23 @@ async fn answers(
         match timeout(ANSWER_WITHIN, core.control.open(&endpoint, protocol)).await {
             Ok(Ok(hello)) => return (endpoint, Some(hello.link)),
             Ok(Err(fault)) if fault.class() == Class::Unauthorized => return (endpoint, None),
+            _ => sleep_until(next).await,
+        }
+    }
+}
+
+/// Asks until its model is loaded. One whose engine does not say that is waited for until its cluster calls it ready.
+async fn is_loaded(
+    core: Arc<Core>,
+    endpoint: Arc<Endpoint>,
+    health: Option<String>,
+) -> (Arc<Endpoint>, Option<Link>) {
+    let uri = health.and_then(|path| format!("{}{path}", endpoint.url.trim_end_matches('/')).parse().ok());
+    let Some(uri) = uri else { return std::future::pending().await };
+    loop {
+        let next = Instant::now() + ASK_EVERY;
+        match timeout(ANSWER_WITHIN, core.control.http.get(&uri)).await {
+            Ok(Ok(_)) => return (endpoint, None),
             _ => sleep_until(next).await,
         }
     }

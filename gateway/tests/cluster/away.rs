@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
-use portico_cluster::{Level, wait_for, wanted};
+use portico_cluster::{Level, Way, wait_for, wanted};
 use portico_gateway::keep::Folder;
 use portico_gateway::{Gateway, Options, ServerState, kubernetes};
 use serde_json::{Value, json};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::raw_server::{RawServer, nothing_special};
@@ -16,45 +16,6 @@ use crate::world::{SOON, World};
 
 const A: &str = r#"[{"name":"a","inputSchema":{}}]"#;
 const B: &str = r#"[{"name":"b","inputSchema":{}}]"#;
-
-/// The way to the API server, which a test cuts and mends.
-struct Way {
-    listening: SocketAddr,
-    to: SocketAddr,
-    open: Option<DropGuard>,
-}
-
-impl Way {
-    async fn to(to: SocketAddr) -> Self {
-        // Its port is taken and given back, so that the way can be opened there again and again.
-        let listening = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        let mut way = Self { listening, to, open: None };
-        way.mend();
-        way
-    }
-
-    /// Ends all connections, and takes no more.
-    fn cut(&mut self) {
-        self.open = None;
-    }
-
-    fn mend(&mut self) {
-        let socket = tokio::net::TcpSocket::new_v4().unwrap();
-        socket.set_reuseaddr(true).unwrap();
-        socket.bind(self.listening).unwrap();
-        let (listener, to, open) = (socket.listen(64).unwrap(), self.to, CancellationToken::new());
-        self.open = Some(open.clone().drop_guard());
-        tokio::spawn(async move {
-            while let Some(Ok((mut near, _))) = open.run_until_cancelled(listener.accept()).await {
-                let open = open.clone();
-                tokio::spawn(async move {
-                    let mut far = TcpStream::connect(to).await.unwrap();
-                    open.run_until_cancelled(tokio::io::copy_bidirectional(&mut near, &mut far)).await;
-                });
-            }
-        });
-    }
-}
 
 /// A gateway that keeps what it knows in a folder, and reaches the cluster by a way that may be cut.
 struct Kept {
@@ -137,7 +98,7 @@ async fn a_gateway_that_restarts_while_the_api_server_is_away_serves_what_it_kep
     world.apply("a", json!({}), spec(&a)).await;
     let url = &world.cluster.config().cluster_url;
     let api = SocketAddr::new(url.host().unwrap().parse().unwrap(), url.port_u16().unwrap());
-    let mut way = Way::to(api).await;
+    let mut way = Way::to(api).await.unwrap();
     let place = tempfile::tempdir().unwrap();
     let folder = Folder::open(&place.path().join("state")).unwrap();
     let first = Kept::start(&world, &way, &folder).await;
@@ -156,7 +117,7 @@ async fn a_gateway_that_restarts_while_the_api_server_is_away_serves_what_it_kep
     assert!(metrics.contains("portico_gateway_servers_stale 1"), "{metrics}");
     world.apply("b", json!({}), spec(&b)).await;
     assert!(second.call("b").await.contains("-32602"), "nobody can know of it yet");
-    way.mend();
+    way.mend().unwrap();
     second.until_connected("b").await;
     assert!(
         second.call("b").await.contains(r#""content":[]"#)

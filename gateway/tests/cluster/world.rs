@@ -88,7 +88,8 @@ impl World {
         let options = Options { refresh: Duration::from_millis(100), secrets, ..Options::default() };
         let gateway = Arc::new(Gateway::with_lists(options, found.servers.clone(), &lists).unwrap());
         let claim = Claim { namespace, name: LEASE.to_owned(), identity: account.to_owned() };
-        let duties = Duties { claim, lists: Some(lists) };
+        let duties =
+            Duties { claim, lists: Some(lists), peers: tokio::sync::watch::channel(Arc::default()).1 };
         let reporting = kubernetes::report(client, &found, &gateway, duties, stop.child_token());
         Running { gateway, stop, reporting: tokio::spawn(reporting) }
     }

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     child::{Child, Children},
     error::Error,
-    replicas,
+    marks, replicas,
     watches::Watches,
     workload::counts,
 };
@@ -152,7 +152,7 @@ impl Owned {
             job,
             disruption_budget,
             deployment,
-        } = render::render(&self.with_own_image(model, &target));
+        } = render::render(&self.kept(model, &target));
         let name = render::child_name(&model.name);
         one(&self.network_policies, model, &name, serving_policy).await?;
         one(&self.network_policies, model, &render::download_policy_name(&model.name), download_policy)
@@ -161,6 +161,7 @@ impl Owned {
         let (stored, job) = self.provide(model, claim, job).await?;
         let live = self.deployments.current(&model.namespace, &render::deployment_name(&model.name, &target));
         // What runs is kept as it should be, whatever became of its file.
+        let before = live.clone();
         let live = match deployment.filter(|_| stored || live.is_some()) {
             Some(desired) => Some(self.apply_target(client, model, desired).await?),
             None => live,
@@ -168,15 +169,38 @@ impl Owned {
         let all = self.standings(model, live.as_deref());
         let selected = self.selected(&model.namespace, &model.name);
         let serving = serving(selected.as_deref(), &all, &target);
-        self.services.apply(&render::service(model, &serving)).await?;
+        let service = self.selecting(model, &serving, (live.as_deref(), before.as_deref()));
+        self.services.apply(&service).await?;
         one(&self.disruption_budgets, model, &name, disruption_budget).await?;
         self.prune(model, &[&serving, &target], job.as_deref()).await?;
         Ok(Deployed { serving, target: live, job, stored })
     }
 
-    fn with_own_image(&self, model: &ValidatedModel, target: &str) -> ValidatedModel {
+    fn kept(&self, model: &ValidatedModel, target: &str) -> ValidatedModel {
         let live = self.deployments.current(&model.namespace, &render::deployment_name(&model.name, target));
-        ValidatedModel { portico_image: render::own_image(model, live.as_deref()), ..model.clone() }
+        let service = self.services.current(&model.namespace, &render::child_name(&model.name));
+        render::kept(model, live.as_deref(), service.as_deref())
+    }
+
+    /// The Service of a revision. `target` is the target's Deployment as it is and as it was, for that may be new.
+    fn selecting(
+        &self,
+        model: &ValidatedModel,
+        revision: &str,
+        target: (Option<&Deployment>, Option<&Deployment>),
+    ) -> Service {
+        let service = render::service(model, revision);
+        let before = self.services.current(&model.namespace, &service.name_any());
+        let name = render::deployment_name(&model.name, revision);
+        let other = self.deployments.current(&model.namespace, &name);
+        let (workload, live) = match target {
+            (Some(new), old) if new.name_any() == name => (Some(new), old),
+            _ => (other.as_deref(), other.as_deref()),
+        };
+        match workload {
+            Some(workload) => marks::selecting(service, before.as_deref(), workload, live),
+            None => service,
+        }
     }
 
     /// The volume, and the download until the volume says that the file lies there whole.

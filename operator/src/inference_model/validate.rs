@@ -50,6 +50,9 @@ pub struct ValidatedModel {
     pub one_node_volume: Option<String>,
     /// Portico's own image, which downloads.
     pub portico_image: String,
+    /// Whether the pods carry the label [`portico_crds::labels::SERVING`]. Those of a workload that an older version made do
+    /// not, until something else about them changes.
+    pub marked: bool,
     /// Parsed `spec.placement.affinity`.
     pub affinity: Option<Affinity>,
     /// The annotation that asks for a restart, as it is.
@@ -129,6 +132,7 @@ pub fn validate(
         one_node_volume: one_node_volume(&model.name_any(), &storage, &weights, &inputs.engine),
         storage,
         portico_image: settings.portico_image.clone(),
+        marked: true,
         affinity: pod::affinity(model.spec.placement.as_ref()).map_err(invalid)?,
         restarted_at: model.annotations().get(labels::RESTARTED_AT).cloned(),
         inputs_digest: inputs.engine.digest([]),

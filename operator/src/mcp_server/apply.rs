@@ -19,7 +19,7 @@ use super::{
 use crate::{
     child::{Child, Children},
     error::Error,
-    replicas,
+    marks, replicas,
     watches::Watches,
 };
 
@@ -78,6 +78,7 @@ impl Owned {
         if !stale_files {
             one(&self.config_maps, server, &render::config_map_name(&server.name), config_map).await?;
         }
+        let service = self.selecting(server, service, deployment.as_ref());
         one(&self.services, server, &name, service).await?;
         one(&self.disruption_budgets, server, &name, disruption_budget).await?;
         if let Some(desired) = &deployment {
@@ -88,6 +89,18 @@ impl Owned {
             one(&self.config_maps, server, &render::config_map_name(&server.name), None).await?;
         }
         Ok(deployment)
+    }
+
+    fn selecting(
+        &self,
+        server: &ValidatedServer,
+        service: Option<Service>,
+        deployment: Option<&Deployment>,
+    ) -> Option<Service> {
+        let (namespace, name) = (&server.namespace, render::child_name(&server.name));
+        let (before, live) =
+            (self.services.current(namespace, &name), self.deployments.current(namespace, &name));
+        Some(marks::selecting(service?, before.as_deref(), deployment?, live.as_deref()))
     }
 
     /// Waits until every cache has been filled once: an empty cache says nothing.

@@ -106,12 +106,9 @@ impl Kind for McpServers {
 }
 
 impl McpServers {
-    async fn deploy(
-        &self,
-        mut server: ValidatedServer,
-        live: Option<Arc<Deployment>>,
-    ) -> Result<Applied, Error> {
-        server.portico_image = render::own_image(&server, live.as_deref());
+    async fn deploy(&self, server: ValidatedServer, live: Option<Arc<Deployment>>) -> Result<Applied, Error> {
+        let service = self.owned.services.current(&server.namespace, &render::child_name(&server.name));
+        let server = render::kept(server, live.as_deref(), service.as_deref());
         let desired = render::render(&server);
         let deployment = self.owned.apply(&self.client, &server, desired).await?;
         let unsettled = deployment.as_ref().is_some_and(|deployment| !workload::rolled_out(deployment));

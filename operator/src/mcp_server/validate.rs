@@ -79,6 +79,9 @@ pub struct ValidatedServer {
     pub program: Program,
     /// Portico's own image.
     pub portico_image: String,
+    /// Whether the pods carry the label [`portico_crds::labels::SERVING`]. Those of a workload that an older version made do
+    /// not, until something else about them changes.
+    pub marked: bool,
     /// Parsed `spec.placement.affinity`.
     pub affinity: Option<Affinity>,
     /// The annotation that asks for a restart, as it is.
@@ -151,6 +154,7 @@ pub fn validate(
         program: program(server, settings)
             .ok_or_else(|| Refusal::Invalid(vec!["spec.source: has no known member".into()]))?,
         portico_image: settings.portico_image.clone(),
+        marked: true,
         affinity: pod::affinity(server.spec.placement.as_ref())
             .map_err(|fault| Refusal::Invalid(vec![fault]))?,
         restarted_at: server.annotations().get(labels::RESTARTED_AT).cloned(),

@@ -1,9 +1,11 @@
 //! The admission policies that are shipped beside the operator, by the words of the API server.
 
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt as _;
 use kube::api::{Api, Patch, PatchParams};
 use portico_cluster::{Level, wait_for, wanted};
-use portico_crds::McpServer;
+use portico_crds::{McpServer, labels};
 use serde_json::{Value, json};
 
 use crate::world::{SOON, World, condition};
@@ -168,4 +170,71 @@ async fn the_operator_itself_is_held_to_change_no_spec_even_with_every_right() {
     assert!(deleted.is_err_and(|error| error.to_string().contains("that a person wrote")));
     let status = json!({"status": {"instances": "0/9"}});
     api.patch_status("a", &PatchParams::default(), &Patch::Merge(&status)).await.unwrap();
+}
+
+/// The gateway of the namespace, with the rights that are shipped for it.
+async fn gateway(world: &World) -> kube::Client {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../gateway/rbac.yaml");
+    world.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", file]).await;
+    let user = format!("system:serviceaccount:{}:portico-gateway", world.namespace.name());
+    let user_flag = format!("--user={user}");
+    let binding = ["create", "rolebinding", "gateway", "--clusterrole=portico-gateway", user_flag.as_str()];
+    world.kubectl(&binding).await;
+    world.cluster.client_as(&user, &["system:authenticated"]).unwrap()
+}
+
+#[tokio::test]
+async fn the_gateway_scales_and_marks_pods_and_changes_nothing_else_of_them() {
+    if !wanted(Level::Kwok) {
+        return;
+    }
+    let world = under_policies(&[]).await;
+    world.apply("a", json!({"source": {"image": {"name": "example:1"}}, "scaling": {"max": 3}})).await;
+    world.until_ready("a").await;
+    let pod = world.pods("a").await[0].name_any();
+    let foreign = json!({"spec": {"securityContext": {"runAsNonRoot": true, "runAsUser": 7,
+        "seccompProfile": {"type": "RuntimeDefault"}}, "containers": [{"name": "a", "image": "b", "securityContext":
+        {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}}}]}});
+    world.put::<Pod>("foreign", foreign).await;
+    let client = gateway(&world).await;
+    let (name, params) = (world.namespace.name(), PatchParams::default());
+    let pods: Api<Pod> = Api::namespaced(client.clone(), name);
+    let said = async |pod: &str, change: Value| match pods.patch(pod, &params, &Patch::Merge(&change)).await {
+        Err(kube::Error::Api(status)) => status.message,
+        other => format!("{:?}", other.map(drop)),
+    };
+    let wrong = json!({"metadata": {"labels": {labels::SERVING: "perhaps"}}});
+    wait_for("the guard", SOON, async || {
+        let said = said(&pod, wrong.clone()).await;
+        if said.contains("must be 'true' or 'draining'") { Ok(Some(())) } else { Err(said) }
+    })
+    .await
+    .unwrap();
+    let marks = json!({"metadata": {"labels": {labels::SERVING: labels::DRAINING}, "annotations": {labels::DELETION_COST: "-1"}}});
+    assert_eq!(said(&pod, marks.clone()).await, "Ok(())");
+    assert!(said("foreign", marks).await.contains("a pod that Portico did not make"));
+    for change in [
+        json!({"metadata": {"labels": {labels::MCP_SERVER: "other"}}}),
+        json!({"metadata": {"labels": {labels::INSTANCE: null}}}),
+        json!({"metadata": {"annotations": {"other": "x"}}}),
+        json!({"metadata": {"finalizers": ["example.com/stay"]}}),
+    ] {
+        let said = said(&pod, change.clone()).await;
+        assert!(said.contains("may change nothing of a pod but"), "{change}: {said}");
+    }
+    let image = Patch::Strategic(json!({"spec": {"containers": [{"name": "server", "image": "evil:1"}]}}));
+    let refused = pods.patch(&pod, &params, &image).await;
+    assert!(refused.is_err_and(|error| error.to_string().contains("may change nothing of a pod but")));
+    // Clusters with the plugin `OwnerReferencesPermissionEnforcement`, as this one, look at that before any policy.
+    assert!(said(&pod, json!({"metadata": {"ownerReferences": null}})).await.contains("forbidden"));
+    let deployments: Api<Deployment> = Api::namespaced(client, name);
+    let three = Patch::Merge(json!({"spec": {"replicas": 3}}));
+    deployments.patch_scale("a-mcp", &params, &three).await.unwrap();
+    let refused = deployments.patch("a-mcp", &params, &three).await;
+    assert!(
+        refused.is_err_and(|error| error.to_string().contains("forbidden")),
+        "more than the number of pods"
+    );
+    let deleted = pods.delete(&pod, &kube::api::DeleteParams::default()).await;
+    assert!(deleted.is_err_and(|error| error.to_string().contains("forbidden")));
 }

@@ -30,6 +30,16 @@ fn a_gap_of_hours_counts_with_its_mean() {
 }
 
 #[test]
+fn a_burst_after_a_gap_is_seen_within_seconds() {
+    let mut server = Server::new(5);
+    server.now += seconds(7200);
+    server.look(&server.seen(4.5));
+    server.now += seconds(7200);
+    server.look(&server.seen(4.5));
+    assert!(server.until(Reason::Burst, 20.0) <= 3);
+}
+
+#[test]
 fn a_hundred_looks_in_a_second_come_to_what_one_comes_to() {
     let [one, many] = [1, 100].map(|looks| {
         let mut server = Server::new(3);

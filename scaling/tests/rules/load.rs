@@ -86,17 +86,46 @@ fn replicas_go_to_the_most_that_were_asked_for_in_the_window() {
 
 #[test]
 fn replicas_that_still_start_count_as_replicas() {
-    let mut server = Server::new(5);
-    server.pass(60, 4.5);
-    // Five asked for, one ready, and 4.5 calls: five suffice, though one does not.
-    server.now += seconds(1);
-    let seen = Observation { ready: 1, waiting: 3, ..server.seen(4.5) };
-    assert_eq!(server.look(&seen), decision(5, Reason::Steady));
+    // Five asked for, one ready; under each load five suffice, though one does not. Six calls in hand or waiting are
+    // a burst for one, and 3.6 would be too few for more than four if one were not enough.
+    for load in [3.6, 4.5, 6.0_f64] {
+        let mut server = Server::new(5);
+        server.pass(60, load.min(4.5));
+        for _ in 0..5 {
+            server.now += seconds(1);
+            let seen = Observation { ready: 1, waiting: 4, ..server.seen(load) };
+            assert_eq!(server.look(&seen), decision(5, Reason::Steady), "{load}");
+        }
+    }
 }
 
 #[test]
-fn replicas_at_most_double_in_a_quarter_of_a_minute() {
+fn calls_that_wait_for_starting_replicas_ask_for_as_many_as_do_them_within_seconds() {
+    let mut server = Server::new(2);
+    server.policy.rise_within = seconds(0);
+    // Two calls of a second each second.
+    for _ in 0..60 {
+        server.now += seconds(1);
+        let seen = Observation { arrivals: 2, ..server.seen(2.0) };
+        assert_eq!(server.look(&seen), decision(2, Reason::Steady));
+    }
+    // Both replicas break, and fifty calls wait for the next one: seven in hand at once do them in five seconds.
+    server.starts = false;
+    for _ in 0..10 {
+        server.now += seconds(1);
+        server.look(&Observation { arrivals: 2, ..server.seen(50.0) });
+    }
+    assert_eq!(server.replicas, 9);
+    // Ready, and they wait on: then the load counts as it is.
+    server.starts = true;
+    server.now += seconds(1);
+    assert!(server.look(&Observation { arrivals: 2, ..server.seen(50.0) }).replicas > 40);
+}
+
+#[test]
+fn replicas_at_most_double_in_the_time_of_the_limit() {
     let mut server = Server::new(10);
+    server.policy = Policy { rise_within: seconds(15), ..server.policy };
     server.pass(60, 10.0);
     assert_eq!(server.until(Reason::RateLimited, 90.0), 1);
     assert_eq!(server.replicas, 20);
@@ -110,6 +139,16 @@ fn few_replicas_may_become_four_more() {
     server.pass(60, 1.0);
     server.until(Reason::RateLimited, 90.0);
     assert_eq!(server.replicas, 5);
+}
+
+#[test]
+fn replicas_that_somebody_else_woke_may_double_at_once() {
+    let mut server = Server::new(0);
+    server.pass(60, 0.0);
+    server.replicas = 6;
+    server.second(6.0);
+    server.until(Reason::RateLimited, 90.0);
+    assert_eq!(server.replicas, 12);
 }
 
 #[test]

@@ -101,3 +101,15 @@ fn a_replica_that_terminates_is_no_start() {
     assert_eq!(server.look(&seen), decision(0, Reason::Idle));
     assert_eq!(server.state.starting_since(), None);
 }
+
+#[test]
+fn a_start_right_after_the_last_replica_went_is_judged_although_zero_was_never_seen() {
+    let mut server = Server::new(1);
+    server.policy = Policy { idle: seconds(1), dwell: seconds(1), ..server.policy };
+    server.pass(5, 0.0);
+    assert_eq!(server.replicas, 0);
+    // Somebody woke it before the next look, and it does not come up.
+    server.replicas = 1;
+    server.starts = false;
+    assert_eq!(server.until(Reason::StartFailed, 1.0), server.policy.start_within.as_secs() + 1);
+}

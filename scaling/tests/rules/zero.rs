@@ -64,11 +64,36 @@ fn a_call_wakes_a_server_at_zero_at_once() {
 }
 
 #[test]
+fn a_call_that_a_leaving_replica_still_serves_wakes_nothing() {
+    let mut server = Server::new(0);
+    server.pass(10, 0.0);
+    server.now += seconds(1);
+    let seen = Observation { now: 1, ready: 1, ..server.seen(0.0) };
+    assert_eq!(server.look(&seen), decision(0, Reason::Idle));
+    assert_eq!(server.look(&Observation { waiting: 1, ..seen }), decision(1, Reason::Woken));
+}
+
+#[test]
 fn many_waiting_calls_wake_more_than_one() {
     let mut server = Server::new(0);
     server.pass(10, 0.0);
     // A replica that should have one call takes 1.4, of a second each, and has five seconds for them.
     assert_eq!(server.second(30.0), decision(5, Reason::Woken));
+}
+
+#[test]
+fn a_server_is_woken_by_what_its_calls_took_before() {
+    let mut server = Server::new(1);
+    // A call of twenty seconds each half minute.
+    for second in 0..600 {
+        server.now += seconds(1);
+        let load = if second % 30 < 20 { 1.0 } else { 0.0 };
+        let seen = Observation { arrivals: u64::from(second % 30 == 0), ..server.seen(load) };
+        server.look(&seen);
+    }
+    server.until(Reason::Idle, 0.0);
+    // Three calls of twenty seconds, done within five: nine replicas that take one and a half each, about.
+    assert_eq!(server.second(3.0), decision(9, Reason::Woken));
 }
 
 #[test]

@@ -10,8 +10,6 @@ use super::load::{Call, SECONDS, TICKS};
 
 /// Calls that a replica takes at once.
 pub const CAPACITY: u32 = 4;
-/// Ticks from asking for a replica until it is ready.
-const COLD_START: u32 = 3 * TICKS;
 /// A change of direction within so many ticks is a reversal.
 const REVERSAL: u32 = 120 * TICKS;
 
@@ -28,9 +26,10 @@ pub struct Outcome {
     pub pod_hours: f64,
 }
 
-/// Lets `control` scale what serves `calls`, beginning with `replicas` ready ones.
-pub fn run(calls: &[Call], control: &mut dyn Control, replicas: u32) -> Outcome {
-    let mut world = World::new(replicas);
+/// Lets `control` scale what serves `calls`, beginning with `replicas` ready ones; others
+/// are ready `cold_start` seconds after they are asked for.
+pub fn run(calls: &[Call], control: &mut dyn Control, replicas: u32, cold_start: u32) -> Outcome {
+    let mut world = World::new(replicas, cold_start * TICKS);
     let mut calls = calls.iter().peekable();
     for tick in 0..SECONDS * TICKS {
         world.begin(tick);
@@ -48,6 +47,8 @@ pub fn run(calls: &[Call], control: &mut dyn Control, replicas: u32) -> Outcome 
 }
 
 struct World {
+    /// Ticks from asking for a replica until it is ready.
+    cold_start: u32,
     /// Ticks at which those that start are ready, the next one first.
     starting: VecDeque<u32>,
     ready: u32,
@@ -66,8 +67,9 @@ struct World {
 }
 
 impl World {
-    fn new(ready: u32) -> Self {
+    fn new(ready: u32, cold_start: u32) -> Self {
         Self {
+            cold_start,
             ready,
             starting: VecDeque::new(),
             queue: VecDeque::new(),
@@ -137,7 +139,7 @@ impl World {
             self.changes.push((tick, replicas > before));
         }
         for _ in before..replicas {
-            self.starting.push_back(tick + COLD_START);
+            self.starting.push_back(tick + self.cold_start);
         }
         for _ in replicas..before {
             if self.starting.pop_back().is_none() {

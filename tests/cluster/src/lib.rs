@@ -37,6 +37,7 @@ mod services;
 mod shared;
 mod wait;
 mod wanted;
+mod way;
 
 pub use audit::{AuditEvent, AuditMark};
 pub use cluster::Cluster;
@@ -48,3 +49,4 @@ pub use node::NodeOptions;
 pub use shared::JOIN_VARIABLE;
 pub use wait::{wait_for, wait_until};
 pub use wanted::{WANTED_VARIABLE, wanted};
+pub use way::Way;

@@ -1,5 +1,6 @@
 //! Tests that cross crates: what they share.
 
+pub mod cluster;
 pub mod gateway;
 pub mod node;
 

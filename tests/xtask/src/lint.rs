@@ -22,6 +22,6 @@ pub fn run() -> Result<(), String> {
     step("licences and sources", deny.current_dir(root()).args(["check", "licenses", "bans", "sources"]))?;
     generate::run(true)?;
     let mut examples = Command::new(built("portico"));
-    examples.current_dir(root()).args(["check", "--strict", "examples/quickstart"]);
+    examples.current_dir(root()).args(["check", "--strict", "examples/quickstart", "examples/scaling"]);
     step("examples", &mut examples)
 }

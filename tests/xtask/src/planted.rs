@@ -22,6 +22,8 @@ const CRATES: [Home; 2] = [
     Home { folder: "operator", package: "portico-operator", on_cluster: true },
     Home { folder: "scaling", package: "portico-scaling", on_cluster: false },
 ];
+/// What those are built with, out of the copy as well.
+const BUILT_WITH: [&str; 2] = ["portico-crds", "portico-cluster"];
 /// Nothing that is caught takes so long.
 const LIMIT: Duration = Duration::from_mins(5);
 
@@ -63,9 +65,14 @@ pub fn run(names: &[String]) -> Result<(), String> {
         return Err(format!("there is no {unknown}.patch in a {PATCHES}"));
     }
     all.retain(|planted| names.is_empty() || names.contains(&planted.name));
+    let done = plant_all(&all);
+    forget().and(done)
+}
+
+fn plant_all(all: &[Planted]) -> Result<(), String> {
     let began = Instant::now();
     let clusters = all.iter().any(|planted| planted.home.on_cluster).then(start).transpose()?;
-    let all: Vec<Planted> = sound(&all).into_iter().chain(all.clone()).collect();
+    let all: Vec<Planted> = sound(all).into_iter().chain(all.iter().cloned()).collect();
     // Each is waited for in a thread of its own, while the next is built.
     let mut running = Vec::new();
     for planted in all {
@@ -87,6 +94,15 @@ pub fn run(names: &[String]) -> Result<(), String> {
         .is_empty()
         .then_some(())
         .ok_or(format!("not as it should be: {}; see the logs in {logs}", missed.join(", ")))
+}
+
+/// Removes what was built out of the copy: cargo takes it for what the workspace would build, also after an edit here.
+fn forget() -> Result<(), String> {
+    let mut clean = cargo(&["clean", "--quiet"]);
+    for package in CRATES.iter().map(|home| home.package).chain(BUILT_WITH) {
+        clean.args(["--package", package]);
+    }
+    step("remove what was built of planted bugs", &mut clean)
 }
 
 /// The clusters that tests of the operator join.

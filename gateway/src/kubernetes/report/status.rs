@@ -1,17 +1,25 @@
 //! From what is known of a server to the gateway's part of its status. Pure.
 
+use std::sync::Arc;
+
+use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 use portico_crds::condition::Type;
 use portico_crds::mcp_server::{PinnedTool, ServerCatalog};
 use portico_crds::reason::Reason;
-use portico_crds::{McpServer, McpServerStatus, labels};
+use portico_crds::scaling::{ScalingDecision, ScalingStatus};
+use portico_crds::{InferenceModel, McpServer, labels};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
+use super::scaling::{active, scaled};
 use crate::backend::{Failure, PinReport, ServerReport, ServerState};
+use crate::scaling::ScalingReport;
+use crate::source::ServerKey;
 
 /// The conditions that the gateway writes.
-const OWN: [Type; 3] = [Type::Connected, Type::ToolsApproved, Type::NamesShown];
+const OWN: [Type; 4] = [Type::Connected, Type::ToolsApproved, Type::NamesShown, Type::ScalingActive];
 /// Characters in a message.
 const MAX_MESSAGE: usize = 1024;
 /// Bounds of the schema.
@@ -26,29 +34,99 @@ pub(super) struct Own {
     pub(super) conditions: Vec<Condition>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) catalog: Option<ServerCatalog>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) scaling: Option<ScalingStatus>,
 }
 
 impl Own {
-    /// The gateway's part of `status`.
-    pub(super) fn of(status: Option<&McpServerStatus>) -> Self {
+    /// The gateway's part of a status.
+    fn of(
+        conditions: &[Condition],
+        catalog: Option<&ServerCatalog>,
+        scaling: Option<&ScalingStatus>,
+    ) -> Self {
         let is_own = |condition: &&Condition| OWN.iter().any(|own| own.as_str() == condition.type_);
         Self {
-            conditions: status.iter().flat_map(|status| &status.conditions).filter(is_own).cloned().collect(),
-            catalog: status.and_then(|status| status.catalog.clone()),
+            conditions: conditions.iter().filter(is_own).cloned().collect(),
+            catalog: catalog.cloned(),
+            scaling: scaling.cloned(),
         }
+    }
+
+    /// The last decision about the number of pods.
+    pub(super) fn newest(&self) -> Option<&ScalingDecision> {
+        self.scaling.as_ref()?.history.first()
+    }
+}
+
+/// A kind into whose status the gateway writes.
+pub(super) trait Reported:
+    kube::Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + Clone
+    + std::fmt::Debug
+    + DeserializeOwned
+    + Send
+    + Sync
+    + 'static
+{
+    /// What is known of one.
+    type Report: Send + Sync;
+
+    /// Which one `report` is about.
+    fn key(report: &Self::Report) -> &ServerKey;
+
+    /// The gateway's part of its status.
+    fn part(&self) -> Own;
+
+    /// What that should be, where it is `before`; none while there is nothing to say. `now` is used only for conditions
+    /// whose status flips.
+    fn desired(report: &Self::Report, resource: &Self, before: &Own, now: Timestamp) -> Option<Own>;
+}
+
+impl Reported for McpServer {
+    type Report = ServerReport;
+
+    fn key(report: &ServerReport) -> &ServerKey {
+        &report.key
+    }
+
+    fn part(&self) -> Own {
+        let none = Own { conditions: Vec::new(), catalog: None, scaling: None };
+        self.status.as_ref().map_or(none, |status| {
+            Own::of(&status.conditions, status.catalog.as_ref(), status.scaling.as_ref())
+        })
+    }
+
+    fn desired(report: &ServerReport, resource: &Self, before: &Own, now: Timestamp) -> Option<Own> {
+        desired(report, resource, before, now)
+    }
+}
+
+impl Reported for InferenceModel {
+    type Report = (ServerKey, Arc<ScalingReport>);
+
+    fn key((key, _): &Self::Report) -> &ServerKey {
+        key
+    }
+
+    fn part(&self) -> Own {
+        let none = Own { conditions: Vec::new(), catalog: None, scaling: None };
+        self.status.as_ref().map_or(none, |status| Own::of(&status.conditions, None, status.scaling.as_ref()))
+    }
+
+    fn desired((_, report): &Self::Report, resource: &Self, before: &Own, now: Timestamp) -> Option<Own> {
+        let verdict = active(report).timed(&before.conditions, resource.metadata.generation, now);
+        Some(Own { conditions: vec![verdict], catalog: None, scaling: Some(scaled(report)) })
     }
 }
 
 /// What the gateway's part of the status of `resource` should be, where it is `before`; none while there is nothing to
 /// say. `now` is used only for conditions whose status flips.
-pub(super) fn desired(
-    report: &ServerReport,
-    resource: &McpServer,
-    before: &Own,
-    now: Timestamp,
-) -> Option<Own> {
+fn desired(report: &ServerReport, resource: &McpServer, before: &Own, now: Timestamp) -> Option<Own> {
     let connected = connected(report)?;
-    let verdicts = [Some(connected), report.pin.as_ref().map(|pin| approved(report, pin)), names(report)];
+    let pinned = report.pin.as_ref().map(|pin| approved(report, pin));
+    let (active, scaling) = scaling(report, resource, before);
+    let verdicts = [Some(connected), pinned, names(report), active];
     let conditions = verdicts
         .into_iter()
         .flatten()
@@ -56,14 +134,38 @@ pub(super) fn desired(
     // Of a server that was never spoken to by this process, what was known before stays: it may hold a pin.
     let catalog =
         if report.protocol_version.is_some() { Some(catalog(report)) } else { before.catalog.clone() };
-    Some(Own { conditions: conditions.collect(), catalog })
+    Some(Own { conditions: conditions.collect(), catalog, scaling })
 }
 
-struct Verdict {
-    kind: Type,
-    status: &'static str,
-    reason: Reason,
-    message: String,
+/// How a server is scaled. What was written before stays until this process has looked, and goes with `scaling` of the spec.
+fn scaling(
+    report: &ServerReport,
+    resource: &McpServer,
+    before: &Own,
+) -> (Option<Verdict>, Option<ScalingStatus>) {
+    if resource.spec.scaling.is_none() {
+        return (None, None);
+    }
+    match &report.scaling {
+        Some(scaling) => (Some(active(scaling)), Some(scaled(scaling))),
+        None => (known(before), before.scaling.clone()),
+    }
+}
+
+/// The verdict that was written before.
+fn known(before: &Own) -> Option<Verdict> {
+    let kind = Type::ScalingActive;
+    let known = before.conditions.iter().find(|condition| condition.type_ == kind.as_str())?;
+    let status = ["True", "False"].into_iter().find(|status| *status == known.status)?;
+    let reason = Reason::ALL.into_iter().find(|reason| reason.as_str() == known.reason)?;
+    Some(Verdict { kind, status, reason: *reason, message: known.message.clone() })
+}
+
+pub(super) struct Verdict {
+    pub(super) kind: Type,
+    pub(super) status: &'static str,
+    pub(super) reason: Reason,
+    pub(super) message: String,
 }
 
 impl Verdict {
@@ -179,7 +281,7 @@ fn catalog(report: &ServerReport) -> ServerCatalog {
     }
 }
 
-fn shortened(text: &str, longest: usize) -> String {
+pub(super) fn shortened(text: &str, longest: usize) -> String {
     match text.char_indices().nth(longest) {
         Some(_) => text.chars().take(longest - 1).chain(['…']).collect(),
         None => text.to_owned(),
@@ -189,7 +291,7 @@ fn shortened(text: &str, longest: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::{Pinned, ServerKey};
+    use crate::source::Pinned;
     use serde_json::json;
 
     fn report(state: ServerState) -> ServerReport {
@@ -207,6 +309,7 @@ mod tests {
             tools_digest: Some("sha256:ab".into()),
             pin: None,
             hidden: Vec::new(),
+            scaling: None,
         }
     }
 
@@ -228,7 +331,7 @@ mod tests {
     }
 
     fn first(report: &ServerReport) -> Own {
-        desired(report, &resource(), &Own::of(None), at(1)).unwrap()
+        desired(report, &resource(), &resource().part(), at(1)).unwrap()
     }
 
     #[test]
@@ -243,7 +346,7 @@ mod tests {
         ] {
             assert_eq!(said(&first(&report(state))), [expected]);
         }
-        assert_eq!(desired(&report(ServerState::Connecting), &resource(), &Own::of(None), at(1)), None);
+        assert_eq!(desired(&report(ServerState::Connecting), &resource(), &resource().part(), at(1)), None);
     }
 
     #[test]

@@ -88,13 +88,14 @@ impl Drop for Replica {
 struct Workload {
     ways: Ways,
     desired: u32,
+    owner: Option<String>,
     replicas: Vec<Replica>,
 }
 
 pub struct Machine {
     workloads: Mutex<BTreeMap<String, Workload>>,
     pub log: Arc<Mutex<Log>>,
-    servers: watch::Sender<Servers>,
+    servers: Vec<watch::Sender<Servers>>,
     myself: Weak<Self>,
     /// How scaling fails now, if it does.
     pub failing: Mutex<Option<String>>,
@@ -108,7 +109,7 @@ impl std::fmt::Debug for Machine {
 
 impl Machine {
     /// A machine whose servers have no replica yet.
-    pub fn new(named: &[(&str, Ways)], servers: watch::Sender<Servers>) -> Arc<Self> {
+    pub fn new(named: &[(&str, Ways)], servers: Vec<watch::Sender<Servers>>) -> Arc<Self> {
         let workload = |ways: &Ways| Workload { ways: ways.clone(), ..Workload::default() };
         let workloads = named.iter().map(|(name, ways)| ((*name).to_owned(), workload(ways))).collect();
         let machine = Arc::new_cyclic(|myself| Self {
@@ -124,9 +125,20 @@ impl Machine {
 
     /// Has `gateway` scale its servers, and decide.
     pub fn drive(self: &Arc<Self>, gateway: &Gateway) -> watch::Sender<Instant> {
-        let (leads, receiver) = watch::channel(Instant::now() + Duration::from_hours(1));
-        let (_, alone) = watch::channel(Arc::default());
-        gateway.scale(Arc::clone(self) as Arc<dyn Scaler>, receiver, alone);
+        self.drive_among(gateway, Vec::new(), true)
+    }
+
+    /// The same among several replicas of the gateway, of which one decides.
+    pub fn drive_among(
+        self: &Arc<Self>,
+        gateway: &Gateway,
+        peers: Vec<String>,
+        decides: bool,
+    ) -> watch::Sender<Instant> {
+        let until = if decides { Duration::from_hours(1) } else { Duration::ZERO };
+        let (leads, receiver) = watch::channel(Instant::now() + until);
+        let (_, peers) = watch::channel(Arc::new(peers));
+        gateway.scale(Arc::clone(self) as Arc<dyn Scaler>, receiver, peers);
         leads
     }
 
@@ -137,6 +149,12 @@ impl Machine {
         change(&mut workload.ways, &mut workload.desired);
         drop(workloads);
         self.adjust(name);
+    }
+
+    /// Somebody else says how many replicas a server has, or nobody.
+    pub fn own(&self, name: &str, owner: Option<&str>) {
+        self.workloads.lock().unwrap().get_mut(name).unwrap().owner = owner.map(str::to_owned);
+        self.publish();
     }
 
     pub fn desired(&self, name: &str) -> u32 {
@@ -205,7 +223,10 @@ fn named(name: &str, workload: &Workload) -> Server {
         endpoints: of(|replica| replica.ready && !replica.draining),
         starting: of(|replica| !replica.ready && !replica.draining),
         draining: of(|replica| replica.draining),
-        scaled: Some(Scaled::new(workload.ways.bounds.clone(), workload.desired)),
+        scaled: Some(Scaled {
+            owner: workload.owner.clone(),
+            ..Scaled::new(workload.ways.bounds.clone(), workload.desired)
+        }),
         ..server(name, &[])
     }
 }

@@ -1,7 +1,9 @@
 //! Servers whose replicas follow their load, from zero and back.
 
 mod cycles;
+mod load;
 mod machine;
+mod replicas;
 mod waiting;
 
 use std::sync::Arc;
@@ -18,7 +20,7 @@ use machine::{Machine, Ways};
 struct World {
     gateway: TestGateway,
     machine: Arc<Machine>,
-    leads: watch::Sender<Instant>,
+    _leads: watch::Sender<Instant>,
 }
 
 impl World {
@@ -31,7 +33,7 @@ impl World {
         let gateway = TestGateway::with(options, Vec::new()).await;
         let quick = |ways: &Ways| Ways { ready: Duration::ZERO, broken: false, ..ways.clone() };
         let started: Vec<(&str, Ways)> = named.iter().map(|(name, ways)| (*name, quick(ways))).collect();
-        let machine = Machine::new(&started, gateway.servers.clone());
+        let machine = Machine::new(&started, vec![gateway.servers.clone()]);
         for (name, _) in named {
             machine.edit(name, |_, desired| *desired = 1);
             gateway.until_connected(name).await;
@@ -43,8 +45,8 @@ impl World {
             });
         }
         machine.log.lock().unwrap().listening.clear();
-        let leads = machine.drive(&gateway.gateway);
-        Self { gateway, machine, leads }
+        let _leads = machine.drive(&gateway.gateway);
+        Self { gateway, machine, _leads }
     }
 
     async fn until_desired(&self, name: &str, replicas: u32) {

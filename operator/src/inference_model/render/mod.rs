@@ -13,7 +13,7 @@ use k8s_openapi::{
     api::{
         apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment},
         batch::v1::Job,
-        core::v1::{PersistentVolumeClaim, ServiceAccount},
+        core::v1::{PersistentVolumeClaim, Service, ServiceAccount},
         networking::v1::NetworkPolicy,
         policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec},
     },
@@ -34,6 +34,7 @@ use super::{
     source::{self, Storage, Weights, digest},
     validate::ValidatedModel,
 };
+use crate::marks::{is_left_unmarked, is_marked};
 
 /// Name of the container that downloads, in a Job or before the engine.
 pub const FETCH: &str = "fetch";
@@ -98,10 +99,11 @@ pub fn check_patch(model: &ValidatedModel) -> Result<(), String> {
 }
 
 /// Digest of what decides the weights and the pods. Portico's own image is left out, so that a newer operator switches
-/// no model; so is a restart that was asked for, which replaces the pods of the same revision.
+/// no model; so are the label of pods that serve, and a restart that was asked for, which replaces the pods of the same revision.
 #[must_use]
 pub fn revision(model: &ValidatedModel) -> String {
-    let bare = ValidatedModel { portico_image: String::new(), restarted_at: None, ..model.clone() };
+    let bare =
+        ValidatedModel { portico_image: String::new(), restarted_at: None, marked: false, ..model.clone() };
     match &model.program {
         super::validate::Program::External(external) => digest(external, 8),
         _ => digest(&pod::template(&bare, ""), 8),
@@ -152,6 +154,25 @@ pub fn own_image(model: &ValidatedModel, live: Option<&Deployment>) -> String {
         // The digest goes over the image as well: an annotation edited by hand is not believed.
         (Some(image), Some(written)) if *written == template_digest(model, image) => image.clone(),
         _ => newest,
+    }
+}
+
+/// `model` with what of the pods of its target is kept as `live` has it, as long as nothing else of them changes (`service` is theirs): Portico's
+/// own image, and whether they are marked as serving.
+#[must_use]
+pub fn kept(model: &ValidatedModel, live: Option<&Deployment>, service: Option<&Service>) -> ValidatedModel {
+    let with_image = |model: ValidatedModel| {
+        let portico_image = own_image(&model, live);
+        ValidatedModel { portico_image, ..model }
+    };
+    if live.is_none_or(is_marked) {
+        return with_image(model.clone());
+    }
+    let unmarked = with_image(ValidatedModel { marked: false, ..model.clone() });
+    if is_left_unmarked(render(&unmarked).deployment.as_ref(), live, service) {
+        unmarked
+    } else {
+        with_image(model.clone())
     }
 }
 

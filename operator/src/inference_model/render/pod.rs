@@ -16,7 +16,10 @@ use super::{
     PORT, PORT_NAME, child_labels, child_name, engine, fetch, label_selector, revision_selector, selector,
     strings, volume,
 };
-use crate::pod::{self, Devices, container_security, none_if_empty, patch, variable};
+use crate::{
+    marks,
+    pod::{self, Devices, container_security, none_if_empty, patch, variable},
+};
 
 /// Name of the container that runs the engine.
 pub const ENGINE: &str = "engine";
@@ -51,9 +54,11 @@ fn merged(plain: PodTemplateSpec, change: Option<&Opaque>) -> Result<PodTemplate
 }
 
 fn plain_template(model: &ValidatedModel, revision: &str) -> PodTemplateSpec {
+    let mut labels = volume::with_label(model, child_labels(model, revision_selector(model, revision)));
+    marks::mark(&mut labels, model.marked);
     PodTemplateSpec {
         metadata: Some(ObjectMeta {
-            labels: Some(volume::with_label(model, child_labels(model, revision_selector(model, revision)))),
+            labels: Some(labels),
             annotations: Some(annotations(model)),
             ..ObjectMeta::default()
         }),

@@ -28,6 +28,7 @@ pub(crate) use network::{destination, dns};
 pub use pod::{BRIDGE_DIRECTORY, CONTAINER, PORT_NAME, config_key};
 
 use super::validate::{Program, ValidatedServer};
+use crate::marks::{is_left_unmarked, is_marked};
 
 /// The objects of one server. `apply` takes it apart field by field, so that a new kind of child cannot be
 /// forgotten there.
@@ -83,7 +84,7 @@ pub fn child_name(server: &str) -> String {
 /// The image of Portico's own that the pods should run: the one that `live` runs, as long as nothing else of its pods
 /// changes, else this operator's own. So a newer operator restarts no pod; what is edited moves on.
 #[must_use]
-pub fn own_image(server: &ValidatedServer, live: Option<&Deployment>) -> String {
+fn own_image(server: &ValidatedServer, live: Option<&Deployment>) -> String {
     let newest = server.portico_image.clone();
     let Some(annotations) = live.and_then(|live| live.metadata.annotations.as_ref()) else { return newest };
     let (image, digest) = (annotations.get(labels::PORTICO_IMAGE), annotations.get(labels::TEMPLATE_DIGEST));
@@ -91,6 +92,29 @@ pub fn own_image(server: &ValidatedServer, live: Option<&Deployment>) -> String 
         // The digest goes over the image as well: an annotation edited by hand is not believed.
         (Some(image), Some(digest)) if *digest == deployment::digest(server, image) => image.clone(),
         _ => newest,
+    }
+}
+
+/// `server` with what of its pods is kept as `live` has it, as long as nothing else of them changes (`service` is theirs): Portico's own image,
+/// and whether they are marked as serving.
+#[must_use]
+pub fn kept(
+    server: ValidatedServer,
+    live: Option<&Deployment>,
+    service: Option<&Service>,
+) -> ValidatedServer {
+    let with_image = |server: ValidatedServer| {
+        let portico_image = own_image(&server, live);
+        ValidatedServer { portico_image, ..server }
+    };
+    if live.is_none_or(is_marked) {
+        return with_image(server);
+    }
+    let unmarked = with_image(ValidatedServer { marked: false, ..server.clone() });
+    if is_left_unmarked(render(&unmarked).deployment.as_ref(), live, service) {
+        unmarked
+    } else {
+        with_image(server)
     }
 }
 

@@ -16,6 +16,7 @@ use super::{
     child_labels, child_name, label_selector, strings, volume,
 };
 use crate::{
+    marks,
     pod::{self, Devices, USER, container_security, none_if_empty, patch},
     reference::hex,
 };
@@ -44,9 +45,11 @@ pub fn patched_template(server: &ValidatedServer) -> Result<PodTemplateSpec, ser
 }
 
 fn plain_template(server: &ValidatedServer) -> PodTemplateSpec {
+    let mut labels = child_labels(server);
+    marks::mark(&mut labels, server.marked);
     PodTemplateSpec {
         metadata: Some(ObjectMeta {
-            labels: Some(child_labels(server)),
+            labels: Some(labels),
             annotations: Some(annotations(server)),
             ..ObjectMeta::default()
         }),

@@ -1,8 +1,14 @@
 //! From one revision to the next.
 
-use k8s_openapi::api::core::v1::PersistentVolumeClaim;
-use kube::api::ListParams;
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
+use kube::ResourceExt;
+use kube::api::{ListParams, Patch, PatchParams};
 use portico_cluster::{Level, wait_for, wanted};
+use portico_crds::labels;
+use serde_json::json;
 
 use super::downloads::{downloaded, slow};
 use super::{
@@ -110,4 +116,54 @@ async fn another_source_is_downloaded_beside_the_one_that_serves() {
     })
     .await
     .unwrap();
+}
+
+/// Whether the Service of `chat` selects pods by the label of those that serve.
+async fn selects_the_label(world: &World) -> bool {
+    let service: Service = world.api().get("chat-model").await.unwrap();
+    service.spec.unwrap().selector.unwrap().contains_key(labels::SERVING)
+}
+
+async fn names(world: &World) -> BTreeSet<String> {
+    pods(world, "chat", true).await.iter().map(ResourceExt::name_any).collect()
+}
+
+#[tokio::test]
+async fn a_model_of_an_older_version_keeps_revision_and_pods_and_gets_the_label_when_it_restarts() {
+    if !wanted(Level::Kwok) {
+        return;
+    }
+    let world = World::empty().await;
+    let first = world.operator("first", None).await;
+    volume(&world).await;
+    apply(&world, "chat", on_volume("a.gguf")).await;
+    let revision = active(&until_ready(&world, "chat").await).unwrap();
+    assert!(selects_the_label(&world).await);
+    first.stop().await;
+    // What an older version would have written.
+    let (params, none) = (PatchParams::default(), json!({labels::SERVING: null}));
+    let template = json!({"spec": {"template": {"metadata": {"labels": none}}}});
+    let selector = Patch::Merge(json!({"spec": {"selector": none}}));
+    world.api::<Service>().patch("chat-model", &params, &selector).await.unwrap();
+    let name = format!("chat-model-{revision}");
+    world.api::<Deployment>().patch(&name, &params, &Patch::Merge(template)).await.unwrap();
+    let old = wait_for("one old pod", SOON, async || {
+        let all = pods(&world, "chat", true).await;
+        let is_old = |pod: &Pod| !pod.labels().contains_key(labels::SERVING);
+        let one = matches!(all.as_slice(), [pod] if is_old(pod));
+        if one { Ok(Some(names(&world).await)) } else { Err(format!("{:?}", names(&world).await)) }
+    })
+    .await
+    .unwrap();
+    let _second = world.operator("second", None).await;
+    apply(&world, "other", on_volume("b.gguf")).await;
+    until_ready(&world, "other").await;
+    assert_eq!(active(&until_ready(&world, "chat").await), Some(revision.clone()));
+    assert_eq!((names(&world).await, selects_the_label(&world).await), (old.clone(), false));
+    world.kubectl(&["annotate", "inferencemodel/chat", "portico.dev/restarted-at=now"]).await;
+    wait_for("the label", SOON, async || Ok::<_, String>(selects_the_label(&world).await.then_some(())))
+        .await
+        .unwrap();
+    assert!(names(&world).await.is_disjoint(&old));
+    assert_eq!(selected(&world, "chat").await, revision, "another revision for a label");
 }

@@ -1,0 +1,159 @@
+//! Language models under one address: `/v1`, as `OpenAI` has it. The member `model` of a request names the `InferenceModel`;
+//! everything else passes as it is, in both directions as it comes. A model without a replica is started, and the request waits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use http::header::{CONTENT_LENGTH, RETRY_AFTER};
+use http::{HeaderValue, Method, Request, StatusCode};
+use serde_json::json;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::exposed::{self, Open, To};
+use super::{Front, answer, authenticated, http as transport, quotas};
+use crate::backend::Backend;
+use crate::envelope::{Edits, Object, check_depth, quoted, text};
+use crate::frontend::address;
+use crate::metrics::Outcome;
+use crate::rpc::{RpcError, shortened};
+use crate::scaling::Load;
+use crate::source::Model;
+
+/// Where models are.
+const PREFIX: &str = "/v1/";
+/// What a name says that several namespaces have.
+const AMBIGUOUS: &str = "several namespaces have a model of this name; write it as NAMESPACE/NAME";
+
+/// Answers a request about a model.
+pub(super) async fn serve(State(front): State<Front>, request: Request<Body>) -> Response {
+    let core = &front.core;
+    let Ok(permit) = Arc::clone(&core.requests).try_acquire_owned() else {
+        return refused(&answer::busy("too many requests are being answered; try again later"));
+    };
+    if let Err(error) = front.hosts.check(&request) {
+        return refused(&error);
+    }
+    let address = address::of(&request, &core.policy.load().config().trusted_proxies);
+    let principal = authenticated(core, request.headers(), address).await;
+    if let Err(error) = quotas::request(core, principal.as_ref().ok(), address).await {
+        return refused(&error);
+    }
+    if let Err(refusal) = principal {
+        return refusal;
+    }
+    if request.method() == Method::GET && request.uri().path() == "/v1/models" {
+        return list(&front);
+    }
+    forward(&front, request, permit).await.unwrap_or_else(|error| refused(&error))
+}
+
+/// The models that there are.
+fn list(front: &Front) -> Response {
+    let models = front.core.models.load();
+    let mut all: Vec<&Arc<Backend>> = models.values().collect();
+    all.sort_by_key(|backend| backend.key().clone());
+    let model = |backend: &&Arc<Backend>| {
+        let key = backend.key();
+        json!({ "id": name(front, backend), "object": "model", "created": 0, "owned_by": key.namespace })
+    };
+    let data: Vec<_> = all.iter().map(model).collect();
+    axum::Json(json!({ "object": "list", "data": data })).into_response()
+}
+
+/// The name of a model, with its namespace where another has one of the same name.
+fn name(front: &Front, backend: &Backend) -> String {
+    let (models, key) = (front.core.models.load(), backend.key());
+    let is_same = |other: &&crate::source::ServerKey| other.name == key.name;
+    if models.keys().filter(is_same).count() > 1 { key.to_string() } else { key.name.clone() }
+}
+
+async fn forward(
+    front: &Front,
+    request: Request<Body>,
+    permit: OwnedSemaphorePermit,
+) -> Result<Response, RpcError> {
+    let (mut parts, body) = request.into_parts();
+    let limit =
+        front.core.policy.load().config().limits.body_bytes.unwrap_or(front.core.options.max_body_bytes);
+    let body = transport::read(body, limit).await?;
+    let said = std::str::from_utf8(&body).map_err(|_| invalid("the body is not UTF-8"))?;
+    check_depth(said, front.core.options.max_depth).map_err(|error| invalid(&error.to_string()))?;
+    let object =
+        Object::parse(said).map_err(|error| invalid(&format!("the body is no JSON object: {error}")))?;
+    let named = object.get("model").and_then(|raw| Some((raw, text(raw)?)));
+    let (raw, wanted) = named.ok_or_else(|| invalid("the body must name its `model`"))?;
+    let backend = find(front, &wanted)?;
+    let live = backend.live();
+    let known_as = live.server.model.as_ref().and_then(|model: &Model| model.known_as.as_deref());
+    let mut edits = Edits::of(said);
+    edits.replace(raw, quoted(known_as.unwrap_or(&backend.key().name)));
+    let body = edits.finish();
+    let load = Load { bytes: body.len() as u64, patience: transport::patience(&parts.headers) };
+    parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+    let path = parts.uri.path().to_owned();
+    let request = Request::from_parts(parts, Body::from(body));
+    let limit = live.server.timeouts.call;
+    pass(front, &backend, (request, path, permit), (load, limit)).await
+}
+
+async fn pass(
+    front: &Front,
+    backend: &Arc<Backend>,
+    (request, path, permit): (Request<Body>, String, OwnedSemaphorePermit),
+    (load, limit): (Load, Duration),
+) -> Result<Response, RpcError> {
+    let mut timing = front.core.metrics.begin(backend.key(), "model");
+    match exposed::send(front, backend, To { request, path, load, prefix: None }, limit).await {
+        Ok((response, place)) => {
+            timing.set(Outcome::Answered);
+            Ok(exposed::answered(response, Open::new(place, timing, permit), limit))
+        }
+        Err(fault) => {
+            timing.set(Outcome::Fault(fault.class().as_str()));
+            let error = fault.to_rpc(backend.key());
+            Err(if error.seconds_to_wait().is_some() { error } else { error.status(exposed::status(&fault)) })
+        }
+    }
+}
+
+/// The model that a request means by `wanted`: a name, or a namespace and a name.
+fn find(front: &Front, wanted: &str) -> Result<Arc<Backend>, RpcError> {
+    let models = front.core.models.load();
+    let is_meant = |backend: &&Arc<Backend>| {
+        let key = backend.key();
+        key.name == wanted || wanted.split_once('/') == Some((key.namespace.as_str(), key.name.as_str()))
+    };
+    let mut found = models.values().filter(is_meant);
+    match (found.next(), found.next()) {
+        (Some(backend), None) => Ok(Arc::clone(backend)),
+        (Some(_), Some(_)) => Err(invalid(AMBIGUOUS)),
+        (None, _) => {
+            let message = format!(
+                "there is no model `{}`; GET {PREFIX}models lists those that there are",
+                shortened(wanted)
+            );
+            Err(invalid(&message).status(StatusCode::NOT_FOUND))
+        }
+    }
+}
+
+fn invalid(message: &str) -> RpcError {
+    RpcError::invalid_params(message).status(StatusCode::BAD_REQUEST)
+}
+
+/// An error as clients of this API read it.
+fn refused(error: &RpcError) -> Response {
+    let kind = match error.http_status() {
+        StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
+        status if status.is_client_error() => "invalid_request_error",
+        _ => "server_error",
+    };
+    let body = json!({ "error": { "message": error.message(), "type": kind, "code": null, "param": null } });
+    let mut response = (error.http_status(), axum::Json(body)).into_response();
+    let seconds = error.seconds_to_wait().map(HeaderValue::from);
+    response.headers_mut().extend(seconds.map(|seconds| (RETRY_AFTER, seconds)));
+    response
+}

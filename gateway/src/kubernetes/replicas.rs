@@ -1,0 +1,230 @@
+//! From a server's Deployment and pods to how it is scaled. Pure.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt as _;
+use portico_crds::labels;
+use portico_crds::scaling::ScalingStatus;
+use serde_json::Value;
+
+use crate::scaling::Record;
+use crate::source::{Bounds, Endpoint, Scaled};
+
+/// Field manager of the number of replicas that the gateway asks for.
+pub(super) const FIELD_MANAGER: &str = "portico-gateway-scale";
+/// Who says how many replicas there are on behalf of the gateway: the operator, until the gateway does.
+const OURS: [&str; 3] = [FIELD_MANAGER, "portico-operator", "portico-operator-scale"];
+/// Annotations in the cache alone: who set the number of replicas last, and when.
+const OWNER: &str = "portico.dev/cache-replicas-owner";
+const OWNED_SINCE: &str = "portico.dev/cache-replicas-since";
+/// Characters of a pod's trouble.
+const MAX_TROUBLE: usize = 512;
+
+/// Keeps of a Deployment what scaling goes by.
+pub(super) fn prune(deployment: &mut Deployment) {
+    let owner = owner(deployment.managed_fields());
+    deployment.managed_fields_mut().clear();
+    let annotations = deployment.annotations_mut();
+    annotations.clear();
+    if let Some((owner, since)) = owner {
+        annotations.insert(OWNER.into(), owner);
+        annotations.extend(since.map(|since| (OWNED_SINCE.into(), since.to_string())));
+    }
+    if let Some(spec) = &mut deployment.spec {
+        spec.template = k8s_openapi::api::core::v1::PodTemplateSpec::default();
+    }
+    deployment.status = None;
+}
+
+/// Keeps of a pod what scaling goes by.
+pub(super) fn prune_pod(pod: &mut Pod) {
+    pod.managed_fields_mut().clear();
+    pod.annotations_mut().retain(|key, _| key == labels::DELETION_COST);
+    pod.spec = None;
+    if let Some(status) = &mut pod.status {
+        (status.resource_claim_statuses, status.host_ips) = (None, None);
+    }
+}
+
+/// Who wrote the number of replicas last, unless it was one of ours.
+fn owner(managed: &[ManagedFieldsEntry]) -> Option<(String, Option<Timestamp>)> {
+    let owns = |entry: &&ManagedFieldsEntry| {
+        let fields = entry.fields_v1.as_ref().map(|fields| &fields.0);
+        fields.is_some_and(|fields: &Value| !fields["f:spec"]["f:replicas"].is_null())
+    };
+    let all: Vec<_> = managed.iter().filter(owns).collect();
+    let manager = |entry: &ManagedFieldsEntry| entry.manager.clone().unwrap_or_default();
+    let other = all.iter().find(|entry| !OURS.contains(&manager(entry).as_str()))?;
+    Some((manager(other), other.time.as_ref().map(|time| time.0)))
+}
+
+/// How a server is scaled: with its Deployment, what its resource is annotated with, and what was decided before.
+pub(super) fn scaled(
+    bounds: Bounds,
+    deployment: Option<&Deployment>,
+    pods: &[&Pod],
+    (annotations, status): (&BTreeMap<String, String>, Option<&ScalingStatus>),
+) -> Option<Scaled> {
+    let deployment = deployment?;
+    let desired = deployment.spec.as_ref()?.replicas.unwrap_or(1);
+    Some(Scaled {
+        owner: foreign_owner(deployment, annotations),
+        trouble: pods.iter().find_map(|pod| trouble(pod)),
+        retry_at: status.and_then(|status| status.retry_at.as_ref()).map(|time| time.0),
+        history: status.map(|status| status.history.iter().map(record).collect()).unwrap_or_default(),
+        ..Scaled::new(bounds, u32::try_from(desired).unwrap_or_default())
+    })
+}
+
+fn record(decision: &portico_crds::scaling::ScalingDecision) -> Record {
+    Record {
+        time: decision.time.0,
+        from: u32::try_from(decision.from).unwrap_or_default(),
+        to: u32::try_from(decision.to).unwrap_or_default(),
+        reason: decision.reason.clone(),
+        message: decision.message.clone(),
+    }
+}
+
+/// Who else says how many replicas there are, unless the number was given back to the gateway since.
+fn foreign_owner(deployment: &Deployment, annotations: &BTreeMap<String, String>) -> Option<String> {
+    let time = |text: Option<&String>| text.and_then(|text| text.parse::<Timestamp>().ok());
+    let owner = deployment.annotations().get(OWNER)?;
+    let since = time(deployment.annotations().get(OWNED_SINCE));
+    let given_back = time(annotations.get(labels::TAKE_REPLICAS));
+    let is_given_back = matches!((since, given_back), (Some(since), Some(back)) if back >= since);
+    (!is_given_back).then(|| owner.clone())
+}
+
+/// Replicas that are to go and still serve whom they know.
+pub(super) fn draining(pods: &[&Pod], url: impl Fn(&str) -> String) -> Vec<Endpoint> {
+    let drains = |pod: &&&Pod| {
+        let marked = pod.labels().get(labels::SERVING).is_some_and(|value| value == labels::DRAINING);
+        marked && pod.metadata.deletion_timestamp.is_none() && is_ready(pod)
+    };
+    let address = |pod: &&Pod| pod.status.as_ref().and_then(|status| status.pod_ip.clone());
+    let mut all: Vec<_> =
+        pods.iter().filter(drains).filter_map(address).map(|address| Endpoint::pod(url(&address))).collect();
+    all.sort();
+    all
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
+/// What keeps a pod from serving, as its cluster tells.
+fn trouble(pod: &Pod) -> Option<String> {
+    let (name, status) = (pod.name_any(), pod.status.as_ref()?);
+    let conditions = status.conditions.iter().flatten();
+    let unplaced = conditions.into_iter().find(|one| one.type_ == "PodScheduled" && one.status == "False");
+    if let Some(unplaced) = unplaced {
+        let said = unplaced.message.as_deref().unwrap_or_default();
+        return Some(shortened(format!("pod {name} has no node: {said}")));
+    }
+    let containers =
+        status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten());
+    containers.into_iter().find_map(|container| {
+        let state = container.state.as_ref()?;
+        if let Some(waiting) = &state.waiting {
+            let reason = waiting.reason.as_deref().filter(|reason| !STARTING.contains(reason))?;
+            let said = waiting.message.as_deref().unwrap_or_default();
+            return Some(shortened(format!("pod {name} waits: {reason}: {said}")));
+        }
+        let ended = state.terminated.as_ref().filter(|ended| ended.exit_code != 0)?;
+        Some(format!("pod {name} has ended with exit code {}", ended.exit_code))
+    })
+}
+
+/// What a kubelet says of a pod that is on its way.
+const STARTING: [&str; 2] = ["ContainerCreating", "PodInitializing"];
+
+fn shortened(text: String) -> String {
+    match text.char_indices().nth(MAX_TROUBLE) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn deployment(managers: &[(&str, &str)]) -> Deployment {
+        let managed: Vec<Value> = managers
+            .iter()
+            .map(|(manager, time)| {
+                json!({ "manager": manager, "operation": "Update", "time": time, "fieldsV1": { "f:spec": { "f:replicas": {} } } })
+            })
+            .collect();
+        let mut deployment: Deployment = serde_json::from_value(json!({
+            "metadata": { "name": "files-mcp", "managedFields": managed },
+            "spec": { "replicas": 3, "selector": {}, "template": {} },
+        }))
+        .unwrap();
+        prune(&mut deployment);
+        deployment
+    }
+
+    fn owner_of(managers: &[(&str, &str)], given_back: Option<&str>) -> Option<String> {
+        let annotations = given_back.map(|time| (labels::TAKE_REPLICAS.to_owned(), time.to_owned()));
+        let annotations = annotations.into_iter().collect();
+        scaled(Bounds::default(), Some(&deployment(managers)), &[], (&annotations, None)).unwrap().owner
+    }
+
+    const NOON: &str = "2026-03-01T12:00:00Z";
+
+    #[test]
+    fn whoever_else_sets_the_number_is_respected_until_it_is_given_back() {
+        assert_eq!(owner_of(&[], None), None);
+        assert_eq!(owner_of(&[(FIELD_MANAGER, NOON), ("portico-operator-scale", NOON)], None), None);
+        let person = [("kubectl", NOON), ("portico-operator", NOON)];
+        assert_eq!(owner_of(&person, None).as_deref(), Some("kubectl"));
+        assert_eq!(owner_of(&person, Some("2026-03-01T11:59:59Z")).as_deref(), Some("kubectl"));
+        assert_eq!(owner_of(&person, Some("2026-03-01T12:00:00Z")), None);
+        assert_eq!(owner_of(&person, Some("yesterday")).as_deref(), Some("kubectl"));
+    }
+
+    fn pod(rest: &Value) -> Pod {
+        let mut pod = json!({ "metadata": { "name": "files-1", "labels": {} }, "status": {} });
+        for (key, value) in rest.as_object().unwrap() {
+            pod[key].as_object_mut().unwrap().extend(value.as_object().unwrap().clone());
+        }
+        serde_json::from_value(pod).unwrap()
+    }
+
+    #[test]
+    fn what_keeps_a_pod_from_serving_is_told_and_a_start_on_its_way_is_not() {
+        let waits = |reason: &str| {
+            trouble(&pod(&json!({ "status": { "containerStatuses": [{
+                "name": "server", "image": "x", "imageID": "", "ready": false, "restartCount": 0,
+                "state": { "waiting": { "reason": reason, "message": "no such image" } } }] } })))
+        };
+        assert_eq!(waits("ContainerCreating"), None);
+        assert_eq!(waits("ErrImagePull").as_deref(), Some("pod files-1 waits: ErrImagePull: no such image"));
+        let unplaced = pod(&json!({ "status": { "conditions": [
+            { "type": "PodScheduled", "status": "False", "message": "0/1 nodes are available" }] } }));
+        assert_eq!(trouble(&unplaced).as_deref(), Some("pod files-1 has no node: 0/1 nodes are available"));
+        let crashed = pod(&json!({ "status": { "containerStatuses": [{
+            "name": "server", "image": "x", "imageID": "", "ready": false, "restartCount": 0,
+            "state": { "terminated": { "exitCode": 3 } } }] } }));
+        assert_eq!(trouble(&crashed).as_deref(), Some("pod files-1 has ended with exit code 3"));
+    }
+
+    #[test]
+    fn a_pod_that_is_marked_and_ready_is_drained() {
+        let of = |label: &str, ready: &str| {
+            pod(&json!({ "metadata": { "labels": { "portico.dev/serving": label } },
+                "status": { "podIP": "10.0.0.7", "conditions": [{ "type": "Ready", "status": ready }] } }))
+        };
+        let url = |address: &str| format!("http://{address}:1/mcp");
+        let (marked, serving, gone) = (of("draining", "True"), of("true", "True"), of("draining", "False"));
+        assert_eq!(draining(&[&marked, &serving, &gone], url), [Endpoint::pod("http://10.0.0.7:1/mcp")]);
+    }
+}
