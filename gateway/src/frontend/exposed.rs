@@ -84,6 +84,8 @@ async fn to_server(
     let limit = live.server.timeouts.call;
     let mut timing = core.metrics.begin(&key, "http");
     let prefix = HeaderValue::from_str(&format!("{PREFIX}{}/{}", key.namespace, key.name)).ok();
+    let most = core.options.max_body_bytes;
+    let request = request.map(|body| Body::new(Limited::new(body, most)));
     let to = To { request, path: path.to_owned(), load: Load::default(), prefix };
     match send(front, &backend, to, limit).await {
         Ok((response, place)) => {
@@ -150,10 +152,13 @@ pub(super) async fn send(
     parts.uri = at(&place.endpoint().uri, &path, parts.uri.query()).ok_or(Fault::NoEndpoint)?;
     // The connection to the server may be of another version than the client's.
     parts.version = http::Version::HTTP_11;
-    let body = Body::new(Limited::new(body, core.options.max_body_bytes));
     let sent = core.control.http.forward(place.endpoint(), Request::from_parts(parts, body));
     let sent = tokio::time::timeout(limit, sent).await.unwrap_or(Err(Fault::Timeout { after: limit }));
     place.note(sent.as_ref().err());
+    if let Err(Fault::Unreachable { .. }) = &sent {
+        // It answered before its cluster called it ready, and is not there any more.
+        backend.answers(&place.endpoint().url, false);
+    }
     sent.map(|response| (response, place))
 }
 

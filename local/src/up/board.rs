@@ -117,7 +117,8 @@ impl Scene<'_> {
     fn scaled(&self, key: &Key, seen: &[Seen<'_>]) -> Option<Scaled> {
         let (server, _) = self.objects.servers.get(key)?;
         let bounds = Bounds::of_server(server.spec.scaling.as_ref()?);
-        let trouble = seen.iter().find_map(|process| process.trouble).map(ToOwned::to_owned);
+        let told = |message: &str| Trouble { reason: message.to_owned(), message: message.to_owned() };
+        let trouble = seen.iter().find_map(|process| process.trouble).map(told);
         Some(Scaled { trouble, ..Scaled::new(bounds, self.replicas.of(key)?.desired()) })
     }
 
