@@ -210,8 +210,8 @@ impl Scene<'_> {
         let is_bridged =
             self.objects.servers.get(key).is_some_and(|(of, _)| of.spec.transport() == Transport::Stdio);
         let id = Id::Server(key.clone());
-        let seen = self.seen(&id).iter().filter(|_| is_bridged);
-        match seen.filter_map(|process| process.last_words.as_deref()).next() {
+        let mut seen = self.seen(&id).iter().filter(|_| is_bridged);
+        match seen.find_map(|process| process.last_words.as_deref()) {
             Some(words) => format!("{reason}: {}", words.strip_prefix("[command] ").unwrap_or(words)),
             None => reason.to_owned(),
         }
