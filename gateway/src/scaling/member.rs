@@ -96,7 +96,12 @@ impl Member {
         };
         let job = Job { scaler, server, scaled };
         let ready = live.endpoints.len() + live.draining.len();
-        let seen = gathered.observe(&mut self.before, scaled, ready);
+        let mut seen = gathered.observe(&mut self.before, scaled, ready);
+        let is_known = server.model.is_some() || core.catalog.listing(&server.key).is_some();
+        if scaled.desired == 0 && !is_known {
+            // Nobody can call what is not listed, so that it has to be started to be known.
+            seen.waiting = seen.waiting.max(1);
+        }
         backend.learnt.note(&backend.meter.read(Instant::now()));
         let policy = policy(&scaled.bounds, scaled.bounds.minimum());
         let decision = self.state.decide(&policy, &seen, moment.now);

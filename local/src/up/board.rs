@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Instant};
 use portico_crds::mcp_server::Transport;
 use portico_gateway::{
     ServerReport, ServerState,
-    source::{Bounds, Scaled, Server},
+    source::{Bounds, Scaled, Server, Trouble},
 };
 
 use super::{
