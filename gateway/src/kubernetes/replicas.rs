@@ -76,14 +76,20 @@ fn owner(managed: &[ManagedFieldsEntry], replicas: i32) -> Owner {
     };
     let all: Vec<_> = managed.iter().filter(owns).collect();
     let time = |entry: &&ManagedFieldsEntry| entry.time.as_ref().map(|time| time.0);
+    // The API server gives no time for what was written by the scale: not later than the last time of anything, then.
+    let last = || managed.iter().filter_map(|entry| time(&entry)).max();
     let manager = |entry: &ManagedFieldsEntry| entry.manager.clone().unwrap_or_default();
+    // Whoever else writes another number takes the field away from us; with the same one both own it.
+    if all.iter().any(|entry| manager(entry) == FIELD_MANAGER) {
+        return Owner::Ours;
+    }
     if let Some(other) = all.iter().find(|entry| !OURS.contains(&manager(entry).as_str())) {
-        return Owner::Other(manager(other), time(other));
+        return Owner::Other(manager(other), time(other).or_else(last));
     }
     match (all.is_empty(), replicas) {
         (false, _) => Owner::Ours,
         // A scale of zero is written as no number at all, by which everybody loses the field. We never do that.
-        (true, 0) => Owner::Other(SOMEBODY.into(), managed.iter().filter_map(|entry| time(&entry)).max()),
+        (true, 0) => Owner::Other(SOMEBODY.into(), last()),
         (true, _) => Owner::Nobody,
     }
 }
@@ -117,11 +123,10 @@ fn record(decision: &portico_crds::scaling::ScalingDecision) -> Record {
     }
 }
 
-/// Whether nobody owns the number: it was never written, or is a zero of somebody's that was given back.
+/// Whether the number has to be claimed: nobody ever wrote it, or somebody who has given it back.
 fn is_unclaimed(deployment: &Deployment, annotations: &BTreeMap<String, String>) -> bool {
-    let by = |name: &str| deployment.annotations().get(name);
-    let zero = by(OWNER).is_some_and(|owner| owner == SOMEBODY);
-    by(UNCLAIMED).is_some() || (zero && foreign_owner(deployment, annotations).is_none())
+    let is_known = |key: &str| deployment.annotations().contains_key(key);
+    is_known(UNCLAIMED) || (is_known(OWNER) && foreign_owner(deployment, annotations).is_none())
 }
 
 /// Who else says how many replicas there are, unless the number was given back to the gateway since.
@@ -236,6 +241,7 @@ mod tests {
         };
         assert!(unclaimed(&[]) && !unclaimed(&[(FIELD_MANAGER, NOON)]) && !unclaimed(&[("kubectl", NOON)]));
         assert_eq!(owner_of(&[(FIELD_MANAGER, NOON), ("portico-operator-scale", NOON)], None), None);
+        assert_eq!(owner_of(&[(FIELD_MANAGER, NOON), ("kubectl", NOON)], None), None, "both say the same");
         let person = [("kubectl", NOON), ("portico-operator", NOON)];
         assert_eq!(owner_of(&person, None).as_deref(), Some("kubectl"));
         assert_eq!(owner_of(&person, Some("2026-03-01T11:59:59Z")).as_deref(), Some("kubectl"));

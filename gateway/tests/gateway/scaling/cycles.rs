@@ -13,30 +13,37 @@ use super::super::support::answer;
 use super::World;
 use super::machine::Ways;
 
-const SERVERS: usize = 20;
-const CYCLES: usize = 10;
-
 /// Calls at random moments, many of them just when the last replica goes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_two_hundred_cycles_from_zero_and_back_no_call_is_lost_and_none_is_made_twice() {
-    let names: Vec<String> = (0..SERVERS).map(|number| format!("s{number}")).collect();
-    let named: Vec<(&str, Ways)> = names.iter().map(|name| (name.as_str(), Ways::default())).collect();
+    cycles(20, 10, Ways::default()).await;
+}
+
+/// A call that opens a session first is under way for longer than a replica takes to go.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_that_open_a_session_first_are_not_lost_when_the_last_replica_is_to_go() {
+    cycles(20, 4, Ways { sessions: true, handshake: Duration::from_millis(700), ..Ways::default() }).await;
+}
+
+async fn cycles(servers: usize, cycles: usize, ways: Ways) {
+    let names: Vec<String> = (0..servers).map(|number| format!("s{number}")).collect();
+    let named: Vec<(&str, Ways)> = names.iter().map(|name| (name.as_str(), ways.clone())).collect();
     let world = World::at_zero(&named).await;
-    let lives = names.iter().enumerate().map(|(at, name)| live(&world, name, at as u64));
+    let lives = names.iter().enumerate().map(|(at, name)| live(&world, name, (at as u64, cycles)));
     let made: Vec<u64> = join_all(lives).await.into_iter().flatten().collect();
     let log = world.machine.log.lock().unwrap();
     let starts = log.asked.iter().filter(|to| **to > 0).count();
     println!("{} calls, {starts} starts, {} stops", made.len(), log.asked.len() - starts);
-    assert!(starts >= SERVERS * CYCLES, "{starts} cycles");
+    assert!(starts >= servers * cycles, "{starts} cycles");
     assert_eq!(log.calls.values().filter(|times| **times != 1).count(), 0);
     assert_eq!(log.calls.len(), made.len());
 }
 
 /// Calls one server until it has gone to zero and come back often enough.
-async fn live(world: &World, name: &str, seed: u64) -> Vec<u64> {
+async fn live(world: &World, name: &str, (seed, wanted): (u64, usize)) -> Vec<u64> {
     let (mut random, mut made, mut cycles, mut was_up) = (StdRng::seed_from_u64(seed), Vec::new(), 0, false);
     let deadline = Instant::now() + Duration::from_mins(3);
-    while cycles < CYCLES {
+    while cycles < wanted {
         assert!(Instant::now() < deadline, "{name} has made {cycles} cycles");
         let number = seed * 1_000_000 + made.len() as u64;
         // Names clash, so that each tool has its server before it.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::future::join_all;
+use portico_gateway::scaling::Activity;
 use portico_gateway::source::Bounds;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -99,18 +100,15 @@ async fn a_number_that_somebody_else_sets_is_left_alone() {
     let message = refused["error"]["message"].as_str().unwrap();
     assert!(message.contains("`kubectl` has set its replicas to 0"), "{message}");
     world.machine.edit("one", |_, desired| *desired = 2);
-    let report = world
-        .gateway
-        .until_report("one", |report| {
-            report
-                .scaling
-                .as_ref()
-                .is_some_and(|scaling| format!("{:?}", scaling.activity).contains("kubectl"))
-        })
-        .await;
-    assert_eq!(report.scaling.unwrap().desired, 2);
-    // Nothing was asked of it for longer than it may be idle.
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    let owned = world.gateway.until_report("one", |report| {
+        let scaling = report.scaling.as_ref();
+        scaling
+            .is_some_and(|scaling| scaling.desired == 2 && matches!(scaling.activity, Activity::Owned { .. }))
+    });
+    owned.await;
+    // Nothing was asked of it for longer than it may be idle, which was seen, and nothing was done.
+    let before = world.decisions("Idle").await;
+    eventually("it is seen to be idle", async || world.decisions("Idle").await >= before + 2).await;
     assert_eq!(world.machine.desired("one"), 2);
     world.machine.own("one", None);
     world.until_desired("one", 0).await;

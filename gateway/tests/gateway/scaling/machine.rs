@@ -34,6 +34,8 @@ pub struct Ways {
     pub call: Duration,
     /// Whether replicas speak the revisions with sessions.
     pub sessions: bool,
+    /// What it takes to open a session.
+    pub handshake: Duration,
     /// Whether replicas never come to listen.
     pub broken: bool,
 }
@@ -51,7 +53,15 @@ impl Default for Ways {
             ..Bounds::default()
         };
         let (start, call) = (Duration::from_millis(50), Duration::ZERO);
-        Self { bounds, start, ready: Duration::from_secs(3), call, sessions: false, broken: false }
+        Self {
+            bounds,
+            start,
+            ready: Duration::from_secs(3),
+            call,
+            sessions: false,
+            handshake: Duration::ZERO,
+            broken: false,
+        }
     }
 }
 
@@ -62,8 +72,6 @@ pub struct Log {
     pub calls: BTreeMap<u64, usize>,
     /// When replicas came to listen.
     pub listening: Vec<Instant>,
-    /// The sessions with each replica.
-    pub sessions: BTreeMap<SocketAddr, usize>,
     /// Numbers of replicas that were asked for, in order.
     pub asked: Vec<u32>,
 }
@@ -154,6 +162,22 @@ impl Machine {
     /// Somebody else says how many replicas a server has, or nobody.
     pub fn own(&self, name: &str, owner: Option<&str>) {
         self.workloads.lock().unwrap().get_mut(name).unwrap().owner = owner.map(str::to_owned);
+        self.publish();
+    }
+
+    /// The URLs of replicas to which calls are sent.
+    pub fn serving(&self, name: &str) -> Vec<String> {
+        let workloads = self.workloads.lock().unwrap();
+        named(name, &workloads[name]).endpoints.into_iter().map(|endpoint| endpoint.url).collect()
+    }
+
+    /// Marks a replica as one that is to go, as a gateway does.
+    pub fn mark(&self, name: &str, url: &str) {
+        let mut workloads = self.workloads.lock().unwrap();
+        let replicas = &mut workloads.get_mut(name).unwrap().replicas;
+        let meant = replicas.iter_mut().find(|replica| url.contains(&replica.address.to_string()));
+        meant.unwrap().draining = true;
+        drop(workloads);
         self.publish();
     }
 
@@ -268,12 +292,12 @@ async fn life(machine: Weak<Machine>, name: String, (address, ways): (SocketAddr
 }
 
 fn serve(listener: TcpListener, ways: Ways, log: Arc<Mutex<Log>>) {
-    let (address, takes) = (listener.local_addr().unwrap(), ways.call);
+    let (address, takes, handshake) = (listener.local_addr().unwrap(), ways.call, ways.handshake);
     let answer = move |seen: Seen| {
         let log = Arc::clone(&log);
         async move {
             match seen.method() {
-                "initialize" => *log.lock().unwrap().sessions.entry(address).or_default() += 1,
+                "initialize" => sleep(handshake).await,
                 "tools/call" => {
                     let number = seen.body["params"]["arguments"]["number"].as_u64().unwrap_or_default();
                     *log.lock().unwrap().calls.entry(number).or_default() += 1;

@@ -49,10 +49,22 @@ impl World {
         Self { gateway, machine, _leads }
     }
 
+    /// How many decisions had this reason.
+    async fn decisions(&self, reason: &str) -> u64 {
+        decisions(&self.gateway, reason).await
+    }
+
     async fn until_desired(&self, name: &str, replicas: u32) {
         let what = format!("{name} has {replicas} replicas");
         eventually(&what, async || self.machine.desired(name) == replicas).await;
     }
+}
+
+async fn decisions(gateway: &TestGateway, reason: &str) -> u64 {
+    let (_, text) = gateway.get("/metrics").await;
+    let of =
+        |line: &&str| line.starts_with("portico_gateway_scaling_decisions_total") && line.contains(reason);
+    text.lines().filter(of).filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
 }
 
 /// One server with these ways.

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::super::support::{TestGateway, eventually};
+use super::decisions;
 use super::machine::{Machine, Ways, who};
 
 struct Pair {
@@ -67,7 +68,7 @@ async fn the_replica_that_decides_counts_what_the_others_have_and_another_goes_o
         pair.leads[0].send_replace(Instant::now());
         pair.leads[1].send_replace(Instant::now() + Duration::from_hours(1));
         let before = pair.machine.desired("one");
-        tokio::time::sleep(Duration::from_secs(3)).await;
+        eventually("the new one has decided a few times", async || decisions(&second, "").await >= 3).await;
         assert!(
             pair.machine.desired("one") >= before,
             "a new decider takes nothing away before it has watched"
@@ -94,6 +95,20 @@ async fn any_replica_starts_a_server_for_the_calls_that_wait_in_it() {
     let (_, answered) = pair.gateways[1].modern("tools/call", json!({ "name": "a", "arguments": {} })).await;
     who(&answered);
     eventually("the server is at zero again", async || pair.machine.desired("one") == 0).await;
+}
+
+#[tokio::test]
+async fn marks_of_a_decider_that_died_are_taken_off_by_the_next() {
+    let mut bounds = ways().bounds;
+    bounds.spec.min = 2;
+    let pair = Pair::start(Ways { bounds, ..ways() }).await;
+    eventually("two replicas serve", async || pair.machine.serving("one").len() == 2).await;
+    pair.leads[0].send_replace(Instant::now());
+    let marked = pair.machine.serving("one").remove(0);
+    pair.machine.mark("one", &marked);
+    assert_eq!(pair.machine.serving("one").len(), 1);
+    pair.leads[1].send_replace(Instant::now() + Duration::from_hours(1));
+    eventually("both serve again", async || pair.machine.serving("one").len() == 2).await;
 }
 
 #[tokio::test]

@@ -144,7 +144,7 @@ async fn a_server_that_does_not_start_is_given_up_with_the_reason_and_tried_agai
     let (status, refused) = world.gateway.modern("tools/call", call(1)).await;
     assert_eq!(status, 503, "{refused}");
     let message = refused["error"]["message"].as_str().unwrap();
-    assert!(message.contains("could not be started (no replica was ready in time)"), "{message}");
+    assert!(message.contains("could not be started (no pod was ready in time)"), "{message}");
     world.until_desired("one", 0).await;
     let asked = world.machine.log.lock().unwrap().asked.clone();
     // Refused at once now, without another start.

@@ -155,17 +155,6 @@ async fn a_number_that_a_person_sets_stays_until_it_is_given_back() {
     stage.until_listed(&url, &["mine"]).await;
     stage.until_replicas("mine", 0).await;
     stage.world.kubectl(&["scale", "deployment/mine-mcp", "--replicas=2"]).await.unwrap();
-    let fields = stage
-        .world
-        .kubectl(&[
-            "get",
-            "deployment/mine-mcp",
-            "--show-managed-fields",
-            "--output",
-            "jsonpath={.metadata.managedFields}",
-        ])
-        .await;
-    println!("{}", fields.unwrap());
     let path = "{.status.conditions[?(@.type==\"ScalingActive\")].reason}";
     stage.until("mcpserver/mine", path, |said| said == "ReplicasOwnedByOther").await;
     stage.until("deployment/mine-mcp", "{.status.readyReplicas}", |said| said == "2").await;
