@@ -21,18 +21,26 @@ const OURS: [&str; 3] = [FIELD_MANAGER, "portico-operator", "portico-operator-sc
 /// Annotations in the cache alone: who set the number of replicas last, and when.
 const OWNER: &str = "portico.dev/cache-replicas-owner";
 const OWNED_SINCE: &str = "portico.dev/cache-replicas-since";
+const UNCLAIMED: &str = "portico.dev/cache-replicas-unclaimed";
+/// Who has set the number to zero, as far as the API server tells.
+const SOMEBODY: &str = "somebody";
 /// Characters of a pod's trouble.
 const MAX_TROUBLE: usize = 512;
 
 /// Keeps of a Deployment what scaling goes by.
 pub(super) fn prune(deployment: &mut Deployment) {
-    let owner = owner(deployment.managed_fields());
+    let replicas = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    let found = owner(deployment.managed_fields(), replicas);
     deployment.managed_fields_mut().clear();
     let annotations = deployment.annotations_mut();
     annotations.clear();
-    if let Some((owner, since)) = owner {
-        annotations.insert(OWNER.into(), owner);
-        annotations.extend(since.map(|since| (OWNED_SINCE.into(), since.to_string())));
+    match found {
+        Owner::Ours => {}
+        Owner::Nobody => drop(annotations.insert(UNCLAIMED.into(), String::new())),
+        Owner::Other(owner, since) => {
+            annotations.insert(OWNER.into(), owner);
+            annotations.extend(since.map(|since| (OWNED_SINCE.into(), since.to_string())));
+        }
     }
     if let Some(spec) = &mut deployment.spec {
         spec.template = k8s_openapi::api::core::v1::PodTemplateSpec::default();
@@ -50,16 +58,33 @@ pub(super) fn prune_pod(pod: &mut Pod) {
     }
 }
 
-/// Who wrote the number of replicas last, unless it was one of ours.
-fn owner(managed: &[ManagedFieldsEntry]) -> Option<(String, Option<Timestamp>)> {
+/// Whose the number of replicas is.
+enum Owner {
+    /// The gateway's, or the operator's until the gateway writes it.
+    Ours,
+    /// Nobody has written it. The API server does not say who changes such a number by its scale, so it has to be claimed first.
+    Nobody,
+    /// Somebody else's, since then.
+    Other(String, Option<Timestamp>),
+}
+
+fn owner(managed: &[ManagedFieldsEntry], replicas: i32) -> Owner {
     let owns = |entry: &&ManagedFieldsEntry| {
         let fields = entry.fields_v1.as_ref().map(|fields| &fields.0);
         fields.is_some_and(|fields: &Value| !fields["f:spec"]["f:replicas"].is_null())
     };
     let all: Vec<_> = managed.iter().filter(owns).collect();
+    let time = |entry: &&ManagedFieldsEntry| entry.time.as_ref().map(|time| time.0);
     let manager = |entry: &ManagedFieldsEntry| entry.manager.clone().unwrap_or_default();
-    let other = all.iter().find(|entry| !OURS.contains(&manager(entry).as_str()))?;
-    Some((manager(other), other.time.as_ref().map(|time| time.0)))
+    if let Some(other) = all.iter().find(|entry| !OURS.contains(&manager(entry).as_str())) {
+        return Owner::Other(manager(other), time(other));
+    }
+    match (all.is_empty(), replicas) {
+        (false, _) => Owner::Ours,
+        // A scale of zero is written as no number at all, by which everybody loses the field. We never do that.
+        (true, 0) => Owner::Other(SOMEBODY.into(), managed.iter().filter_map(|entry| time(&entry)).max()),
+        (true, _) => Owner::Nobody,
+    }
 }
 
 /// How a server is scaled: with its Deployment, what its resource is annotated with, and what was decided before.
@@ -73,6 +98,7 @@ pub(super) fn scaled(
     let desired = deployment.spec.as_ref()?.replicas.unwrap_or(1);
     Some(Scaled {
         owner: foreign_owner(deployment, annotations),
+        unclaimed: deployment.annotations().contains_key(UNCLAIMED),
         trouble: pods.iter().find_map(|pod| trouble(pod)),
         retry_at: status.and_then(|status| status.retry_at.as_ref()).map(|time| time.0),
         history: status.map(|status| status.history.iter().map(record).collect()).unwrap_or_default(),
@@ -183,12 +209,34 @@ mod tests {
     #[test]
     fn whoever_else_sets_the_number_is_respected_until_it_is_given_back() {
         assert_eq!(owner_of(&[], None), None);
+        let unclaimed = |managers| {
+            scaled(Bounds::default(), Some(&deployment(managers)), &[], (&BTreeMap::new(), None))
+                .unwrap()
+                .unclaimed
+        };
+        assert!(unclaimed(&[]) && !unclaimed(&[(FIELD_MANAGER, NOON)]) && !unclaimed(&[("kubectl", NOON)]));
         assert_eq!(owner_of(&[(FIELD_MANAGER, NOON), ("portico-operator-scale", NOON)], None), None);
         let person = [("kubectl", NOON), ("portico-operator", NOON)];
         assert_eq!(owner_of(&person, None).as_deref(), Some("kubectl"));
         assert_eq!(owner_of(&person, Some("2026-03-01T11:59:59Z")).as_deref(), Some("kubectl"));
         assert_eq!(owner_of(&person, Some("2026-03-01T12:00:00Z")), None);
         assert_eq!(owner_of(&person, Some("yesterday")).as_deref(), Some("kubectl"));
+    }
+
+    #[test]
+    fn a_zero_that_nobody_owns_was_set_by_somebody_until_it_is_given_back() {
+        let mut zero: Deployment = serde_json::from_value(json!({
+            "metadata": { "name": "files-mcp", "managedFields": [{ "manager": "kube-controller-manager", "operation": "Update", "time": NOON, "fieldsV1": {} }] },
+            "spec": { "replicas": 0, "selector": {}, "template": {} },
+        }))
+        .unwrap();
+        prune(&mut zero);
+        let owner = |back: &str| {
+            let annotations = [(labels::TAKE_REPLICAS.to_owned(), back.to_owned())].into();
+            scaled(Bounds::default(), Some(&zero), &[], (&annotations, None)).unwrap().owner
+        };
+        assert_eq!(owner("2026-03-01T11:00:00Z").as_deref(), Some(SOMEBODY));
+        assert_eq!(owner("2026-03-01T13:00:00Z"), None);
     }
 
     fn pod(rest: &Value) -> Pod {

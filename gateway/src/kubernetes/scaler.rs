@@ -61,13 +61,15 @@ impl Deployments {
         }
         let api = Api::<Deployment>::namespaced(self.client.clone(), &server.key.namespace);
         // For the version that was decided about: a number that somebody else has set meanwhile stays.
-        let patch = json!({
-            "metadata": { "resourceVersion": deployment.resource_version() },
+        let name = deployment.name_any();
+        let scale = json!({
+            "apiVersion": "autoscaling/v1", "kind": "Scale",
+            "metadata": { "name": name, "resourceVersion": deployment.resource_version() },
             "spec": { "replicas": change.to },
         });
-        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        let name = deployment.name_any();
-        done(api.patch_scale(&name, &params, &Patch::Merge(&patch))).await
+        // Applied, so that a zero is ours as well, and the API server says who writes it after us.
+        let params = PatchParams::apply(FIELD_MANAGER).force();
+        done(api.patch_scale(&name, &params, &Patch::Apply(&scale))).await
     }
 
     async fn mark(&self, server: &Server, urls: &[String], draining: bool) -> Result<(), Error> {

@@ -78,6 +78,8 @@ impl Member {
         }
         if scaled.owner.is_some() {
             self.drain = None;
+        } else if scaled.unclaimed {
+            claim((scaler, &live.server, scaled)).await;
         } else {
             self.act((scaler, &live.server, scaled), (&gathered, seen), (decision, moment)).await;
         }
@@ -221,6 +223,14 @@ impl Member {
             (None, None, None) if !zones.is_empty() => Activity::TimeZoneUnknown { zones },
             (None, None, None) => Activity::Active,
         }
+    }
+}
+
+/// Says the number that there is, in the gateway's own name.
+async fn claim((scaler, server, scaled): (&Arc<dyn Scaler>, &Server, &Scaled)) {
+    let change = Change { from: scaled.desired, to: scaled.desired };
+    if let Err(Error::Failed(error)) = scaler.scale(server, change).await {
+        tracing::warn!(server = %server.key, error, "the number of a server's replicas could not be claimed and is tried again");
     }
 }
 

@@ -16,6 +16,8 @@ pub struct Scaled {
     pub desired: u32,
     /// Who else says how many there are, if somebody does; the gateway then leaves the number alone.
     pub owner: Option<String>,
+    /// Nobody is known to say it yet, and the gateway has to, so that it can be told who else does.
+    pub unclaimed: bool,
     /// Why a replica does not come to serve, as far as its cluster or machine tells.
     pub trouble: Option<String>,
     /// A start has failed, and none is tried before then.
@@ -101,6 +103,14 @@ impl Scaled {
     /// A server that has `desired` replicas, of which nothing bad is known.
     #[must_use]
     pub fn new(bounds: Bounds, desired: u32) -> Self {
-        Self { bounds, desired, owner: None, trouble: None, retry_at: None, history: Vec::new() }
+        Self {
+            bounds,
+            desired,
+            owner: None,
+            unclaimed: false,
+            trouble: None,
+            retry_at: None,
+            history: Vec::new(),
+        }
     }
 }

@@ -8,6 +8,7 @@ mod load;
 mod ports;
 mod print;
 mod replicas;
+mod row;
 mod run_directory;
 mod scale;
 mod scaler;

@@ -16,7 +16,7 @@ use jiff::{Timestamp, Zoned};
 use serde_json::{Map, Value, json};
 
 use super::{
-    board::{Row, Rows, State},
+    row::{Row, Rows, State},
     scale::Scale,
 };
 use crate::{

@@ -73,7 +73,12 @@ impl Replicas {
         for (key, (server, _)) in &objects.servers {
             let known = self.0.get(key).map(Wanted::desired);
             let serves = |number| serves(&Replica { id: Id::Server(key.clone()), number });
-            self.0.entry(key.clone()).or_default().resize(count(&server.spec, known), serves);
+            let (count, wanted) = (count(&server.spec, known), self.0.entry(key.clone()).or_default());
+            if known != Some(count) {
+                wanted.resize(count, serves);
+                // That there are so many is the manifest's doing.
+                wanted.change = None;
+            }
         }
     }
 
@@ -203,7 +208,9 @@ mod tests {
         assert_eq!(followed(&mut replicas, SCALING), [0]);
         assert_eq!(scaled(&mut replicas, 1, 3, &[]).unwrap(), [0, 1, 2]);
         assert_eq!(followed(&mut replicas, SCALING), [0, 1, 2], "another edit changes nothing");
+        assert!(replicas.of(&key()).unwrap().change.is_some());
         assert_eq!(followed(&mut replicas, ", scaling: {min: 0, max: 2}"), [0, 1]);
+        assert!(replicas.of(&key()).unwrap().change.is_none(), "the manifest is the reason now");
         assert_eq!(scaled(&mut replicas, 2, 0, &[]).unwrap(), Vec::<u32>::new());
         assert_eq!(followed(&mut replicas, SCALING), Vec::<u32>::new(), "an edit wakes nobody");
         assert_eq!(followed(&mut replicas, ", scaling: {min: 2, max: 3}"), [0, 1]);

@@ -22,13 +22,14 @@ use tokio::{
 
 use super::{
     Options,
-    board::{Rows, Scene, State, changes},
+    board::Scene,
     fleet::{Fleet, News, Settings},
     keys,
     load::{Folder, Loaded},
     ports::Ports,
     print::Printer,
     replicas::Replicas,
+    row::{Rows, State, changes},
     run_directory::RunDirectory,
     scaler::{What, Wish},
     secrets::FolderSecrets,

@@ -8,7 +8,7 @@ use portico_gateway::source::Bounds;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::super::support::{answer, eventually};
+use super::super::support::eventually;
 use super::machine::{Ways, who};
 use super::{World, one};
 

@@ -166,9 +166,12 @@ impl Machine {
     }
 
     fn publish(&self) {
-        let servers =
-            self.workloads.lock().unwrap().iter().map(|(name, workload)| named(name, workload)).collect();
-        self.servers.send_replace(Arc::new(servers));
+        let workloads = self.workloads.lock().unwrap();
+        let servers: Servers =
+            Arc::new(workloads.iter().map(|(name, workload)| named(name, workload)).collect());
+        for gateway in &self.servers {
+            gateway.send_replace(Arc::clone(&servers));
+        }
     }
 
     /// Starts and kills replicas so that there are as many as asked for: those that drain or do not serve go first.
