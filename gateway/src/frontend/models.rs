@@ -7,13 +7,14 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use http::header::{CONTENT_LENGTH, RETRY_AFTER};
-use http::{HeaderValue, Method, Request, StatusCode};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE, RETRY_AFTER};
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
 use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::exposed::{self, Open, To};
-use super::{Front, answer, authenticated, http as transport, quotas};
+use super::{Front, answer, http as transport, judged, quotas};
+use crate::auth;
 use crate::backend::Backend;
 use crate::envelope::{Edits, Object, check_depth, quoted, text};
 use crate::frontend::address;
@@ -24,6 +25,8 @@ use crate::source::Model;
 
 /// Where models are.
 const PREFIX: &str = "/v1/";
+/// Headers by which clients say who they are: to the gateway, and to no engine.
+const CREDENTIALS: [HeaderName; 3] = [AUTHORIZATION, COOKIE, auth::API_KEY];
 /// What a name says that several namespaces have.
 const AMBIGUOUS: &str = "several namespaces have a model of this name; write it as NAMESPACE/NAME";
 
@@ -37,12 +40,12 @@ pub(super) async fn serve(State(front): State<Front>, request: Request<Body>) ->
         return refused(&error);
     }
     let address = address::of(&request, &core.policy.load().config().trusted_proxies);
-    let principal = authenticated(core, request.headers(), address).await;
+    let principal = judged(core, request.headers(), address).await;
     if let Err(error) = quotas::request(core, principal.as_ref().ok(), address).await {
         return refused(&error);
     }
-    if let Err(refusal) = principal {
-        return refusal;
+    if let Err(denied) = principal {
+        return denied.answer(refused);
     }
     if request.method() == Method::GET && request.uri().path() == "/v1/models" {
         return list(&front);
@@ -76,11 +79,13 @@ async fn forward(
     permit: OwnedSemaphorePermit,
 ) -> Result<Response, RpcError> {
     let (mut parts, body) = request.into_parts();
-    let limit =
-        front.core.policy.load().config().limits.body_bytes.unwrap_or(front.core.options.max_body_bytes);
-    let body = transport::read(body, limit).await?;
+    if exposed::is_ambiguous(parts.uri.path()) {
+        return Err(invalid("no model has this path").status(StatusCode::NOT_FOUND));
+    }
+    let (bytes, depth) = limits(front);
+    let body = transport::read(body, bytes).await?;
     let said = std::str::from_utf8(&body).map_err(|_| invalid("the body is not UTF-8"))?;
-    check_depth(said, front.core.options.max_depth).map_err(|error| invalid(&error.to_string()))?;
+    check_depth(said, depth).map_err(|error| invalid(&error.to_string()))?;
     let object =
         Object::parse(said).map_err(|error| invalid(&format!("the body is no JSON object: {error}")))?;
     let named = object.get("model").and_then(|raw| Some((raw, text(raw)?)));
@@ -93,10 +98,20 @@ async fn forward(
     let body = edits.finish();
     let load = Load { bytes: body.len() as u64, patience: transport::patience(&parts.headers) };
     parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+    for credential in CREDENTIALS {
+        parts.headers.remove(credential);
+    }
     let path = parts.uri.path().to_owned();
     let request = Request::from_parts(parts, Body::from(body));
     let limit = live.server.timeouts.call;
     pass(front, &backend, (request, path, permit), (load, limit)).await
+}
+
+/// Bytes and levels that a body may have.
+fn limits(front: &Front) -> (usize, usize) {
+    let (policy, options) = (front.core.policy.load(), &front.core.options);
+    let limits = &policy.config().limits;
+    (limits.body_bytes.unwrap_or(options.max_body_bytes), limits.depth.unwrap_or(options.max_depth))
 }
 
 async fn pass(
@@ -113,7 +128,7 @@ async fn pass(
         }
         Err(fault) => {
             timing.set(Outcome::Fault(fault.class().as_str()));
-            let error = fault.to_rpc(backend.key());
+            let error = fault.to_rpc_of(("model", backend.key()));
             Err(if error.seconds_to_wait().is_some() { error } else { error.status(exposed::status(&fault)) })
         }
     }

@@ -99,7 +99,7 @@ fn refuse(backend: &Backend, scaled: &Scaled) -> Result<(), Fault> {
         Activity::StartFailed { reason } => Some(reason.clone()),
         _ => None,
     });
-    let unknown = || "the condition ScalingActive of its McpServer says why".to_owned();
+    let unknown = || "the condition ScalingActive in its status says why".to_owned();
     let reason = told.or_else(|| scaled.trouble.clone()).unwrap_or_else(unknown);
     tracing::debug!(server = %backend.key(), "a call is refused: the last start has failed");
     Err(Fault::StartFailed { reason, after: left })
