@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use http::HeaderMap;
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::Audit;
@@ -74,8 +74,6 @@ pub(crate) struct Core {
     pub(crate) waiting: Arc<Meter>,
     /// A number of this process alone.
     pub(crate) process: u64,
-    /// Asks that servers be looked at now, and not at the next tick.
-    pub(crate) looked_for: Notify,
     /// What gives servers another number of replicas, if anything does.
     pub(crate) scaler: OnceLock<Arc<dyn Scaler>>,
     pub(crate) load: LastLoad,
@@ -130,7 +128,6 @@ impl Core {
             certificate: Arc::new(Certificate::new(Arc::clone(&metrics))),
             waiting: Arc::default(),
             process: rand::random::<u64>() >> 12,
-            looked_for: Notify::new(),
             scaler: OnceLock::new(),
             load: LastLoad::default(),
             started: Instant::now(),
@@ -344,7 +341,11 @@ impl Core {
     /// The servers that are scaled.
     pub(crate) fn scaled(&self) -> Vec<Arc<Backend>> {
         let (servers, models) = (self.backends.load(), self.models.load());
-        let is_scaled = |backend: &&Arc<Backend>| backend.live().server.scaled.is_some();
+        // What was scaled once may have replicas that were marked, and must not be for ever.
+        let is_scaled = |backend: &&Arc<Backend>| {
+            let live = backend.live();
+            live.server.scaled.is_some() || !live.draining.is_empty()
+        };
         servers.values().chain(models.values()).filter(is_scaled).cloned().collect()
     }
 
@@ -362,8 +363,7 @@ impl Core {
         // Whoever waits for it reads whether a start is tried at all.
         backend.wake();
         if backend.live().server.kind() == Kind::Model {
-            self.models_published.send_replace(Arc::new(self.model_reports_now()));
-            return;
+            return self.publish_models();
         }
         self.publish(|reports| match reports.get_mut(backend.key()) {
             Some(report) => std::mem::replace(&mut report.scaling, scaling.clone()) != scaling,
@@ -371,9 +371,11 @@ impl Core {
         });
     }
 
-    fn model_reports_now(&self) -> Vec<(ServerKey, Arc<ScalingReport>)> {
+    /// Tells how the models are scaled that there are now.
+    pub(crate) fn publish_models(&self) {
         let models = self.models.load();
-        models.iter().filter_map(|(key, backend)| Some((key.clone(), backend.scaling()?))).collect()
+        let reports = models.iter().filter_map(|(key, backend)| Some((key.clone(), backend.scaling()?)));
+        self.models_published.send_replace(Arc::new(reports.collect()));
     }
 
     /// Tells how all models are scaled.

@@ -14,7 +14,7 @@ use portico_crds::{McpServer, McpServerSpec, labels, mcp_server};
 use serde::{Deserialize, Deserializer, Serialize};
 
 pub use model::Model;
-pub use scaled::{Bounds, Scaled};
+pub use scaled::{Bounds, Scaled, Trouble};
 
 /// Identifies one server: a namespace and a name unique in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -92,7 +92,8 @@ fn peers(arguments: &cli::Gateway, scope: &kubernetes::Scope, stop: &Cancellatio
     let alone = || tokio::sync::watch::channel(Arc::default()).1;
     let namespace = arguments.lease_namespace.as_str();
     arguments.peer_service.as_deref().map_or_else(alone, |name| {
-        kubernetes::peers(scope.client.clone(), (namespace, name), stop.child_token())
+        let own = arguments.peer_url.as_deref().and_then(|url| url.rsplit(':').next()?.parse().ok());
+        kubernetes::peers(scope.client.clone(), (namespace, name, own), stop.child_token())
     })
 }
 

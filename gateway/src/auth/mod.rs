@@ -24,7 +24,7 @@ pub(crate) use issuer::split;
 pub(crate) use metadata::challenge;
 
 /// The header of clients that cannot set `Authorization`.
-pub(crate) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// Bytes of a key or token.
 const MAX_CREDENTIAL: usize = 16 * 1024;
 

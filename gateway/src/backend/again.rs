@@ -150,7 +150,8 @@ impl<'a> Tries<'a> {
     /// Waits for a server that has answered lately, as one does that is being restarted; whether to try once more.
     async fn wait_shortly(&mut self) -> bool {
         let (core, backend) = (self.core, self.backend);
-        let lately = backend.answered_within(LATELY);
+        // One that is scaled may be at another place in a moment.
+        let lately = backend.answered_within(LATELY) || backend.live().server.scaled.is_some();
         let begun = lately.then(|| Waiting {
             until: Instant::now() + core.options.hold,
             pause: PAUSES.0,

@@ -7,7 +7,6 @@ use bytes::Bytes;
 use tokio::time::{Instant, timeout_at};
 
 use super::again::Tries;
-use super::breaker;
 use super::client::Reply;
 use super::fault::{Class, Fault};
 use super::flight::Flight;
@@ -17,6 +16,7 @@ use super::restore::{Input, Restore, Restored, TaskNames};
 use super::session::{Busy, Link, Peer};
 use super::upstream::{Passed, Upstream};
 use super::way::{Way, forget};
+use super::{Chosen, breaker};
 use crate::audit::Entry;
 use crate::catalog::{Route, View};
 use crate::client::{Capabilities, Client};
@@ -310,14 +310,14 @@ impl Call<'_> {
             if backend.in_flight() >= core.options.max_server_calls {
                 return Err(backend.saturated(core.options.max_server_calls));
             }
-            let endpoint = match backend.pick(tries.unreachable()) {
-                Ok(endpoint) => endpoint,
+            let chosen = match backend.choose(tries.unreachable()) {
+                Ok(chosen) => chosen,
                 Err(fault) => {
                     end += self.again(&mut tries, (fault, None), (end, limit)).await?;
                     continue;
                 }
             };
-            match self.attempt(core, endpoint, (end, limit)).await {
+            match self.attempt(core, chosen, (end, limit)).await {
                 Ok(answer) => return Ok(answer),
                 Err((fault, endpoint)) => {
                     end += self.again(&mut tries, (fault, Some(endpoint)), (end, limit)).await?;
@@ -342,7 +342,7 @@ impl Call<'_> {
     async fn attempt(
         &self,
         core: &Arc<Core>,
-        endpoint: Arc<super::Endpoint>,
+        (endpoint, chosen): (Arc<super::Endpoint>, Chosen),
         (end, limit): (Instant, Duration),
     ) -> Result<Sent, (Fault, u64)> {
         let way = within(end, limit, self.way(core, &endpoint)).await;
@@ -352,10 +352,10 @@ impl Call<'_> {
             if !matches!(fault.class(), Class::Unreachable | Class::Unauthorized) {
                 self.route.backend.mark_stale();
             }
-            (fault, endpoint.id)
+            (not_sent(fault, &endpoint), endpoint.id)
         })?;
         let (used, streams) = (Arc::clone(&link.endpoint), matches!(link.peer, Peer::Sse { .. }));
-        let answer = within(end, limit, self.send(core, (link, busy), limit)).await;
+        let answer = within(end, limit, self.send(core, (link, busy, chosen), limit)).await;
         used.breaker.note(answer.as_ref().err(), breaker::now());
         if let Err(fault) = &answer {
             self.mistrust(fault, &used);
@@ -380,13 +380,14 @@ impl Call<'_> {
     async fn send(
         &self,
         core: &Arc<Core>,
-        (link, busy): (Link, Option<Busy>),
+        (link, busy, chosen): (Link, Option<Busy>, Chosen),
         limit: Duration,
     ) -> Result<Sent, Fault> {
         let id = core.control.ids.next();
         let server = self.route.backend.era();
         let restore = self.restore(core, id, server);
         let mut flight = Flight::start(core, (link, busy), id);
+        drop(chosen);
         let body = self.body(core, id, server);
         let reply = core.control.http.post(&flight.link, self.headers(server), body).await;
         match reply {
@@ -442,6 +443,14 @@ impl Call<'_> {
                 .changes_links(&self.route.backend)
                 .then(|| (Arc::clone(&self.view), Arc::clone(&self.route.backend))),
         }
+    }
+}
+
+/// A connection that broke in the handshake: the call itself was not sent.
+fn not_sent(fault: Fault, endpoint: &super::Endpoint) -> Fault {
+    match fault {
+        Fault::Broken { reason } => Fault::Unreachable { url: endpoint.shown(), reason },
+        other => other,
     }
 }
 

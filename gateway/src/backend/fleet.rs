@@ -50,12 +50,19 @@ impl Fleet {
 
     fn apply_models(&mut self, core: &Core, models: &[&Server]) {
         let named: HashSet<&ServerKey> = models.iter().map(|model| &model.key).collect();
-        self.models.retain(|key, _| named.contains(key));
+        self.models.retain(|key, _| {
+            let stays = named.contains(key);
+            if !stays {
+                core.metrics.scaling.forget_model(key);
+            }
+            stays
+        });
         for model in models {
             let known = self.models.entry(model.key.clone());
             known.or_insert_with(|| Arc::new(Backend::new(model))).update(model);
         }
         core.models.store(Arc::new(self.models.clone()));
+        core.publish_models();
     }
 
     fn start(&mut self, core: &Arc<Core>, server: &Server) {

@@ -106,6 +106,24 @@ impl Endpoint {
     }
 }
 
+/// An endpoint that was chosen for a call. From then on, and not only once the call is sent, something is to be done there: a
+/// replica that is to go waits for it.
+#[derive(Debug)]
+pub(crate) struct Chosen(Arc<Endpoint>);
+
+impl Chosen {
+    fn of(endpoint: &Arc<Endpoint>) -> Self {
+        endpoint.in_flight.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(endpoint))
+    }
+}
+
+impl Drop for Chosen {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 /// A call at an endpoint.
 #[derive(Debug)]
 pub(crate) struct InFlight {
@@ -242,32 +260,27 @@ impl Backend {
 
     /// Takes new settings; endpoints that stay keep their counts.
     pub(crate) fn update(&self, server: &Server) {
-        self.change(
-            |answering, old| {
-                let is_here = |url: &String| server.starting.iter().any(|endpoint| endpoint.url == *url);
-                answering.retain(is_here);
-                old.server != *server
-            },
-            server,
-        );
+        self.change(|answering, old| {
+            let is_here = |url: &String| server.starting.iter().any(|endpoint| endpoint.url == *url);
+            answering.retain(is_here);
+            (old.server != *server).then(|| server.clone())
+        });
     }
 
     /// The replica at `url` answers, or does so no more: calls are sent to it, or not, before its cluster says that it is ready.
     pub(crate) fn answers(&self, url: &str, does: bool) {
-        let server = self.live().server.clone();
-        self.change(
-            |answering, _| {
-                if does { answering.insert(url.to_owned()) } else { answering.remove(url) }
-            },
-            &server,
-        );
+        self.change(|answering, old| {
+            let differs = if does { answering.insert(url.to_owned()) } else { answering.remove(url) };
+            differs.then(|| old.server.clone())
+        });
     }
 
-    fn change(&self, differs: impl FnOnce(&mut HashSet<String>, &Live) -> bool, server: &Server) {
+    /// Takes the settings that `next` gives, if it gives some; nobody else changes them meanwhile.
+    fn change(&self, next: impl FnOnce(&mut HashSet<String>, &Live) -> Option<Server>) {
         let mut answering = self.answering.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.live();
-        if differs(&mut answering, &old) {
-            self.live.store(Arc::new(Live::new(server, Some(&old), (&self.meter, &answering))));
+        if let Some(server) = next(&mut answering, &old) {
+            self.live.store(Arc::new(Live::new(&server, Some(&old), (&self.meter, &answering))));
             drop(answering);
             self.changes.send_modify(|count| *count += 1);
         }
@@ -336,6 +349,18 @@ impl Backend {
         match usable().find(due).or_else(|| least(false)).or_else(|| least(true)) {
             Some(endpoint) => Ok(Arc::clone(endpoint)),
             None => Err(live.bad.clone().unwrap_or(Fault::NoEndpoint)),
+        }
+    }
+
+    /// Chooses an endpoint as `pick` does. One that ceases to take calls meanwhile is not chosen: whoever watches it go either sees
+    /// that it was chosen, or it is chosen no more.
+    pub(crate) fn choose(&self, not: &[u64]) -> Result<(Arc<Endpoint>, Chosen), Fault> {
+        loop {
+            let endpoint = self.pick(not)?;
+            let chosen = Chosen::of(&endpoint);
+            if self.live.load().endpoints.iter().any(|open| open.id == endpoint.id) {
+                return Ok((endpoint, chosen));
+            }
         }
     }
 

@@ -29,8 +29,8 @@ impl Backend {
         }
         let mut tries = Tries::new(core, self, (false, load));
         loop {
-            match self.pick(&[]) {
-                Ok(endpoint) => return Ok(endpoint.take_up()),
+            match self.choose(&[]) {
+                Ok((endpoint, _chosen)) => return Ok(endpoint.take_up()),
                 Err(fault) => {
                     tries.again(fault, None).await?;
                 }

@@ -84,7 +84,8 @@ async fn to_server(
     let limit = live.server.timeouts.call;
     let mut timing = core.metrics.begin(&key, "http");
     let prefix = HeaderValue::from_str(&format!("{PREFIX}{}/{}", key.namespace, key.name)).ok();
-    let request = request.map(|body| Body::new(Limited::new(body, core.options.max_body_bytes)));
+    let most = core.options.max_body_bytes;
+    let request = request.map(|body| Body::new(Limited::new(body, most)));
     let to = To { request, path: path.to_owned(), load: Load::default(), prefix };
     match send(front, &backend, to, limit).await {
         Ok((response, place)) => {
@@ -106,15 +107,10 @@ fn split(path: &str) -> Option<(ServerKey, &str)> {
     let (namespace, rest) = rest.split_once('/')?;
     let (name, _) = rest.split_once('/')?;
     let path = &rest[name.len()..];
-    let key = || ServerKey { namespace: namespace.to_owned(), name: name.to_owned() };
-    (!is_ambiguous(path)).then(|| (key(), path))
-}
-
-/// Whether two programs could read this path differently.
-pub(super) fn is_ambiguous(path: &str) -> bool {
     let lower = path.to_ascii_lowercase();
-    ["//", "\\", "%2f", "%5c", "%2e", "%00", ";"].iter().any(|part| lower.contains(part))
-        || path.split('/').any(|part| part == "." || part == "..")
+    let ambiguous = ["//", "\\", "%2f", "%5c", "%2e", "%00", ";"].iter().any(|part| lower.contains(part))
+        || path.split('/').any(|part| part == "." || part == "..");
+    (!ambiguous).then(|| (ServerKey { namespace: namespace.to_owned(), name: name.to_owned() }, path))
 }
 
 /// The same for a server that does not exist and for a path that is not forwarded: who asks learns of neither.
@@ -159,6 +155,10 @@ pub(super) async fn send(
     let sent = core.control.http.forward(place.endpoint(), Request::from_parts(parts, body));
     let sent = tokio::time::timeout(limit, sent).await.unwrap_or(Err(Fault::Timeout { after: limit }));
     place.note(sent.as_ref().err());
+    if let Err(Fault::Unreachable { .. }) = &sent {
+        // It answered before its cluster called it ready, and is not there any more.
+        backend.answers(&place.endpoint().url, false);
+    }
     sent.map(|response| (response, place))
 }
 

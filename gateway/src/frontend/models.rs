@@ -7,15 +7,15 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE, RETRY_AFTER};
-use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, RETRY_AFTER, USER_AGENT};
+use http::{HeaderValue, Method, Request, StatusCode};
 use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::exposed::{self, Open, To};
 use super::{Front, answer, http as transport, judged, quotas};
-use crate::auth;
-use crate::backend::Backend;
+use crate::backend::{Backend, Fault};
 use crate::envelope::{Edits, Object, check_depth, quoted, text};
 use crate::frontend::address;
 use crate::metrics::Outcome;
@@ -25,8 +25,12 @@ use crate::source::Model;
 
 /// Where models are.
 const PREFIX: &str = "/v1/";
-/// Headers by which clients say who they are: to the gateway, and to no engine.
-const CREDENTIALS: [HeaderName; 3] = [AUTHORIZATION, COOKIE, auth::API_KEY];
+/// What is served there: what of an engine is for whoever may use it, and not for whoever runs it.
+const PATHS: [&str; 4] = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses"];
+/// The headers that an engine gets. No credential is among them: it is the gateway's.
+const PASSED: [HeaderName; 4] = [ACCEPT, CONTENT_TYPE, USER_AGENT, HeaderName::from_static("traceparent")];
+/// How often a request is sent that reached no engine.
+const MAX_TRIES: u32 = 3;
 /// What a name says that several namespaces have.
 const AMBIGUOUS: &str = "several namespaces have a model of this name; write it as NAMESPACE/NAME";
 
@@ -78,9 +82,10 @@ async fn forward(
     request: Request<Body>,
     permit: OwnedSemaphorePermit,
 ) -> Result<Response, RpcError> {
-    let (mut parts, body) = request.into_parts();
-    if exposed::is_ambiguous(parts.uri.path()) {
-        return Err(invalid("no model has this path").status(StatusCode::NOT_FOUND));
+    let (parts, body) = request.into_parts();
+    if parts.method != Method::POST || !PATHS.contains(&parts.uri.path()) {
+        let message = format!("nothing is served there; POST to one of {}", PATHS.join(", "));
+        return Err(invalid(&message).status(StatusCode::NOT_FOUND));
     }
     let (bytes, depth) = limits(front);
     let body = transport::read(body, bytes).await?;
@@ -95,16 +100,13 @@ async fn forward(
     let known_as = live.server.model.as_ref().and_then(|model: &Model| model.known_as.as_deref());
     let mut edits = Edits::of(said);
     edits.replace(raw, quoted(known_as.unwrap_or(&backend.key().name)));
-    let body = edits.finish();
-    let load = Load { bytes: body.len() as u64, patience: transport::patience(&parts.headers) };
-    parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
-    for credential in CREDENTIALS {
-        parts.headers.remove(credential);
-    }
-    let path = parts.uri.path().to_owned();
-    let request = Request::from_parts(parts, Body::from(body));
-    let limit = live.server.timeouts.call;
-    pass(front, &backend, (request, path, permit), (load, limit)).await
+    let asked = Asked {
+        path: parts.uri.path().to_owned(),
+        headers: passed(&parts.headers),
+        body: edits.finish(),
+        patience: transport::patience(&parts.headers),
+    };
+    pass(front, &backend, (asked, permit), live.server.timeouts.call).await
 }
 
 /// Bytes and levels that a body may have.
@@ -114,22 +116,51 @@ fn limits(front: &Front) -> (usize, usize) {
     (limits.body_bytes.unwrap_or(options.max_body_bytes), limits.depth.unwrap_or(options.max_depth))
 }
 
+/// A request as an engine gets it.
+struct Asked {
+    path: String,
+    headers: HeaderMap,
+    body: Bytes,
+    patience: Option<Duration>,
+}
+
+impl Asked {
+    fn to(&self) -> To {
+        let mut request = Request::new(Body::from(self.body.clone()));
+        *request.method_mut() = Method::POST;
+        request.headers_mut().clone_from(&self.headers);
+        request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(self.body.len()));
+        let load = Load { bytes: self.body.len() as u64, patience: self.patience };
+        To { request, path: self.path.clone(), load, prefix: None }
+    }
+}
+
+fn passed(headers: &HeaderMap) -> HeaderMap {
+    let given = PASSED.into_iter().filter_map(|name| Some((name.clone(), headers.get(&name)?.clone())));
+    given.collect()
+}
+
 async fn pass(
     front: &Front,
     backend: &Arc<Backend>,
-    (request, path, permit): (Request<Body>, String, OwnedSemaphorePermit),
-    (load, limit): (Load, Duration),
+    (asked, permit): (Asked, OwnedSemaphorePermit),
+    limit: Duration,
 ) -> Result<Response, RpcError> {
     let mut timing = front.core.metrics.begin(backend.key(), "model");
-    match exposed::send(front, backend, To { request, path, load, prefix: None }, limit).await {
-        Ok((response, place)) => {
-            timing.set(Outcome::Answered);
-            Ok(exposed::answered(response, Open::new(place, timing, permit), limit))
-        }
-        Err(fault) => {
-            timing.set(Outcome::Fault(fault.class().as_str()));
-            let error = fault.to_rpc_of(("model", backend.key()));
-            Err(if error.seconds_to_wait().is_some() { error } else { error.status(exposed::status(&fault)) })
+    let mut tries = 1;
+    loop {
+        match exposed::send(front, backend, asked.to(), limit).await {
+            Ok((response, place)) => {
+                timing.set(Outcome::Answered);
+                return Ok(exposed::answered(response, Open::new(place, timing, permit), limit));
+            }
+            Err(Fault::Unreachable { .. }) if tries < MAX_TRIES => tries += 1,
+            Err(fault) => {
+                timing.set(Outcome::Fault(fault.class().as_str()));
+                let error = fault.to_rpc_of(("model", backend.key()));
+                let known = error.seconds_to_wait().is_some();
+                return Err(if known { error } else { error.status(exposed::status(&fault)) });
+            }
         }
     }
 }

@@ -112,11 +112,12 @@ impl<'a> Index<'a> {
         let made = |deployment: &&&Deployment| deployment.creation_timestamp().map(|time| time.0);
         let deployment = self.deployments.get(&name).and_then(|all| all.iter().max_by_key(made).copied());
         server.scaled = replicas::scaled(bounds, deployment, pods, known);
-        server.draining = replicas::draining(pods, |address| {
-            url(if address.contains(':') { "IPv6" } else { "IPv4" }, address, port, path)
-        });
-        // Its slices may still name it.
-        server.endpoints.retain(|endpoint| !server.draining.contains(endpoint));
+        let url =
+            |address: &str| url(if address.contains(':') { "IPv6" } else { "IPv4" }, address, port, path);
+        server.draining = replicas::draining(pods, url);
+        let leaving: Vec<Endpoint> = replicas::leaving(pods).map(url).map(Endpoint::pod).collect();
+        server.endpoints.retain(|endpoint| !leaving.contains(endpoint));
+        server.starting.retain(|endpoint| !leaving.contains(endpoint));
     }
 }
 

@@ -14,9 +14,13 @@ use super::watched::watched_as;
 use crate::scaling::Peers;
 
 /// Follows the replicas behind the Service `name` of `namespace` until `stop`: their URLs, with the port that the Service
-/// leads to. Those that end but still serve are among them; one that does not serve has no calls.
+/// leads to, or that of `port` if it leads to several. Those that end are among them, since they finish what they have.
 #[must_use]
-pub fn peers(client: Client, (namespace, name): (&str, &str), stop: CancellationToken) -> Peers {
+pub fn peers(
+    client: Client,
+    (namespace, name, port): (&str, &str, Option<u16>),
+    stop: CancellationToken,
+) -> Peers {
     let api = Api::<EndpointSlice>::namespaced(client, namespace);
     let config = watcher::Config::default().labels(&format!("kubernetes.io/service-name={name}"));
     let (store, mut changes) = watched_as(api, config, |_| {});
@@ -24,7 +28,7 @@ pub fn peers(client: Client, (namespace, name): (&str, &str), stop: Cancellation
     tokio::spawn(async move {
         stop.run_until_cancelled(async {
             while changes.next().await.is_some() {
-                let now = Arc::new(found(&store));
+                let now = Arc::new(found(&store, port.map(i32::from)));
                 urls.send_if_modified(|known| {
                     let differs = *known != now;
                     *known = now;
@@ -40,13 +44,15 @@ pub fn peers(client: Client, (namespace, name): (&str, &str), stop: Cancellation
 /// A condition that is absent means yes (EndpointSlice API).
 fn serves(endpoint: &Endpoint) -> bool {
     let conditions = endpoint.conditions.as_ref();
-    conditions.and_then(|conditions| conditions.serving.or(conditions.ready)).unwrap_or(true)
+    let is_ending = conditions.and_then(|conditions| conditions.terminating).unwrap_or(false);
+    is_ending || conditions.and_then(|conditions| conditions.serving.or(conditions.ready)).unwrap_or(true)
 }
 
-fn found(store: &Store<EndpointSlice>) -> Vec<String> {
+fn found(store: &Store<EndpointSlice>, wanted: Option<i32>) -> Vec<String> {
     let mut urls = Vec::new();
     for slice in store.state() {
-        let port = slice.ports.iter().flatten().find_map(|port| port.port);
+        let ports = || slice.ports.iter().flatten().filter_map(|port| port.port);
+        let port = ports().find(|port| Some(*port) == wanted).or_else(|| ports().next());
         let Some(port) = port else { continue };
         let serving = slice.endpoints.iter().flatten().filter(|endpoint| serves(endpoint));
         let addresses = serving.flat_map(|endpoint| &endpoint.addresses);

@@ -12,12 +12,13 @@ use portico_crds::scaling::ScalingStatus;
 use serde_json::Value;
 
 use crate::scaling::Record;
-use crate::source::{Bounds, Endpoint, Scaled};
+use crate::source::{Bounds, Endpoint, Scaled, Trouble};
 
 /// Field manager of the number of replicas that the gateway asks for.
 pub(super) const FIELD_MANAGER: &str = "portico-gateway-scale";
 /// Who says how many replicas there are on behalf of the gateway: the operator, until the gateway does.
-const OURS: [&str; 3] = [FIELD_MANAGER, "portico-operator", "portico-operator-scale"];
+/// The last is the API server's own word for what was there before somebody applied something.
+const OURS: [&str; 4] = [FIELD_MANAGER, "portico-operator", "portico-operator-scale", "before-first-apply"];
 /// Annotations in the cache alone: who set the number of replicas last, and when.
 const OWNER: &str = "portico.dev/cache-replicas-owner";
 const OWNED_SINCE: &str = "portico.dev/cache-replicas-since";
@@ -98,7 +99,7 @@ pub(super) fn scaled(
     let desired = deployment.spec.as_ref()?.replicas.unwrap_or(1);
     Some(Scaled {
         owner: foreign_owner(deployment, annotations),
-        unclaimed: deployment.annotations().contains_key(UNCLAIMED),
+        unclaimed: is_unclaimed(deployment, annotations),
         trouble: pods.iter().find_map(|pod| trouble(pod)),
         retry_at: status.and_then(|status| status.retry_at.as_ref()).map(|time| time.0),
         history: status.map(|status| status.history.iter().map(record).collect()).unwrap_or_default(),
@@ -114,6 +115,13 @@ fn record(decision: &portico_crds::scaling::ScalingDecision) -> Record {
         reason: decision.reason.clone(),
         message: decision.message.clone(),
     }
+}
+
+/// Whether nobody owns the number: it was never written, or is a zero of somebody's that was given back.
+fn is_unclaimed(deployment: &Deployment, annotations: &BTreeMap<String, String>) -> bool {
+    let by = |name: &str| deployment.annotations().get(name);
+    let zero = by(OWNER).is_some_and(|owner| owner == SOMEBODY);
+    by(UNCLAIMED).is_some() || (zero && foreign_owner(deployment, annotations).is_none())
 }
 
 /// Who else says how many replicas there are, unless the number was given back to the gateway since.
@@ -139,19 +147,31 @@ pub(super) fn draining(pods: &[&Pod], url: impl Fn(&str) -> String) -> Vec<Endpo
     all
 }
 
+/// The addresses of replicas that are to go, or that end: slices may still name them.
+pub(super) fn leaving<'a>(pods: &'a [&Pod]) -> impl Iterator<Item = &'a str> {
+    let leaves = |pod: &&&Pod| {
+        let marked = pod.labels().get(labels::SERVING).is_some_and(|value| value == labels::DRAINING);
+        marked || pod.metadata.deletion_timestamp.is_some()
+    };
+    pods.iter().filter(leaves).filter_map(|pod| pod.status.as_ref()?.pod_ip.as_deref())
+}
+
 fn is_ready(pod: &Pod) -> bool {
     let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
     conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
 /// What keeps a pod from serving, as its cluster tells.
-fn trouble(pod: &Pod) -> Option<String> {
+fn trouble(pod: &Pod) -> Option<Trouble> {
     let (name, status) = (pod.name_any(), pod.status.as_ref()?);
+    let told = |reason: &str, message: String| {
+        Some(Trouble { reason: reason.to_owned(), message: shortened(message) })
+    };
     let conditions = status.conditions.iter().flatten();
     let unplaced = conditions.into_iter().find(|one| one.type_ == "PodScheduled" && one.status == "False");
     if let Some(unplaced) = unplaced {
         let said = unplaced.message.as_deref().unwrap_or_default();
-        return Some(shortened(format!("pod {name} has no node: {said}")));
+        return told("Unschedulable", format!("pod {name} has no node: {said}"));
     }
     let containers =
         status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten());
@@ -163,10 +183,10 @@ fn trouble(pod: &Pod) -> Option<String> {
             let ended = container.last_state.as_ref().and_then(|last| last.terminated.as_ref());
             let code = ended.map(|ended| format!("; it has ended with exit code {}", ended.exit_code));
             let code = code.unwrap_or_default();
-            return Some(shortened(format!("pod {name} waits: {reason}: {said}{code}")));
+            return told(reason, format!("pod {name} waits: {reason}: {said}{code}"));
         }
         let ended = state.terminated.as_ref().filter(|ended| ended.exit_code != 0)?;
-        Some(format!("pod {name} has ended with exit code {}", ended.exit_code))
+        told("Crashed", format!("pod {name} has ended with exit code {}", ended.exit_code))
     })
 }
 
@@ -258,20 +278,28 @@ mod tests {
                 "state": { "waiting": { "reason": reason, "message": "no such image" } } }] } })))
         };
         assert_eq!(waits("ContainerCreating"), None);
-        assert_eq!(waits("ErrImagePull").as_deref(), Some("pod files-1 waits: ErrImagePull: no such image"));
+        let said = |trouble: Option<Trouble>| trouble.map(|trouble| (trouble.reason, trouble.message));
+        let told = |reason: &str, message: &str| Some((reason.to_owned(), message.to_owned()));
+        assert_eq!(
+            said(waits("ErrImagePull")),
+            told("ErrImagePull", "pod files-1 waits: ErrImagePull: no such image")
+        );
         let crashing = pod(&json!({ "status": { "containerStatuses": [{
             "name": "server", "image": "x", "imageID": "", "ready": false, "restartCount": 2,
             "state": { "waiting": { "reason": "CrashLoopBackOff", "message": "back-off 10s" } },
             "lastState": { "terminated": { "exitCode": 1 } } }] } }));
-        let told = "pod files-1 waits: CrashLoopBackOff: back-off 10s; it has ended with exit code 1";
-        assert_eq!(trouble(&crashing).as_deref(), Some(told));
+        let message = "pod files-1 waits: CrashLoopBackOff: back-off 10s; it has ended with exit code 1";
+        assert_eq!(said(trouble(&crashing)), told("CrashLoopBackOff", message));
         let unplaced = pod(&json!({ "status": { "conditions": [
             { "type": "PodScheduled", "status": "False", "message": "0/1 nodes are available" }] } }));
-        assert_eq!(trouble(&unplaced).as_deref(), Some("pod files-1 has no node: 0/1 nodes are available"));
+        assert_eq!(
+            said(trouble(&unplaced)),
+            told("Unschedulable", "pod files-1 has no node: 0/1 nodes are available")
+        );
         let crashed = pod(&json!({ "status": { "containerStatuses": [{
             "name": "server", "image": "x", "imageID": "", "ready": false, "restartCount": 0,
             "state": { "terminated": { "exitCode": 3 } } }] } }));
-        assert_eq!(trouble(&crashed).as_deref(), Some("pod files-1 has ended with exit code 3"));
+        assert_eq!(said(trouble(&crashed)), told("Crashed", "pod files-1 has ended with exit code 3"));
     }
 
     #[test]

@@ -49,7 +49,10 @@ impl Deployments {
             deployment.namespace().as_ref() == Some(&server.key.namespace)
                 && deployment.labels().get(label(server.kind())) == Some(&server.key.name)
         };
-        self.caches.deployments.find(is_its)
+        // Of a model that is being switched the newest counts, as for whoever finds it.
+        let all = self.caches.deployments.state();
+        let its = all.iter().filter(|deployment| is_its(deployment));
+        its.max_by_key(|deployment| deployment.creation_timestamp().map(|time| time.0)).cloned()
     }
 
     async fn scale_to(&self, server: &Server, change: Change) -> Result<(), Error> {
@@ -77,6 +80,7 @@ impl Deployments {
         let is_meant = |pod: &&std::sync::Arc<Pod>| {
             let address = pod.status.as_ref().and_then(|status| status.pod_ip.as_ref());
             pod.namespace().as_ref() == Some(&server.key.namespace)
+                && pod.labels().get(label(server.kind())) == Some(&server.key.name)
                 && pod.metadata.deletion_timestamp.is_none()
                 && address.is_some_and(|address| hosts.contains(address))
         };

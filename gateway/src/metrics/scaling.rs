@@ -87,6 +87,11 @@ impl ScalingMetrics {
         self.model_demand.get_or_create(&labels).set(calls.into());
     }
 
+    /// The model `key` is gone from the source.
+    pub(crate) fn forget_model(&self, key: &ServerKey) {
+        self.model_demand.remove(&ModelLabels { namespace: key.namespace.clone(), model: key.name.clone() });
+    }
+
     /// `server` is gone from the source.
     pub(super) fn forget(&self, server: &ServerKey) {
         self.starts.remove(&server.into());

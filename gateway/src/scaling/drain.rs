@@ -14,10 +14,12 @@ pub(super) struct Drain {
     pub(super) until: Instant,
 }
 
-/// The `count` of `places` that lose least: those with the fewest sessions, then the fewest calls.
+/// The `count` of `places` that lose least: those that nothing is sent to already, then those with the fewest sessions, then the
+/// fewest calls.
 pub(super) fn victims(mut places: Vec<Place>, count: usize) -> Vec<String> {
     places.sort_by(|one, other| {
-        (one.sessions, one.calls, &one.url).cmp(&(other.sessions, other.calls, &other.url))
+        let loss = |place: &Place| (place.open, place.sessions, place.calls);
+        (loss(one), &one.url).cmp(&(loss(other), &other.url))
     });
     places.into_iter().take(count).map(|place| place.url).collect()
 }

@@ -27,15 +27,15 @@ impl Gathered<'_> {
 
     /// All counts together.
     pub(super) fn sum(&self, of: impl Fn(&Reading) -> u32) -> u32 {
-        self.each().map(|load| of(&load.reading)).sum()
+        self.each().map(|load| of(&load.reading)).fold(0, u32::saturating_add)
     }
 
     /// The replica of the server at `url`, as all see it together: open if anybody sends to it.
     pub(super) fn place(&self, url: &str) -> Place {
         let seen = self.each().flat_map(|load| &load.places).filter(|place| place.url == url);
         seen.fold(Place { url: url.to_owned(), calls: 0, sessions: 0, open: false }, |all, one| Place {
-            calls: all.calls + one.calls,
-            sessions: all.sessions + one.sessions,
+            calls: all.calls.saturating_add(one.calls),
+            sessions: all.sessions.saturating_add(one.sessions),
             open: all.open || one.open,
             url: all.url,
         })
@@ -48,16 +48,16 @@ impl Gathered<'_> {
             let reading = load.map(|load| load.reading);
             let (of_one, came) = before.advance(*process, (*at, reading));
             mean += of_one;
-            arrivals += came;
+            arrivals = came.saturating_add(arrivals);
         }
         before.0.retain(|process, _| self.loads.iter().any(|(one, ..)| one == process));
         let waiting = self.sum(|reading| reading.waiting);
         Observation {
             mean,
-            now: self.sum(|reading| reading.open) + waiting,
+            now: self.sum(|reading| reading.open).saturating_add(waiting),
             waiting,
             arrivals,
-            sessions: self.each().map(|load| load.sessions).sum(),
+            sessions: self.each().map(|load| load.sessions).fold(0, u32::saturating_add),
             desired: scaled.desired,
             ready: u32::try_from(ready).unwrap_or(u32::MAX),
         }
@@ -70,14 +70,14 @@ impl Before {
         let Some((then, old)) = self.0.get(&process).copied() else {
             let now = reading.unwrap_or_default();
             self.0.insert(process, (at, now));
-            return (f64::from(now.open + now.waiting), 0);
+            return (f64::from(now.open) + f64::from(now.waiting), 0);
         };
         // One that says nothing of a server has had nothing to do with it since.
         let now = reading.unwrap_or(Reading { open: 0, waiting: 0, ..old });
         self.0.insert(process, (at, now));
         let passed = Duration::from_nanos(at.saturating_sub(then)).as_secs_f64();
         let area = Duration::from_nanos(now.area.wrapping_sub(old.area)).as_secs_f64();
-        let mean = if passed > 0.0 { area / passed } else { f64::from(now.open + now.waiting) };
+        let mean = if passed > 0.0 { area / passed } else { f64::from(now.open) + f64::from(now.waiting) };
         (mean, now.arrivals.saturating_sub(old.arrivals))
     }
 }

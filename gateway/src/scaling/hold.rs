@@ -6,7 +6,7 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Activity, Waiting};
+use super::Waiting;
 use crate::backend::{Backend, Fault};
 use crate::core::Core;
 use crate::metrics::Held;
@@ -72,11 +72,13 @@ impl Hold {
                 return Ok(());
             }
             let live = backend.live();
-            let Some(scaled) = &live.server.scaled else { return Err(Fault::NoEndpoint) };
-            refuse(backend, scaled)?;
+            // What is away for a moment, as a Deployment that is made anew, is waited for like any other.
+            let scaled = live.server.scaled.as_ref();
+            scaled.map_or(Ok(()), |scaled| refuse(backend, scaled))?;
             // The sender is the backend's own.
             if timeout_at(self.until, changes.changed()).await.is_err() {
-                return Err(not_started(backend, scaled, self.waited()));
+                let fault = scaled.map(|scaled| not_started(backend, scaled, self.waited()));
+                return Err(fault.unwrap_or(Fault::NoEndpoint));
             }
         }
     }
@@ -95,12 +97,8 @@ fn refuse(backend: &Backend, scaled: &Scaled) -> Result<(), Fault> {
         return Err(Fault::SetToZero { owner: owner.clone() });
     }
     let Some(left) = left(backend, scaled) else { return Ok(()) };
-    let told = backend.scaling().and_then(|report| match &report.activity {
-        Activity::StartFailed { reason } => Some(reason.clone()),
-        _ => None,
-    });
-    let unknown = || "the condition ScalingActive in its status says why".to_owned();
-    let reason = told.or_else(|| scaled.trouble.clone()).unwrap_or_else(unknown);
+    let reason =
+        scaled.trouble.as_ref().map_or("no pod was ready in time", |trouble| &trouble.reason).to_owned();
     tracing::debug!(server = %backend.key(), "a call is refused: the last start has failed");
     Err(Fault::StartFailed { reason, after: left })
 }
@@ -122,5 +120,5 @@ fn crowded(backend: &Backend, scaled: &Scaled) -> Fault {
 fn not_started(backend: &Backend, scaled: &Scaled, waited: Duration) -> Fault {
     let waiting = backend.meter.read(Instant::now()).waiting;
     let after = backend.learnt.retry_after(&scaled.bounds, waiting, scaled.desired);
-    Fault::NotStarted { waited, reason: scaled.trouble.clone(), after }
+    Fault::NotStarted { waited, reason: scaled.trouble.as_ref().map(|trouble| trouble.reason.clone()), after }
 }

@@ -19,6 +19,11 @@ use crate::source::{Scaled, Server};
 /// Silence after which a server is told to be idle: shorter ones would write a status at every call.
 const IDLE_AFTER: Duration = Duration::from_secs(30);
 
+/// A number of replicas that was asked for may show in the caches after so long.
+const BEHIND: Duration = Duration::from_secs(3);
+/// Replicas that were to go and whose number was changed are gone after so long.
+const GONE_WITHIN: Duration = Duration::from_secs(10);
+
 /// What is remembered of one server between two looks.
 #[derive(Debug)]
 pub(super) struct Member {
@@ -28,6 +33,12 @@ pub(super) struct Member {
     history: VecDeque<Record>,
     /// Why the last start failed, until one works.
     failed: Option<String>,
+    /// What was asked for last, and when.
+    sent: Option<(Change, Instant)>,
+    /// Replicas at the last look.
+    desired: Option<u32>,
+    /// Until when no start is tried, by what another replica of the gateway has decided.
+    inherited: Option<Timestamp>,
 }
 
 /// The moment of a look.
@@ -39,17 +50,28 @@ pub(super) struct Moment<'a> {
     pub(super) unknown: Option<&'a str>,
 }
 
+/// What is acted on, and by what.
+#[derive(Debug, Clone, Copy)]
+struct Job<'a> {
+    scaler: &'a Arc<dyn Scaler>,
+    server: &'a Server,
+    scaled: &'a Scaled,
+}
+
 impl Member {
-    /// One that another replica of the gateway may have decided about before; of that the history is known.
+    /// One that another replica of the gateway may have decided about before; of that is known what its status tells.
     pub(super) fn new(backend: &Backend) -> Self {
         let live = backend.live();
-        let history = live.server.scaled.as_ref().map(|scaled| scaled.history.iter().cloned().collect());
+        let known = live.server.scaled.as_ref();
         Self {
             state: State::default(),
             before: Before::default(),
             drain: None,
-            history: history.unwrap_or_default(),
+            history: known.map(|scaled| scaled.history.iter().cloned().collect()).unwrap_or_default(),
             failed: None,
+            sent: None,
+            desired: None,
+            inherited: known.and_then(|scaled| scaled.retry_at),
         }
     }
 
@@ -66,9 +88,20 @@ impl Member {
         (gathered, moment): (Gathered<'_>, Moment<'_>),
     ) {
         let live = backend.live();
-        let (Some(scaled), Some(scaler)) = (&live.server.scaled, core.scaler.get()) else { return };
+        let (server, Some(scaler)) = (&live.server, core.scaler.get()) else { return };
+        let Some(scaled) = &server.scaled else {
+            // It is not scaled any more, so that no replica is to go.
+            self.stay(scaler, server).await;
+            return core.report_scaling(backend, None);
+        };
+        let job = Job { scaler, server, scaled };
         let ready = live.endpoints.len() + live.draining.len();
-        let seen = gathered.observe(&mut self.before, scaled, ready);
+        let mut seen = gathered.observe(&mut self.before, scaled, ready);
+        let is_known = server.model.is_some() || core.catalog.listing(&server.key).is_some();
+        if scaled.desired == 0 && !is_known {
+            // Nobody can call what is not listed, so that it has to be started to be known.
+            seen.waiting = seen.waiting.max(1);
+        }
         backend.learnt.note(&backend.meter.read(Instant::now()));
         let policy = policy(&scaled.bounds, scaled.bounds.minimum());
         let decision = self.state.decide(&policy, &seen, moment.now);
@@ -76,46 +109,85 @@ impl Member {
         if seen.ready > 0 {
             self.failed = None;
         }
-        if scaled.owner.is_some() {
-            self.drain = None;
-        } else if scaled.unclaimed {
-            claim((scaler, &live.server, scaled)).await;
-        } else {
-            self.act((scaler, &live.server, scaled), (&gathered, seen), (decision, moment)).await;
+        if !self.is_behind(scaled.desired) {
+            self.notice(scaled, &seen);
+            self.go_on(job, (&gathered, seen), (decision, moment)).await;
         }
         core.report_scaling(backend, Some(self.report(backend, scaled, moment)));
     }
 
-    async fn act(
-        &mut self,
-        (scaler, server, scaled): (&Arc<dyn Scaler>, &Server, &Scaled),
-        (gathered, seen): (&Gathered<'_>, Observation),
-        (decision, moment): (Decision, Moment<'_>),
-    ) {
-        let to = decision.replicas;
-        if decision.reason == Reason::StartFailed {
-            let unknown = || "no replica was ready in time".to_owned();
-            self.failed = Some(scaled.trouble.clone().unwrap_or_else(unknown));
-        }
-        if to >= scaled.desired {
-            self.stay((scaler, server)).await;
-            if to > scaled.desired {
-                self.scale((scaler, server, scaled), decision, seen).await;
-            }
-            return;
-        }
-        if seen.ready == 0 {
-            // Nothing is lost with replicas that never served.
-            self.scale((scaler, server, scaled), decision, seen).await;
-        } else if moment.unknown.is_none() {
-            self.scale_in((scaler, server, scaled), gathered, (decision, seen)).await;
+    /// Whether the number that is seen may be that from before the last change: nothing is to be done for it then.
+    fn is_behind(&self, desired: u32) -> bool {
+        self.sent.is_some_and(|(change, when)| {
+            change.from != change.to && change.from == desired && when.elapsed() < BEHIND
+        })
+    }
+
+    /// Takes note of a start that some replica of the gateway asked for because calls wait.
+    fn notice(&mut self, scaled: &Scaled, seen: &Observation) {
+        let before = self.desired.replace(scaled.desired);
+        if before == Some(0) && scaled.desired > 0 && scaled.owner.is_none() {
+            self.record(Change { from: 0, to: scaled.desired }, Reason::Woken, seen);
         }
     }
 
-    /// Lets the replicas stay that were to go.
-    async fn stay(&mut self, (scaler, server): (&Arc<dyn Scaler>, &Server)) {
-        let Some(drain) = &self.drain else { return };
-        match scaler.drain(server, &drain.urls, false).await {
+    async fn go_on(
+        &mut self,
+        job: Job<'_>,
+        (gathered, seen): (&Gathered<'_>, Observation),
+        (decision, moment): (Decision, Moment<'_>),
+    ) {
+        if job.scaled.owner.is_some() {
+            self.stay(job.scaler, job.server).await;
+        } else if job.scaled.unclaimed {
+            claim(job).await;
+        } else {
+            self.act(job, (gathered, seen), (decision, moment)).await;
+        }
+    }
+
+    async fn act(
+        &mut self,
+        job: Job<'_>,
+        (gathered, seen): (&Gathered<'_>, Observation),
+        (decision, moment): (Decision, Moment<'_>),
+    ) {
+        let (to, desired) = (decision.replicas, job.scaled.desired);
+        if decision.reason == Reason::StartFailed {
+            let told = job.scaled.trouble.as_ref().map(|trouble| trouble.message.clone());
+            self.failed = Some(told.unwrap_or_else(|| "no replica was ready in time".to_owned()));
+        }
+        if to < desired && seen.ready == 0 {
+            // Nothing is lost with replicas that never served.
+            self.scale(job, decision, seen).await;
+        } else if to < desired && moment.unknown.is_none() {
+            self.scale_in(job, gathered, (decision, seen)).await;
+        } else {
+            self.stay(job.scaler, job.server).await;
+            let backs_off = desired == 0 && self.inherited.is_some_and(|until| until > Timestamp::now());
+            if to > desired && !backs_off {
+                self.scale(job, decision, seen).await;
+            }
+        }
+    }
+
+    /// Lets the replicas stay that were to go, whoever marked them; not those that go already.
+    async fn stay(&mut self, scaler: &Arc<dyn Scaler>, server: &Server) {
+        let goes =
+            self.sent.is_some_and(|(change, when)| change.to < change.from && when.elapsed() < GONE_WITHIN);
+        if self.drain.is_none() && goes {
+            return;
+        }
+        let marked = server.draining.iter().map(|endpoint| endpoint.url.clone());
+        let mut urls: Vec<String> =
+            self.drain.iter().flat_map(|drain| drain.urls.clone()).chain(marked).collect();
+        urls.sort();
+        urls.dedup();
+        if urls.is_empty() {
+            self.drain = None;
+            return;
+        }
+        match scaler.drain(server, &urls, false).await {
             Ok(()) => self.drain = None,
             Err(error) => {
                 tracing::debug!(server = %server.key, %error, "replicas could not be kept and are tried again");
@@ -126,31 +198,34 @@ impl Member {
     /// Has the replicas go that lose least, once nothing is left to do there.
     async fn scale_in(
         &mut self,
-        (scaler, server, scaled): (&Arc<dyn Scaler>, &Server, &Scaled),
+        job: Job<'_>,
         gathered: &Gathered<'_>,
         (decision, seen): (Decision, Observation),
     ) {
         if self.drain.as_ref().is_some_and(|drain| drain.to != decision.replicas) {
-            self.stay((scaler, server)).await;
+            self.stay(job.scaler, job.server).await;
         }
-        if let Some(drain) = &self.drain {
-            let places = drain.urls.iter().map(|url| gathered.place(url));
-            if is_over(places) || Instant::now() >= drain.until {
-                self.scale((scaler, server, scaled), decision, seen).await;
+        match &self.drain {
+            None => self.mark(job, gathered, decision.replicas).await,
+            Some(drain) => {
+                let places = drain.urls.iter().map(|url| gathered.place(url));
+                if is_over(places) || Instant::now() >= drain.until {
+                    self.scale(job, decision, seen).await;
+                }
             }
-            return;
         }
+    }
+
+    /// Chooses the replicas that go, and has nothing new sent to them.
+    async fn mark(&mut self, Job { scaler, server, scaled }: Job<'_>, gathered: &Gathered<'_>, to: u32) {
         let all = server.endpoints.iter().chain(&server.draining);
         let places: Vec<_> = all.map(|endpoint| gathered.place(&endpoint.url)).collect();
         // Replicas that do not serve yet go before any other.
-        let surplus = scaled.desired.saturating_sub(decision.replicas) as usize;
+        let surplus = scaled.desired.saturating_sub(to) as usize;
         let idle = (scaled.desired as usize).saturating_sub(places.len());
         let urls = victims(places, surplus.saturating_sub(idle));
         match scaler.drain(server, &urls, true).await {
-            Ok(()) => {
-                let until = Instant::now() + scaled.bounds.drain;
-                self.drain = Some(Drain { to: decision.replicas, urls, until });
-            }
+            Ok(()) => self.drain = Some(Drain { to, urls, until: Instant::now() + scaled.bounds.drain }),
             Err(error) => {
                 tracing::debug!(server = %server.key, %error, "replicas could not be drained and are tried again");
             }
@@ -159,26 +234,28 @@ impl Member {
 
     async fn scale(
         &mut self,
-        (scaler, server, scaled): (&Arc<dyn Scaler>, &Server, &Scaled),
+        Job { scaler, server, scaled }: Job<'_>,
         Decision { replicas: to, reason }: Decision,
         seen: Observation,
     ) {
-        let from = scaled.desired;
-        match scaler.scale(server, Change { from, to }).await {
+        let change = Change { from: scaled.desired, to };
+        match scaler.scale(server, change).await {
             Ok(()) => {
-                self.drain = None;
-                let message = self.message(&seen);
-                tracing::info!(server = %server.key, from, to, %reason, %message, "a server is scaled");
-                let time = whole_second(Timestamp::now());
-                let record = Record { time, from, to, reason: reason.as_str().to_owned(), message };
-                self.history.push_front(record);
-                self.history.truncate(HISTORY);
+                (self.drain, self.sent, self.desired) = (None, Some((change, Instant::now())), Some(to));
+                self.record(change, reason, &seen);
+                tracing::info!(server = %server.key, from = change.from, to, %reason, "a server is scaled");
             }
             Err(Error::Changed) => {}
             Err(error) => {
-                tracing::warn!(server = %server.key, from, to, %reason, %error, "a server could not be scaled and is tried again");
+                tracing::warn!(server = %server.key, from = change.from, to, %reason, %error, "a server could not be scaled and is tried again");
             }
         }
+    }
+
+    fn record(&mut self, Change { from, to }: Change, reason: Reason, seen: &Observation) {
+        let (time, message) = (whole_second(Timestamp::now()), self.message(seen));
+        self.history.push_front(Record { time, from, to, reason: reason.as_str().to_owned(), message });
+        self.history.truncate(HISTORY);
     }
 
     fn message(&self, seen: &Observation) -> String {
@@ -205,13 +282,18 @@ impl Member {
             idle_since: idle_for
                 .filter(|time| *time >= IDLE_AFTER)
                 .and_then(|time| known_idle.or_else(|| ago(time))),
-            retry_at: self.state.retry_at().filter(|at| *at > now).and_then(|at| {
-                known_retry.or_else(|| Timestamp::now().checked_add(at - now).ok().map(whole_second))
-            }),
+            retry_at: self.retry_at(now, known_retry),
             start: backend.learnt.start(),
             activity: self.activity(scaled, unknown),
             history: self.history.clone(),
         }
+    }
+
+    fn retry_at(&self, now: Duration, known: Option<Timestamp>) -> Option<Timestamp> {
+        let own = self.state.retry_at().filter(|at| *at > now);
+        let at = |at: Duration| Timestamp::now().checked_add(at - now).ok().map(whole_second);
+        let own = own.and_then(|own| known.or_else(|| at(own)));
+        own.or_else(|| self.inherited.filter(|until| *until > Timestamp::now()))
     }
 
     fn activity(&self, scaled: &Scaled, unknown: Option<&str>) -> Activity {
@@ -227,7 +309,7 @@ impl Member {
 }
 
 /// Says the number that there is, in the gateway's own name.
-async fn claim((scaler, server, scaled): (&Arc<dyn Scaler>, &Server, &Scaled)) {
+async fn claim(Job { scaler, server, scaled }: Job<'_>) {
     let change = Change { from: scaled.desired, to: scaled.desired };
     if let Err(Error::Failed(error)) = scaler.scale(server, change).await {
         tracing::warn!(server = %server.key, error, "the number of a server's replicas could not be claimed and is tried again");

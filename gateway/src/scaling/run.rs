@@ -1,14 +1,14 @@
 //! Looks at every server about once a second and has done what is to be done, while this replica of the gateway is the one that
 //! decides. To wake a server at zero needs none: any replica does that (see `wake`).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt as _};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until};
 
 use super::Peers;
 use super::demand::{Load, Told};
@@ -41,21 +41,26 @@ pub(crate) async fn run(core: Arc<Core>, mut leads: Leads, peers: Peers) {
     }
 }
 
-/// Looks and acts while this replica decides.
+/// Looks and acts while this replica decides. While replicas of some servers drain, these alone are looked at in between.
 async fn decide(core: &Arc<Core>, leads: &Leads, peers: &Peers) {
     let (mut members, mut others) = (HashMap::<Key, Member>::new(), Others::default());
+    let mut all_due = Instant::now();
     while Instant::now() < *leads.borrow() {
         let (mut told, unknown) = others.ask(core, peers).await;
         told.push(Told::by(core));
-        let scaled = core.scaled();
-        members.retain(|key, _| scaled.iter().any(|backend| key_of(backend) == *key));
+        let mut scaled = core.scaled();
+        if Instant::now() >= all_due {
+            all_due = Instant::now() + EVERY;
+            let keys: HashSet<Key> = scaled.iter().map(|backend| key_of(backend)).collect();
+            members.retain(|key, _| keys.contains(key));
+        } else {
+            scaled.retain(|backend| members.get(&key_of(backend)).is_some_and(Member::is_draining));
+        }
         let until = *leads.borrow();
         look(core, (&scaled, &mut members), (&told, unknown.as_deref()), until).await;
         let is_draining = members.values().any(Member::is_draining);
-        tokio::select! {
-            () = sleep(if is_draining { SOON } else { EVERY }) => {}
-            () = core.looked_for.notified() => {}
-        }
+        let soon = Instant::now() + SOON;
+        sleep_until(if is_draining { all_due.min(soon) } else { all_due }).await;
     }
     for backend in core.scaled() {
         core.report_scaling(&backend, None);

@@ -55,7 +55,8 @@ fn begin(core: &Arc<Core>, backend: &Arc<Backend>, ahead: bool) {
         stop.run_until_cancelled(Waker::new(&task_core, &backend, ahead).run()).await;
         backend.waking.store(false, Ordering::Release);
         // A call that came in between found this one still running.
-        if !backend.is_up() && backend.meter.read(Instant::now()).waiting > 0 && !stop.is_cancelled() {
+        let waits = backend.meter.read(Instant::now()).waiting > 0 && !stop.is_cancelled();
+        if waits && !backend.is_up() && backend.may_be_waited_for() {
             wake(&task_core, &backend);
         }
     });

@@ -19,7 +19,7 @@ pub struct Scaled {
     /// Nobody is known to say it yet, and the gateway has to, so that it can be told who else does.
     pub unclaimed: bool,
     /// Why a replica does not come to serve, as far as its cluster or machine tells.
-    pub trouble: Option<String>,
+    pub trouble: Option<Trouble>,
     /// A start has failed, and none is tried before then.
     pub retry_at: Option<Timestamp>,
     /// What was decided before, the newest first.
@@ -49,6 +49,15 @@ pub struct Bounds {
     pub drain: Duration,
     /// A session that was used within this time keeps its replica.
     pub session: Duration,
+}
+
+/// What keeps a replica from serving.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    /// In a word, such as `ErrImagePull`, which callers may read.
+    pub reason: String,
+    /// For whoever runs the server: it may name what is none of a caller's business.
+    pub message: String,
 }
 
 impl Bounds {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Instant};
 use portico_crds::mcp_server::Transport;
 use portico_gateway::{
     ServerReport, ServerState,
-    source::{Bounds, Scaled, Server},
+    source::{Bounds, Scaled, Server, Trouble},
 };
 
 use super::{
@@ -117,7 +117,8 @@ impl Scene<'_> {
     fn scaled(&self, key: &Key, seen: &[Seen<'_>]) -> Option<Scaled> {
         let (server, _) = self.objects.servers.get(key)?;
         let bounds = Bounds::of_server(server.spec.scaling.as_ref()?);
-        let trouble = seen.iter().find_map(|process| process.trouble).map(ToOwned::to_owned);
+        let told = |message: &str| Trouble { reason: message.to_owned(), message: message.to_owned() };
+        let trouble = seen.iter().find_map(|process| process.trouble).map(told);
         Some(Scaled { trouble, ..Scaled::new(bounds, self.replicas.of(key)?.desired()) })
     }
 
@@ -209,8 +210,8 @@ impl Scene<'_> {
         let is_bridged =
             self.objects.servers.get(key).is_some_and(|(of, _)| of.spec.transport() == Transport::Stdio);
         let id = Id::Server(key.clone());
-        let seen = self.seen(&id).iter().filter(|_| is_bridged);
-        match seen.filter_map(|process| process.last_words.as_deref()).next() {
+        let mut seen = self.seen(&id).iter().filter(|_| is_bridged);
+        match seen.find_map(|process| process.last_words.as_deref()) {
             Some(words) => format!("{reason}: {}", words.strip_prefix("[command] ").unwrap_or(words)),
             None => reason.to_owned(),
         }

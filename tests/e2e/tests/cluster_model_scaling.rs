@@ -286,7 +286,7 @@ async fn a_model_whose_file_is_damaged_is_refused_with_what_is_wrong_and_put_to_
     assert_eq!(status, 503, "{body}");
     assert_eq!(body["error"]["type"], "server_error");
     let message = body["error"]["message"].as_str().unwrap();
-    assert!(message.contains("could not be started (pod damaged-model-"), "{message}");
+    assert!(message.contains("could not be started (CrashLoopBackOff)"), "{message}");
     assert!(retry.is_some(), "it is told when to come back");
     // Those are counted from when the gateway asks for a pod.
     assert!(began.elapsed() < Duration::from_secs(10 + 5), "{:?}", began.elapsed());

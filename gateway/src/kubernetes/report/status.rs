@@ -115,6 +115,9 @@ impl Reported for InferenceModel {
     }
 
     fn desired((_, report): &Self::Report, resource: &Self, before: &Own, now: Timestamp) -> Option<Own> {
+        if resource.spec.scaling.is_none() {
+            return Some(Own { conditions: Vec::new(), catalog: None, scaling: None });
+        }
         let verdict = active(report).timed(&before.conditions, resource.metadata.generation, now);
         Some(Own { conditions: vec![verdict], catalog: None, scaling: Some(scaled(report)) })
     }
