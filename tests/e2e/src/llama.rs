@@ -83,21 +83,15 @@ pub fn wanted() -> bool {
 /// When there is none, with what to do.
 #[must_use]
 pub fn server() -> PathBuf {
-    static SERVER: OnceLock<PathBuf> = OnceLock::new();
-    let found = SERVER.get_or_init(|| match std::env::var_os(SERVER_VARIABLE) {
-        Some(named) => PathBuf::from(named),
-        None => pinned().unwrap_or_else(|error| {
-            eprintln!("{error}");
-            PathBuf::new()
-        }),
+    static SERVER: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let found = SERVER.get_or_init(|| match std::env::var_os(SERVER_VARIABLE).map(PathBuf::from) {
+        Some(named) if named.is_file() => Ok(named),
+        Some(named) => Err(format!("{SERVER_VARIABLE} names {}, which is no file", named.display())),
+        None => pinned(),
     });
-    assert!(
-        found.is_file(),
-        "there is no llama-server: {} names none that exists and the pinned packages could not be had (if one is gone from the archive, put a newer one into \
-         tests/e2e/src/llama.rs)",
-        SERVER_VARIABLE
-    );
-    found.clone()
+    let failed = found.as_ref().err();
+    assert!(failed.is_none(), "the llama-server of the tests: {}", failed.map_or("", String::as_str));
+    found.clone().unwrap_or_default()
 }
 
 /// The pinned program, from the cache or the archive.
@@ -145,7 +139,12 @@ fn unpack(folder: &Path) -> Result<(), String> {
         let package = folder.join("package.deb");
         let mut fetch = Command::new("/usr/lib/apt/apt-helper");
         fetch.args(["-o", "APT::Sandbox::User=root", "-o", "Acquire::Retries=2", "download-file"]);
-        run(fetch.arg(format!("{archive}/pool/main/{path}")).arg(&package).arg(format!("SHA256:{sum}")))?;
+        fetch.arg(format!("{archive}/pool/main/{path}")).arg(&package).arg(format!("SHA256:{sum}"));
+        run(&mut fetch).map_err(|error| {
+            format!(
+                "{path} could not be fetched; if the archive has it no more, pin the newer packages in tests/e2e/src/llama.rs, or name another llama-server by {SERVER_VARIABLE}: {error}"
+            )
+        })?;
         run(Command::new("dpkg-deb").arg("--extract").arg(&package).arg(folder))?;
         fs::remove_file(package).map_err(text)?;
     }
