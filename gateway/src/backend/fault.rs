@@ -14,7 +14,7 @@ use crate::source::ServerKey;
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum Fault {
     /// Nothing to send it to.
-    #[error("has no ready pod; wait until one is ready or look at the status of its McpServer")]
+    #[error("has no ready pod; wait until one is ready or look at its status")]
     NoEndpoint,
     /// The endpoint's URL cannot be used.
     #[error("has an unusable endpoint `{url}`: {reason}; correct the URL")]
@@ -87,7 +87,7 @@ pub(crate) enum Fault {
     StartFailed { reason: String, after: Duration },
     /// Somebody wants it to have no replica.
     #[error(
-        "has no pod: `{owner}` has set its replicas to 0; set another number, or hand it back as the condition ScalingActive of its McpServer says"
+        "has no pod: `{owner}` has set its replicas to 0; set another number, or hand it back as the condition ScalingActive in its status says"
     )]
     SetToZero { owner: String },
     /// The client did not answer its question, or not with a result.
@@ -174,10 +174,15 @@ impl Fault {
 
     /// The answer to the client whose request went to `server`.
     pub(crate) fn to_rpc(&self, server: &ServerKey) -> RpcError {
+        self.to_rpc_of(("server", server))
+    }
+
+    /// The same where the request went to something of another kind.
+    pub(crate) fn to_rpc_of(&self, (kind, server): (&str, &ServerKey)) -> RpcError {
         if let Self::State(_) = self {
             return RpcError::invalid_params(self.to_string());
         }
-        let error = RpcError::new(code::INTERNAL, format!("server {server} {self}"))
+        let error = RpcError::new(code::INTERNAL, format!("{kind} {server} {self}"))
             .data(json!({ "server": server.to_string(), "reason": self.class().as_str() }));
         match self {
             Self::Lacking(needed) => error.lacking(*needed),

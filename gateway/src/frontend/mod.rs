@@ -29,7 +29,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ::http::header::WWW_AUTHENTICATE;
-use ::http::{HeaderMap, Request, StatusCode};
+use ::http::{HeaderMap, HeaderValue, Request, StatusCode};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -135,6 +135,25 @@ async fn authenticated(
     headers: &HeaderMap,
     address: Option<IpAddr>,
 ) -> Result<Principal, Response> {
+    judged(core, headers, address).await.map_err(|denied| denied.answer(|error| answer::error(error, None)))
+}
+
+/// Why somebody may not, and how they could.
+struct Refused {
+    error: RpcError,
+    challenge: Option<HeaderValue>,
+}
+
+impl Refused {
+    /// The answer, with the error as its reader wants it.
+    fn answer(self, form: impl FnOnce(&RpcError) -> Response) -> Response {
+        let mut response = form(&self.error);
+        response.headers_mut().extend(self.challenge.map(|challenge| (WWW_AUTHENTICATE, challenge)));
+        response
+    }
+}
+
+async fn judged(core: &Core, headers: &HeaderMap, address: Option<IpAddr>) -> Result<Principal, Refused> {
     let authenticator = core.authenticator.load_full();
     let judged = authenticator.principal(headers).await;
     core.metrics.authenticated(judged.as_ref().map_or_else(Denied::as_str, |_| "accepted"));
@@ -148,10 +167,7 @@ async fn authenticated(
             Denied::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
         let error = RpcError::invalid_request(denied.to_string()).status(status);
-        let mut response = answer::error(&error, None);
-        let challenge = auth::challenge(authenticator.oauth(), &denied, &[]);
-        response.headers_mut().extend(challenge.map(|challenge| (WWW_AUTHENTICATE, challenge)));
-        response
+        Refused { error, challenge: auth::challenge(authenticator.oauth(), &denied, &[]) }
     })
 }
 

@@ -14,7 +14,7 @@ use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::exposed::{self, Open, To};
-use super::{Front, answer, authenticated, http as transport, quotas};
+use super::{Front, answer, http as transport, judged, quotas};
 use crate::backend::{Backend, Fault};
 use crate::envelope::{Edits, Object, check_depth, quoted, text};
 use crate::frontend::address;
@@ -44,12 +44,12 @@ pub(super) async fn serve(State(front): State<Front>, request: Request<Body>) ->
         return refused(&error);
     }
     let address = address::of(&request, &core.policy.load().config().trusted_proxies);
-    let principal = authenticated(core, request.headers(), address).await;
+    let principal = judged(core, request.headers(), address).await;
     if let Err(error) = quotas::request(core, principal.as_ref().ok(), address).await {
         return refused(&error);
     }
-    if let Err(refusal) = principal {
-        return refusal;
+    if let Err(denied) = principal {
+        return denied.answer(refused);
     }
     if request.method() == Method::GET && request.uri().path() == "/v1/models" {
         return list(&front);
@@ -87,11 +87,10 @@ async fn forward(
         let message = format!("nothing is served there; POST to one of {}", PATHS.join(", "));
         return Err(invalid(&message).status(StatusCode::NOT_FOUND));
     }
-    let config = front.core.policy.load();
-    let limit = config.config().limits.body_bytes.unwrap_or(front.core.options.max_body_bytes);
-    let body = transport::read(body, limit).await?;
+    let (bytes, depth) = limits(front);
+    let body = transport::read(body, bytes).await?;
     let said = std::str::from_utf8(&body).map_err(|_| invalid("the body is not UTF-8"))?;
-    check_depth(said, front.core.options.max_depth).map_err(|error| invalid(&error.to_string()))?;
+    check_depth(said, depth).map_err(|error| invalid(&error.to_string()))?;
     let object =
         Object::parse(said).map_err(|error| invalid(&format!("the body is no JSON object: {error}")))?;
     let named = object.get("model").and_then(|raw| Some((raw, text(raw)?)));
@@ -108,6 +107,13 @@ async fn forward(
         patience: transport::patience(&parts.headers),
     };
     pass(front, &backend, (asked, permit), live.server.timeouts.call).await
+}
+
+/// Bytes and levels that a body may have.
+fn limits(front: &Front) -> (usize, usize) {
+    let (policy, options) = (front.core.policy.load(), &front.core.options);
+    let limits = &policy.config().limits;
+    (limits.body_bytes.unwrap_or(options.max_body_bytes), limits.depth.unwrap_or(options.max_depth))
 }
 
 /// A request as an engine gets it.
@@ -151,7 +157,7 @@ async fn pass(
             Err(Fault::Unreachable { .. }) if tries < MAX_TRIES => tries += 1,
             Err(fault) => {
                 timing.set(Outcome::Fault(fault.class().as_str()));
-                let error = fault.to_rpc(backend.key());
+                let error = fault.to_rpc_of(("model", backend.key()));
                 let known = error.seconds_to_wait().is_some();
                 return Err(if known { error } else { error.status(exposed::status(&fault)) });
             }

@@ -185,7 +185,10 @@ fn trouble(pod: &Pod) -> Option<Trouble> {
         if let Some(waiting) = &state.waiting {
             let reason = waiting.reason.as_deref().filter(|reason| !STARTING.contains(reason))?;
             let said = waiting.message.as_deref().unwrap_or_default();
-            return told(reason, format!("pod {name} waits: {reason}: {said}"));
+            let ended = container.last_state.as_ref().and_then(|last| last.terminated.as_ref());
+            let code = ended.map(|ended| format!("; it has ended with exit code {}", ended.exit_code));
+            let code = code.unwrap_or_default();
+            return told(reason, format!("pod {name} waits: {reason}: {said}{code}"));
         }
         let ended = state.terminated.as_ref().filter(|ended| ended.exit_code != 0)?;
         told("Crashed", format!("pod {name} has ended with exit code {}", ended.exit_code))
@@ -287,6 +290,12 @@ mod tests {
             said(waits("ErrImagePull")),
             told("ErrImagePull", "pod files-1 waits: ErrImagePull: no such image")
         );
+        let crashing = pod(&json!({ "status": { "containerStatuses": [{
+            "name": "server", "image": "x", "imageID": "", "ready": false, "restartCount": 2,
+            "state": { "waiting": { "reason": "CrashLoopBackOff", "message": "back-off 10s" } },
+            "lastState": { "terminated": { "exitCode": 1 } } }] } }));
+        let message = "pod files-1 waits: CrashLoopBackOff: back-off 10s; it has ended with exit code 1";
+        assert_eq!(said(trouble(&crashing)), told("CrashLoopBackOff", message));
         let unplaced = pod(&json!({ "status": { "conditions": [
             { "type": "PodScheduled", "status": "False", "message": "0/1 nodes are available" }] } }));
         assert_eq!(

@@ -17,6 +17,7 @@ mod kept;
 mod links;
 mod logging;
 mod lossless;
+mod models;
 mod one_stream;
 mod outside;
 mod pairings;

@@ -2,6 +2,7 @@
 
 pub mod cluster;
 pub mod gateway;
+pub mod llama;
 pub mod node;
 
 use std::path::{Path, PathBuf};
