@@ -48,7 +48,7 @@ const MAX_GONE: usize = 10_000;
 const SWEEP: Duration = Duration::from_secs(30);
 
 /// How models are scaled.
-pub(crate) type ModelReports = watch::Receiver<Arc<Vec<(ServerKey, Arc<ScalingReport>)>>>;
+pub(crate) type ModelReports = Vec<(ServerKey, Arc<ScalingReport>)>;
 
 /// What all parts share.
 #[derive(Debug)]
@@ -101,7 +101,7 @@ pub(crate) struct Core {
     recalled: Mutex<HashMap<ServerKey, Arc<Listing>>>,
     reports: Mutex<BTreeMap<ServerKey, ServerReport>>,
     published: watch::Sender<Arc<Vec<ServerReport>>>,
-    models_published: watch::Sender<Arc<Vec<(ServerKey, Arc<ScalingReport>)>>>,
+    models_published: watch::Sender<Arc<ModelReports>>,
     attempted: watch::Sender<HashSet<ServerKey>>,
     ready: AtomicBool,
     runtime: Handle,
@@ -357,7 +357,7 @@ impl Core {
     /// `backend` is scaled so; none where this replica of the gateway does not decide.
     pub(crate) fn report_scaling(&self, backend: &Backend, scaling: Option<ScalingReport>) {
         let scaling = scaling.map(Arc::new);
-        if !backend.set_scaling(scaling.clone()) {
+        if !backend.set_scaling(scaling.as_ref()) {
             return;
         }
         // Whoever waits for it reads whether a start is tried at all.
@@ -379,7 +379,7 @@ impl Core {
     }
 
     /// Tells how all models are scaled.
-    pub(crate) fn model_reports(&self) -> ModelReports {
+    pub(crate) fn model_reports(&self) -> watch::Receiver<Arc<ModelReports>> {
         self.models_published.subscribe()
     }
 

@@ -211,7 +211,7 @@ impl Gateway {
     }
 
     /// How each model is scaled; a new value whenever that changes.
-    pub(crate) fn model_reports(&self) -> ModelReports {
+    pub(crate) fn model_reports(&self) -> watch::Receiver<Arc<ModelReports>> {
         self.core.model_reports()
     }
 

@@ -12,7 +12,7 @@ pub const UNKNOWN_SERVICE: Duration = Duration::from_secs(1);
 /// Starts from which on their times bound how long a call is held.
 const ENOUGH_STARTS: usize = 5;
 /// They never bound it to less.
-const SHORTEST_HOLD: Duration = Duration::from_secs(5);
+const SHORTEST_HOLD: Duration = Duration::from_secs(30);
 /// A call is held so many times as long as slow starts take.
 const PATIENCE: f64 = 1.5;
 /// Seconds; nobody is told to wait longer.
@@ -41,7 +41,7 @@ pub fn wake(
 }
 
 /// How long a call may be held for a replica: the least of `cap`, the caller's `deadline`, and, once there were five
-/// starts, one and a half times what 95 of 100 of them took (five seconds at least).
+/// starts, one and a half times what 95 of 100 of them took (half a minute at least: a machine that is busy for a while must cost no call).
 #[must_use]
 pub fn hold(cap: Duration, deadline: Option<Duration>, starts: &Starts) -> Duration {
     let slow = starts.p95().filter(|_| starts.len() >= ENOUGH_STARTS);

@@ -21,6 +21,7 @@ mod load;
 mod memory;
 mod report;
 mod roles;
+mod scaling;
 
 use std::time::Duration;
 
@@ -46,7 +47,7 @@ const BEHIND: &str = "5";
 const SERVERS: usize = 20;
 
 /// What can be measured alone.
-const PARTS: [&str; 4] = ["calls", "lists", "memory", "runtimes"];
+const PARTS: [&str; 5] = ["calls", "lists", "memory", "runtimes", "watching"];
 const WHOLE: Scale = Scale { open: 1000, dropped: 100_000 };
 const QUICK: Scale = Scale { open: 200, dropped: 5_000 };
 
@@ -81,6 +82,9 @@ fn main() -> Result<(), Failed> {
         if wants("memory") {
             let scale = if quick { &QUICK } else { &WHOLE };
             memory::measure(&mut report, scale).await?;
+        }
+        if wants("watching") {
+            scaling::measure(&mut report, lasting * 4).await?;
         }
         Ok::<_, Failed>(())
     })?;

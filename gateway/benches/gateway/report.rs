@@ -15,6 +15,7 @@ pub struct Report {
     starts: Vec<Value>,
     memory: Vec<Value>,
     runtimes: Vec<Value>,
+    watched: Vec<Value>,
 }
 
 impl Report {
@@ -98,11 +99,21 @@ impl Report {
     }
 
     /// Prints all rows.
+    /// `plain` and `scaled` are CPU in microseconds a second and resident KiB.
+    pub fn watched(&mut self, servers: usize, plain: (f64, f64), scaled: (f64, f64)) {
+        let each = |of: fn(&(f64, f64)) -> f64| (of(&scaled) - of(&plain)) / servers as f64;
+        self.watched.push(json!({
+            "servers": servers,
+            "plainCpuMicrosecondsPerSecond": plain.0, "scaledCpuMicrosecondsPerSecond": scaled.0,
+            "cpuMicrosecondsPerServer": each(|cost| cost.0), "kibPerServer": each(|cost| cost.1),
+        }));
+    }
+
     pub fn print(&self, as_json: bool) {
         if as_json {
             println!(
                 "{}",
-                json!({ "calls": self.calls, "lists": self.lists, "starts": self.starts, "memory": self.memory, "runtimes": self.runtimes })
+                json!({ "calls": self.calls, "lists": self.lists, "starts": self.starts, "memory": self.memory, "runtimes": self.runtimes, "watched": self.watched })
             );
             return;
         }
@@ -119,6 +130,7 @@ impl Report {
         }
         self.print_lists();
         self.print_memory();
+        self.print_watched();
     }
 
     fn print_calls(&self) {
@@ -179,6 +191,29 @@ impl Report {
 }
 
 impl Report {
+    fn print_watched(&self) {
+        if self.watched.is_empty() {
+            return;
+        }
+        println!(
+            "\nservers at zero that are watched once a second, beside the same number that are not scaled"
+        );
+        println!(
+            "{:<10}{:>22}{:>22}{:>18}{:>16}",
+            "servers", "not scaled, µs/s", "scaled, µs/s", "µs/s a server", "KiB a server"
+        );
+        for row in &self.watched {
+            println!(
+                "{:<10}{:>22.0}{:>22.0}{:>18.2}{:>16.2}",
+                number(row, "servers"),
+                number(row, "plainCpuMicrosecondsPerSecond"),
+                number(row, "scaledCpuMicrosecondsPerSecond"),
+                number(row, "cpuMicrosecondsPerServer"),
+                number(row, "kibPerServer"),
+            );
+        }
+    }
+
     fn print_memory(&self) {
         if self.starts.is_empty() {
             return;

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Failed;
 use crate::cpu::{self, Cpu};
-use crate::{floor, guard};
+use crate::{floor, guard, scaling};
 
 /// Tools of each server.
 pub const TOOLS: usize = 10;
@@ -37,7 +37,7 @@ impl Role {
     /// Does it until the input ends.
     pub fn run(self) -> Result<(), Failed> {
         let (name, rest) = self.0.split_first().ok_or("a role needs a name")?;
-        let measured = matches!(name.as_str(), "floor" | "gateway" | "guarded" | "current");
+        let measured = matches!(name.as_str(), "floor" | "gateway" | "guarded" | "current" | "watching");
         cpu::pin(if measured { cpu::MEASURED } else { cpu::LOAD });
         let runtime = if name == "current" {
             tokio::runtime::Builder::new_current_thread().enable_all().build()?
@@ -54,6 +54,7 @@ impl Role {
                 "issuer" => guard::issuer().await?,
                 "gateway" | "current" => gateway(rest, None).await?,
                 "guarded" => gateway(&rest[2..], Some((&rest[0], &rest[1]))).await?,
+                "watching" => scaling::watching(&rest[0], rest[1].parse()?, rest[2] == "scaled").await?,
                 other => return Err(format!("no role is called {other}").into()),
             }
             std::io::stdout().write_all(b"\n")?;
@@ -111,7 +112,8 @@ pub fn authority(url: &str) -> &str {
     url.trim_start_matches("http://").split('/').next().unwrap_or_default()
 }
 
-async fn listen() -> Result<TcpListener, Failed> {
+/// A listener whose URL is printed.
+pub async fn listen() -> Result<TcpListener, Failed> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("http://{}/mcp", listener.local_addr()?);
     Ok(listener)

@@ -382,8 +382,8 @@ impl Backend {
     }
 
     /// It is scaled so; whether that is news.
-    pub(crate) fn set_scaling(&self, report: Option<Arc<ScalingReport>>) -> bool {
-        self.scaling.swap(report.clone()) != report
+    pub(crate) fn set_scaling(&self, report: Option<&Arc<ScalingReport>>) -> bool {
+        self.scaling.swap(report.cloned()).as_ref() != report
     }
 
     /// It has `open` calls open, which is as many as it may.

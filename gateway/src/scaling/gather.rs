@@ -83,6 +83,7 @@ impl Before {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "halves and whole numbers, which are exact")]
 mod tests {
     use super::*;
     use crate::source::{Bounds, Kind, ServerKey};

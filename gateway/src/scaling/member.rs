@@ -291,7 +291,7 @@ impl Member {
 
     fn retry_at(&self, now: Duration, known: Option<Timestamp>) -> Option<Timestamp> {
         let own = self.state.retry_at().filter(|at| *at > now);
-        let at = |at: Duration| Timestamp::now().checked_add(at - now).ok().map(whole_second);
+        let at = |at: Duration| Timestamp::now().checked_add(at.saturating_sub(now)).ok().map(whole_second);
         let own = own.and_then(|own| known.or_else(|| at(own)));
         own.or_else(|| self.inherited.filter(|until| *until > Timestamp::now()))
     }

@@ -26,7 +26,7 @@ const ASKS: &str = "portico-peer";
 /// Binds the sealed moment to its use.
 const PURPOSE: &[u8] = b"portico peer load v1";
 /// For how long before and after it a sealed moment is good.
-const GOOD_FOR: Duration = Duration::from_secs(60);
+const GOOD_FOR: Duration = Duration::from_mins(1);
 /// Bytes of a sealed moment.
 const MAX_SEALED: usize = 256;
 /// Bytes of an answer: some thousand servers.

@@ -144,7 +144,7 @@ impl<'a> Waker<'a> {
         self.ahead &= asked.is_err();
         match asked {
             Ok(()) => {
-                tracing::info!(server = %self.backend.key(), to, "a server is started for the calls that wait for it")
+                tracing::info!(server = %self.backend.key(), to, "a server is started for the calls that wait for it");
             }
             Err(Error::Changed) => {}
             Err(error) => {

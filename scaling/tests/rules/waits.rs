@@ -53,9 +53,9 @@ fn a_call_is_held_for_the_least_of_its_deadline_the_cap_and_slow_starts() {
 }
 
 #[test]
-fn few_starts_do_not_shorten_the_hold_and_quick_ones_not_below_five_seconds() {
+fn few_starts_do_not_shorten_the_hold_and_quick_ones_not_below_half_a_minute() {
     assert_eq!(hold(seconds(60), None, &starts([1; 4])), seconds(60));
-    assert_eq!(hold(seconds(60), None, &starts([1; 5])), seconds(5));
+    assert_eq!(hold(seconds(60), None, &starts([1; 5])), seconds(30));
     let mut endless = Starts::default();
     (0..5).for_each(|_| endless.note(Duration::MAX));
     assert_eq!(hold(seconds(60), None, &endless), seconds(60));

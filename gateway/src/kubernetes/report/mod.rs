@@ -87,6 +87,7 @@ pub fn report(
     let recorder = Recorder::new(client.clone(), reporter);
     let servers = Writer::new((&client, &recorder), found.caches.servers.clone(), held.clone());
     let models = Writer::new((&client, &recorder), found.caches.models.clone(), held);
+    drop(client);
     let (of_servers, of_models) = (gateway.reports(), gateway.model_reports());
     let changes = found.changes.clone();
     Box::pin(async move {

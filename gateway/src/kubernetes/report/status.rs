@@ -160,7 +160,7 @@ fn known(before: &Own) -> Option<Verdict> {
     let kind = Type::ScalingActive;
     let known = before.conditions.iter().find(|condition| condition.type_ == kind.as_str())?;
     let status = ["True", "False"].into_iter().find(|status| *status == known.status)?;
-    let reason = Reason::ALL.into_iter().find(|reason| reason.as_str() == known.reason)?;
+    let reason = Reason::ALL.iter().find(|reason| reason.as_str() == known.reason)?;
     Some(Verdict { kind, status, reason: *reason, message: known.message.clone() })
 }
 
