@@ -298,10 +298,30 @@ struct Cluster {
     servers: watch::Sender<Servers>,
     model: Server,
     starting: Endpoint,
+    /// How often it is still to say that somebody has changed something meanwhile.
+    crossed: AtomicUsize,
+}
+
+impl Cluster {
+    /// A gateway that knows `engine` as a model at zero, and what the gateway watches.
+    async fn at_zero(engine: &Engine, crossed: usize) -> (TestGateway, impl Sized + use<>) {
+        let scaled = Some(Scaled::new(Bounds::default(), 0));
+        let model = Server { scaled, endpoints: Vec::new(), ..engine.model("shop", "small") };
+        let gateway = TestGateway::start(vec![model.clone()]).await;
+        let (servers, starting) = (gateway.servers.clone(), engine.endpoint());
+        let cluster = Arc::new(Self { servers, model, starting, crossed: AtomicUsize::new(crossed) });
+        let ((leads, led), (peers, known)) = (watch::channel(Instant::now()), watch::channel(Arc::default()));
+        gateway.gateway.scale(cluster, led, known);
+        (gateway, (leads, peers))
+    }
 }
 
 impl Scaler for Cluster {
     fn scale<'a>(&'a self, _: &'a Server, Change { to, .. }: Change) -> BoxFuture<'a, Result<(), Error>> {
+        let left = |left: usize| left.checked_sub(1);
+        if self.crossed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left).is_ok() {
+            return std::future::ready(Err(Error::Changed)).boxed();
+        }
         let scaled = self.model.scaled.clone().map(|scaled| Scaled { desired: to, ..scaled });
         let starting = (to > 0).then(|| self.starting.clone()).into_iter().collect();
         self.servers.send_replace(Arc::new(vec![Server { scaled, starting, ..self.model.clone() }]));
@@ -319,14 +339,8 @@ async fn a_request_for_a_model_at_zero_waits_until_it_is_loaded_and_no_longer() 
     let (pieces, receiver) = mpsc::channel(1);
     *engine.pieces.lock().unwrap() = Some(receiver);
     engine.loaded.store(false, Ordering::Relaxed);
-    let scaled = Some(Scaled::new(Bounds::default(), 0));
-    let model = Server { scaled, endpoints: Vec::new(), ..engine.model("shop", "small") };
-    let gateway = TestGateway::start(vec![model.clone()]).await;
+    let (gateway, _watched) = Cluster::at_zero(&engine, 0).await;
     assert_eq!(listed(&gateway).await, ["small"]);
-    let cluster = Cluster { servers: gateway.servers.clone(), model, starting: engine.endpoint() };
-    let (_leads, leads) = watch::channel(Instant::now());
-    let (_peers, peers) = watch::channel(Arc::default());
-    gateway.gateway.scale(Arc::new(cluster), leads, peers);
     let pending = tokio::spawn(chat(&gateway, r#"{"model":"small"}"#).send());
     let asked = async || engine.asked.load(Ordering::Relaxed) > 3;
     eventually("the engine is asked whether it has loaded the model", asked).await;
@@ -348,6 +362,16 @@ async fn a_request_for_a_model_at_zero_waits_until_it_is_loaded_and_no_longer() 
     drop(pieces);
     assert_eq!(response.text().await.unwrap(), "");
     eventually("nobody uses the model", async || demand().await == Some(0)).await;
+}
+
+#[tokio::test]
+async fn a_start_that_crosses_another_change_of_the_workload_is_asked_for_again_at_once() {
+    let engine = Engine::start().await;
+    let (gateway, _watched) = Cluster::at_zero(&engine, 10).await;
+    let began = std::time::Instant::now();
+    assert_eq!(chat(&gateway, r#"{"model":"small"}"#).send().await.unwrap().status(), 200);
+    println!("answered {} ms after the request", began.elapsed().as_millis());
+    assert!(began.elapsed() < Duration::from_secs(3));
 }
 
 #[tokio::test]
