@@ -25,6 +25,8 @@ const ASK_EVERY: Duration = Duration::from_millis(25);
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// A start that was asked for is asked for again after this time, if it still does not show.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
+/// The same where its workload has changed meanwhile, as it does just after its last replica has gone: what is known of it is a moment old.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// The same where it could not be asked for.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -140,7 +142,12 @@ impl<'a> Waker<'a> {
         let waiting = self.backend.meter.read(Instant::now()).waiting;
         let to = self.backend.learnt.wake(&scaled.bounds, scaled.bounds.minimum(), waiting).max(1);
         let asked = scaler.scale(&live.server, Change { from: 0, to }).await;
-        self.due = Instant::now() + if asked.is_ok() { ASK_AGAIN } else { RETRY };
+        let pause = match asked {
+            Ok(()) => ASK_AGAIN,
+            Err(Error::Changed) => LOOK_AGAIN,
+            Err(Error::Failed(_)) => RETRY,
+        };
+        self.due = Instant::now() + pause;
         self.ahead &= asked.is_err();
         match asked {
             Ok(()) => {

@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::support::{TestGateway, eventually};
+use super::support::{PATIENCE, TestGateway, eventually};
 
 /// What an engine got.
 struct Got {
@@ -94,7 +94,7 @@ impl Engine {
 
 fn chat(gateway: &TestGateway, body: impl Into<reqwest::Body>) -> reqwest::RequestBuilder {
     let url = format!("http://{}/v1/chat/completions", gateway.address);
-    gateway.http.post(url).header("content-type", "application/json").body(body)
+    gateway.http.post(url).timeout(PATIENCE).header("content-type", "application/json").body(body)
 }
 
 /// The status, and what the error says, which is in the form of this API.
@@ -135,6 +135,33 @@ async fn a_request_passes_as_it_is_and_its_answer_as_it_comes() {
     assert!(response.chunk().await.unwrap().is_none());
     assert_eq!(engine.bodies(), [said]);
     assert_eq!(engine.got.lock().unwrap()[0].path, "/v1/chat/completions");
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_ends_the_answer_at_the_engine() {
+    let engine = Engine::start().await;
+    let gateway = TestGateway::start(vec![engine.model("shop", "small")]).await;
+    let (pieces, receiver) = mpsc::channel(1);
+    *engine.pieces.lock().unwrap() = Some(receiver);
+    pieces.send("data: one\n\n").await.unwrap();
+    let mut response = chat(&gateway, r#"{"model":"small"}"#).send().await.unwrap();
+    assert!(response.chunk().await.unwrap().is_some());
+    assert!(!pieces.is_closed());
+    drop(response);
+    eventually("the engine is rid of the request", async || pieces.is_closed()).await;
+}
+
+#[tokio::test]
+async fn a_pod_that_cannot_be_reached_fails_no_request_while_another_can() {
+    let engine = Engine::start().await;
+    let mut model = engine.model("shop", "small");
+    // The first of those that have nothing to do is the first that is asked.
+    model.endpoints.insert(0, Endpoint::pod("http://127.0.0.1:9"));
+    let gateway = TestGateway::start(vec![model]).await;
+    for _ in 0..20 {
+        assert_eq!(chat(&gateway, r#"{"model":"small"}"#).send().await.unwrap().status(), 200);
+    }
+    assert_eq!(engine.bodies().len(), 20);
 }
 
 #[tokio::test]
@@ -271,10 +298,30 @@ struct Cluster {
     servers: watch::Sender<Servers>,
     model: Server,
     starting: Endpoint,
+    /// How often it is still to say that somebody has changed something meanwhile.
+    crossed: AtomicUsize,
+}
+
+impl Cluster {
+    /// A gateway that knows `engine` as a model at zero, and what the gateway watches.
+    async fn at_zero(engine: &Engine, crossed: usize) -> (TestGateway, impl Sized + use<>) {
+        let scaled = Some(Scaled::new(Bounds::default(), 0));
+        let model = Server { scaled, endpoints: Vec::new(), ..engine.model("shop", "small") };
+        let gateway = TestGateway::start(vec![model.clone()]).await;
+        let (servers, starting) = (gateway.servers.clone(), engine.endpoint());
+        let cluster = Arc::new(Self { servers, model, starting, crossed: AtomicUsize::new(crossed) });
+        let ((leads, led), (peers, known)) = (watch::channel(Instant::now()), watch::channel(Arc::default()));
+        gateway.gateway.scale(cluster, led, known);
+        (gateway, (leads, peers))
+    }
 }
 
 impl Scaler for Cluster {
     fn scale<'a>(&'a self, _: &'a Server, Change { to, .. }: Change) -> BoxFuture<'a, Result<(), Error>> {
+        let left = |left: usize| left.checked_sub(1);
+        if self.crossed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left).is_ok() {
+            return std::future::ready(Err(Error::Changed)).boxed();
+        }
         let scaled = self.model.scaled.clone().map(|scaled| Scaled { desired: to, ..scaled });
         let starting = (to > 0).then(|| self.starting.clone()).into_iter().collect();
         self.servers.send_replace(Arc::new(vec![Server { scaled, starting, ..self.model.clone() }]));
@@ -289,25 +336,42 @@ impl Scaler for Cluster {
 #[tokio::test]
 async fn a_request_for_a_model_at_zero_waits_until_it_is_loaded_and_no_longer() {
     let engine = Engine::start().await;
+    let (pieces, receiver) = mpsc::channel(1);
+    *engine.pieces.lock().unwrap() = Some(receiver);
     engine.loaded.store(false, Ordering::Relaxed);
-    let scaled = Some(Scaled::new(Bounds::default(), 0));
-    let model = Server { scaled, endpoints: Vec::new(), ..engine.model("shop", "small") };
-    let gateway = TestGateway::start(vec![model.clone()]).await;
+    let (gateway, _watched) = Cluster::at_zero(&engine, 0).await;
     assert_eq!(listed(&gateway).await, ["small"]);
-    let cluster = Cluster { servers: gateway.servers.clone(), model, starting: engine.endpoint() };
-    let (_leads, leads) = watch::channel(Instant::now());
-    let (_peers, peers) = watch::channel(Arc::default());
-    gateway.gateway.scale(Arc::new(cluster), leads, peers);
     let pending = tokio::spawn(chat(&gateway, r#"{"model":"small"}"#).send());
     let asked = async || engine.asked.load(Ordering::Relaxed) > 3;
     eventually("the engine is asked whether it has loaded the model", asked).await;
     assert!(!pending.is_finished() && engine.bodies().is_empty());
     let loaded = std::time::Instant::now();
     engine.loaded.store(true, Ordering::Relaxed);
-    assert_eq!(pending.await.unwrap().unwrap().status(), 200);
+    let response = pending.await.unwrap().unwrap();
+    assert_eq!(response.status(), 200);
     println!("answered {} ms after the model was loaded", loaded.elapsed().as_millis());
     assert!(loaded.elapsed() < Duration::from_secs(2));
     assert_eq!(engine.bodies(), [r#"{"model":"small"}"#]);
+    // As long as the answer lasts, the model is in use.
+    let metric = r#"portico_gateway_model_demand{namespace="shop",model="small"}"#;
+    let demand = async || {
+        let (_, text) = gateway.get("/metrics").await;
+        text.lines().find_map(|line| line.strip_prefix(metric)?.trim().parse::<u32>().ok())
+    };
+    assert_eq!(demand().await, Some(1));
+    drop(pieces);
+    assert_eq!(response.text().await.unwrap(), "");
+    eventually("nobody uses the model", async || demand().await == Some(0)).await;
+}
+
+#[tokio::test]
+async fn a_start_that_crosses_another_change_of_the_workload_is_asked_for_again_at_once() {
+    let engine = Engine::start().await;
+    let (gateway, _watched) = Cluster::at_zero(&engine, 10).await;
+    let began = std::time::Instant::now();
+    assert_eq!(chat(&gateway, r#"{"model":"small"}"#).send().await.unwrap().status(), 200);
+    println!("answered {} ms after the request", began.elapsed().as_millis());
+    assert!(began.elapsed() < Duration::from_secs(3));
 }
 
 #[tokio::test]
