@@ -6,6 +6,7 @@ pub(crate) mod call;
 pub(crate) mod client;
 pub(crate) mod control;
 pub(crate) mod credential;
+mod endpoint;
 pub(crate) mod fault;
 mod fleet;
 mod flight;
@@ -14,6 +15,7 @@ pub(crate) mod hearing;
 mod line;
 mod links;
 mod lists;
+mod live;
 pub(crate) mod message;
 pub(crate) mod parked;
 mod place;
@@ -30,138 +32,25 @@ mod way;
 pub(crate) mod wrapped;
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use globset::{Glob, GlobSet, GlobSetBuilder};
-use http::Uri;
 use tokio::sync::{Notify, watch};
 
-use crate::scaling::{Learnt, Meter, Open, ScalingReport};
-use crate::source::{Endpoint as Place, Server, ServerKey, Transport};
+use crate::scaling::{Learnt, Meter, ScalingReport};
+use crate::source::{Server, ServerKey};
 use crate::version::Era;
 
 use again::Budget;
-use breaker::Breaker;
-use credential::Owner;
+use endpoint::shown;
+pub(crate) use endpoint::{Chosen, Endpoint, InFlight};
 pub(crate) use fault::Fault;
 pub(crate) use fleet::Fleet;
+pub(crate) use live::Live;
 pub use supervise::{Failure, PinReport, ServerReport, ServerState};
 pub use tls::Error as TlsError;
-
-/// One place where a server answers.
-#[derive(Debug)]
-pub(crate) struct Endpoint {
-    /// Unique in this process.
-    pub(crate) id: u64,
-    pub(crate) url: String,
-    pub(crate) uri: Uri,
-    /// Whether people name it, and not the cluster.
-    pub(crate) remote: bool,
-    /// How it is spoken to, as its manifest says, and whether it was found to speak over one stream.
-    pub(crate) transport: Transport,
-    pub(crate) streams: AtomicBool,
-    /// Whose it is.
-    pub(crate) owner: Arc<Owner>,
-    /// Calls it has not answered yet.
-    pub(crate) in_flight: AtomicUsize,
-    /// Counts the calls of its server.
-    meter: Arc<Meter>,
-    /// Whether it has failed of late.
-    pub(crate) breaker: Breaker,
-}
-
-impl Endpoint {
-    fn new(
-        place: &Place,
-        server: &Server,
-        owner: &Arc<Owner>,
-        meter: &Arc<Meter>,
-    ) -> Result<Arc<Self>, Fault> {
-        Ok(Arc::new(Self {
-            id: next_id(),
-            uri: parse(&place.url)?,
-            url: place.url.clone(),
-            remote: place.remote,
-            transport: server.transport,
-            streams: AtomicBool::new(server.transport == Transport::Sse),
-            owner: Arc::clone(owner),
-            in_flight: AtomicUsize::new(0),
-            meter: Arc::clone(meter),
-            breaker: Breaker::default(),
-        }))
-    }
-
-    /// A call is sent to it, for as long as the answer lives.
-    pub(crate) fn take_up(self: &Arc<Self>) -> InFlight {
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
-        InFlight { endpoint: Arc::clone(self), _open: self.meter.open() }
-    }
-
-    /// Its URL for people, without what may be a secret in it: who asks, and the query.
-    pub(crate) fn shown(&self) -> String {
-        shown(&self.uri)
-    }
-}
-
-/// An endpoint that was chosen for a call. From then on, and not only once the call is sent, something is to be done there: a
-/// replica that is to go waits for it.
-#[derive(Debug)]
-pub(crate) struct Chosen(Arc<Endpoint>);
-
-impl Chosen {
-    fn of(endpoint: &Arc<Endpoint>) -> Self {
-        endpoint.in_flight.fetch_add(1, Ordering::AcqRel);
-        Self(Arc::clone(endpoint))
-    }
-}
-
-impl Drop for Chosen {
-    fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-/// A call at an endpoint.
-#[derive(Debug)]
-pub(crate) struct InFlight {
-    endpoint: Arc<Endpoint>,
-    _open: Open,
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.endpoint.in_flight.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-fn shown(uri: &Uri) -> String {
-    let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    format!("{}://{host}{}", uri.scheme_str().unwrap_or_default(), uri.path())
-}
-
-/// A server's settings, made ready for use.
-#[derive(Debug)]
-pub(crate) struct Live {
-    pub(crate) server: Server,
-    /// Where calls may be sent: where it is ready, and where it starts and has answered.
-    pub(crate) endpoints: Vec<Arc<Endpoint>>,
-    /// Where it starts and has not answered yet.
-    pub(crate) starting: Vec<Arc<Endpoint>>,
-    /// Where open sessions alone go on.
-    pub(crate) draining: Vec<Arc<Endpoint>>,
-    /// Those that are not named any more and have calls in hand: if they are named again, their calls still count.
-    leaving: Vec<Arc<Endpoint>>,
-    /// Whose they are.
-    pub(crate) owner: Arc<Owner>,
-    /// The first endpoint that cannot be used, and why.
-    pub(crate) bad: Option<Fault>,
-    include: GlobSet,
-    exclude: GlobSet,
-}
 
 /// One server.
 #[derive(Debug)]
@@ -407,97 +296,10 @@ impl Backend {
     }
 }
 
-impl Live {
-    fn new(
-        server: &Server,
-        before: Option<&Self>,
-        (meter, answering): (&Arc<Meter>, &HashSet<String>),
-    ) -> Self {
-        let (auth, mut bad) = (server.auth.as_ref(), None);
-        // Tokens stay with their server as long as it is asked for the same.
-        let owner = before.map(|live| &live.owner).filter(|owner| owner.has(auth)).cloned();
-        let owner = owner.unwrap_or_else(|| Arc::new(Owner::new(&server.key, auth)));
-        let same =
-            |known: &&Arc<Endpoint>| Arc::ptr_eq(&known.owner, &owner) && known.transport == server.transport;
-        let known = before.into_iter().flat_map(|live| live.all().chain(&live.leaving)).filter(same);
-        let known = known.collect::<Vec<_>>();
-        let mut made = |places: &[Place]| -> Vec<Arc<Endpoint>> {
-            let mut endpoints = Vec::with_capacity(places.len());
-            for place in places {
-                let old = known.iter().find(|old| (&old.url, old.remote) == (&place.url, place.remote));
-                match old
-                    .map_or_else(|| Endpoint::new(place, server, &owner, meter), |old| Ok(Arc::clone(old)))
-                {
-                    Ok(endpoint) => endpoints.push(endpoint),
-                    Err(fault) => bad = bad.take().or(Some(fault)),
-                }
-            }
-            endpoints
-        };
-        let (mut endpoints, draining) = (made(&server.endpoints), made(&server.draining));
-        let (early, starting) =
-            made(&server.starting).into_iter().partition(|endpoint| answering.contains(&endpoint.url));
-        endpoints.extend::<Vec<_>>(early);
-        let include = globs(&server.key, &server.tools.include);
-        let exclude = globs(&server.key, &server.tools.exclude);
-        let is_busy = |old: &&&Arc<Endpoint>| old.in_flight.load(Ordering::Relaxed) > 0;
-        let leaving = known.iter().filter(is_busy).map(|old| Arc::clone(old)).collect();
-        let mut live = Self {
-            server: server.clone(),
-            endpoints,
-            starting,
-            draining,
-            leaving,
-            owner,
-            bad,
-            include,
-            exclude,
-        };
-        let named: HashSet<u64> = live.all().map(|endpoint| endpoint.id).collect();
-        live.leaving.retain(|endpoint| !named.contains(&endpoint.id));
-        live
-    }
-
-    fn all(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
-        self.endpoints.iter().chain(&self.starting).chain(&self.draining)
-    }
-
-    /// Whether the server's tool `name` is shown.
-    pub(crate) fn shows(&self, name: &str) -> bool {
-        let included = self.server.tools.include.is_empty() || self.include.is_match(name);
-        included && !self.exclude.is_match(name)
-    }
-}
-
-fn parse(url: &str) -> Result<Uri, Fault> {
-    let bad = |reason: &str| Fault::BadUrl { url: crate::rpc::shortened(url), reason: reason.to_owned() };
-    let uri: Uri = url.parse().map_err(|error: http::uri::InvalidUri| bad(&error.to_string()))?;
-    match (uri.scheme_str(), uri.host()) {
-        (Some("http" | "https"), Some(_)) => Ok(uri),
-        _ => Err(bad("it must begin with http:// or https:// and name a host")),
-    }
-}
-
-/// A glob that cannot be read matches nothing, which for `include` hides a tool rather than shows it.
-fn globs(server: &ServerKey, patterns: &[String]) -> GlobSet {
-    let mut set = GlobSetBuilder::new();
-    for pattern in patterns {
-        match Glob::new(pattern) {
-            Ok(glob) => {
-                set.add(glob);
-            }
-            Err(error) => {
-                tracing::warn!(%server, %error, "a tool selection is not a glob and matches nothing");
-            }
-        }
-    }
-    set.build().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::ToolSelection;
+    use crate::source::{Endpoint as Place, ToolSelection};
 
     fn server(urls: &[&str], include: &[&str], exclude: &[&str]) -> Server {
         let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
