@@ -189,6 +189,22 @@ impl Machine {
         self.workloads.lock().unwrap()[name].replicas.iter().filter(|replica| replica.started).count()
     }
 
+    fn ask(&self, name: &str, change: Change) -> Result<(), Error> {
+        let mut workloads = self.workloads.lock().unwrap();
+        let desired = &mut workloads.get_mut(name).unwrap().desired;
+        if *desired != change.from {
+            return Err(Error::Changed);
+        }
+        *desired = change.to;
+        self.log.lock().unwrap().asked.push(change.to);
+        Ok(())
+    }
+
+    /// How many replicas there are, in whatever state.
+    pub fn replicas(&self, name: &str) -> usize {
+        self.workloads.lock().unwrap()[name].replicas.len()
+    }
+
     fn publish(&self) {
         let workloads = self.workloads.lock().unwrap();
         let servers: Servers =
@@ -272,7 +288,7 @@ async fn life(machine: Weak<Machine>, name: String, (address, ways): (SocketAddr
     let listening = runtime.spawn(async move {
         let listener = TcpListener::bind(address).await.unwrap();
         log.lock().unwrap().listening.push(Instant::now());
-        serve(listener, serving, log);
+        serve(listener, &serving, log);
     });
     listening.await.unwrap();
     let mut runtime = Some(runtime);
@@ -291,7 +307,7 @@ async fn life(machine: Weak<Machine>, name: String, (address, ways): (SocketAddr
     }
 }
 
-fn serve(listener: TcpListener, ways: Ways, log: Arc<Mutex<Log>>) {
+fn serve(listener: TcpListener, ways: &Ways, log: Arc<Mutex<Log>>) {
     let (address, takes, handshake) = (listener.local_addr().unwrap(), ways.call, ways.handshake);
     let answer = move |seen: Seen| {
         let log = Arc::clone(&log);
@@ -320,27 +336,30 @@ fn serve(listener: TcpListener, ways: Ways, log: Arc<Mutex<Log>>) {
     });
 }
 
+/// What a request to whoever runs servers takes, and what it then takes until replicas are started or killed.
+const ASKED: Duration = Duration::from_millis(20);
+const DONE: Duration = Duration::from_millis(40);
+
 impl Scaler for Machine {
     fn scale<'a>(&'a self, server: &'a Server, change: Change) -> BoxFuture<'a, Result<(), Error>> {
-        let name = &server.key.name;
-        let done = match self.failing.lock().unwrap().clone() {
-            Some(reason) => Err(Error::Failed(reason)),
-            None => {
-                let mut workloads = self.workloads.lock().unwrap();
-                let desired = &mut workloads.get_mut(name).unwrap().desired;
-                if *desired == change.from {
-                    *desired = change.to;
-                    self.log.lock().unwrap().asked.push(change.to);
-                    Ok(())
-                } else {
-                    Err(Error::Changed)
-                }
+        let name = server.key.name.clone();
+        async move {
+            sleep(ASKED).await;
+            if let Some(reason) = self.failing.lock().unwrap().clone() {
+                return Err(Error::Failed(reason));
             }
-        };
-        if done.is_ok() {
-            self.adjust(name);
+            self.ask(&name, change)?;
+            self.publish();
+            let myself = self.myself.clone();
+            tokio::spawn(async move {
+                sleep(DONE).await;
+                if let Some(here) = myself.upgrade() {
+                    here.adjust(&name);
+                }
+            });
+            Ok(())
         }
-        std::future::ready(done).boxed()
+        .boxed()
     }
 
     fn drain<'a>(

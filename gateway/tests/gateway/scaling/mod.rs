@@ -45,13 +45,19 @@ impl World {
             });
         }
         machine.log.lock().unwrap().listening.clear();
-        let _leads = machine.drive(&gateway.gateway);
-        Self { gateway, machine, _leads }
+        let leads = machine.drive(&gateway.gateway);
+        Self { gateway, machine, _leads: leads }
     }
 
     /// How many decisions had this reason.
     async fn decisions(&self, reason: &str) -> u64 {
         decisions(&self.gateway, reason).await
+    }
+
+    /// Waits until a server has no replica, and none is left.
+    async fn until_gone(&self, name: &str) {
+        let gone = async || self.machine.desired(name) == 0 && self.machine.replicas(name) == 0;
+        eventually(&format!("{name} is gone"), gone).await;
     }
 
     async fn until_desired(&self, name: &str, replicas: u32) {

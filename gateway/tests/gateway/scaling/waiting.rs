@@ -35,14 +35,14 @@ async fn a_server_at_zero_stays_listed_and_its_first_call_waits_for_it_and_no_lo
     println!("answered {} ms after the replica listened", now.duration_since(listening[0]).as_millis());
     assert!(now.duration_since(listening[0]) < Duration::from_secs(2));
     assert_eq!(world.machine.log.lock().unwrap().calls[&1], 1);
-    world.until_desired("one", 0).await;
+    world.until_gone("one").await;
 }
 
 #[tokio::test]
 async fn a_client_that_gave_a_progress_token_is_told_that_the_server_starts() {
     let world = one(Ways { start: Duration::from_millis(2200), ..Ways::default() }).await;
     for legacy in [true, false] {
-        world.until_desired("one", 0).await;
+        world.until_gone("one").await;
         let params = json!({ "name": "a", "arguments": {}, "_meta": { "progressToken": "p-1" } });
         let mut events = if legacy {
             world.gateway.legacy("2025-11-25").await.open("tools/call", params).await
@@ -88,7 +88,7 @@ async fn the_start_goes_on_when_the_caller_goes_away() {
     let request = world.gateway.modern_request("tools/call", call(1)).timeout(Duration::from_millis(100));
     request.send().await.unwrap_err();
     eventually("the replica has started", async || world.machine.running("one") == 1).await;
-    world.until_desired("one", 0).await;
+    world.until_gone("one").await;
     assert_eq!(world.machine.log.lock().unwrap().calls.len(), 0);
 }
 
@@ -113,7 +113,7 @@ async fn calls_beyond_the_bounds_are_refused_with_a_time_to_come_back() {
         let (status, answered) = answer(call.await.unwrap().unwrap()).await;
         assert_eq!(status, 200, "{answered}");
     }
-    world.until_desired("one", 0).await;
+    world.until_gone("one").await;
     let large = json!({ "name": "a", "arguments": { "number": 5, "text": "x".repeat(5000) } });
     let (status, refused) = world.gateway.modern("tools/call", large).await;
     assert_eq!(status, 503, "{refused}");
@@ -145,7 +145,7 @@ async fn a_server_that_does_not_start_is_given_up_with_the_reason_and_tried_agai
     assert_eq!(status, 503, "{refused}");
     let message = refused["error"]["message"].as_str().unwrap();
     assert!(message.contains("could not be started (no pod was ready in time)"), "{message}");
-    world.until_desired("one", 0).await;
+    world.until_gone("one").await;
     let asked = world.machine.log.lock().unwrap().asked.clone();
     // Refused at once now, without another start.
     let (status, refused) = world.gateway.modern("tools/call", call(2)).await;

@@ -56,12 +56,10 @@ async fn live(stage: &Stage, url: &str, (name, seed): (&str, u64)) -> (usize, Ve
         assert_eq!(status, 200, "{answered}");
         let pod = answered["result"]["content"][0]["text"].as_str().unwrap_or_else(|| panic!("{answered}"));
         made += 1;
-        let told = stage.told.lock().unwrap();
-        let listening = told.listening[pod];
-        if told.listening.len() > before && listening > began {
+        let (listening, known) = stage.listening(pod);
+        if known > before && listening > began {
             wakes.push(Wake { total: now - began, after: now - listening });
         }
-        drop(told);
         // Numbers that come again in each run, spread over what the last pod takes to go.
         let pause = 1_000 + (seed * 7919 + made as u64 * 104_729) % 2_500;
         tokio::time::sleep(Duration::from_millis(pause)).await;

@@ -175,6 +175,12 @@ impl Stage {
         (status, serde_json::from_str(&last).unwrap_or(Value::String(last)))
     }
 
+    /// When a pod came to listen, and how many have so far.
+    pub fn listening(&self, pod: &str) -> (Instant, usize) {
+        let told = self.told.lock().unwrap();
+        (told.listening[pod], told.listening.len())
+    }
+
     /// Waits for something about an object, as `kubectl get --output jsonpath=PATH` shows it.
     pub async fn until(&self, object: &str, path: &str, wanted: impl Fn(&str) -> bool) -> String {
         let output = format!("jsonpath={path}");
@@ -212,7 +218,7 @@ impl Stage {
                     self.world.namespace.name()
                 ))
             };
-            Ok::<_, Error>(servers.iter().all(|server| listed(server)).then_some(()))
+            Ok::<_, Error>(servers.iter().all(listed).then_some(()))
         })
         .await
         .unwrap();
