@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::stage::Stage;
 
-const SERVERS: usize = 10;
-const CYCLES: usize = 20;
+const SERVERS: usize = 20;
+const CYCLES: usize = 10;
 
 /// Times of a wake-up.
 struct Wake {

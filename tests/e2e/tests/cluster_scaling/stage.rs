@@ -26,6 +26,9 @@ pub struct Told {
     pub listening: BTreeMap<String, Instant>,
 }
 
+/// The pods' network has room for one cluster.
+static ROOM: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 pub struct Stage {
     pub world: World,
     pub told: Arc<Mutex<Told>>,
@@ -34,6 +37,8 @@ pub struct Stage {
     recorder: String,
     parts: BTreeMap<String, Part>,
     ports: BTreeMap<String, u16>,
+    /// Kept until everything else has ended.
+    _room: tokio::sync::MutexGuard<'static, ()>,
 }
 
 async fn record(State(told): State<Arc<Mutex<Told>>>, body: String) {
@@ -62,6 +67,7 @@ pub fn free_port() -> u16 {
 impl Stage {
     /// A cluster with an operator, and no gateway yet.
     pub async fn start() -> Self {
+        let room = ROOM.lock().await;
         let images = [("slow", Path::new(env!("CARGO_BIN_EXE_slow-server")))];
         let world = World::start("scaling", &images).await.unwrap();
         world.define().await.unwrap();
@@ -80,6 +86,7 @@ impl Stage {
             recorder,
             parts: BTreeMap::new(),
             ports: BTreeMap::new(),
+            _room: room,
         };
         stage.operate();
         stage
