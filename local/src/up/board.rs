@@ -354,7 +354,10 @@ mod tests {
         assert_eq!(urls(&server.draining), ["http://127.0.0.1:8/mcp"]);
         assert_eq!(urls(&server.starting), ["http://127.0.0.1:9/mcp"]);
         let scaled = server.scaled.unwrap();
-        assert_eq!((scaled.desired, scaled.trouble.as_deref()), (4, Some("ended")));
+        assert_eq!(
+            (scaled.desired, scaled.trouble.as_ref().map(|trouble| trouble.message.as_str())),
+            (4, Some("ended"))
+        );
         assert_eq!((row.state, row.pid), (State::Ready, Some(5)));
         assert!(row.reason.unwrap().ends_with("is started again: ended"));
         let scale = row.scale.unwrap();

@@ -50,7 +50,7 @@ fn policy(load: &Load) -> Policy {
     Policy { min: load.min, max: 100, target: TARGET, idle: Duration::from_mins(2), ..Policy::default() }
 }
 
-/// With the limit to how fast replicas come that a HorizontalPodAutoscaler has.
+/// With the limit to how fast replicas come that a `HorizontalPodAutoscaler` has.
 fn limited(load: &Load) -> Policy {
     Policy { rise_within: Duration::from_secs(15), ..policy(load) }
 }
