@@ -16,13 +16,13 @@ use super::machine::Ways;
 /// Calls at random moments, many of them just when the last replica goes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_two_hundred_cycles_from_zero_and_back_no_call_is_lost_and_none_is_made_twice() {
-    cycles(20, 10, Ways::default()).await;
+    cycles(40, 5, Ways::default()).await;
 }
 
 /// A call that opens a session first is under way for longer than a replica takes to go.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_that_open_a_session_first_are_not_lost_when_the_last_replica_is_to_go() {
-    cycles(20, 4, Ways { sessions: true, handshake: Duration::from_millis(700), ..Ways::default() }).await;
+    cycles(40, 2, Ways { sessions: true, handshake: Duration::from_millis(700), ..Ways::default() }).await;
 }
 
 async fn cycles(servers: usize, cycles: usize, ways: Ways) {
