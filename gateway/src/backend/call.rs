@@ -313,20 +313,21 @@ impl Call<'_> {
             let chosen = match backend.choose(tries.unreachable()) {
                 Ok(chosen) => chosen,
                 Err(fault) => {
-                    end += self.again(&mut tries, (fault, None), (end, limit)).await?;
+                    end += Box::pin(self.again(&mut tries, (fault, None), (end, limit))).await?;
                     continue;
                 }
             };
             match self.attempt(core, chosen, (end, limit)).await {
                 Ok(answer) => return Ok(answer),
                 Err((fault, endpoint)) => {
-                    end += self.again(&mut tries, (fault, Some(endpoint)), (end, limit)).await?;
+                    let again = self.again(&mut tries, (fault, Some(endpoint)), (end, limit));
+                    end += Box::pin(again).await?;
                 }
             }
         }
     }
 
-    /// Waits until the request is to be sent again. What it waits for a replica to start is no time of the server's: gives how
+    /// Waits until the request is to be sent again; boxed where it is called, since few calls come to that, and all carry the room. What it waits for a replica to start is no time of the server's: gives how
     /// much that was.
     async fn again(
         &self,

@@ -32,7 +32,7 @@ impl Backend {
             match self.choose(&[]) {
                 Ok((endpoint, _chosen)) => return Ok(endpoint.take_up()),
                 Err(fault) => {
-                    tries.again(fault, None).await?;
+                    Box::pin(tries.again(fault, None)).await?;
                 }
             }
         }
