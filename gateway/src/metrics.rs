@@ -169,13 +169,7 @@ impl Metrics {
         let policy = PolicyMetrics::new(&mut registry);
         let audit = AuditMetrics::new(&mut registry);
         let scaling = ScalingMetrics::new(&mut registry);
-        let config = Gauge::default();
-        config.set(1);
-        registry.register(
-            "config_last_reload_successful",
-            "1 unless the configuration file was bad when it changed last; the one before it stays in force then",
-            config.clone(),
-        );
+        let config = configuration(&mut registry);
         let kept = KeptMetrics::new(&mut registry);
         let door = DoorMetrics::new(&mut registry);
         Self {
@@ -294,6 +288,18 @@ impl Metrics {
     pub(crate) fn streams(&self) -> &Gauge {
         &self.streams
     }
+}
+
+/// Whether the configuration file was taken; it was, until one is not.
+fn configuration(registry: &mut Registry) -> Gauge {
+    let config = Gauge::default();
+    config.set(1);
+    registry.register(
+        "config_last_reload_successful",
+        "1 unless the configuration file was bad when it changed last; the one before it stays in force then",
+        config.clone(),
+    );
+    config
 }
 
 fn state_labels(server: &ServerKey, state: &'static str) -> StateLabels {

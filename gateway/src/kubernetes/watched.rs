@@ -16,19 +16,33 @@ const KEPT: [&str; 2] = [labels::APPROVED_TOOLS, labels::TAKE_REPLICAS];
 /// A change of one kind; the caches say which.
 pub(super) type Change = BoxStream<'static, ()>;
 
-/// A cache of all objects of one kind, and the stream that fills it and must be polled.
-///
-/// A watch that breaks is begun again, with a growing pause; the cache keeps what it had.
-pub(super) fn watched<K>(api: Api<K>) -> (Store<K>, Change)
-where
+/// A kind that can be watched and kept.
+pub(super) trait Cached:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + Clone
+    + std::fmt::Debug
+    + DeserializeOwned
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<K> Cached for K where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
         + Clone
         + std::fmt::Debug
         + DeserializeOwned
         + Send
         + Sync
-        + 'static,
+        + 'static
 {
+}
+
+/// A cache of all objects of one kind, and the stream that fills it and must be polled.
+///
+/// A watch that breaks is begun again, with a growing pause; the cache keeps what it had.
+pub(super) fn watched<K: Cached>(api: Api<K>) -> (Store<K>, Change) {
     watched_as(api, watcher::Config::default(), |object: &mut K| {
         object.managed_fields_mut().clear();
         object.annotations_mut().retain(|key, _| KEPT.contains(&key.as_str()));
@@ -36,20 +50,11 @@ where
 }
 
 /// The same of those that `config` selects, with what `prune` leaves of each.
-pub(super) fn watched_as<K>(
+pub(super) fn watched_as<K: Cached>(
     api: Api<K>,
     config: watcher::Config,
     prune: impl Fn(&mut K) + Clone + Send + Sync + 'static,
-) -> (Store<K>, Change)
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + std::fmt::Debug
-        + DeserializeOwned
-        + Send
-        + Sync
-        + 'static,
-{
+) -> (Store<K>, Change) {
     let (store, writer) = reflector::store();
     let stream = watcher(api, config)
         .default_backoff()

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 use portico_crds::condition::Type;
@@ -11,8 +10,8 @@ use portico_crds::reason::Reason;
 use portico_crds::scaling::{ScalingDecision, ScalingStatus};
 use portico_crds::{InferenceModel, McpServer, labels};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
+use super::super::watched::Cached;
 use super::scaling::{active, scaled};
 use crate::backend::{Failure, PinReport, ServerReport, ServerState};
 use crate::scaling::ScalingReport;
@@ -60,15 +59,7 @@ impl Own {
 }
 
 /// A kind into whose status the gateway writes.
-pub(super) trait Reported:
-    kube::Resource<DynamicType = (), Scope = NamespaceResourceScope>
-    + Clone
-    + std::fmt::Debug
-    + DeserializeOwned
-    + Send
-    + Sync
-    + 'static
-{
+pub(super) trait Reported: Cached {
     /// What is known of one.
     type Report: Send + Sync;
 
