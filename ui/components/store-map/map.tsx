@@ -43,7 +43,7 @@ function Backdrop() {
     <>
       <path class="grid-lines" d={lines.join("")} />
       <path class="north" d="M612 22l7 18-7-5-7 5z" />
-      <text class="label" x="612" y="56" text-anchor="middle">
+      <text class="label" x="612" y="62" text-anchor="middle">
         N
       </text>
     </>
@@ -57,7 +57,7 @@ function Origin({ projection, at }: { projection: Projection; at: Point }) {
     <g class="origin">
       <circle cx={x} cy={y} r="6" />
       <path d={`M${x - 12} ${y}h24M${x} ${y - 12}v24`} />
-      <text class="label" x={x} y={y + 28} text-anchor="middle">
+      <text class="label" x={x} y={y + 34} text-anchor="middle">
         {t("stores.origin")}
       </text>
     </g>
@@ -79,7 +79,7 @@ function Dot({ projection, store, number, chosen, choose }: DotProps) {
   return (
     <g class={`dot${chosen ? " chosen" : ""}${store.open === false ? " closed" : ""}`} onClick={() => choose(store.id)}>
       <circle cx={x} cy={y} r={size} />
-      <text x={x} y={y + 5} text-anchor="middle">
+      <text x={x} y={y} text-anchor="middle" dominant-baseline="central">
         {number}
       </text>
     </g>
