@@ -62,6 +62,6 @@ pub static PAGES: &[Page] = &[
         name: "store-map",
         html: include_str!("../pages/store-map.html"),
         csp: Csp { resource_domains: &[] },
-        digest: "faf32a5aa2f31024b8bce28d6a264e123e765e67b755b903d9c3c7b0361ddd21",
+        digest: "5d7b81779eef932e692db5dff0a120ad0789f54b6fc0892aa3725e99390a8086",
     },
 ];
