@@ -9,10 +9,12 @@ pub mod config;
 pub mod metrics;
 pub mod secret;
 pub mod serve;
+pub mod store;
 pub mod tool;
 pub mod upstream;
 
 mod audit;
+mod digest;
 mod metered;
 
 pub use checks::{Check, Checks};
@@ -22,3 +24,4 @@ pub use metrics::Metrics;
 pub use reqwest::Url;
 pub use secret::Secret;
 pub use serve::{Error, Serving, Transport, serve, serve_on};
+pub use store::{Store, StoreConfig};
