@@ -7,6 +7,7 @@
 pub mod checks;
 pub mod config;
 pub mod metrics;
+pub mod seal;
 pub mod secret;
 pub mod serve;
 pub mod store;
@@ -22,6 +23,7 @@ pub use config::{ConfigError, Environment};
 pub use metrics::Metrics;
 /// The URL type that configuration and file addresses use.
 pub use reqwest::Url;
+pub use seal::Sealer;
 pub use secret::Secret;
 pub use serve::{Error, Serving, Transport, serve, serve_on};
 pub use store::{Store, StoreConfig};
