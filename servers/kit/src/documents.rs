@@ -12,17 +12,8 @@ use sqlx::Row as _;
 
 use crate::{
     seal::Sealer,
-    store::{self, Migration, Store, now},
+    store::{self, Store, now},
     tool::ToolError,
-};
-
-/// The table, for the migrations of the server that keeps documents.
-pub const MIGRATION: Migration = Migration {
-    version: 20,
-    name: "documents",
-    sql: "CREATE TABLE documents (
-        user_id TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL, version BIGINT NOT NULL,
-        changed_at BIGINT NOT NULL, body {blob} NOT NULL, PRIMARY KEY (user_id, kind, id))",
 };
 
 /// Largest document before it is sealed, in bytes.
@@ -66,16 +57,25 @@ impl Documents {
     }
 
     /// One document.
-    pub async fn get<T: DeserializeOwned>(&self, user: &str, kind: Kind, id: &str) -> Result<Option<Document<T>>, ToolError> {
-        let text = "SELECT id, version, changed_at, body FROM documents WHERE user_id = $1 AND kind = $2 AND id = $3";
+    pub async fn get<T: DeserializeOwned>(
+        &self,
+        user: &str,
+        kind: Kind,
+        id: &str,
+    ) -> Result<Option<Document<T>>, ToolError> {
+        let text = "SELECT id, version, changed_at, body FROM kit_documents WHERE user_id = $1 AND kind = $2 AND id = $3";
         let query = sqlx::query(text).bind(user).bind(kind.name).bind(id);
         let row = self.store.run("reading what you keep", query.fetch_optional(self.store.write())).await?;
         row.map(|row| self.document(user, kind, &row)).transpose()
     }
 
     /// All documents of a kind, the one changed last first.
-    pub async fn all<T: DeserializeOwned>(&self, user: &str, kind: Kind) -> Result<Vec<Document<T>>, ToolError> {
-        let text = "SELECT id, version, changed_at, body FROM documents WHERE user_id = $1 AND kind = $2 \
+    pub async fn all<T: DeserializeOwned>(
+        &self,
+        user: &str,
+        kind: Kind,
+    ) -> Result<Vec<Document<T>>, ToolError> {
+        let text = "SELECT id, version, changed_at, body FROM kit_documents WHERE user_id = $1 AND kind = $2 \
                     ORDER BY changed_at DESC, id";
         let query = sqlx::query(text).bind(user).bind(kind.name);
         let rows = self.store.run("reading what you keep", query.fetch_all(self.store.write())).await?;
@@ -96,7 +96,8 @@ impl Documents {
     {
         for tried in 0..TRIES {
             let found = self.get::<T>(user, kind, id).await?;
-            let (mut body, version) = found.map_or_else(|| (T::default(), 0), |found| (found.body, found.version));
+            let (mut body, version) =
+                found.map_or_else(|| (T::default(), 0), |found| (found.body, found.version));
             let answer = change(&mut body)?;
             if self.put(user, kind, id, (&body, version)).await? {
                 return Ok((body, answer));
@@ -108,29 +109,39 @@ impl Documents {
     }
 
     /// Writes a document that stands at `version` (0: not at all); says whether it still did.
-    async fn put<T: Serialize>(&self, user: &str, kind: Kind, id: &str, (body, version): (&T, i64)) -> Result<bool, ToolError> {
+    async fn put<T: Serialize>(
+        &self,
+        user: &str,
+        kind: Kind,
+        id: &str,
+        (body, version): (&T, i64),
+    ) -> Result<bool, ToolError> {
         let plain = serde_json::to_vec(body).map_err(|error| ToolError::Internal(error.to_string()))?;
         if plain.len() > MAX_BYTES {
-            return Err(ToolError::Refused(format!("this would be larger than {} KiB; remove something first", MAX_BYTES / 1024)));
+            return Err(ToolError::Refused(format!(
+                "this would be larger than {} KiB; remove something first",
+                MAX_BYTES / 1024
+            )));
         }
         let sealed = self.sealer.seal(&context(user, kind, id), &plain)?;
         let written = if version == 0 {
             self.check_room(user, kind).await?;
-            let text = "INSERT INTO documents (user_id, kind, id, version, changed_at, body) VALUES ($1, $2, $3, 1, $4, $5) \
+            let text = "INSERT INTO kit_documents (user_id, kind, id, version, changed_at, body) VALUES ($1, $2, $3, 1, $4, $5) \
                         ON CONFLICT DO NOTHING";
             let query = sqlx::query(text).bind(user).bind(kind.name).bind(id).bind(now()).bind(sealed);
             self.store.run("saving", query.execute(self.store.write())).await?
         } else {
-            let text = "UPDATE documents SET version = version + 1, changed_at = $4, body = $5 \
+            let text = "UPDATE kit_documents SET version = version + 1, changed_at = $4, body = $5 \
                         WHERE user_id = $1 AND kind = $2 AND id = $3 AND version = $6";
-            let query = sqlx::query(text).bind(user).bind(kind.name).bind(id).bind(now()).bind(sealed).bind(version);
+            let query =
+                sqlx::query(text).bind(user).bind(kind.name).bind(id).bind(now()).bind(sealed).bind(version);
             self.store.run("saving", query.execute(self.store.write())).await?
         };
         Ok(written.rows_affected() == 1)
     }
 
     async fn check_room(&self, user: &str, kind: Kind) -> Result<(), ToolError> {
-        let query = sqlx::query_scalar("SELECT COUNT(*) FROM documents WHERE user_id = $1 AND kind = $2");
+        let query = sqlx::query_scalar("SELECT COUNT(*) FROM kit_documents WHERE user_id = $1 AND kind = $2");
         let counted = query.bind(user).bind(kind.name).fetch_one(self.store.write());
         let count: i64 = self.store.run("counting what you keep", counted).await?;
         if usize::try_from(count).is_ok_and(|count| count < kind.most) {
@@ -141,7 +152,7 @@ impl Documents {
 
     /// Removes a document; says whether it was there.
     pub async fn remove(&self, user: &str, kind: Kind, id: &str) -> Result<bool, ToolError> {
-        let query = sqlx::query("DELETE FROM documents WHERE user_id = $1 AND kind = $2 AND id = $3");
+        let query = sqlx::query("DELETE FROM kit_documents WHERE user_id = $1 AND kind = $2 AND id = $3");
         let query = query.bind(user).bind(kind.name).bind(id);
         let gone = self.store.run("removing", query.execute(self.store.write())).await?;
         Ok(gone.rows_affected() > 0)
@@ -149,23 +160,31 @@ impl Documents {
 
     /// Removes the documents of a kind that nobody has changed since `before` (milliseconds since 1970); says how many.
     pub async fn forget(&self, kind: Kind, before: i64) -> Result<u64, store::Error> {
-        let query = sqlx::query("DELETE FROM documents WHERE kind = $1 AND changed_at < $2").bind(kind.name).bind(before);
+        let query = sqlx::query("DELETE FROM kit_documents WHERE kind = $1 AND changed_at < $2")
+            .bind(kind.name)
+            .bind(before);
         Ok(self.store.run("removing what is over", query.execute(self.store.write())).await?.rows_affected())
     }
 
     /// Everything of a user, by kind.
     pub async fn export(&self, user: &str) -> Result<Value, ToolError> {
-        let query = sqlx::query("SELECT kind, id, changed_at, body FROM documents WHERE user_id = $1 ORDER BY kind, id").bind(user);
+        let query = sqlx::query(
+            "SELECT kind, id, changed_at, body FROM kit_documents WHERE user_id = $1 ORDER BY kind, id",
+        )
+        .bind(user);
         let rows = self.store.run("reading what you keep", query.fetch_all(self.store.write())).await?;
         let mut all = json!({});
         for row in rows {
             let (kind, id): (String, String) = (column(&row, "kind")?, column(&row, "id")?);
-            let body: Value = self.opened(&format!("documents/{user}/{kind}/{id}"), &column::<Vec<u8>>(&row, "body")?)?;
+            let body: Value =
+                self.opened(&format!("documents/{user}/{kind}/{id}"), &column::<Vec<u8>>(&row, "body")?)?;
             if all[&kind].is_null() {
                 all[&kind] = json!([]);
             }
             if let Some(list) = all[&kind].as_array_mut() {
-                list.push(json!({ "id": id, "changed_at": column::<i64>(&row, "changed_at")?, "content": body }));
+                list.push(
+                    json!({ "id": id, "changed_at": column::<i64>(&row, "changed_at")?, "content": body }),
+                );
             }
         }
         Ok(all)
@@ -173,11 +192,20 @@ impl Documents {
 
     /// Removes everything of a user; says how many documents that were.
     pub async fn delete(&self, user: &str) -> Result<u64, store::Error> {
-        let query = sqlx::query("DELETE FROM documents WHERE user_id = $1").bind(user);
-        Ok(self.store.run("deleting what a user keeps", query.execute(self.store.write())).await?.rows_affected())
+        let query = sqlx::query("DELETE FROM kit_documents WHERE user_id = $1").bind(user);
+        Ok(self
+            .store
+            .run("deleting what a user keeps", query.execute(self.store.write()))
+            .await?
+            .rows_affected())
     }
 
-    fn document<T: DeserializeOwned>(&self, user: &str, kind: Kind, row: &sqlx::any::AnyRow) -> Result<Document<T>, ToolError> {
+    fn document<T: DeserializeOwned>(
+        &self,
+        user: &str,
+        kind: Kind,
+        row: &sqlx::any::AnyRow,
+    ) -> Result<Document<T>, ToolError> {
         let id: String = column(row, "id")?;
         let body = self.opened(&context(user, kind, &id), &column::<Vec<u8>>(row, "body")?)?;
         Ok(Document { id, body, changed_at: column(row, "changed_at")?, version: column(row, "version")? })
@@ -185,7 +213,8 @@ impl Documents {
 
     fn opened<T: DeserializeOwned>(&self, context: &str, sealed: &[u8]) -> Result<T, ToolError> {
         let opened = self.sealer.open(context, sealed)?;
-        serde_json::from_slice(&opened.plain).map_err(|error| ToolError::Internal(format!("a document cannot be read: {error}")))
+        serde_json::from_slice(&opened.plain)
+            .map_err(|error| ToolError::Internal(format!("a document cannot be read: {error}")))
     }
 }
 
@@ -194,6 +223,10 @@ fn context(user: &str, kind: Kind, id: &str) -> String {
     format!("documents/{user}/{}/{id}", kind.name)
 }
 
-fn column<'r, T: sqlx::Decode<'r, sqlx::Any> + sqlx::Type<sqlx::Any>>(row: &'r sqlx::any::AnyRow, name: &str) -> Result<T, ToolError> {
-    row.try_get(name).map_err(|error| ToolError::Internal(format!("a row has another form than expected: {error}")))
+fn column<'r, T: sqlx::Decode<'r, sqlx::Any> + sqlx::Type<sqlx::Any>>(
+    row: &'r sqlx::any::AnyRow,
+    name: &str,
+) -> Result<T, ToolError> {
+    row.try_get(name)
+        .map_err(|error| ToolError::Internal(format!("a row has another form than expected: {error}")))
 }

@@ -99,6 +99,12 @@ pub enum ToolError {
     Internal(String),
 }
 
+impl From<crate::seal::Error> for ToolError {
+    fn from(error: crate::seal::Error) -> Self {
+        Self::Internal(error.to_string())
+    }
+}
+
 impl ToolError {
     /// An error about one argument.
     pub fn invalid(field: impl Into<String>, problem: impl Into<String>) -> Self {

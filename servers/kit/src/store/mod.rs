@@ -27,6 +27,8 @@ use replica::Replica;
 
 /// Longest time for one statement or the wait for a connection. A database that hangs holds up nobody for longer.
 const WITHIN: Duration = Duration::from_secs(10);
+/// As [`WITHIN`], for a replica: the writer can answer instead.
+const REPLICA_WITHIN: Duration = Duration::from_secs(3);
 /// Longest time for the answer of a health check.
 const HEALTHY_WITHIN: Duration = Duration::from_secs(2);
 
@@ -107,7 +109,7 @@ impl Store {
         query: impl AsyncFn(&AnyPool) -> Result<T, sqlx::Error>,
     ) -> Result<T, Error> {
         if let Some(replica) = self.inner.replica.as_ref().filter(|replica| replica.answers()) {
-            match self.run(doing, query(replica.pool())).await {
+            match within(REPLICA_WITHIN, doing, query(replica.pool())).await {
                 Err(Error::Away { problem, .. }) => replica.is_away(&problem),
                 other => return other,
             }
@@ -121,10 +123,7 @@ impl Store {
         doing: &'static str,
         query: impl Future<Output = Result<T, sqlx::Error>>,
     ) -> Result<T, Error> {
-        match tokio::time::timeout(WITHIN, query).await {
-            Ok(done) => done.map_err(|error| Error::met(doing, &error)),
-            Err(_) => Err(Error::Away { doing, problem: format!("no answer within {} s", WITHIN.as_secs()) }),
-        }
+        within(WITHIN, doing, query).await
     }
 
     /// Begins a transaction that writes. On SQLite it waits for its turn here rather than failing at its first write.
@@ -170,6 +169,17 @@ impl Store {
 
     fn place(&self) -> String {
         self.inner.place.shown()
+    }
+}
+
+async fn within<T>(
+    limit: Duration,
+    doing: &'static str,
+    query: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, Error> {
+    match tokio::time::timeout(limit, query).await {
+        Ok(done) => done.map_err(|error| Error::met(doing, &error)),
+        Err(_) => Err(Error::Away { doing, problem: format!("no answer within {} s", limit.as_secs()) }),
     }
 }
 

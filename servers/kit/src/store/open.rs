@@ -23,6 +23,8 @@ use crate::Secret;
 
 /// Longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(5);
+/// As [`CONNECT`], for a replica: the writer can serve instead.
+const CONNECT_REPLICA: Duration = Duration::from_secs(1);
 /// How long other processes may hold up the switch to the write-ahead log.
 const SWITCH: Duration = Duration::from_secs(5);
 const SWITCH_AGAIN: Duration = Duration::from_millis(20);
@@ -130,7 +132,7 @@ fn postgres(
 
 /// A pool that connects when it is first asked: a replica that is away must not keep a server from starting.
 pub(super) fn replica(url: &Secret, connections: u32) -> Result<AnyPool, Error> {
-    Ok(pool(connections, POSTGRES).connect_lazy_with(postgres_options(url)?))
+    Ok(pool(connections, POSTGRES).acquire_timeout(CONNECT_REPLICA).connect_lazy_with(postgres_options(url)?))
 }
 
 fn postgres_options(url: &Secret) -> Result<AnyConnectOptions, Error> {
