@@ -3,6 +3,7 @@
 //! Names, descriptions and prices are passed on as Kroger gives them, and what it does not give is said to
 //! be missing. Answers are kept for minutes only, as its acceptable use policy asks.
 
+pub mod account;
 mod api;
 mod config;
 mod handler;
