@@ -23,6 +23,8 @@ pub(crate) struct Daily {
     pub(crate) products: u64,
     pub(crate) locations: u64,
     pub(crate) departments: u64,
+    pub(crate) cart: u64,
+    pub(crate) identity: u64,
 }
 
 impl Daily {
@@ -32,6 +34,8 @@ impl Daily {
             products: most("KROGER_DAILY_PRODUCTS", 10_000)?,
             locations: most("KROGER_DAILY_LOCATIONS", 1_600)?,
             departments: most("KROGER_DAILY_DEPARTMENTS", 1_600)?,
+            cart: most("KROGER_DAILY_CART", 5_000)?,
+            identity: most("KROGER_DAILY_IDENTITY", 5_000)?,
         })
     }
 }

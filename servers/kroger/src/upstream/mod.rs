@@ -1,7 +1,13 @@
 //! Calls to Kroger: token, quota, short caches, and one renewal of a token that was refused early.
 
+pub(crate) mod cart;
+pub(crate) mod coupons;
+pub(crate) mod model;
+mod token;
+
 use std::{sync::Arc, time::Duration};
 
+use futures::future::try_join_all;
 use moka::future::Cache;
 use portico_kit::{
     Check, ConfigError, Metrics,
@@ -9,17 +15,30 @@ use portico_kit::{
 };
 use serde_json::Value;
 
-use crate::{
-    config::Config,
-    model::{Department, List, Location, Product},
-    token::Tokens,
-};
+use crate::config::Config;
+use model::{Department, List, Location, Product};
+use token::Tokens;
 
 /// Answers kept at most, of each kind.
 const KEPT: u64 = 1_000;
 const PRODUCTS_KEPT_FOR: Duration = Duration::from_mins(5);
 const STORES_KEPT_FOR: Duration = Duration::from_mins(10);
 const DEPARTMENTS_KEPT_FOR: Duration = Duration::from_hours(24);
+
+/// Products that one call may name.
+const MOST_IDS: usize = 50;
+
+/// An answer, and how old it is where Kroger could not be asked and one from before stands in for it.
+pub(crate) struct Looked<T> {
+    pub(crate) data: Arc<T>,
+    pub(crate) stale_seconds: Option<u64>,
+}
+
+impl<T> Looked<T> {
+    fn fresh(data: Arc<T>) -> Self {
+        Self { data, stale_seconds: None }
+    }
+}
 
 /// Query parameters, which are also the cache's key.
 pub(crate) type Query = Vec<(&'static str, String)>;
@@ -38,6 +57,8 @@ struct Quotas {
     products: Arc<DailyQuota>,
     locations: Arc<DailyQuota>,
     departments: Arc<DailyQuota>,
+    cart: Arc<DailyQuota>,
+    identity: Arc<DailyQuota>,
 }
 
 fn cache<K, V>(life: Duration) -> Cache<K, V>
@@ -66,32 +87,50 @@ impl Api {
                 products: quota(config.daily.products),
                 locations: quota(config.daily.locations),
                 departments: quota(config.daily.departments),
+                cart: quota(config.daily.cart),
+                identity: quota(config.daily.identity),
             },
         })
     }
 
-    pub(crate) async fn products(&self, query: Query) -> Result<Arc<List<Product>>, Error> {
+    pub(crate) async fn products(&self, query: Query) -> Result<Looked<List<Product>>, Error> {
         let fetch = async {
             let call = with_query(Call::get("/v1/products"), &query).quota(&self.quotas.products);
             self.send(call).await?.json().map(Arc::new)
         };
-        self.products.try_get_with(query.clone(), fetch).await.map_err(unshared)
+        self.products.try_get_with(query.clone(), fetch).await.map(Looked::fresh).map_err(unshared)
     }
 
-    pub(crate) async fn stores(&self, query: Query) -> Result<Arc<List<Location>>, Error> {
+    /// Products by their ids; unknown ones are left out. Fifty cost one call.
+    pub(crate) async fn by_ids(&self, ids: &[&str], store: Option<&str>) -> Result<Looked<Vec<Product>>, Error> {
+        let mut ids = ids.to_vec();
+        ids.sort_unstable();
+        ids.dedup();
+        let pages = try_join_all(ids.chunks(MOST_IDS).map(|ids| {
+            let mut query = vec![("filter.productId", ids.join(",")), ("filter.limit", MOST_IDS.to_string())];
+            query.extend(store.map(|store| ("filter.locationId", store.to_owned())));
+            self.products(query)
+        }));
+        let pages = pages.await?;
+        let stale_seconds = pages.iter().filter_map(|page| page.stale_seconds).max();
+        let products = pages.iter().flat_map(|page| page.data.data.iter().cloned()).collect();
+        Ok(Looked { data: Arc::new(products), stale_seconds })
+    }
+
+    pub(crate) async fn stores(&self, query: Query) -> Result<Looked<List<Location>>, Error> {
         let fetch = async {
             let call = with_query(Call::get("/v1/locations"), &query).quota(&self.quotas.locations);
             self.send(call).await?.json().map(Arc::new)
         };
-        self.stores.try_get_with(query.clone(), fetch).await.map_err(unshared)
+        self.stores.try_get_with(query.clone(), fetch).await.map(Looked::fresh).map_err(unshared)
     }
 
-    pub(crate) async fn departments(&self) -> Result<Arc<List<Department>>, Error> {
+    pub(crate) async fn departments(&self) -> Result<Looked<List<Department>>, Error> {
         let fetch = async {
             let call = Call::get("/v1/departments").quota(&self.quotas.departments);
             self.send(call).await?.json().map(Arc::new)
         };
-        self.departments.try_get_with((), fetch).await.map_err(unshared)
+        self.departments.try_get_with((), fetch).await.map(Looked::fresh).map_err(unshared)
     }
 
     /// Keeps a token at hand, whether or not anybody calls a tool, so that it is always known whether the credentials
