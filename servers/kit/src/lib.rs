@@ -4,6 +4,7 @@
 //! checks, metrics and an orderly end. [`tool`] turns typed arguments and answers into MCP tools,
 //! [`upstream`] calls the API that a server stands in front of.
 
+pub mod cache;
 pub mod checks;
 pub mod config;
 pub mod metrics;
@@ -18,6 +19,7 @@ mod audit;
 mod digest;
 mod metered;
 
+pub use cache::Cache;
 pub use checks::{Check, Checks};
 pub use config::{ConfigError, Environment};
 pub use metrics::Metrics;

@@ -55,7 +55,7 @@ impl Api {
         credentials: Check,
     ) -> Result<Self, ConfigError> {
         let client = Client::new("Kroger", config.base.clone(), config.policy.clone(), explain, metrics)?;
-        let quota = |limit| Arc::new(DailyQuota::new(limit));
+        let quota = |name, limit| Arc::new(DailyQuota::new(name, limit));
         Ok(Self {
             client,
             tokens: Tokens::new(config.client_id.clone(), config.client_secret.clone(), credentials),
@@ -63,9 +63,9 @@ impl Api {
             stores: cache(STORES_KEPT_FOR),
             departments: cache(DEPARTMENTS_KEPT_FOR),
             quotas: Quotas {
-                products: quota(config.daily.products),
-                locations: quota(config.daily.locations),
-                departments: quota(config.daily.departments),
+                products: quota("products", config.daily.products),
+                locations: quota("locations", config.daily.locations),
+                departments: quota("departments", config.daily.departments),
             },
         })
     }
