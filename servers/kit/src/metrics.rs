@@ -144,6 +144,11 @@ impl Metrics {
         self.durations.get_or_create(&ToolLabel { tool: tool.to_owned() }).observe(took.as_secs_f64());
     }
 
+    /// A call of a tool that does not exist.
+    pub(crate) fn call_of_nothing(&self) {
+        self.calls.get_or_create(&CallLabels { tool: "unknown".to_owned(), outcome: Outcome::Refused }).inc();
+    }
+
     /// Waits until no tool call is running.
     pub(crate) async fn idle(&self) {
         let mut running = self.running.subscribe();

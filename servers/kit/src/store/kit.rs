@@ -19,4 +19,12 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         CREATE INDEX kit_audit_at ON kit_audit (at);
         CREATE INDEX kit_audit_subject ON kit_audit (subject_digest, at)",
     },
+    Migration {
+        version: 20,
+        name: "documents",
+        sql: "CREATE TABLE kit_documents (
+            user_id TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL, version BIGINT NOT NULL,
+            changed_at BIGINT NOT NULL, body {blob} NOT NULL, PRIMARY KEY (user_id, kind, id));
+        CREATE INDEX kit_documents_age ON kit_documents (kind, changed_at)",
+    },
 ];

@@ -3,7 +3,7 @@
 use std::{
     num::NonZeroU32,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use backon::{ExponentialBuilder, Retryable};
@@ -18,7 +18,7 @@ use super::{
     error::{Class, Error},
     quota::{DailyQuota, Taken},
 };
-use crate::{ConfigError, Secret, metrics::Metrics};
+use crate::{ConfigError, Secret, metrics::Metrics, trace::Trace};
 
 /// Longest reason of an API that is passed on, in characters.
 const MAX_REASON: usize = 300;
@@ -248,12 +248,16 @@ impl Client {
     async fn attempt(&self, call: &Call) -> Result<Answer, Error> {
         self.wait_for_turn().await?;
         self.take_quota(call).await?;
-        let since = Instant::now();
+        let (since, begun) = (Instant::now(), SystemTime::now());
+        let trace = Trace::child(format!("{} {}", self.api, call.method));
         let result = tokio::time::timeout(self.policy.attempt_timeout, self.exchange(call))
             .await
             .unwrap_or_else(|_| Err(self.error(Class::Timeout, "no answer in time")));
         let class = result.as_ref().map_or_else(|error| error.class().label(), |_| "ok");
         self.metrics.upstream_answered(class, since.elapsed());
+        if let Some(trace) = trace {
+            trace.end(begun, result.is_err().then_some(class), &[]);
+        }
         if let Err(error) = &result {
             tracing::debug!(api = self.api, class, %error, "upstream request failed");
         }

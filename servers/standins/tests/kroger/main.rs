@@ -1,5 +1,10 @@
 //! The stand-in against what the published API documents and what its live answers showed.
 
+mod cart;
+mod partner;
+mod sign_in;
+mod switches;
+
 use std::net::SocketAddr;
 
 use portico_standins::kroger::{Credentials, run_on};
@@ -45,6 +50,15 @@ impl Standin {
         let response = self.http.get(self.url(path)).bearer_auth(token).send().await.unwrap();
         let status = response.status();
         (status, serde_json::from_slice(&response.bytes().await.unwrap()).unwrap_or(Value::Null))
+    }
+
+    async fn set(&self, settings: Value) {
+        let response = self.http.post(self.url("/_standin/settings")).json(&settings).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::NO_CONTENT, "{}", response.text().await.unwrap());
+    }
+
+    async fn look(&self, path: &str) -> Value {
+        self.http.get(self.url(path)).send().await.unwrap().json().await.unwrap()
     }
 
     async fn switch(&self, fault: Value) {
@@ -93,8 +107,7 @@ async fn products_refuse_a_missing_a_foreign_and_an_unscoped_token() {
 #[tokio::test]
 async fn a_token_ends_when_its_time_is_over() {
     let standin = standin().await;
-    let url = standin.url("/_standin/settings");
-    standin.http.post(url).json(&json!({"token_seconds": 1})).send().await.unwrap();
+    standin.set(json!({"token_seconds": 1})).await;
     let token = standin.token("product.compact").await;
     let url = standin.url("/v1/products?filter.term=milk");
     let ended = async {
@@ -273,8 +286,7 @@ async fn a_rate_limit_a_broken_body_and_a_dropped_connection_can_be_switched_on(
 #[tokio::test]
 async fn a_daily_limit_ends_one_group_and_leaves_the_others() {
     let standin = standin().await;
-    let url = standin.url("/_standin/settings");
-    standin.http.post(url).json(&json!({"daily_limit": 1})).send().await.unwrap();
+    standin.set(json!({"daily_limit": 1})).await;
     assert_eq!(standin.get("/v1/products?filter.term=milk").await.0, 200);
     assert_eq!(standin.get("/v1/products/0001111041700").await.0, 429);
     assert_eq!(standin.get("/v1/locations").await.0, 200);
