@@ -5,6 +5,7 @@
 //! of MCP than that is an [`rmcp::ServerHandler`], which [`serve()`] serves. [`tool`] turns typed arguments and answers into MCP
 //! tools, [`upstream`] calls the API that a server stands in front of.
 
+pub mod cache;
 pub mod caller;
 pub mod checks;
 pub mod component;
@@ -32,6 +33,7 @@ mod mcp;
 mod metered;
 mod rest;
 
+pub use cache::Cache;
 pub use caller::{Caller, Correlation};
 pub use checks::{Check, Checks};
 pub use component::Component;

@@ -9,6 +9,8 @@ use prometheus_client::{
 };
 use tokio::sync::watch;
 
+use crate::cache::{CacheMetrics, Lookup};
+
 /// How a tool call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
 pub enum Outcome {
@@ -51,6 +53,11 @@ struct UpstreamLabels {
     class: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct QuotaLabel {
+    quota: &'static str,
+}
+
 fn durations() -> Histogram {
     Histogram::new([0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0])
 }
@@ -63,7 +70,8 @@ pub struct Metrics {
     in_flight: Gauge<i64, AtomicI64>,
     upstream: Family<UpstreamLabels, Counter>,
     upstream_duration: Histogram,
-    quota_used: Gauge<i64, AtomicI64>,
+    quota_used: Family<QuotaLabel, Gauge<i64, AtomicI64>>,
+    cache: CacheMetrics,
     running: watch::Sender<u64>,
 }
 
@@ -76,7 +84,8 @@ impl Default for Metrics {
             in_flight: Gauge::default(),
             upstream: Family::default(),
             upstream_duration: durations(),
-            quota_used: Gauge::default(),
+            quota_used: Family::default(),
+            cache: CacheMetrics::default(),
             running: watch::Sender::new(0),
         };
         metrics.register();
@@ -108,9 +117,10 @@ impl Metrics {
         );
         registry.register(
             "upstream_quota_used",
-            "Upstream requests counted in the current quota window",
+            "Upstream requests counted in the current window of a quota",
             self.quota_used.clone(),
         );
+        self.cache.register(registry);
     }
 
     /// All counters in OpenMetrics text.
@@ -151,8 +161,18 @@ impl Metrics {
         self.upstream_duration.observe(took.as_secs_f64());
     }
 
-    pub(crate) fn quota(&self, used: u64) {
-        self.quota_used.set(i64::try_from(used).unwrap_or(i64::MAX));
+    pub(crate) fn quota(&self, quota: &'static str, used: u64) {
+        self.quota_used.get_or_create(&QuotaLabel { quota }).set(i64::try_from(used).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn cache(&self) -> &CacheMetrics {
+        &self.cache
+    }
+
+    /// Look-ups in the server's caches that ended so.
+    #[must_use]
+    pub fn cache_lookups(&self, outcome: Lookup) -> u64 {
+        self.cache.lookups(outcome)
     }
 
     /// Tool calls of `tool` that ended with `outcome`.

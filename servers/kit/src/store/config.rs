@@ -67,15 +67,7 @@ impl StoreConfig {
     ///
     /// Without `DATABASE_URL` data is kept in memory and lost with the process; a warning says so.
     pub fn from_env(environment: &Environment<'_>) -> Result<Self, ConfigError> {
-        let place = match environment.optional_secret(URL)? {
-            Some(url) => place(&url)?,
-            None => {
-                tracing::warn!(
-                    "DATABASE_URL is not set: what users keep here is in memory and lost with this process"
-                );
-                Place::Memory
-            }
-        };
+        let place = environment.optional_secret(URL)?.map_or_else(|| Ok(unnamed()), |url| place(&url))?;
         let replica = environment.optional_secret(READ_URL)?;
         if replica.as_ref().is_some_and(|url| !is_postgres(url.expose()))
             || (replica.is_some() && place.engine() == Engine::Sqlite)
@@ -101,6 +93,11 @@ impl StoreConfig {
     pub fn file(&self) -> Option<&std::path::Path> {
         if let Place::File(path) = &self.place { Some(path) } else { None }
     }
+}
+
+fn unnamed() -> Place {
+    tracing::warn!("DATABASE_URL is not set: what users keep here is in memory and lost with this process");
+    Place::Memory
 }
 
 fn is_postgres(url: &str) -> bool {

@@ -112,7 +112,7 @@ async fn switch_to_log(connection: &mut AnyConnection) -> Result<(), sqlx::Error
     loop {
         match sqlx::query("PRAGMA journal_mode = WAL").fetch_one(&mut *connection).await {
             Err(error) if Kind::of(&error) == Kind::Away && Instant::now() < deadline => {
-                sleep(SWITCH_AGAIN).await
+                sleep(SWITCH_AGAIN).await;
             }
             done => return done.map(drop),
         }

@@ -247,7 +247,7 @@ impl Client {
 
     async fn attempt(&self, call: &Call) -> Result<Answer, Error> {
         self.wait_for_turn().await?;
-        self.take_quota(call)?;
+        self.take_quota(call).await?;
         let (since, begun) = (Instant::now(), SystemTime::now());
         let trace = Trace::child(format!("{} {}", self.api, call.method));
         let result = tokio::time::timeout(self.policy.attempt_timeout, self.exchange(call))
@@ -272,14 +272,11 @@ impl Client {
         })
     }
 
-    fn take_quota(&self, call: &Call) -> Result<(), Error> {
+    async fn take_quota(&self, call: &Call) -> Result<(), Error> {
         let Some(quota) = &call.quota else { return Ok(()) };
-        match quota.take() {
-            Taken::Granted { used, warn } => {
-                self.metrics.quota(used);
-                if warn {
-                    tracing::warn!(api = self.api, used, limit = quota.limit(), "daily quota nearly used up");
-                }
+        match quota.take().await {
+            Taken::Granted { used } => {
+                self.metrics.quota(quota.name(), used);
                 Ok(())
             }
             Taken::Exhausted(wait) => Err(self

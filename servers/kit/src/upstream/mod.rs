@@ -8,4 +8,4 @@ pub use client::{Answer, Body, Call, Client, Policy};
 pub use error::{Class, Error};
 /// The method of a [`Call`].
 pub use http::Method;
-pub use quota::DailyQuota;
+pub use quota::{DailyQuota, Taken};

@@ -76,7 +76,7 @@ impl Api {
         credentials: Check,
     ) -> Result<Self, ConfigError> {
         let client = Client::new("Kroger", config.base.clone(), config.policy.clone(), explain, metrics)?;
-        let quota = |limit| Arc::new(DailyQuota::new(limit));
+        let quota = |name, limit| Arc::new(DailyQuota::new(name, limit));
         Ok(Self {
             client,
             tokens: Tokens::new(config.client_id.clone(), config.client_secret.clone(), credentials),
@@ -89,6 +89,9 @@ impl Api {
                 departments: quota(config.daily.departments),
                 cart: quota(config.daily.cart),
                 identity: quota(config.daily.identity),
+                products: quota("products", config.daily.products),
+                locations: quota("locations", config.daily.locations),
+                departments: quota("departments", config.daily.departments),
             },
         })
     }
