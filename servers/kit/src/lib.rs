@@ -37,6 +37,7 @@ pub use cache::Cache;
 pub use caller::{Caller, Correlation};
 pub use checks::{Check, Checks};
 pub use component::Component;
+pub use digest::hex as digest;
 pub use config::{ConfigError, Environment};
 pub use host::{Hosting, host, host_on};
 pub use metrics::Metrics;

@@ -98,7 +98,8 @@ impl Api {
 
     pub(crate) async fn products(&self, query: Query) -> Result<Looked<List<Product>>, Error> {
         let fetch = async {
-            let call = with_query(Call::get("/v1/products"), &query).quota(&self.quotas.products);
+            let call =
+                with_query(Call::get("/v1/products").group("products"), &query).quota(&self.quotas.products);
             self.send(call).await?.json().map(Arc::new)
         };
         self.products.try_get_with(query.clone(), fetch).await.map(Looked::fresh).map_err(unshared)
@@ -122,7 +123,8 @@ impl Api {
 
     pub(crate) async fn stores(&self, query: Query) -> Result<Looked<List<Location>>, Error> {
         let fetch = async {
-            let call = with_query(Call::get("/v1/locations"), &query).quota(&self.quotas.locations);
+            let call = with_query(Call::get("/v1/locations").group("locations"), &query)
+                .quota(&self.quotas.locations);
             self.send(call).await?.json().map(Arc::new)
         };
         self.stores.try_get_with(query.clone(), fetch).await.map(Looked::fresh).map_err(unshared)
@@ -130,7 +132,7 @@ impl Api {
 
     pub(crate) async fn departments(&self) -> Result<Looked<List<Department>>, Error> {
         let fetch = async {
-            let call = Call::get("/v1/departments").quota(&self.quotas.departments);
+            let call = Call::get("/v1/departments").group("departments").quota(&self.quotas.departments);
             self.send(call).await?.json().map(Arc::new)
         };
         self.departments.try_get_with((), fetch).await.map(Looked::fresh).map_err(unshared)
@@ -146,7 +148,7 @@ impl Api {
     async fn send(&self, call: Call) -> Result<Answer, Error> {
         let token = self.tokens.get(&self.client).await?;
         match self.client.send(&call.clone().bearer(token.clone())).await {
-            Err(error) if error.class() == Class::Unauthorised => {
+            Err(error) if error.class() == Class::Authentication => {
                 self.tokens.forget(&token).await;
                 let token = self.tokens.get(&self.client).await?;
                 self.client.send(&call.bearer(token)).await
