@@ -1,107 +1,192 @@
-//! The MCP side.
+//! The server: its tools, its pages, its other paths.
 
 use std::sync::Arc;
 
+use axum::Router;
+use http::Method;
 use jiff::Timestamp;
 use portico_kit::{
-    Checks, ConfigError, Metrics,
+    About, Component, RestRoute, Server, ToolCall, component,
     tool::{self, Answer, Effect, ToolError, define},
 };
-use rmcp::{
-    ErrorData, RoleServer, ServerHandler,
-    model::{
-        CallToolRequestParams, CallToolResponse, Implementation, ListToolsResult, PaginatedRequestParams,
-        ServerCapabilities, ServerConfig, Tool,
-    },
-    service::RequestContext,
+use rmcp::model::Tool;
+use serde_json::{Map, Value};
+
+use crate::{
+    shop::Shop,
+    tools::{cart, coupons, lists, orders, planner, profile, search, stores},
 };
 
-use crate::{api::Api, config::Config, products, stores};
-
-/// The server's handler; clones share everything.
-#[derive(Clone)]
-pub struct Kroger {
-    api: Arc<Api>,
-    store: Option<Arc<str>>,
-    tools: Arc<Vec<Tool>>,
+/// Kroger as a server.
+pub(crate) struct Kroger {
+    shop: Arc<Shop>,
+    tools: Vec<Tool>,
+    components: Vec<Component>,
 }
 
 impl Kroger {
-    /// A handler that counts its calls to Kroger in `metrics`, and tells in `checks` whether Kroger takes the
-    /// credentials.
-    pub fn new(config: Config, metrics: Arc<Metrics>, checks: &Arc<Checks>) -> Result<Self, ConfigError> {
-        Ok(Self {
-            api: Arc::new(Api::new(&config, metrics, checks.add("credentials"))?),
-            store: config.location.map(Arc::from),
-            tools: Arc::new(tools()),
-        })
+    pub(crate) fn new(shop: Arc<Shop>, components: Vec<Component>) -> Self {
+        Self { shop, tools: tools(), components }
+    }
+}
+
+impl Server for Kroger {
+    fn about(&self) -> About {
+        About {
+            name: "portico-kroger",
+            title: "Kroger",
+            version: env!("CARGO_PKG_VERSION"),
+            instructions: "Products, stores, carts, lists and meal plans at Kroger and its chains. Find a store first: prices belong to \
+                           one. A cart belongs to who has signed in; what Kroger does not tell is said to be missing.",
+        }
     }
 
-    /// Keeps a token at hand. Never ends.
-    pub async fn keep_token(&self) {
-        self.api.keep_token().await;
+    fn tools(&self) -> &[Tool] {
+        &self.tools
     }
 
-    async fn call(&self, request: CallToolRequestParams) -> Result<Answer, ToolError> {
-        match request.name.as_ref() {
-            "search_products_advanced" => {
-                products::search(&self.api, self.store.as_deref(), tool::arguments(request.arguments)?).await
-            }
+    fn components(&self) -> &[Component] {
+        &self.components
+    }
+
+    fn rest(&self) -> Vec<RestRoute> {
+        rest()
+    }
+
+    fn routes(self: &Arc<Self>) -> Router {
+        self.shop.accounts.routes()
+    }
+
+    fn session_cookie(&self) -> Option<&str> {
+        self.shop.accounts.cookie()
+    }
+
+    async fn call(&self, call: ToolCall) -> Result<Answer, ToolError> {
+        let (shop, arguments) = (self.shop.as_ref(), Some(call.arguments));
+        let who = shop.accounts.who(&call.caller).await?;
+        match call.name.as_str() {
+            "search_products_advanced" => search::search(shop, &who, tool::arguments(arguments)?).await,
             "store_locator_advanced" => {
-                stores::locate(&self.api, tool::arguments(request.arguments)?, Timestamp::now()).await
+                stores::locate(&shop.kroger, tool::arguments(arguments)?, Timestamp::now()).await
             }
+            "manage_cart" => cart::manage(shop, &who, tool::arguments(arguments)?).await,
+            "digital_coupons" => coupons::manage(shop, &who, tool::arguments(arguments)?).await,
+            "user_profile" => profile::manage(shop, &who, tool::arguments(arguments)?).await,
+            "order_history" => orders::manage(shop, &who, tool::arguments(arguments)?).await,
+            "shopping_lists" => lists::manage(shop, &who, tool::arguments(arguments)?).await,
+            "meal_planner" => planner::manage(shop, &who, tool::arguments(arguments)?).await,
             other => Err(ToolError::Internal(format!("tool `{other}` is listed and not written"))),
         }
     }
 }
 
 fn tools() -> Vec<Tool> {
+    let shown = component::shown_by;
     vec![
-        define::<products::Request, products::Found>(
-            "search_products_advanced",
-            "Search Kroger products",
-            "Searches Kroger's products. With a store (filters.location_id) there are prices, stock and \
-             aisles, and filters and order by price.",
-            Effect::ReadsOutside,
+        shown(
+            define::<search::Request, search::Found>(
+                "search_products_advanced",
+                "Search Kroger products",
+                "Searches Kroger's products. With a store (filters.location_id) there are prices, stock and aisles, and filters and \
+                 order by price.",
+                Effect::ReadsOutside,
+            ),
+            "product-grid",
         ),
-        define::<stores::Request, stores::Found>(
-            "store_locator_advanced",
-            "Find Kroger stores",
-            "Finds stores near a ZIP code or a point, with the services wanted, and tells which are open now.",
-            Effect::ReadsOutside,
+        shown(
+            define::<stores::Request, stores::Found>(
+                "store_locator_advanced",
+                "Find Kroger stores",
+                "Finds stores near a ZIP code or a point, with the services wanted, and tells which are open now.",
+                Effect::ReadsOutside,
+            ),
+            "store-map",
+        ),
+        shown(
+            define::<cart::Request, cart::Cart>(
+                "manage_cart",
+                "Kroger cart",
+                "Adds to the customer's Kroger cart, and shows what was sent there. Kroger lets applications only add: taking out \
+                 changes the list here alone. Never repeat an addition whose outcome is not known.",
+                Effect::ChangesOutside,
+            ),
+            "cart",
+        ),
+        shown(
+            define::<coupons::Request, coupons::Coupons>(
+                "digital_coupons",
+                "Kroger coupons and offers",
+                "Shows what is on sale at a store for a category; with a partner's rights, coupons to clip.",
+                Effect::ChangesOutside,
+            ),
+            "coupons",
+        ),
+        shown(
+            define::<profile::Request, profile::Profile>(
+                "user_profile",
+                "Profile",
+                "Shows and sets what the user prefers (store, diets, budget), exports and deletes all that is kept of the user.",
+                Effect::Replaces,
+            ),
+            "profile",
+        ),
+        shown(
+            define::<orders::Request, orders::Orders>(
+                "order_history",
+                "Orders",
+                "Carts that the user has marked as ordered, to order again. Kroger shows no orders to applications.",
+                Effect::ChangesOutside,
+            ),
+            "orders",
+        ),
+        shown(
+            define::<lists::Request, lists::Lists>(
+                "shopping_lists",
+                "Shopping lists",
+                "Lists of the user's own: make, change and check them, and send one to the Kroger cart.",
+                Effect::ChangesOutside,
+            ),
+            "lists",
+        ),
+        shown(
+            define::<planner::Request, planner::Plan>(
+                "meal_planner",
+                "Meal planner",
+                "Plans the meals of a week, finds the products for their ingredients at the user's store within diets and budget, \
+                 and sends them to the Kroger cart.",
+                Effect::ChangesOutside,
+            ),
+            "planner",
         ),
     ]
 }
 
-impl ServerHandler for Kroger {
-    fn get_info(&self) -> ServerConfig {
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
-            .with_server_info(Implementation::new("portico-kroger", env!("CARGO_PKG_VERSION")))
-            .with_instructions(
-                "Products and stores of Kroger and its chains. Find a store first: prices belong to one.",
-            )
-    }
-
-    fn get_tool(&self, name: &str) -> Option<Tool> {
-        self.tools.iter().find(|tool| tool.name == name).cloned()
-    }
-
-    async fn list_tools(
-        &self,
-        _request: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
-    ) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(self.tools.to_vec()))
-    }
-
-    async fn call_tool(
-        &self,
-        request: CallToolRequestParams,
-        context: RequestContext<RoleServer>,
-    ) -> Result<CallToolResponse, ErrorData> {
-        if self.get_tool(&request.name).is_none() {
-            return Err(tool::unknown(&request.name));
-        }
-        tool::respond(self.call(request).await, &context)
-    }
+/// The paths of the REST interface that are named after what they are for.
+fn rest() -> Vec<RestRoute> {
+    let route = |method, path, tool, action: &str, summary| {
+        let fixed = Map::from_iter([("action".to_owned(), Value::from(action))]);
+        RestRoute { method, path, tool, fixed, summary }
+    };
+    vec![
+        route(Method::GET, "/cart/{session_id}", "manage_cart", "view", "The cart"),
+        route(Method::POST, "/cart/{session_id}/items", "manage_cart", "add", "Adds to the cart"),
+        route(
+            Method::PUT,
+            "/cart/{session_id}/items",
+            "manage_cart",
+            "update",
+            "Brings a product to a number",
+        ),
+        route(
+            Method::DELETE,
+            "/cart/{session_id}",
+            "manage_cart",
+            "clear",
+            "Empties the list of what was sent",
+        ),
+        route(Method::GET, "/profile/{session_id}", "user_profile", "view", "The profile"),
+        route(Method::PUT, "/profile/{session_id}", "user_profile", "update", "Sets preferences"),
+        route(Method::GET, "/orders/{session_id}", "order_history", "list", "What was marked as ordered"),
+        route(Method::GET, "/lists/{session_id}", "shopping_lists", "list", "The shopping lists"),
+    ]
 }

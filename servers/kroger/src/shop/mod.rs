@@ -3,14 +3,21 @@
 pub(crate) mod money;
 pub(crate) mod product;
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
-use portico_kit::{documents::Documents, tool::ToolError};
+use portico_kit::{
+    ConfigError, Serving, Store, cache::Cache, documents::Documents, seal::Sealer, store::now,
+    tool::ToolError,
+};
 
 use crate::{
-    account::{Accounts, Who},
-    config::is_location,
-    tools::profile::{self, Preferences},
+    Error,
+    account::{self, Accounts, Who},
+    config::{Config, is_location},
+    tools::{
+        cart::mirror,
+        profile::{self, Preferences},
+    },
     upstream::{Api, model::Product},
 };
 
@@ -19,8 +26,12 @@ pub(crate) struct Shop {
     pub(crate) kroger: Api,
     pub(crate) accounts: Accounts,
     pub(crate) documents: Documents,
+    /// What is kept of users, as a whole.
+    pub(crate) person: Person,
     /// The store whose prices are shown where neither the call nor the user names one.
     pub(crate) default_store: Option<String>,
+    /// Whether Kroger has given the application a partner's rights.
+    pub(crate) is_partner: bool,
 }
 
 /// Products by their ids, and how old the answer is where Kroger could not be asked.
@@ -31,8 +42,50 @@ pub(crate) struct Products {
 }
 
 impl Shop {
+    /// Opens the database and everything that stands on it.
+    pub(crate) async fn open(config: &Config, serving: &Serving) -> Result<Self, Error> {
+        let (metrics, checks) = (&serving.metrics, &serving.checks);
+        let store = Store::open(&config.store, account::MIGRATIONS).await?;
+        let sealer = sealer(config)?;
+        let cache = match &config.redis {
+            Some(url) => Cache::redis(url, "portico:kroger:", metrics)?,
+            None => Cache::memory(config.cache_mebibytes, metrics),
+        };
+        let documents = Documents::new(store.clone(), sealer.clone());
+        let told = (checks.add("credentials"), checks.add("kroger"));
+        let kroger = Api::new(config, (&store, cache.clone()), std::sync::Arc::clone(metrics), told)?;
+        Ok(Self {
+            kroger,
+            accounts: Accounts::new(),
+            person: Person::new(documents.clone()),
+            documents,
+            default_store: config.location.clone(),
+            is_partner: config.is_partner,
+        })
+    }
+
+    /// What must go on in the background: a token at hand, and carts that are over forgotten. Never ends.
+    pub(crate) async fn keep(&self) {
+        tokio::join!(self.kroger.keep_token(), self.forget_carts());
+    }
+
+    async fn forget_carts(&self) {
+        let mut hourly = tokio::time::interval(Duration::from_hours(1));
+        loop {
+            hourly.tick().await;
+            if let Err(error) = self.documents.forget(mirror::KIND, now() - mirror::LIFE).await {
+                tracing::warn!(%error, "carts that are over could not be forgotten; it is tried again in an hour");
+            }
+        }
+    }
+
     /// The store that a call is about: the one it names in `field`, the user's, the server's.
-    pub(crate) async fn store(&self, who: &Who, asked: Option<&str>, field: &str) -> Result<Option<String>, ToolError> {
+    pub(crate) async fn store(
+        &self,
+        who: &Who,
+        asked: Option<&str>,
+        field: &str,
+    ) -> Result<Option<String>, ToolError> {
         if let Some(id) = asked {
             if !is_location(id) {
                 return Err(ToolError::invalid(field, "must have 8 letters or digits, such as 01400376"));
@@ -63,7 +116,12 @@ impl Shop {
     }
 
     /// As [`Shop::products`]; without any where Kroger cannot be asked, since what is shown is worth showing without prices.
-    pub(crate) async fn products_if_possible(&self, ids: &[&str], store: Option<&str>, notes: &mut Vec<String>) -> Products {
+    pub(crate) async fn products_if_possible(
+        &self,
+        ids: &[&str],
+        store: Option<&str>,
+        notes: &mut Vec<String>,
+    ) -> Products {
         match self.products(ids, store).await {
             Ok(products) => products,
             Err(error) => {
@@ -71,6 +129,22 @@ impl Shop {
                 Products::default()
             }
         }
+    }
+}
+
+/// The keys that seal what users keep: those that the operator makes, else some beside the database, else some that go with it.
+fn sealer(config: &Config) -> Result<Sealer, Error> {
+    if let Some(path) = &config.keyring {
+        return Ok(Sealer::from_file(path)?);
+    }
+    match config.store.file() {
+        Some(file) => Ok(Sealer::beside(file)?),
+        None if config.store.is_memory() => Ok(Sealer::ephemeral()?),
+        None => Err(Error::Config(ConfigError::new(
+            "KROGER_KEYRING_FILE",
+            "is not set",
+            "name the file with the keys that seal what users keep; with a database that is shared all replicas need the same",
+        ))),
     }
 }
 
@@ -99,4 +173,23 @@ pub(crate) fn new_id() -> String {
 /// A moment as tools show it (RFC 3339), from milliseconds since 1970.
 pub(crate) fn moment(milliseconds: i64) -> String {
     jiff::Timestamp::from_millisecond(milliseconds).map_or_else(|_| String::new(), |time| time.to_string())
+}
+
+/// Everything of a user at once.
+pub(crate) struct Person {
+    documents: Documents,
+}
+
+impl Person {
+    fn new(documents: Documents) -> Self {
+        Self { documents }
+    }
+
+    pub(crate) async fn export(&self, user: &str) -> Result<serde_json::Value, ToolError> {
+        self.documents.export(user).await
+    }
+
+    pub(crate) async fn delete(&self, user: &str) -> Result<serde_json::Value, ToolError> {
+        Ok(serde_json::json!({ "documents": self.documents.delete(user).await? }))
+    }
 }

@@ -75,7 +75,14 @@ fn price_of(item: &Item) -> Option<ShownPrice> {
     let regular = price.regular.filter(|price| !price.is_zero());
     let sale = price.promo.filter(|price| !price.is_zero());
     let savings = regular.zip(sale).and_then(|(regular, sale)| regular.less(sale));
-    Some(ShownPrice { current: sale.or(regular)?, regular, sale, savings, currency: "USD", sale_ends_at: sale.and_then(|_| ends_at(price)) })
+    Some(ShownPrice {
+        current: sale.or(regular)?,
+        regular,
+        sale,
+        savings,
+        currency: "USD",
+        sale_ends_at: sale.and_then(|_| ends_at(price)),
+    })
 }
 
 /// The year 9999 stands for no end.
@@ -134,4 +141,3 @@ fn image(product: &Product) -> Option<String> {
     let medium = front.sizes.iter().find(|size| size.size.as_deref() == Some("medium"));
     medium.or(front.sizes.first())?.url.clone()
 }
-

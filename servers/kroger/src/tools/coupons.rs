@@ -7,14 +7,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     account::Who,
-    shop::{Shop, check_text, money::Money, product::{Shown, line, shown}},
+    shop::{
+        Shop, check_text,
+        money::Money,
+        product::{Shown, line, shown},
+    },
     upstream::coupons::Coupon,
 };
 
 /// Products looked at for sales of a category, and sales shown.
 const LOOKED_AT: usize = 50;
 const MAX_OFFERS: usize = 20;
-const NO_COUPONS: &str = "Kroger's public API has no coupons: these are products on sale. Clip coupons in Kroger's own app.";
+const NO_COUPONS: &str =
+    "Kroger's public API has no coupons: these are products on sale. Clip coupons in Kroger's own app.";
 
 /// What to do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -111,7 +116,11 @@ async fn clip(shop: &Shop, who: &Who, request: &Request) -> Result<(), ToolError
 }
 
 /// The customer's coupons, those that end first at the top.
-pub(crate) async fn of_customer(shop: &Shop, who: &Who, category: Option<&str>) -> Result<Vec<ShownCoupon>, ToolError> {
+pub(crate) async fn of_customer(
+    shop: &Shop,
+    who: &Who,
+    category: Option<&str>,
+) -> Result<Vec<ShownCoupon>, ToolError> {
     let token = shop.accounts.token(who, "to see coupons").await?;
     let found = shop.accounts.retry_refused(who, token, |token| shop.kroger.coupons(token, category)).await?;
     let now = Timestamp::now();
@@ -136,12 +145,22 @@ fn show(coupon: &Coupon, now: Timestamp) -> ShownCoupon {
 }
 
 /// Products of a category that are on sale, the largest saving first.
-async fn offers(shop: &Shop, who: &Who, request: &Request, category: Option<&str>) -> Result<Coupons, ToolError> {
+async fn offers(
+    shop: &Shop,
+    who: &Who,
+    request: &Request,
+    category: Option<&str>,
+) -> Result<Coupons, ToolError> {
     let store = shop.store(who, request.location_id.as_deref(), "location_id").await?;
     let store = store.ok_or_else(|| {
-        ToolError::invalid("location_id", "is missing: sales belong to a store, which store_locator_advanced finds")
+        ToolError::invalid(
+            "location_id",
+            "is missing: sales belong to a store, which store_locator_advanced finds",
+        )
     })?;
-    let term = category.ok_or_else(|| ToolError::invalid("category", "is missing: say what the offers should be for, such as dairy"))?;
+    let term = category.ok_or_else(|| {
+        ToolError::invalid("category", "is missing: say what the offers should be for, such as dairy")
+    })?;
     if term.chars().count() < 3 {
         return Err(ToolError::invalid("category", "must have 3 to 60 characters"));
     }
@@ -151,7 +170,8 @@ async fn offers(shop: &Shop, who: &Who, request: &Request, category: Option<&str
         ("filter.limit", LOOKED_AT.to_string()),
     ];
     let looked = shop.kroger.products(query).await?;
-    let mut offers: Vec<Shown> = looked.data.data.iter().map(shown).filter(|product| saving(product).is_some()).collect();
+    let mut offers: Vec<Shown> =
+        looked.data.data.iter().map(shown).filter(|product| saving(product).is_some()).collect();
     offers.sort_by_key(|product| std::cmp::Reverse(saving(product)));
     offers.truncate(MAX_OFFERS);
     Ok(Coupons {

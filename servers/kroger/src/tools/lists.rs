@@ -10,7 +10,12 @@ use serde::{Deserialize, Serialize};
 use super::cart;
 use crate::{
     account::{User, Who},
-    shop::{Products, Shop, check_product_id, check_text, money::Money, moment, new_id, product::{ShownPrice, price_now, refusal}},
+    shop::{
+        Products, Shop, check_product_id, check_text, moment,
+        money::Money,
+        new_id,
+        product::{ShownPrice, price_now, refusal},
+    },
     upstream::cart::{CartItem, Modality},
 };
 
@@ -183,11 +188,17 @@ fn name(request: &Request) -> Result<String, ToolError> {
 }
 
 fn list_id(request: &Request) -> Result<&str, ToolError> {
-    request.list_id.as_deref().ok_or_else(|| ToolError::invalid("list_id", "is missing; this action needs it"))
+    request
+        .list_id
+        .as_deref()
+        .ok_or_else(|| ToolError::invalid("list_id", "is missing; this action needs it"))
 }
 
 fn item_id(request: &Request) -> Result<&str, ToolError> {
-    request.item_id.as_deref().ok_or_else(|| ToolError::invalid("item_id", "is missing; this action needs it"))
+    request
+        .item_id
+        .as_deref()
+        .ok_or_else(|| ToolError::invalid("item_id", "is missing; this action needs it"))
 }
 
 fn unknown_list() -> ToolError {
@@ -234,7 +245,8 @@ async fn look_up(shop: &Shop, request: &Request, store: Option<&str>) -> Result<
     check_product_id(id, "product_id")?;
     let products = shop.products(&[id], store).await?;
     let product = products.by_id.get(id);
-    let product = product.ok_or_else(|| ToolError::invalid("product_id", format!("Kroger has no product {id}")))?;
+    let product =
+        product.ok_or_else(|| ToolError::invalid("product_id", format!("Kroger has no product {id}")))?;
     Ok(Known { name: product.description.clone(), price: price_now(product).map(|price| price.current) })
 }
 
@@ -260,7 +272,9 @@ async fn add(shop: &Shop, user: &User, request: &Request, store: Option<&str>) -
     };
     change(shop, user, request, |list| {
         if list.items.len() >= MAX_ITEMS {
-            return Err(ToolError::Refused(format!("the list has {MAX_ITEMS} items, which is the most; take some off first")));
+            return Err(ToolError::Refused(format!(
+                "the list has {MAX_ITEMS} items, which is the most; take some off first"
+            )));
         }
         list.items.push(item.clone());
         Ok(())
@@ -288,25 +302,41 @@ async fn update(shop: &Shop, user: &User, request: &Request, store: Option<&str>
     .await
 }
 
-/// Sends a list's products to the cart, and checks them; says what was sent.
+/// Sends a list's products to the cart; says what was sent. They are checked before, so that a process that dies in between sends nothing
+/// twice, and unchecked where Kroger refuses them.
 async fn send(shop: &Shop, who: &Who, request: &Request, store: Option<&str>) -> Result<String, ToolError> {
     let user = who.user("a shopping list")?;
-    let list = shop.documents.get::<List>(&user.id, KIND, list_id(request)?).await?.ok_or_else(unknown_list)?.body;
-    let open: Vec<&Item> = list.items.iter().filter(|item| !item.checked && item.product_id.is_some()).collect();
+    let list =
+        shop.documents.get::<List>(&user.id, KIND, list_id(request)?).await?.ok_or_else(unknown_list)?.body;
+    let open: Vec<&Item> =
+        list.items.iter().filter(|item| !item.checked && item.product_id.is_some()).collect();
     let ids: Vec<&str> = open.iter().filter_map(|item| item.product_id.as_deref()).collect();
     let products = shop.products(&ids, store).await?;
     let (going, staying) = sorted(&open, &products);
-    let sent: Vec<String> = going.iter().filter_map(|(item, _)| item.product_id.clone()).collect();
+    let sent: Vec<String> = going.iter().map(|(item, _)| item.id.clone()).collect();
     let wire = going.iter().map(|(item, name)| (wire(item), name.clone())).collect();
-    cart::send(shop, who, wire).await?;
-    change(shop, user, request, |list| {
-        let gone = |item: &&mut Item| item.product_id.as_ref().is_some_and(|id| sent.contains(id));
-        list.items.iter_mut().filter(gone).for_each(|item| item.checked = true);
-        Ok(())
-    })
-    .await?;
+    mark(shop, user, request, (&sent, true)).await?;
+    if let Err(error) = cart::send(shop, who, wire).await {
+        if !cart::is_unknown(&error) {
+            mark(shop, user, request, (&sent, false)).await?;
+        }
+        return Err(error);
+    }
     let left = if staying.is_empty() { String::new() } else { format!(" Left out: {}.", staying.join("; ")) };
     Ok(format!("{} products were sent to your Kroger cart.{left}", sent.len()))
+}
+
+async fn mark(
+    shop: &Shop,
+    user: &User,
+    request: &Request,
+    (ids, checked): (&[String], bool),
+) -> Result<(), ToolError> {
+    change(shop, user, request, |list| {
+        list.items.iter_mut().filter(|item| ids.contains(&item.id)).for_each(|item| item.checked = checked);
+        Ok(())
+    })
+    .await
 }
 
 fn wire(item: &Item) -> CartItem {
@@ -341,8 +371,17 @@ async fn show(
         Some(id) => vec![shop.documents.get::<List>(&user.id, KIND, id).await?.ok_or_else(unknown_list)?],
         None => shop.documents.all::<List>(&user.id, KIND).await?,
     };
-    let ids: Vec<&str> = found.iter().flat_map(|list| &list.body.items).filter_map(|item| item.product_id.as_deref()).take(MAX_PRICED).collect();
-    let products = if store.is_some() { shop.products_if_possible(&ids, store, &mut notes).await } else { Products::default() };
+    let ids: Vec<&str> = found
+        .iter()
+        .flat_map(|list| &list.body.items)
+        .filter_map(|item| item.product_id.as_deref())
+        .take(MAX_PRICED)
+        .collect();
+    let products = if store.is_some() {
+        shop.products_if_possible(&ids, store, &mut notes).await
+    } else {
+        Products::default()
+    };
     let lists = found.iter().map(|list| shown(list, &products)).collect();
     Ok(Lists { lists, notes, stale_seconds: products.stale_seconds })
 }
@@ -358,7 +397,11 @@ fn shown(list: &Document<List>, products: &Products) -> ShownList {
             quantity: item.quantity,
             checked: item.checked,
             product_id: item.product_id.clone(),
-            dropped_by: item.price_then.zip(now).and_then(|(then, now)| then.less(now)).filter(|drop| !drop.is_zero()),
+            dropped_by: item
+                .price_then
+                .zip(now)
+                .and_then(|(then, now)| then.less(now))
+                .filter(|drop| !drop.is_zero()),
             price,
         }
     };

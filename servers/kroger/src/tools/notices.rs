@@ -16,7 +16,12 @@ const MOST: usize = 10;
 const MAX_PRODUCTS: usize = 50;
 
 /// What there is to tell. Where it cannot be found out, that is told.
-pub(super) async fn of(shop: &Shop, who: &Who, user: &User, wishes: &Preferences) -> Result<Vec<String>, ToolError> {
+pub(super) async fn of(
+    shop: &Shop,
+    who: &Who,
+    user: &User,
+    wishes: &Preferences,
+) -> Result<Vec<String>, ToolError> {
     let mut notices = Vec::new();
     if wishes.notices.coupons && shop.is_partner {
         match coupons::of_customer(shop, who, None).await {
@@ -60,9 +65,13 @@ async fn cheaper(shop: &Shop, who: &Who, user: &User) -> Result<Vec<String>, Too
     for item in items {
         let product = item.product_id.as_ref().and_then(|id| products.by_id.get(id));
         let now = product.and_then(price_now).map(|price| price.current);
-        let drop = item.price_then.zip(now).and_then(|(then, now)| then.less(now)).filter(|drop| !drop.is_zero());
+        let drop =
+            item.price_then.zip(now).and_then(|(then, now)| then.less(now)).filter(|drop| !drop.is_zero());
         if let (Some(drop), Some(now)) = (drop, now) {
-            notices.push(format!("{} costs ${now} now, ${drop} less than when you put it on your list.", item.text));
+            notices.push(format!(
+                "{} costs ${now} now, ${drop} less than when you put it on your list.",
+                item.text
+            ));
         }
     }
     Ok(notices)

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::cart;
 use crate::{
     account::{User, Who},
-    shop::{Shop, money::Money, moment, new_id, product::price_now},
+    shop::{Shop, moment, money::Money, new_id, product::price_now},
     upstream::cart::{CartItem, Modality},
 };
 
@@ -146,7 +146,10 @@ pub(crate) async fn manage(shop: &Shop, who: &Who, request: Request) -> Result<A
 }
 
 fn order_id(request: &Request) -> Result<&str, ToolError> {
-    request.order_id.as_deref().ok_or_else(|| ToolError::invalid("order_id", "is missing; this action needs it"))
+    request
+        .order_id
+        .as_deref()
+        .ok_or_else(|| ToolError::invalid("order_id", "is missing; this action needs it"))
 }
 
 fn unknown() -> ToolError {
@@ -156,9 +159,12 @@ fn unknown() -> ToolError {
 /// Turns what was sent into an order. What may never have reached the cart stays where it is.
 async fn mark(shop: &Shop, who: &Who, user: &User) -> Result<(), ToolError> {
     let mirrors = cart::mirrors(shop, user);
-    let sent: Vec<_> = mirrors.read().await?.lines.into_iter().filter(|line| line.attempt.is_none()).collect();
+    let sent: Vec<_> =
+        mirrors.read().await?.lines.into_iter().filter(|line| line.attempt.is_none()).collect();
     if sent.is_empty() {
-        return Err(ToolError::Refused("nothing was sent to the cart from here within the last day".to_owned()));
+        return Err(ToolError::Refused(
+            "nothing was sent to the cart from here within the last day".to_owned(),
+        ));
     }
     let store = shop.store(who, None, "location_id").await?;
     let ids: Vec<&str> = sent.iter().map(|line| line.product_id.as_str()).collect();
@@ -175,8 +181,13 @@ async fn mark(shop: &Shop, who: &Who, user: &User) -> Result<(), ToolError> {
         }
     };
     let at = now();
-    let order = Order { placed_at: at, lines: sent.iter().map(line).collect(), events: vec![(at, "marked as ordered".to_owned())] };
-    let keeping = shop.documents.change(&user.id, KIND, &new_id(), |kept: &mut Order| {
+    let order = Order {
+        placed_at: at,
+        lines: sent.iter().map(line).collect(),
+        events: vec![(at, "marked as ordered".to_owned())],
+    };
+    let id = new_id();
+    let keeping = shop.documents.change(&user.id, KIND, &id, |kept: &mut Order| {
         kept.clone_from(&order);
         Ok(())
     });
@@ -191,7 +202,8 @@ async fn reorder(shop: &Shop, who: &Who, user: &User, request: &Request) -> Resu
     let id = order_id(request)?;
     let order = shop.documents.get::<Order>(&user.id, KIND, id).await?.ok_or_else(unknown)?.body;
     let items = order.lines.iter().map(|line| {
-        let item = CartItem { upc: line.product_id.clone(), quantity: line.quantity, modality: line.modality };
+        let item =
+            CartItem { upc: line.product_id.clone(), quantity: line.quantity, modality: line.modality };
         (item, line.name.clone())
     });
     cart::send(shop, who, items.collect()).await?;
@@ -211,7 +223,8 @@ fn sum(amounts: impl Iterator<Item = Money>) -> Option<Money> {
 impl Order {
     /// Missing where a price was not known: a sum without it would be wrong.
     fn total(&self) -> Option<Money> {
-        let each: Option<Vec<Money>> = self.lines.iter().map(|line| Some(line.price?.times(line.quantity))).collect();
+        let each: Option<Vec<Money>> =
+            self.lines.iter().map(|line| Some(line.price?.times(line.quantity))).collect();
         sum(each?.into_iter())
     }
 
@@ -235,7 +248,12 @@ fn shown(order: &Document<Order>) -> ShownOrder {
         items: order.body.lines.iter().map(line).collect(),
         total: order.body.total(),
         savings: order.body.saved(),
-        events: order.body.events.iter().map(|(at, what)| Event { at: moment(*at), what: what.clone() }).collect(),
+        events: order
+            .body
+            .events
+            .iter()
+            .map(|(at, what)| Event { at: moment(*at), what: what.clone() })
+            .collect(),
     }
 }
 
@@ -246,8 +264,17 @@ fn describe(orders: &Orders) -> String {
     }
     for order in &orders.orders {
         let total = order.total.map_or_else(|| "total not known".to_owned(), |total| format!("${total}"));
-        let names: Vec<String> = order.items.iter().take(6).map(|line| format!("{} × {}", line.quantity, line.name.as_deref().unwrap_or(&line.product_id))).collect();
-        let more = if order.items.len() > 6 { format!(" and {} more", order.items.len() - 6) } else { String::new() };
+        let names: Vec<String> = order
+            .items
+            .iter()
+            .take(6)
+            .map(|line| format!("{} × {}", line.quantity, line.name.as_deref().unwrap_or(&line.product_id)))
+            .collect();
+        let more = if order.items.len() > 6 {
+            format!(" and {} more", order.items.len() - 6)
+        } else {
+            String::new()
+        };
         lines.push(format!("- {} {total}: {}{more} [{}]", order.placed_at, names.join(", "), order.order_id));
     }
     lines.extend(orders.total_savings.map(|saved| format!("Sales saved ${saved} in all.")));

@@ -132,7 +132,8 @@ pub(crate) async fn manage(shop: &Shop, who: &Who, request: Request) -> Result<A
         Action::View => view(shop, who).await?,
         Action::Update => {
             let given = request.preferences.filter(|given| !given.is_empty());
-            let given = given.ok_or_else(|| ToolError::invalid("preferences", "is missing; update needs at least one"))?;
+            let given = given
+                .ok_or_else(|| ToolError::invalid("preferences", "is missing; update needs at least one"))?;
             update(shop, who, &given).await?
         }
         Action::Export => {
@@ -163,13 +164,20 @@ async fn view(shop: &Shop, who: &Who) -> Result<Profile, ToolError> {
         (profile.account, profile.devices) = shop.accounts.state(user).await?;
         profile.notices = notices::of(shop, who, user, &profile.preferences).await?;
         if !shop.documents.is_lasting() {
-            profile.notes.push("What you keep here is lost when this server stops: it has no database (DATABASE_URL).".to_owned());
+            profile.notes.push(
+                "What you keep here is lost when this server stops: it has no database (DATABASE_URL)."
+                    .to_owned(),
+            );
         }
     }
     Ok(profile)
 }
 
-async fn update(shop: &Shop, who: &Who, given: &serde_json::Map<String, Value>) -> Result<Profile, ToolError> {
+async fn update(
+    shop: &Shop,
+    who: &Who,
+    given: &serde_json::Map<String, Value>,
+) -> Result<Profile, ToolError> {
     let user = who.user("a profile")?;
     let changed = shop.documents.change(&user.id, KIND, ID, |preferences: &mut Preferences| {
         *preferences = merged(preferences, given)?;
@@ -180,13 +188,21 @@ async fn update(shop: &Shop, who: &Who, given: &serde_json::Map<String, Value>) 
 }
 
 /// The preferences with those that are given.
-fn merged(preferences: &Preferences, given: &serde_json::Map<String, Value>) -> Result<Preferences, ToolError> {
+fn merged(
+    preferences: &Preferences,
+    given: &serde_json::Map<String, Value>,
+) -> Result<Preferences, ToolError> {
     let before = serde_json::to_value(preferences).map_err(|error| ToolError::Internal(error.to_string()))?;
-    let Value::Object(mut all) = before else { return Err(ToolError::Internal("preferences are no object".to_owned())) };
+    let Value::Object(mut all) = before else {
+        return Err(ToolError::Internal("preferences are no object".to_owned()));
+    };
     for (name, value) in given {
         if !all.contains_key(name) {
             let known: Vec<&str> = all.keys().map(String::as_str).collect();
-            return Err(ToolError::invalid(format!("preferences.{name}"), format!("is not one of: {}", known.join(", "))));
+            return Err(ToolError::invalid(
+                format!("preferences.{name}"),
+                format!("is not one of: {}", known.join(", ")),
+            ));
         }
         all.insert(name.clone(), value.clone());
     }
@@ -206,7 +222,10 @@ fn within(error: ToolError) -> ToolError {
 
 fn check(preferences: &mut Preferences) -> Result<(), ToolError> {
     if preferences.location_id.as_deref().is_some_and(|id| !is_location(id)) {
-        return Err(ToolError::invalid("preferences.location_id", "must have 8 letters or digits, such as 01400376"));
+        return Err(ToolError::invalid(
+            "preferences.location_id",
+            "must have 8 letters or digits, such as 01400376",
+        ));
     }
     if let Some(name) = &preferences.store_name {
         preferences.store_name = Some(check_text(name, "preferences.store_name", 100)?);
@@ -214,7 +233,11 @@ fn check(preferences: &mut Preferences) -> Result<(), ToolError> {
     if preferences.household_size.is_some_and(|size| !(1..=20).contains(&size)) {
         return Err(ToolError::invalid("preferences.household_size", "must be from 1 to 20"));
     }
-    if preferences.locale.as_deref().is_some_and(|locale| !(2..=35).contains(&locale.len()) || !locale.is_ascii()) {
+    if preferences
+        .locale
+        .as_deref()
+        .is_some_and(|locale| !(2..=35).contains(&locale.len()) || !locale.is_ascii())
+    {
         return Err(ToolError::invalid("preferences.locale", "must be a language such as en, es, fr or de"));
     }
     preferences.diets.sort();
@@ -225,7 +248,8 @@ fn check(preferences: &mut Preferences) -> Result<(), ToolError> {
 async fn delete(shop: &Shop, who: &Who, confirm: bool) -> Result<Profile, ToolError> {
     let user = who.user("a profile")?;
     if !confirm {
-        let problem = "must be true: this deletes lists, plans, orders, preferences and sessions, and cannot be undone";
+        let problem =
+            "must be true: this deletes lists, plans, orders, preferences and sessions, and cannot be undone";
         return Err(ToolError::invalid("confirm", problem));
     }
     let deletion = shop.person.delete(&user.id).await?;
@@ -235,7 +259,9 @@ async fn delete(shop: &Shop, who: &Who, confirm: bool) -> Result<Profile, ToolEr
 
 fn describe(profile: &Profile) -> String {
     if let Some(deleted) = &profile.deleted {
-        return format!("Everything that was kept of you is deleted: {deleted}. To cut the link to Kroger as well, remove the application in your Kroger account.");
+        return format!(
+            "Everything that was kept of you is deleted: {deleted}. To cut the link to Kroger as well, remove the application in your Kroger account."
+        );
     }
     if !profile.signed_in {
         let place = profile.sign_in_url.as_ref().map(|url| format!(" Sign in at {url}.")).unwrap_or_default();
@@ -243,7 +269,10 @@ fn describe(profile: &Profile) -> String {
     }
     let preferences = serde_json::to_string(&profile.preferences).unwrap_or_default();
     let linked = if profile.account == Link::Linked { "linked" } else { "not linked" };
-    let mut lines = vec![format!("Kroger account {linked}; {} devices signed in. Preferences: {preferences}", profile.devices)];
+    let mut lines = vec![format!(
+        "Kroger account {linked}; {} devices signed in. Preferences: {preferences}",
+        profile.devices
+    )];
     lines.extend(profile.notices.iter().cloned());
     lines.extend(profile.notes.iter().cloned());
     if profile.export.is_some() {

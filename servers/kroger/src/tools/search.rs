@@ -14,7 +14,10 @@ use crate::{
         money::Money,
         product::{Shown, line, shown},
     },
-    upstream::{Api, Looked, Query, model::{List, Product}},
+    upstream::{
+        Api, Looked, Query,
+        model::{List, Product},
+    },
 };
 
 /// Products of one page, and pages looked through for a filter or an order that Kroger does not know.
@@ -163,7 +166,10 @@ fn plan(request: Request, store: Option<String>) -> Result<Plan, ToolError> {
         return Err(ToolError::invalid("limit", format!("must be from 1 to {MAX_LIMIT}")));
     }
     if request.offset > MAX_OFFSET {
-        return Err(ToolError::invalid("offset", format!("must be from 0 to {MAX_OFFSET}; narrower words reach the rest")));
+        return Err(ToolError::invalid(
+            "offset",
+            format!("must be from 0 to {MAX_OFFSET}; narrower words reach the rest"),
+        ));
     }
     if request.session_id.as_ref().is_some_and(|id| id.len() > 128) {
         return Err(ToolError::invalid("session_id", "is longer than 128 characters"));

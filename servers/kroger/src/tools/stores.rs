@@ -6,7 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::hours;
-use crate::upstream::{Api, Query, model::{Department, Geolocation, Location}};
+use crate::upstream::{
+    Api, Query,
+    model::{Department, Geolocation, Location},
+};
 
 const MAX_LIMIT: usize = 50;
 /// Stores asked for where some of them are to be left out afterwards.

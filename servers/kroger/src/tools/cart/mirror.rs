@@ -8,7 +8,10 @@ use portico_kit::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{shop::new_id, upstream::cart::{CartItem, Modality}};
+use crate::{
+    shop::new_id,
+    upstream::cart::{CartItem, Modality},
+};
 
 /// One for each user.
 pub(crate) const KIND: Kind = Kind { name: "cart", most: 1 };
@@ -62,7 +65,10 @@ impl Mirrors<'_> {
         Ok(mirror)
     }
 
-    async fn change<R>(&self, mut change: impl FnMut(&mut Mirror) -> Result<R, ToolError>) -> Result<R, ToolError> {
+    async fn change<R>(
+        &self,
+        mut change: impl FnMut(&mut Mirror) -> Result<R, ToolError>,
+    ) -> Result<R, ToolError> {
         let changed = self.documents.change(self.user, KIND, ID, |mirror: &mut Mirror| {
             mirror.lines.retain(|line| line.sent_at > now() - LIFE);
             change(mirror)
@@ -100,7 +106,11 @@ impl Mirrors<'_> {
             let (done, mut others): (Vec<Line>, Vec<Line>) =
                 lines.into_iter().partition(|line| line.attempt.as_deref() == Some(&attempt.id));
             for line in done {
-                let same = |other: &&mut Line| other.attempt.is_none() && other.is_of(&line.product_id) && other.modality == line.modality;
+                let same = |other: &&mut Line| {
+                    other.attempt.is_none()
+                        && other.is_of(&line.product_id)
+                        && other.modality == line.modality
+                };
                 match others.iter_mut().find(same) {
                     Some(other) => {
                         other.quantity = other.quantity.saturating_add(line.quantity);

@@ -6,7 +6,7 @@ mod view;
 
 use portico_kit::{
     tool::{Answer, ToolError},
-    upstream,
+    upstream::Class,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -112,7 +112,9 @@ pub(crate) async fn read(
         let ids: Vec<&str> = sent.lines.iter().map(|line| line.product_id.as_str()).collect();
         let products = shop.products_if_possible(&ids, store, &mut notes).await;
         if sent.lines.iter().any(|line| line.attempt.is_some()) {
-            notes.push(format!("Kroger gave no answer to some additions. Look at {CART_URL} before you add them again."));
+            notes.push(format!(
+                "Kroger gave no answer to some additions. Look at {CART_URL} before you add them again."
+            ));
         }
         Cart::new(Source::Local, view::of_mirror(&sent, &products), notes, products.stale_seconds)
     };
@@ -133,21 +135,29 @@ async fn apply(
 ) -> Result<(), ToolError> {
     let user = who.user("a cart")?;
     let mirrors = mirrors(shop, user);
-    let locally = format!("This changed only the list here: Kroger does not let this application take things out. Do it at {CART_URL}.");
+    let locally = format!(
+        "This changed only the list here: Kroger does not let this application take things out. Do it at {CART_URL}."
+    );
     match request.action {
         Action::View => return Ok(()),
         Action::Add => return add(shop, who, request, store).await,
         Action::Clear => mirrors.clear().await?,
         Action::Remove => {
             if !mirrors.lower(product_id(request)?, 0).await? {
-                return Err(ToolError::NotFound("this product was not sent from here within the last day".to_owned()));
+                return Err(ToolError::NotFound(
+                    "this product was not sent from here within the last day".to_owned(),
+                ));
             }
         }
         Action::Update => {
             let (id, wanted) = (product_id(request)?, quantity(request, 0)?);
             let sent = mirrors.read().await?.quantity(id);
             if wanted > sent {
-                let more = Request { quantity: Some(wanted - sent), product_id: Some(id.to_owned()), ..more(request) };
+                let more = Request {
+                    quantity: Some(wanted - sent),
+                    product_id: Some(id.to_owned()),
+                    ..more(request)
+                };
                 return add(shop, who, &more, store).await;
             }
             if wanted == sent {
@@ -208,7 +218,11 @@ fn quantity(request: &Request, least: u32) -> Result<u32, ToolError> {
 
 /// Sends items to the customer's cart in one call, once. It is written down before, so that a process that dies in between leaves the
 /// lines as "not known".
-pub(crate) async fn send(shop: &Shop, who: &Who, items: Vec<(CartItem, Option<String>)>) -> Result<(), ToolError> {
+pub(crate) async fn send(
+    shop: &Shop,
+    who: &Who,
+    items: Vec<(CartItem, Option<String>)>,
+) -> Result<(), ToolError> {
     if items.is_empty() {
         return Err(ToolError::Refused("there is nothing to send".to_owned()));
     }
@@ -223,9 +237,9 @@ pub(crate) async fn send(shop: &Shop, who: &Who, items: Vec<(CartItem, Option<St
     let sent = shop.accounts.retry_refused(who, token, |token| shop.kroger.add_to_cart(token, &wire)).await;
     match sent {
         Ok(()) => mirrors.done(&attempt).await,
-        Err(ToolError::Upstream(error)) if is_unknown(&error) => {
-            let problem = format!("{}; perhaps the cart has it and perhaps not: look at {CART_URL} before you try again", error.reason());
-            Err(ToolError::Upstream(error.because(problem)))
+        Err(ToolError::Upstream(error)) if error.class() == Class::UnknownOutcome => {
+            let problem = format!("{}; your cart is at {CART_URL}", error.reason());
+            Err(ToolError::Upstream(error.with_reason(problem)))
         }
         Err(error) => {
             mirrors.refused(&attempt).await?;
@@ -234,7 +248,7 @@ pub(crate) async fn send(shop: &Shop, who: &Who, items: Vec<(CartItem, Option<St
     }
 }
 
-/// Whether the call may have been carried out.
-fn is_unknown(error: &upstream::Error) -> bool {
-    error.class() == upstream::Class::UnknownOutcome
+/// Whether what failed may have been carried out all the same.
+pub(crate) fn is_unknown(error: &ToolError) -> bool {
+    matches!(error, ToolError::Upstream(error) if error.class() == Class::UnknownOutcome)
 }

@@ -22,7 +22,12 @@ async fn cart(shop: &Shop, who: &Who) -> Result<Option<PartnerCart>, ToolError> 
     shop.accounts.retry_refused(who, token, |token| shop.kroger.partner_cart(token)).await
 }
 
-pub(super) async fn apply(shop: &Shop, who: &Who, request: &Request, store: Option<&str>) -> Result<(), ToolError> {
+pub(super) async fn apply(
+    shop: &Shop,
+    who: &Who,
+    request: &Request,
+    store: Option<&str>,
+) -> Result<(), ToolError> {
     match request.action {
         Action::View => Ok(()),
         Action::Add => {

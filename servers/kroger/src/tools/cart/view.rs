@@ -5,7 +5,11 @@ use serde::Serialize;
 
 use super::mirror::Mirror;
 use crate::{
-    shop::{Products, moment, money::Money, product::{ShownPrice, price_now}},
+    shop::{
+        Products, moment,
+        money::Money,
+        product::{ShownPrice, price_now},
+    },
     upstream::cart::{Modality, PartnerCart},
 };
 
@@ -77,7 +81,12 @@ pub(crate) struct Cart {
 
 impl Cart {
     /// The cart of these lines.
-    pub(crate) fn new(source: Source, items: Vec<ShownLine>, notes: Vec<String>, stale_seconds: Option<u64>) -> Self {
+    pub(crate) fn new(
+        source: Source,
+        items: Vec<ShownLine>,
+        notes: Vec<String>,
+        stale_seconds: Option<u64>,
+    ) -> Self {
         let sum = |amounts: Vec<Money>| {
             (!amounts.is_empty()).then(|| amounts.into_iter().fold(Money::ZERO, Money::plus))
         };
@@ -118,7 +127,12 @@ impl Cart {
 fn line(line: &ShownLine) -> String {
     let total = line.line_total.map(|total| format!(" ${total}")).unwrap_or_default();
     let state = if line.state == LineState::Unknown { " (not known whether Kroger took it)" } else { "" };
-    format!("- {} × {}{total}{state} [{}]", line.quantity, line.name.as_deref().unwrap_or("(no name)"), line.product_id)
+    format!(
+        "- {} × {}{total}{state} [{}]",
+        line.quantity,
+        line.name.as_deref().unwrap_or("(no name)"),
+        line.product_id
+    )
 }
 
 /// The mirror's lines with the prices of now.
@@ -146,9 +160,16 @@ pub(crate) fn of_partner(cart: &PartnerCart, products: &Products) -> Vec<ShownLi
         let price = product.and_then(price_now);
         ShownLine {
             product_id: line.upc.clone(),
-            name: line.description.clone().or_else(|| product.and_then(|product| product.description.clone())),
+            name: line
+                .description
+                .clone()
+                .or_else(|| product.and_then(|product| product.description.clone())),
             quantity: line.quantity,
-            modality: if line.modality.as_deref() == Some("DELIVERY") { Modality::Delivery } else { Modality::Pickup },
+            modality: if line.modality.as_deref() == Some("DELIVERY") {
+                Modality::Delivery
+            } else {
+                Modality::Pickup
+            },
             line_total: price.as_ref().map(|price| price.current.times(line.quantity)),
             price,
             state: LineState::Sent,

@@ -4,16 +4,61 @@
 use crate::{tools::profile::Diet, upstream::model::Product};
 
 const MEAT: &[&str] = &[
-    "chicken", "beef", "pork", "bacon", "turkey", "sausage", "ham", "salmon", "tuna", "shrimp", "tilapia", "fish", "steak", "lamb",
-    "anchovy", "gelatin", "rotisserie", "pepperoni", "salami",
+    "chicken",
+    "beef",
+    "pork",
+    "bacon",
+    "turkey",
+    "sausage",
+    "ham",
+    "salmon",
+    "tuna",
+    "shrimp",
+    "tilapia",
+    "fish",
+    "steak",
+    "lamb",
+    "anchovy",
+    "gelatin",
+    "rotisserie",
+    "pepperoni",
+    "salami",
 ];
-const DAIRY: &[&str] = &["milk", "cheese", "butter", "cream", "yogurt", "whey", "ricotta", "feta", "mozzarella", "parmesan"];
-const PLANT: &[&str] = &["oat", "almond", "soy", "coconut", "cashew", "alternative", "tofu", "vegan", "plant", "peanut", "dairy free"];
-const NUTS: &[&str] = &["almond", "peanut", "pecan", "walnut", "cashew", "hazelnut", "pistachio", "nut", "trail mix"];
+const DAIRY: &[&str] =
+    &["milk", "cheese", "butter", "cream", "yogurt", "whey", "ricotta", "feta", "mozzarella", "parmesan"];
+const PLANT: &[&str] = &[
+    "oat",
+    "almond",
+    "soy",
+    "coconut",
+    "cashew",
+    "alternative",
+    "tofu",
+    "vegan",
+    "plant",
+    "peanut",
+    "dairy free",
+];
+const NUTS: &[&str] =
+    &["almond", "peanut", "pecan", "walnut", "cashew", "hazelnut", "pistachio", "nut", "trail mix"];
 /// Categories whose goods are mostly made of wheat.
 const GRAIN: &[&str] = &["Bakery", "Pasta, Sauces, Grain", "Breakfast", "Baking Goods", "Snacks"];
 /// What is of those categories and has no gluten of its own.
-const NO_GRAIN: &[&str] = &["rice", "quinoa", "bean", "oil", "sugar", "salt", "pepper", "cumin", "honey", "sauce", "pesto", "corn tortilla", "potato chips"];
+const NO_GRAIN: &[&str] = &[
+    "rice",
+    "quinoa",
+    "bean",
+    "oil",
+    "sugar",
+    "salt",
+    "pepper",
+    "cumin",
+    "honey",
+    "sauce",
+    "pesto",
+    "corn tortilla",
+    "potato chips",
+];
 
 struct Facts<'a> {
     name: String,
@@ -27,7 +72,10 @@ pub(super) fn conflict(product: &Product, diet: Diet) -> Option<&'static str> {
         Diet::Vegetarian => facts.is_meat().then_some("is meat or fish"),
         Diet::Vegan if facts.is_meat() => Some("is meat or fish"),
         Diet::Vegan if facts.is_dairy() => Some("has milk"),
-        Diet::Vegan => facts.says(&["egg", "honey"]).then_some("comes from animals").filter(|_| !facts.says(&["eggplant"])),
+        Diet::Vegan => facts
+            .says(&["egg", "honey"])
+            .then_some("comes from animals")
+            .filter(|_| !facts.says(&["eggplant"])),
         Diet::GlutenFree => facts.has_gluten().then_some("is not said to be free of gluten"),
         Diet::DairyFree => facts.is_dairy().then_some("has milk"),
         Diet::NutFree => facts.has_nuts().then_some("has nuts"),
@@ -54,7 +102,8 @@ impl Facts<'_> {
     }
 
     fn is_meat(&self) -> bool {
-        !self.says(&["vegetable broth", "plant based"]) && (self.is_in(&["Meat & Seafood"]) || self.says(MEAT) || self.has_allergen(&["fish"]))
+        !self.says(&["vegetable broth", "plant based"])
+            && (self.is_in(&["Meat & Seafood"]) || self.says(MEAT) || self.has_allergen(&["fish"]))
     }
 
     fn is_dairy(&self) -> bool {
@@ -77,7 +126,8 @@ impl Facts<'_> {
     }
 
     fn is_organic(&self) -> bool {
-        self.product.organic_claim_name.as_deref().is_some_and(|name| !name.is_empty()) || self.says(&["organic"])
+        self.product.organic_claim_name.as_deref().is_some_and(|name| !name.is_empty())
+            || self.says(&["organic"])
     }
 }
 
@@ -89,7 +139,10 @@ mod tests {
     use super::*;
 
     fn product(name: &str, category: &str, allergen: Option<&str>) -> Product {
-        let allergens: Vec<_> = allergen.iter().map(|name| json!({ "name": name, "levelOfContainmentName": "Contains" })).collect();
+        let allergens: Vec<_> = allergen
+            .iter()
+            .map(|name| json!({ "name": name, "levelOfContainmentName": "Contains" }))
+            .collect();
         serde_json::from_value(json!({ "productId": "1", "description": name, "categories": [category], "allergens": allergens })).unwrap()
     }
 

@@ -11,7 +11,11 @@ use super::{
     week::{State, Week},
 };
 use crate::{
-    shop::{Shop, money::Money, product::{price_now, refusal}},
+    shop::{
+        Shop,
+        money::Money,
+        product::{price_now, refusal},
+    },
     tools::profile::Diet,
     upstream::model::Product,
 };
@@ -63,13 +67,45 @@ pub(super) fn apply(week: &mut Week, found: &[(String, Found)]) {
 /// The text without numbers and signs, in small letters: what a store's search understands.
 fn normal(text: &str) -> String {
     let words = text.split(|letter: char| !letter.is_alphabetic()).filter(|word| word.chars().count() > 1);
-    words.filter(|word| !UNITS.contains(&word.to_lowercase().as_str())).take(MAX_WORDS).collect::<Vec<_>>().join(" ").to_lowercase()
+    words
+        .filter(|word| !UNITS.contains(&word.to_lowercase().as_str()))
+        .take(MAX_WORDS)
+        .collect::<Vec<_>>()
+        .join(" ")
+        .to_lowercase()
 }
 
 /// Words of recipes that say how much and not what.
 const UNITS: &[&str] = &[
-    "cup", "cups", "tbsp", "tsp", "tablespoon", "tablespoons", "teaspoon", "teaspoons", "oz", "ounce", "ounces", "lb", "lbs", "pound",
-    "pounds", "can", "cans", "clove", "cloves", "pinch", "of", "kg", "ml", "large", "small", "medium", "chopped", "diced", "sliced",
+    "cup",
+    "cups",
+    "tbsp",
+    "tsp",
+    "tablespoon",
+    "tablespoons",
+    "teaspoon",
+    "teaspoons",
+    "oz",
+    "ounce",
+    "ounces",
+    "lb",
+    "lbs",
+    "pound",
+    "pounds",
+    "can",
+    "cans",
+    "clove",
+    "cloves",
+    "pinch",
+    "of",
+    "kg",
+    "ml",
+    "large",
+    "small",
+    "medium",
+    "chopped",
+    "diced",
+    "sliced",
 ];
 
 async fn find(shop: &Shop, store: &str, text: &str, diets: &[Diet]) -> Result<Found, ToolError> {
@@ -95,19 +131,24 @@ impl Found {
 fn choose(products: &[Product], text: &str, diets: &[Diet]) -> Found {
     let words: Vec<&str> = text.split(' ').collect();
     // What shares no word with the text is not what was meant, however high the store ranks it.
-    let named: Vec<(&Product, usize)> =
-        products.iter().map(|product| (product, shared(product, &words))).filter(|(_, shared)| *shared > 0).collect();
+    let named: Vec<(&Product, usize)> = products
+        .iter()
+        .map(|product| (product, shared(product, &words)))
+        .filter(|(_, shared)| *shared > 0)
+        .collect();
     if named.is_empty() {
         return Found::nothing(State::NoMatch, "was not found at this store");
     }
     let clash = |product: &Product| diets.iter().find_map(|diet| diet::conflict(product, *diet));
-    let fitting: Vec<&(&Product, usize)> = named.iter().filter(|(product, _)| clash(product).is_none()).collect();
+    let fitting: Vec<&(&Product, usize)> =
+        named.iter().filter(|(product, _)| clash(product).is_none()).collect();
     if fitting.is_empty() {
         let why = named.first().and_then(|(product, _)| clash(product)).unwrap_or_default();
         return Found::nothing(State::Excluded, format!("the closest product {why}"));
     }
     let in_stock = fitting.iter().filter(|(product, _)| refusal(product, 1).is_none());
-    let best = in_stock.min_by_key(|(product, shared)| (std::cmp::Reverse(*shared), length(product), dollars(product)));
+    let best = in_stock
+        .min_by_key(|(product, shared)| (std::cmp::Reverse(*shared), length(product), dollars(product)));
     let Some((product, _)) = best else {
         return Found::nothing(State::NoMatch, "is out of stock at this store");
     };
@@ -145,7 +186,8 @@ mod tests {
 
     fn product(id: &str, name: &str, price: f64, stock: &str) -> Product {
         let item = json!({ "price": { "regular": price }, "inventory": { "stockLevel": stock } });
-        serde_json::from_value(json!({ "productId": id, "description": name, "brand": "", "items": [item] })).unwrap()
+        serde_json::from_value(json!({ "productId": id, "description": name, "brand": "", "items": [item] }))
+            .unwrap()
     }
 
     #[test]

@@ -111,7 +111,12 @@ pub(crate) async fn manage(shop: &Shop, who: &Who, request: Request) -> Result<A
     let about = about(shop, who, user, &request).await?;
     let mut notes = Vec::new();
     apply(shop, who, &request, &about, &mut notes).await?;
-    let week = shop.documents.get::<Week>(&user.id, KIND, &about.week).await?.map(|found| found.body).unwrap_or_default();
+    let week = shop
+        .documents
+        .get::<Week>(&user.id, KIND, &about.week)
+        .await?
+        .map(|found| found.body)
+        .unwrap_or_default();
     let plan = view::show(shop, &about, &week, notes).await;
     Answer::new(plan.describe(), &plan)
 }
@@ -188,7 +193,10 @@ fn new_meal(request: &Request, about: &About) -> Result<Meal, ToolError> {
         return Err(ToolError::invalid("servings", "must be from 1 to 50"));
     }
     if request.ingredients.len() > MAX_INGREDIENTS {
-        return Err(ToolError::invalid("ingredients", format!("must have at most {MAX_INGREDIENTS} entries")));
+        return Err(ToolError::invalid(
+            "ingredients",
+            format!("must have at most {MAX_INGREDIENTS} entries"),
+        ));
     }
     let ingredients = request.ingredients.iter().enumerate().map(|(index, new)| ingredient(index, new));
     Ok(Meal {
@@ -203,7 +211,10 @@ fn new_meal(request: &Request, about: &About) -> Result<Meal, ToolError> {
 
 fn ingredient(index: usize, new: &NewIngredient) -> Result<Ingredient, ToolError> {
     if !(1..=MOST).contains(&new.quantity) {
-        return Err(ToolError::invalid(format!("ingredients[{index}].quantity"), format!("must be from 1 to {MOST}")));
+        return Err(ToolError::invalid(
+            format!("ingredients[{index}].quantity"),
+            format!("must be from 1 to {MOST}"),
+        ));
     }
     Ok(Ingredient {
         id: new_id(),
@@ -219,7 +230,12 @@ fn ingredient(index: usize, new: &NewIngredient) -> Result<Ingredient, ToolError
 
 async fn find(shop: &Shop, user: &User, about: &About) -> Result<(), ToolError> {
     let store = needed(about.store.as_deref(), "location_id")?;
-    let week = shop.documents.get::<Week>(&user.id, KIND, &about.week).await?.map(|found| found.body).unwrap_or_default();
+    let week = shop
+        .documents
+        .get::<Week>(&user.id, KIND, &about.week)
+        .await?
+        .map(|found| found.body)
+        .unwrap_or_default();
     let found = matching::search(shop, store, &week, &about.diets).await?;
     change(shop, user, about, |week| {
         matching::apply(week, &found);
@@ -236,13 +252,17 @@ async fn choose(shop: &Shop, user: &User, request: &Request, about: &About) -> R
             check_product_id(product, "product_id")?;
             let products = shop.products(&[product], about.store.as_deref()).await?;
             let found = products.by_id.get(product).cloned();
-            Some(found.ok_or_else(|| ToolError::invalid("product_id", format!("Kroger has no product {product}")))?)
+            Some(found.ok_or_else(|| {
+                ToolError::invalid("product_id", format!("Kroger has no product {product}"))
+            })?)
         }
         None => None,
     };
     change(shop, user, about, |week| {
         let found = week.ingredients_mut().find(|ingredient| ingredient.id == id);
-        let ingredient = found.ok_or_else(|| ToolError::NotFound("the week has no ingredient with this ingredient_id".to_owned()))?;
+        let ingredient = found.ok_or_else(|| {
+            ToolError::NotFound("the week has no ingredient with this ingredient_id".to_owned())
+        })?;
         ingredient.state = if chosen.is_some() { State::Matched } else { State::Unmatched };
         ingredient.product_id = chosen.as_ref().map(|product| product.product_id.clone());
         ingredient.name = chosen.as_ref().and_then(|product| product.description.clone());
@@ -258,10 +278,17 @@ async fn choose(shop: &Shop, user: &User, request: &Request, about: &About) -> R
 /// Kroger refuses it.
 async fn send(shop: &Shop, who: &Who, about: &About) -> Result<String, ToolError> {
     let user = who.user("a meal plan")?;
-    let week = shop.documents.get::<Week>(&user.id, KIND, &about.week).await?.map(|found| found.body).unwrap_or_default();
-    let ids: Vec<&str> = week.ingredients().filter_map(|ingredient| ingredient.product_id.as_deref()).collect();
+    let week = shop
+        .documents
+        .get::<Week>(&user.id, KIND, &about.week)
+        .await?
+        .map(|found| found.body)
+        .unwrap_or_default();
+    let ids: Vec<&str> =
+        week.ingredients().filter_map(|ingredient| ingredient.product_id.as_deref()).collect();
     let products = shop.products(&ids, about.store.as_deref()).await?;
-    let (mut going, mut items, mut staying) = (Vec::new(), Vec::<(CartItem, Option<String>)>::new(), Vec::new());
+    let (mut going, mut items, mut staying) =
+        (Vec::new(), Vec::<(CartItem, Option<String>)>::new(), Vec::new());
     for ingredient in week.ingredients().filter(|ingredient| !ingredient.sent) {
         let product = ingredient.product_id.as_ref().and_then(|id| products.by_id.get(id));
         match product.map(|product| (product, refusal(product, ingredient.quantity))) {
@@ -296,7 +323,9 @@ fn cart_item(ingredient: &Ingredient) -> CartItem {
 
 async fn mark(shop: &Shop, user: &User, about: &About, ids: &[String], sent: bool) -> Result<(), ToolError> {
     let marking = change(shop, user, about, |week| {
-        week.ingredients_mut().filter(|ingredient| ids.contains(&ingredient.id)).for_each(|ingredient| ingredient.sent = sent);
+        week.ingredients_mut()
+            .filter(|ingredient| ids.contains(&ingredient.id))
+            .for_each(|ingredient| ingredient.sent = sent);
         Ok(())
     });
     marking.await.map(drop)

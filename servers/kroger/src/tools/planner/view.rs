@@ -11,7 +11,11 @@ use super::{
     week::{Ingredient, Meal, Slot, State, Week},
 };
 use crate::{
-    shop::{Products, Shop, money::Money, product::{ShownPrice, price_now}},
+    shop::{
+        Products, Shop,
+        money::Money,
+        product::{ShownPrice, price_now},
+    },
     tools::profile::Diet,
 };
 
@@ -76,7 +80,8 @@ pub(crate) struct Plan {
 
 /// The week with the prices of now.
 pub(super) async fn show(shop: &Shop, about: &About, week: &Week, mut notes: Vec<String>) -> Plan {
-    let ids: Vec<&str> = week.ingredients().filter_map(|ingredient| ingredient.product_id.as_deref()).collect();
+    let ids: Vec<&str> =
+        week.ingredients().filter_map(|ingredient| ingredient.product_id.as_deref()).collect();
     let products = match &about.store {
         Some(store) => shop.products_if_possible(&ids, Some(store), &mut notes).await,
         None => Products::default(),
@@ -121,7 +126,8 @@ fn total(week: &Week, products: &Products) -> (Option<Money>, usize) {
 
 fn shown_day(monday: Date, offset: i64, week: &Week, products: &Products) -> Day {
     let date = monday.saturating_add(offset.days());
-    let meals = week.meals.iter().filter(|meal| meal.date == date).map(|meal| shown_meal(meal, products)).collect();
+    let meals =
+        week.meals.iter().filter(|meal| meal.date == date).map(|meal| shown_meal(meal, products)).collect();
     Day { date: date.to_string(), meals }
 }
 
@@ -131,7 +137,11 @@ fn shown_meal(meal: &Meal, products: &Products) -> ShownMeal {
         slot: meal.slot,
         title: meal.title.clone(),
         servings: meal.servings,
-        ingredients: meal.ingredients.iter().map(|ingredient| shown_ingredient(ingredient, products)).collect(),
+        ingredients: meal
+            .ingredients
+            .iter()
+            .map(|ingredient| shown_ingredient(ingredient, products))
+            .collect(),
     }
 }
 
@@ -160,7 +170,9 @@ impl Plan {
     /// The week in words.
     pub(super) fn describe(&self) -> String {
         let total = match (self.estimated_total, self.weekly_budget) {
-            (Some(total), Some(budget)) if self.over_budget == Some(true) => format!("about ${total}, over the budget of ${budget}"),
+            (Some(total), Some(budget)) if self.over_budget == Some(true) => {
+                format!("about ${total}, over the budget of ${budget}")
+            }
             (Some(total), Some(budget)) => format!("about ${total} of a budget of ${budget}"),
             (Some(total), None) => format!("about ${total}"),
             (None, _) => "no prices yet".to_owned(),
@@ -176,7 +188,8 @@ impl Plan {
 
 impl ShownMeal {
     fn line(&self, date: &str) -> String {
-        let of = |state: State| self.ingredients.iter().filter(|ingredient| ingredient.state == state).count();
+        let of =
+            |state: State| self.ingredients.iter().filter(|ingredient| ingredient.state == state).count();
         let open: Vec<String> = self
             .ingredients
             .iter()
@@ -189,6 +202,12 @@ impl ShownMeal {
             .collect();
         let slot = format!("{:?}", self.slot).to_lowercase();
         let open = if open.is_empty() { String::new() } else { format!("; open: {}", open.join(", ")) };
-        format!("- {date} {slot}: {} ({} of {} matched{open}) [{}]", self.title, of(State::Matched), self.ingredients.len(), self.meal_id)
+        format!(
+            "- {date} {slot}: {} ({} of {} matched{open}) [{}]",
+            self.title,
+            of(State::Matched),
+            self.ingredients.len(),
+            self.meal_id
+        )
     }
 }

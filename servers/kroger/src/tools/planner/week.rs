@@ -80,7 +80,9 @@ impl Week {
 
     pub(super) fn add(&mut self, meal: Meal) -> Result<(), ToolError> {
         if self.meals.len() >= MAX_MEALS {
-            return Err(ToolError::Refused(format!("the week has {MAX_MEALS} meals, which is the most; remove one first")));
+            return Err(ToolError::Refused(format!(
+                "the week has {MAX_MEALS} meals, which is the most; remove one first"
+            )));
         }
         self.meals.push(meal);
         self.meals.sort_by_key(|meal| (meal.date, meal.slot));
