@@ -58,6 +58,11 @@ struct QuotaLabel {
     quota: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EventLabel {
+    event: &'static str,
+}
+
 fn durations() -> Histogram {
     Histogram::new([0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0])
 }
@@ -72,6 +77,7 @@ pub struct Metrics {
     upstream_duration: Histogram,
     quota_used: Family<QuotaLabel, Gauge<i64, AtomicI64>>,
     cache: CacheMetrics,
+    security_events: Family<EventLabel, Counter>,
     running: watch::Sender<u64>,
 }
 
@@ -86,6 +92,7 @@ impl Default for Metrics {
             upstream_duration: durations(),
             quota_used: Family::default(),
             cache: CacheMetrics::default(),
+            security_events: Family::default(),
             running: watch::Sender::new(0),
         };
         metrics.register();
@@ -121,6 +128,7 @@ impl Metrics {
             self.quota_used.clone(),
         );
         self.cache.register(registry);
+        registry.register("security_events", "Entries of the audit log", self.security_events.clone());
     }
 
     /// All counters in OpenMetrics text.
@@ -163,6 +171,10 @@ impl Metrics {
 
     pub(crate) fn quota(&self, quota: &'static str, used: u64) {
         self.quota_used.get_or_create(&QuotaLabel { quota }).set(i64::try_from(used).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn security_event(&self, event: &'static str) {
+        self.security_events.get_or_create(&EventLabel { event }).inc();
     }
 
     pub(crate) fn cache(&self) -> &CacheMetrics {
