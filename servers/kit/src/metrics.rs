@@ -71,6 +71,11 @@ struct QuotaLabel {
     quota: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EventLabel {
+    event: &'static str,
+}
+
 fn durations() -> Histogram {
     Histogram::new([0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0])
 }
@@ -88,6 +93,7 @@ pub struct Metrics {
     circuits_opened: Family<GroupLabel, Counter>,
     quota_used: Family<QuotaLabel, Gauge<i64, AtomicI64>>,
     cache: CacheMetrics,
+    security_events: Family<EventLabel, Counter>,
     running: watch::Sender<u64>,
 }
 
@@ -105,6 +111,7 @@ impl Default for Metrics {
             circuits_opened: Family::default(),
             quota_used: Family::default(),
             cache: CacheMetrics::default(),
+            security_events: Family::default(),
             running: watch::Sender::new(0),
         };
         metrics.register();
@@ -141,6 +148,7 @@ impl Metrics {
             self.quota_used.clone(),
         );
         self.cache.register(&mut self.registry);
+        self.registry.register("security_events", "Entries of the audit log", self.security_events.clone());
     }
 
     fn register_resilience(&mut self) {
@@ -214,6 +222,10 @@ impl Metrics {
 
     pub(crate) fn quota(&self, quota: &'static str, used: u64) {
         self.quota_used.get_or_create(&QuotaLabel { quota }).set(i64::try_from(used).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn security_event(&self, event: &'static str) {
+        self.security_events.get_or_create(&EventLabel { event }).inc();
     }
 
     pub(crate) fn cache(&self) -> &CacheMetrics {

@@ -21,6 +21,7 @@ pub struct Config {
     pub(crate) store: StoreConfig,
     pub(crate) redis: Option<Secret>,
     pub(crate) cache_mebibytes: u64,
+    pub(crate) audit_days: u32,
     pub(crate) policy: Policy,
     pub(crate) daily: Daily,
     pub(crate) hosting: Hosting,
@@ -76,6 +77,8 @@ impl Config {
             store: StoreConfig::from_env(&environment)?,
             redis: environment.optional_secret("REDIS_URL")?,
             cache_mebibytes: environment.number("KROGER_CACHE_MEBIBYTES", 1..=65_536, 64)?,
+            audit_days: u32::try_from(environment.number("AUDIT_RETENTION_DAYS", 1..=3_650, 365)?)
+                .unwrap_or(365),
             policy: Policy { per_minute: PER_MINUTE, ..Policy::default() },
             daily: Daily::from_env(&environment)?,
             hosting: Hosting::from_env(&environment, "kroger")?,

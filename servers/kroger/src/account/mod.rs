@@ -59,11 +59,17 @@ impl Accounts {
     }
 
     /// The paths of the sign-in.
+    #[expect(clippy::unused_self, reason = "the paths of the sign-in work on it")]
     pub(crate) fn routes(&self) -> Router {
         Router::new()
     }
 
     /// The name of the cookie that carries a session.
+    #[expect(
+        clippy::unused_self,
+        clippy::unnecessary_wraps,
+        reason = "it depends on how the server is reached"
+    )]
     pub(crate) fn cookie(&self) -> Option<&str> {
         Some("portico_session")
     }

@@ -6,8 +6,8 @@ pub(crate) mod product;
 use std::{collections::HashMap, time::Duration};
 
 use portico_kit::{
-    ConfigError, Serving, Store, cache::Cache, documents::Documents, seal::Sealer, store::now,
-    tool::ToolError,
+    ConfigError, Serving, Store, audit_log::AuditLog, cache::Cache, documents::Documents, person::Person,
+    seal::Sealer, store::now, tool::ToolError,
 };
 
 use crate::{
@@ -52,12 +52,13 @@ impl Shop {
             None => Cache::memory(config.cache_mebibytes, metrics),
         };
         let documents = Documents::new(store.clone(), sealer.clone());
+        let audit = AuditLog::new(&store, metrics, config.audit_days);
         let told = (checks.add("credentials"), checks.add("kroger"));
         let kroger = Api::new(config, (&store, cache.clone()), std::sync::Arc::clone(metrics), told)?;
         Ok(Self {
             kroger,
             accounts: Accounts::new(),
-            person: Person::new(documents.clone()),
+            person: Person::new(cache, audit, vec![std::sync::Arc::new(documents.clone())]),
             documents,
             default_store: config.location.clone(),
             is_partner: config.is_partner,
@@ -173,23 +174,4 @@ pub(crate) fn new_id() -> String {
 /// A moment as tools show it (RFC 3339), from milliseconds since 1970.
 pub(crate) fn moment(milliseconds: i64) -> String {
     jiff::Timestamp::from_millisecond(milliseconds).map_or_else(|_| String::new(), |time| time.to_string())
-}
-
-/// Everything of a user at once.
-pub(crate) struct Person {
-    documents: Documents,
-}
-
-impl Person {
-    fn new(documents: Documents) -> Self {
-        Self { documents }
-    }
-
-    pub(crate) async fn export(&self, user: &str) -> Result<serde_json::Value, ToolError> {
-        self.documents.export(user).await
-    }
-
-    pub(crate) async fn delete(&self, user: &str) -> Result<serde_json::Value, ToolError> {
-        Ok(serde_json::json!({ "documents": self.documents.delete(user).await? }))
-    }
 }
