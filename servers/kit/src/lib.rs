@@ -5,6 +5,8 @@
 //! of MCP than that is an [`rmcp::ServerHandler`], which [`serve()`] serves. [`tool`] turns typed arguments and answers into MCP
 //! tools, [`upstream`] calls the API that a server stands in front of.
 
+pub mod audit_log;
+pub mod cache;
 pub mod caller;
 pub mod checks;
 pub mod component;
@@ -14,6 +16,7 @@ pub mod host;
 pub mod identity;
 pub mod limit;
 pub mod metrics;
+pub mod person;
 pub mod redact;
 pub mod report;
 pub mod seal;
@@ -32,12 +35,16 @@ mod mcp;
 mod metered;
 mod rest;
 
+pub use audit_log::AuditLog;
+pub use cache::Cache;
 pub use caller::{Caller, Correlation};
 pub use checks::{Check, Checks};
 pub use component::Component;
 pub use config::{ConfigError, Environment};
+pub use digest::hex as digest;
 pub use host::{Hosting, host, host_on};
 pub use metrics::Metrics;
+pub use person::Person;
 /// The URL type that configuration and file addresses use.
 pub use reqwest::Url;
 pub use seal::Sealer;

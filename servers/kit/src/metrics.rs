@@ -9,6 +9,8 @@ use prometheus_client::{
 };
 use tokio::sync::watch;
 
+use crate::cache::{CacheMetrics, Lookup};
+
 /// How a tool call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
 pub enum Outcome {
@@ -64,6 +66,16 @@ struct RetryLabels {
     made: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct QuotaLabel {
+    quota: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EventLabel {
+    event: &'static str,
+}
+
 fn durations() -> Histogram {
     Histogram::new([0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0])
 }
@@ -79,7 +91,9 @@ pub struct Metrics {
     retries: Family<RetryLabels, Counter>,
     circuits: Family<GroupLabel, Gauge<i64, AtomicI64>>,
     circuits_opened: Family<GroupLabel, Counter>,
-    quota_used: Gauge<i64, AtomicI64>,
+    quota_used: Family<QuotaLabel, Gauge<i64, AtomicI64>>,
+    cache: CacheMetrics,
+    security_events: Family<EventLabel, Counter>,
     running: watch::Sender<u64>,
 }
 
@@ -95,7 +109,9 @@ impl Default for Metrics {
             retries: Family::default(),
             circuits: Family::default(),
             circuits_opened: Family::default(),
-            quota_used: Gauge::default(),
+            quota_used: Family::default(),
+            cache: CacheMetrics::default(),
+            security_events: Family::default(),
             running: watch::Sender::new(0),
         };
         metrics.register();
@@ -128,9 +144,11 @@ impl Metrics {
         self.register_resilience();
         self.registry.register(
             "upstream_quota_used",
-            "Upstream requests counted in the current quota window",
+            "Upstream requests counted in the current window of a quota",
             self.quota_used.clone(),
         );
+        self.cache.register(&mut self.registry);
+        self.registry.register("security_events", "Entries of the audit log", self.security_events.clone());
     }
 
     fn register_resilience(&mut self) {
@@ -202,8 +220,22 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn quota(&self, used: u64) {
-        self.quota_used.set(i64::try_from(used).unwrap_or(i64::MAX));
+    pub(crate) fn quota(&self, quota: &'static str, used: u64) {
+        self.quota_used.get_or_create(&QuotaLabel { quota }).set(i64::try_from(used).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn security_event(&self, event: &'static str) {
+        self.security_events.get_or_create(&EventLabel { event }).inc();
+    }
+
+    pub(crate) fn cache(&self) -> &CacheMetrics {
+        &self.cache
+    }
+
+    /// Look-ups in the server's caches that ended so.
+    #[must_use]
+    pub fn cache_lookups(&self, outcome: Lookup) -> u64 {
+        self.cache.lookups(outcome)
     }
 
     /// Tool calls of `tool` that ended with `outcome`.

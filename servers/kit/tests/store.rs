@@ -222,6 +222,22 @@ async fn a_file_is_for_its_owner_alone_and_safe_by_its_settings() {
 }
 
 #[tokio::test]
+async fn what_was_deleted_is_not_left_in_the_file() {
+    let database = Database::new(On::File).await;
+    let store = database.open(OLD).await.unwrap();
+    insert(&store, 1, "words-that-are-to-go").await.unwrap();
+    insert(&store, 2, "words-that-stay").await.unwrap();
+    sqlx::query("DELETE FROM notes WHERE id = 1").execute(store.write()).await.unwrap();
+    store.close().await;
+    let mut left = Vec::new();
+    for entry in std::fs::read_dir(database.folder.path()).unwrap() {
+        left.extend(std::fs::read(entry.unwrap().path()).unwrap());
+    }
+    let has = |text: &str| left.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(has("words-that-stay") && !has("words-that-are-to-go"));
+}
+
+#[tokio::test]
 async fn a_database_that_cannot_be_opened_says_what_to_do_and_no_password() {
     let folder = tempfile::tempdir().unwrap();
     let postgres = support::Database::new(On::Postgres).await.postgres.unwrap();

@@ -385,7 +385,7 @@ fn a_wrong_setting_names_its_variable_and_how_to_mend_it(
 ) {
     let lookup =
         |name: &str| set.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-    let error = Config::from_env(&lookup).unwrap_err();
+    let error = Config::from_env(&lookup).err().unwrap();
     assert_eq!(error.variable, variable);
     assert!(!error.mend.is_empty() && !error.to_string().contains("hidden"), "{error}");
 }

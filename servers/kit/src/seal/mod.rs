@@ -11,7 +11,7 @@ use std::{
     ffi::OsString,
     fmt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -158,7 +158,7 @@ impl Sealer {
     /// Opens what was sealed for `context`.
     pub fn open(&self, context: &str, sealed: &[u8]) -> Result<Opened, Error> {
         self.look();
-        let (head, id, nonce, secret) = split(sealed).ok_or(Error::Broken)?;
+        let Parts { head, id, nonce, secret } = split(sealed).ok_or(Error::Broken)?;
         let keyring = self.inner.keyring.load();
         let key = keyring.find(id).ok_or_else(|| Error::UnknownKey { id: id.to_owned() })?;
         let bound = bound(head, context);
@@ -206,7 +206,7 @@ impl Sealer {
     #[cfg(test)]
     fn look_now(&self) {
         let file = self.inner.file.as_ref().unwrap();
-        let mut seen = file.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = file.seen.lock().unwrap();
         seen.looked = seen.looked.checked_sub(LOOK).unwrap();
         drop(seen);
         self.look();
@@ -246,13 +246,22 @@ fn bound(head: &[u8], context: &str) -> Vec<u8> {
     [head, context.as_bytes()].concat()
 }
 
-/// The head, the key's name within it, the nonce and the rest.
-fn split(sealed: &[u8]) -> Option<(&[u8], &str, &[u8], &[u8])> {
+/// The parts of a seal.
+struct Parts<'a> {
+    /// What stands before the nonce.
+    head: &'a [u8],
+    /// The key's name, within the head.
+    id: &'a str,
+    nonce: &'a [u8],
+    secret: &'a [u8],
+}
+
+fn split(sealed: &[u8]) -> Option<Parts<'_>> {
     let (&[form, length], _) = sealed.split_first_chunk::<2>()?;
     let (head, rest) = sealed.split_at_checked(2 + usize::from(length))?;
     let id = str::from_utf8(&head[2..]).ok().filter(|_| form == FORM)?;
     let (nonce, secret) = rest.split_at_checked(NONCE)?;
-    Some((head, id, nonce, secret))
+    Some(Parts { head, id, nonce, secret })
 }
 
 #[cfg(test)]

@@ -67,15 +67,7 @@ impl StoreConfig {
     ///
     /// Without `DATABASE_URL` data is kept in memory and lost with the process; a warning says so.
     pub fn from_env(environment: &Environment<'_>) -> Result<Self, ConfigError> {
-        let place = match environment.optional_secret(URL)? {
-            Some(url) => place(&url)?,
-            None => {
-                tracing::warn!(
-                    "DATABASE_URL is not set: what users keep here is in memory and lost with this process"
-                );
-                Place::Memory
-            }
-        };
+        let place = environment.optional_secret(URL)?.map_or_else(|| Ok(unnamed()), |url| place(&url))?;
         let replica = environment.optional_secret(READ_URL)?;
         if replica.as_ref().is_some_and(|url| !is_postgres(url.expose()))
             || (replica.is_some() && place.engine() == Engine::Sqlite)
@@ -96,11 +88,22 @@ impl StoreConfig {
         Self { place: Place::Memory, replica: None, connections: 1 }
     }
 
+    /// Whether data is kept in memory, and lost with the process.
+    #[must_use]
+    pub fn is_memory(&self) -> bool {
+        matches!(self.place, Place::Memory)
+    }
+
     /// The file of SQLite, where data is kept in one.
     #[must_use]
     pub fn file(&self) -> Option<&std::path::Path> {
         if let Place::File(path) = &self.place { Some(path) } else { None }
     }
+}
+
+fn unnamed() -> Place {
+    tracing::warn!("DATABASE_URL is not set: what users keep here is in memory and lost with this process");
+    Place::Memory
 }
 
 fn is_postgres(url: &str) -> bool {

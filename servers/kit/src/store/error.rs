@@ -114,7 +114,7 @@ impl Kind {
     pub(super) fn of(error: &sqlx::Error) -> Self {
         match error {
             sqlx::Error::Database(error) => {
-                Self::of_code(error.kind(), error.code().as_deref().unwrap_or_default())
+                Self::of_code(&error.kind(), error.code().as_deref().unwrap_or_default())
             }
             sqlx::Error::Io(_)
             | sqlx::Error::PoolTimedOut
@@ -128,7 +128,7 @@ impl Kind {
 
     /// Codes of SQLite are decimal, with the primary code in the low byte; those of PostgreSQL have five characters, the
     /// first two of which are a class.
-    fn of_code(kind: ErrorKind, code: &str) -> Self {
+    fn of_code(kind: &ErrorKind, code: &str) -> Self {
         if matches!(
             kind,
             ErrorKind::UniqueViolation

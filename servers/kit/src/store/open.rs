@@ -29,8 +29,8 @@ const CONNECT_REPLICA: Duration = Duration::from_secs(1);
 const SWITCH: Duration = Duration::from_secs(5);
 const SWITCH_AGAIN: Duration = Duration::from_millis(20);
 
-/// What holds for each connection. FULL: what was committed is on the disk.
-const SQLITE: &str = "PRAGMA busy_timeout = 5000; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
+/// What holds for each connection. FULL: what was committed is on the disk. `secure_delete`: what was deleted is overwritten.
+const SQLITE: &str = "PRAGMA busy_timeout = 5000; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;";
 /// A statement, a wait for a lock, and a transaction that does nothing end on their own.
 const POSTGRES: &str = "SET statement_timeout = '10s'; SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '60s';";
 
@@ -112,7 +112,7 @@ async fn switch_to_log(connection: &mut AnyConnection) -> Result<(), sqlx::Error
     loop {
         match sqlx::query("PRAGMA journal_mode = WAL").fetch_one(&mut *connection).await {
             Err(error) if Kind::of(&error) == Kind::Away && Instant::now() < deadline => {
-                sleep(SWITCH_AGAIN).await
+                sleep(SWITCH_AGAIN).await;
             }
             done => return done.map(drop),
         }

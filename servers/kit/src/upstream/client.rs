@@ -167,7 +167,7 @@ impl Client {
         let circuit = self.circuit(call.group);
         let leave = circuit.admit().map_err(|wait| self.left_alone(call.group, wait))?;
         self.wait_for_turn().await?;
-        self.take_quota(call)?;
+        self.take_quota(call).await?;
         sent.store(true, Ordering::Relaxed);
         let result = self.measured(call).await;
         let (before, after) = leave.end(verdict(&result));
@@ -245,14 +245,11 @@ impl Client {
         })
     }
 
-    fn take_quota(&self, call: &Call) -> Result<(), Error> {
+    async fn take_quota(&self, call: &Call) -> Result<(), Error> {
         let Some(quota) = &call.quota else { return Ok(()) };
-        match quota.take() {
-            Taken::Granted { used, warn } => {
-                self.metrics.quota(used);
-                if warn {
-                    tracing::warn!(api = self.api, used, limit = quota.limit(), "daily quota nearly used up");
-                }
+        match quota.take().await {
+            Taken::Granted { used } => {
+                self.metrics.quota(quota.name(), used);
                 Ok(())
             }
             Taken::Exhausted(wait) => Err(self

@@ -136,6 +136,13 @@ impl Error {
         self
     }
 
+    /// With another reason, for whoever knows more of what was asked for.
+    #[must_use]
+    pub fn with_reason(mut self, reason: impl Into<String>) -> Self {
+        self.reason = reason.into();
+        self
+    }
+
     /// With the id under which the API's own people find the request.
     #[must_use]
     pub(super) fn correlated(mut self, id: Option<Box<str>>) -> Self {

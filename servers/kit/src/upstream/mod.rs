@@ -19,5 +19,5 @@ pub use client::{Client, Explain, Policy};
 pub use error::{Class, Error};
 /// The method of a [`Call`].
 pub use http::Method;
-pub use quota::DailyQuota;
+pub use quota::{DailyQuota, Taken};
 pub use retry::{Retry, Strategy};

@@ -4,7 +4,6 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use jiff::Timestamp;
 use portico_kit::tool::ToolError;
 use serde_json::{Value, json};
 
@@ -91,11 +90,6 @@ pub(super) fn json(status: StatusCode, body: Value) -> Response {
 pub(super) fn wants_json(headers: &HeaderMap) -> bool {
     let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     accepted.contains("application/json") && !accepted.contains("text/html")
-}
-
-/// Milliseconds since 1970 as RFC 3339 has them.
-pub(super) fn time(milliseconds: i64) -> String {
-    Timestamp::from_millisecond(milliseconds).map(|time| time.to_string()).unwrap_or_default()
 }
 
 /// A failure, in the form that was asked for.

@@ -1,11 +1,15 @@
 //! A sign-in from its beginning to the session that comes of it.
 
-use portico_kit::{Url, store::now, tool::ToolError, upstream::Class};
+use portico_kit::{
+    Url,
+    store::now,
+    tool::ToolError,
+    upstream::{Class, Error},
+};
 use sqlx::{Any, Row as _, Transaction};
 
 use super::{
-    Accounts, User,
-    link::Link,
+    Accounts, Settings, User,
     oauth::Granted,
     secrets,
     sessions::{self, Made, failed, text},
@@ -39,7 +43,28 @@ impl<E: Into<ToolError>> From<E> for Failure {
 pub(super) struct Begun {
     verifier: String,
     pub(super) return_to: String,
-    link: Link,
+    user: Option<User>,
+    makes_session: bool,
+}
+
+/// For whom somebody signs in.
+#[derive(Clone, Copy)]
+pub(super) enum For<'a> {
+    /// Somebody new, on this device.
+    Anybody,
+    /// A user whose device this is.
+    Device(&'a User),
+    /// A user who calls by other means; the browser gets no session.
+    Elsewhere(&'a User),
+}
+
+impl For<'_> {
+    fn user(&self) -> &str {
+        match self {
+            Self::Anybody => "",
+            Self::Device(user) | Self::Elsewhere(user) => &user.id,
+        }
+    }
 }
 
 fn context(state: &str) -> String {
@@ -50,27 +75,28 @@ impl Accounts {
     /// Begins a sign-in in the browser that holds the secret `browser`; where to send it.
     pub(super) async fn begin_login(
         &self,
+        settings: &Settings,
         browser: &str,
         return_to: &str,
-        link: &Link,
+        whom: For<'_>,
     ) -> Result<Url, Failure> {
         self.check_room().await?;
         let (state, verifier) = (secrets::code()?, secrets::code()?);
         let digest = secrets::digest("state", &state);
         let query = sqlx::query(
             "INSERT INTO kroger_logins \
-             (state_digest, browser_digest, verifier, return_to, user_id, subject_digest, expires_at) \
+             (state_digest, browser_digest, verifier, return_to, user_id, makes_session, expires_at) \
              VALUES ($1, $2, $3, $4, $5, $6, $7)",
         )
         .bind(digest.as_str())
         .bind(secrets::digest("browser", browser))
         .bind(self.sealer.seal_text(&context(&digest), &verifier)?)
         .bind(return_to)
-        .bind(link.user.as_ref().map_or("", User::id))
-        .bind(link.subject.as_str())
+        .bind(whom.user())
+        .bind(i64::from(!matches!(whom, For::Elsewhere(_))))
         .bind(now().saturating_add(LIFE));
         self.store.run("beginning a sign-in", query.execute(self.store.write())).await?;
-        Ok(self.authorize_url(&state, &verifier))
+        Ok(Self::authorize_url(settings, &state, &verifier))
     }
 
     async fn check_room(&self) -> Result<(), Failure> {
@@ -90,7 +116,7 @@ impl Accounts {
         let digest = secrets::digest("state", state);
         let query = sqlx::query(
             "DELETE FROM kroger_logins WHERE state_digest = $1 AND browser_digest = $2 AND expires_at > $3 \
-             RETURNING verifier, return_to, user_id, subject_digest",
+             RETURNING verifier, return_to, user_id, makes_session",
         )
         .bind(digest.as_str())
         .bind(secrets::digest("browser", browser))
@@ -98,35 +124,39 @@ impl Accounts {
         let taken = self.store.run("finding the sign-in", query.fetch_optional(self.store.write())).await?;
         let row = taken.ok_or(Failure::Unknown)?;
         let sealed: Vec<u8> = row.try_get("verifier").map_err(failed)?;
-        let user = Some(text(&row, "user_id")?).filter(|id| !id.is_empty()).map(|id| User(id.into()));
+        let user = Some(text(&row, "user_id")?).filter(|id| !id.is_empty()).map(|id| User { id: id.into() });
         Ok(Begun {
             verifier: self.sealer.open_text(&context(&digest), &sealed)?.plain.to_string(),
             return_to: text(&row, "return_to")?,
-            link: Link { user, subject: text(&row, "subject_digest")? },
+            user,
+            makes_session: row.try_get::<i64, _>("makes_session").map_err(failed)? != 0,
         })
     }
 
-    /// Finishes a sign-in with Kroger's code: a session on this device, of a user who is new unless the sign-in was begun for one.
+    /// Finishes a sign-in with Kroger's code: a session on this device, if that is wanted, of a user who is new unless the sign-in was
+    /// begun for one.
     pub(super) async fn finish_login(
         &self,
+        settings: &Settings,
         begun: &Begun,
         code: &str,
         device: &str,
-    ) -> Result<Made, Failure> {
-        let granted = self.exchange(code, &begun.verifier).await.map_err(|error| match error.class() {
-            Class::Validation => Failure::Refused,
-            _ => Failure::Tool(error.into()),
-        })?;
-        let user = match &begun.link.user {
+    ) -> Result<Option<Made>, Failure> {
+        let granted = self.exchange(settings, code, &begun.verifier).await.map_err(of_exchange)?;
+        let user = match &begun.user {
             Some(user) => user.clone(),
             None => User::new()?,
         };
         let sealed = self.seal_pair(&user, &granted, None)?;
         let mut transaction = self.store.begin().await?;
         save_tokens(&mut transaction, &user, sealed, &granted).await?;
-        bind_subject(&mut transaction, &begun.link.subject, &user).await?;
-        let made = sessions::make(&mut transaction, &user, device).await?;
+        let made = if begun.makes_session {
+            Some(sessions::make(&mut transaction, &user, device).await?)
+        } else {
+            None
+        };
         self.store.run("saving the sign-in", transaction.commit()).await?;
+        self.note("signed_in", &user, &[("device", device)]).await;
         Ok(made)
     }
 
@@ -135,8 +165,13 @@ impl Accounts {
         let mut transaction = self.store.begin().await?;
         let made = sessions::make(&mut transaction, user, device).await?;
         self.store.run("saving the session", transaction.commit()).await?;
+        self.note("device_joined", user, &[("device", device)]).await;
         Ok(made)
     }
+}
+
+fn of_exchange(error: Error) -> Failure {
+    if error.class() == Class::Validation { Failure::Refused } else { Failure::Tool(error.into()) }
 }
 
 async fn save_tokens(
@@ -156,29 +191,11 @@ async fn save_tokens(
          expires_at = excluded.expires_at, renewed_at = excluded.renewed_at, \
          generation = kroger_accounts.generation + 1, lease_id = '', lease_until = 0, sent = 0",
     )
-    .bind(user.id())
+    .bind(&*user.id)
     .bind(sealed)
     .bind(renew_at)
     .bind(expires_at)
     .bind(at);
-    query.execute(&mut **transaction).await.map_err(failed)?;
-    Ok(())
-}
-
-async fn bind_subject(
-    transaction: &mut Transaction<'static, Any>,
-    subject: &str,
-    user: &User,
-) -> Result<(), ToolError> {
-    if subject.is_empty() {
-        return Ok(());
-    }
-    let query = sqlx::query(
-        "INSERT INTO kroger_subjects (subject_digest, user_id) VALUES ($1, $2) \
-         ON CONFLICT (subject_digest) DO UPDATE SET user_id = excluded.user_id",
-    )
-    .bind(subject)
-    .bind(user.id());
     query.execute(&mut **transaction).await.map_err(failed)?;
     Ok(())
 }

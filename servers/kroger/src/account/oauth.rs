@@ -6,7 +6,7 @@ use portico_kit::{
 };
 use serde::Deserialize;
 
-use super::{Accounts, secrets};
+use super::{Accounts, Settings, secrets};
 
 /// Longest life that is believed, in seconds.
 const MAX_LIFE: u64 = 7 * 24 * 3_600;
@@ -39,8 +39,7 @@ struct Tokens {
 
 impl Accounts {
     /// Where the customer consents.
-    pub(super) fn authorize_url(&self, state: &str, verifier: &str) -> Url {
-        let settings = &self.settings;
+    pub(super) fn authorize_url(settings: &Settings, state: &str, verifier: &str) -> Url {
         let mut url = settings.authorize.clone();
         url.query_pairs_mut()
             .append_pair("response_type", "code")
@@ -54,26 +53,32 @@ impl Accounts {
     }
 
     /// Tokens for a code. Codes work once, so this is sent once.
-    pub(super) async fn exchange(&self, code: &str, verifier: &str) -> Result<Granted, Error> {
-        self.ask(vec![
+    pub(super) async fn exchange(
+        &self,
+        settings: &Settings,
+        code: &str,
+        verifier: &str,
+    ) -> Result<Granted, Error> {
+        let form = vec![
             ("grant_type", "authorization_code".to_owned()),
             ("code", code.to_owned()),
-            ("redirect_uri", self.settings.redirect.to_string()),
+            ("redirect_uri", settings.redirect.to_string()),
             ("code_verifier", verifier.to_owned()),
-        ])
-        .await
+        ];
+        self.ask(settings, form).await
     }
 
     /// Tokens for a refresh token. It works once, so this is sent once.
-    pub(super) async fn refresh(&self, refresh: &Secret) -> Result<Granted, Error> {
+    pub(super) async fn refresh(&self, settings: &Settings, refresh: &Secret) -> Result<Granted, Error> {
         let refresh = refresh.expose().to_owned();
-        self.ask(vec![("grant_type", "refresh_token".to_owned()), ("refresh_token", refresh)]).await
+        let form = vec![("grant_type", "refresh_token".to_owned()), ("refresh_token", refresh)];
+        self.ask(settings, form).await
     }
 
-    async fn ask(&self, form: Vec<(&'static str, String)>) -> Result<Granted, Error> {
+    async fn ask(&self, settings: &Settings, form: Vec<(&'static str, String)>) -> Result<Granted, Error> {
         let call = Call::new(Method::POST, "/v1/connect/oauth2/token")
             .group("sign_in")
-            .basic(&self.settings.client_id, self.settings.client_secret.clone())
+            .basic(&settings.client_id, settings.client_secret.clone())
             .body(Body::Form(form));
         let body: Tokens = self.client.send(&call).await?.json()?;
         let life = body.expires_in.min(MAX_LIFE).saturating_mul(1_000);

@@ -14,13 +14,14 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    Accounts, Session,
-    answer::{Page, escape, failed, go_to, json, refuse, set, time, tool_failed, wants_json},
-    link::Link,
-    login::Failure,
+    Accounts, Settings,
+    answer::{Page, escape, failed, go_to, json, refuse, set, tool_failed, wants_json},
+    link::{Link, Purpose},
+    login::{Failure, For},
     secrets,
-    sessions::Made,
+    sessions::{Made, Session},
 };
+use crate::shop::moment;
 
 /// Longest address to return to, in bytes.
 const MAX_RETURN: usize = 512;
@@ -30,33 +31,54 @@ const LOGIN_SECONDS: i64 = 600;
 /// Length of the secrets that browsers hold for us, in bytes.
 const SECRET: usize = 43;
 
-type Shared = State<Arc<Accounts>>;
+type Shared = State<Arc<Site>>;
 
-impl Accounts {
-    /// The paths, to be served beside the tools.
-    pub fn routes(self: Arc<Self>) -> Router {
-        Router::new()
-            .route("/auth/login", get(login).post(login_by_link))
-            .route("/auth/callback", get(callback))
-            .route("/auth/logout", get(logout).post(confirmed_logout))
-            .route("/auth/refresh", post(refresh))
-            .route("/auth/link", post(link))
-            .route("/auth/{tail}", get(broken_callback))
-            .with_state(self)
-    }
+/// What the paths work on.
+struct Site {
+    accounts: Accounts,
+    settings: Arc<Settings>,
+}
 
+/// The paths, to be served beside the tools.
+pub(super) fn routes(accounts: &Accounts, settings: &Arc<Settings>) -> Router {
+    let site = Site { accounts: accounts.clone(), settings: Arc::clone(settings) };
+    Router::new()
+        .route("/auth/login", get(login).post(login_by_link))
+        .route("/auth/callback", get(callback))
+        .route("/auth/logout", get(logout).post(confirmed_logout))
+        .route("/auth/refresh", post(refresh))
+        .route("/auth/link", post(link))
+        .route("/auth/{tail}", get(broken_callback))
+        .with_state(Arc::new(site))
+}
+
+impl Site {
     async fn session_of(&self, headers: &HeaderMap) -> Result<Option<Session>, ToolError> {
-        match cookie(headers, self.cookie_name()) {
-            Some(id) => self.session(id).await,
+        match cookie(headers, self.settings.session_cookie()) {
+            Some(id) => self.accounts.session(id).await,
             None => Ok(None),
         }
     }
 
-    /// Sets a cookie that scripts cannot read and other sites cannot send along; nothing and no time removes it.
+    async fn signed_in_session(&self, headers: &HeaderMap) -> Result<Session, ToolError> {
+        let session = self.session_of(headers).await?;
+        session.ok_or_else(|| self.sign_in("nobody is signed in on this device"))
+    }
+
+    fn sign_in(&self, problem: &str) -> ToolError {
+        let url = Some(self.settings.login_url().to_string());
+        ToolError::SignIn { problem: problem.to_owned(), url }
+    }
+
+    /// Sets a cookie that scripts cannot read and other sites cannot send along; no time removes it.
     fn set_cookie(&self, response: &mut Response, name: &str, value: &str, seconds: i64) {
         let secure = if self.settings.is_secure() { "; Secure" } else { "" };
         let cookie = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}");
         set(response, header::SET_COOKIE, &cookie);
+    }
+
+    fn set_session(&self, response: &mut Response, id: &str, seconds: i64) {
+        self.set_cookie(response, self.settings.session_cookie(), id, seconds);
     }
 
     /// Whether one of our own pages sent the request; `None` where the browser does not say.
@@ -97,30 +119,30 @@ struct LoginRequest {
 }
 
 /// `GET /auth/login?return_to=&link=`: to Kroger; with a link code, asks before.
-async fn login(State(accounts): Shared, headers: HeaderMap, Query(request): Query<LoginRequest>) -> Response {
+async fn login(State(site): Shared, headers: HeaderMap, Query(request): Query<LoginRequest>) -> Response {
     let back = return_to(request.return_to.as_deref());
     let next = match &request.link {
-        Some(code) => confirm_link(&accounts, code, back).await,
-        None => login_or_stay(&accounts, &headers, back).await,
+        Some(code) => confirm_link(&site, code, back).await,
+        None => login_or_stay(&site, &headers, back).await,
     };
     next.unwrap_or_else(|failure| failed(&headers, failure))
 }
 
-async fn login_or_stay(accounts: &Accounts, headers: &HeaderMap, back: &str) -> Result<Response, Failure> {
-    let Some(session) = accounts.session_of(headers).await? else {
-        return begin(accounts, headers, back, &Link::default()).await;
+async fn login_or_stay(site: &Site, headers: &HeaderMap, back: &str) -> Result<Response, Failure> {
+    let Some(session) = site.session_of(headers).await? else {
+        return begin(site, headers, back, For::Anybody).await;
     };
-    if accounts.is_linked(&session.user).await? {
+    if site.accounts.is_linked(&session.user).await? {
         return Ok(stay(headers, &session, back));
     }
     // Whoever must sign in again stays the same user.
-    begin(accounts, headers, back, &Link { user: Some(session.user), subject: String::new() }).await
+    begin(site, headers, back, For::Device(&session.user)).await
 }
 
 /// Whoever is signed in need not be again. Another customer at the same device must not get into what this one keeps.
 fn stay(headers: &HeaderMap, session: &Session, back: &str) -> Response {
     if wants_json(headers) {
-        return json(StatusCode::OK, json!({ "signed_in": true, "expires_at": time(session.expires_at) }));
+        return json(StatusCode::OK, json!({ "signed_in": true, "expires_at": moment(session.expires_at) }));
     }
     if !back.is_empty() {
         return go_to(back);
@@ -130,18 +152,13 @@ fn stay(headers: &HeaderMap, session: &Session, back: &str) -> Response {
 }
 
 /// Sends the browser to Kroger. The secret in its cookie stays the same for several sign-ins at once.
-async fn begin(
-    accounts: &Accounts,
-    headers: &HeaderMap,
-    back: &str,
-    link: &Link,
-) -> Result<Response, Failure> {
-    let name = accounts.settings.login_cookie();
+async fn begin(site: &Site, headers: &HeaderMap, back: &str, whom: For<'_>) -> Result<Response, Failure> {
+    let name = site.settings.login_cookie();
     let known = cookie(headers, name).filter(|secret| is_secret(secret));
     let browser = known.map_or_else(secrets::code, |secret| Ok(secret.to_owned()))?;
-    let address = accounts.begin_login(&browser, back, link).await?;
+    let address = site.accounts.begin_login(&site.settings, &browser, back, whom).await?;
     let mut response = go_to(address.as_str());
-    accounts.set_cookie(&mut response, name, &browser, LOGIN_SECONDS);
+    site.set_cookie(&mut response, name, &browser, LOGIN_SECONDS);
     Ok(response)
 }
 
@@ -151,49 +168,55 @@ fn is_secret(text: &str) -> bool {
 }
 
 /// Asks before a link is followed: it may have come from somebody else.
-async fn confirm_link(accounts: &Accounts, code: &str, back: &str) -> Result<Response, Failure> {
-    if !accounts.is_link(code).await? {
-        return Err(Failure::Unknown);
-    }
+async fn confirm_link(site: &Site, code: &str, back: &str) -> Result<Response, Failure> {
+    let link = site.accounts.look_at_link(code).await?.ok_or(Failure::Unknown)?;
+    let what = match link.purpose {
+        Purpose::Device => "Another device asks that this one share what it keeps here.",
+        Purpose::SignIn => "An assistant asks to use your Kroger account.",
+    };
     let body = format!(
-        "<p>Somebody asked to use a Kroger account here: an assistant, or another device. Go on only if that was you, a moment ago. \
-         If somebody else gave you this link, close this page.</p>\
+        "<p>{what} Go on only if that was you, a moment ago. If somebody else gave you this link, close this page.</p>\
          <form method=\"post\" action=\"login\"><input type=\"hidden\" name=\"link\" value=\"{}\">\
          <input type=\"hidden\" name=\"return_to\" value=\"{}\"><button>That was me, go on</button></form>",
         escape(code),
         escape(back),
     );
-    Ok(Page::new("Was it you?", body).respond(&accounts.settings.authorize_origin()))
+    Ok(Page::new("Was it you?", body).respond(&site.settings.authorize_origin()))
 }
 
 /// `POST /auth/login` with a link code: joins its user, or signs in for it.
 async fn login_by_link(
-    State(accounts): Shared,
+    State(site): Shared,
     headers: HeaderMap,
     Form(request): Form<LoginRequest>,
 ) -> Response {
-    if let Some(refused) = accounts.refuse_foreign(&headers) {
+    if let Some(refused) = site.refuse_foreign(&headers) {
         return refused;
     }
     let back = return_to(request.return_to.as_deref());
     let code = request.link.unwrap_or_default();
-    follow(&accounts, &headers, &code, back).await.unwrap_or_else(|failure| failed(&headers, failure))
+    follow(&site, &headers, &code, back).await.unwrap_or_else(|failure| failed(&headers, failure))
 }
 
-async fn follow(
-    accounts: &Accounts,
-    headers: &HeaderMap,
-    code: &str,
-    back: &str,
-) -> Result<Response, Failure> {
-    let link = accounts.take_link(code).await?.ok_or(Failure::Unknown)?;
-    if let Some(user) = &link.user
-        && accounts.is_linked(user).await?
-    {
-        let made = accounts.join(user, device(headers)).await?;
-        return signed_in(accounts, headers, &made, back).await;
+async fn follow(site: &Site, headers: &HeaderMap, code: &str, back: &str) -> Result<Response, Failure> {
+    let Link { user, purpose, .. } = site.accounts.take_link(code).await?.ok_or(Failure::Unknown)?;
+    match purpose {
+        Purpose::Device => {
+            let made = site.accounts.join(&user, device(headers)).await?;
+            signed_in(site, headers, &made, back).await
+        }
+        // Whoever is signed in stays so: a link that fell into other hands changes no account.
+        Purpose::SignIn if site.accounts.is_linked(&user).await? => Ok(done(headers)),
+        Purpose::SignIn => begin(site, headers, back, For::Elsewhere(&user)).await,
     }
-    begin(accounts, headers, back, &link).await
+}
+
+/// The end of a sign-in for a user who calls by other means.
+fn done(headers: &HeaderMap) -> Response {
+    if wants_json(headers) {
+        return json(StatusCode::OK, json!({ "signed_in": true }));
+    }
+    Page::new("Signed in", "<p>You can go back to your assistant.</p>").respond("")
 }
 
 #[derive(Default, Deserialize)]
@@ -205,37 +228,34 @@ struct Callback {
 }
 
 /// `GET /auth/callback?code&state`: where Kroger sends the browser back to.
-async fn callback(State(accounts): Shared, headers: HeaderMap, Query(request): Query<Callback>) -> Response {
+async fn callback(State(site): Shared, headers: HeaderMap, Query(request): Query<Callback>) -> Response {
     if let Some(error) = &request.error {
         return not_allowed(&headers, error);
     }
-    finish(&accounts, &headers, &request).await.unwrap_or_else(|failure| failed(&headers, failure))
+    finish(&site, &headers, &request).await.unwrap_or_else(|failure| failed(&headers, failure))
 }
 
-async fn finish(accounts: &Accounts, headers: &HeaderMap, request: &Callback) -> Result<Response, Failure> {
-    let browser = cookie(headers, accounts.settings.login_cookie());
+async fn finish(site: &Site, headers: &HeaderMap, request: &Callback) -> Result<Response, Failure> {
+    let browser = cookie(headers, site.settings.login_cookie());
     let (Some(code), Some(state), Some(browser)) = (&request.code, &request.state, browser) else {
         return Err(Failure::Unknown);
     };
-    let begun = accounts.take_login(state, browser).await?;
-    let made = accounts.finish_login(&begun, code, device(headers)).await?;
-    signed_in(accounts, headers, &made, &begun.return_to).await
+    let begun = site.accounts.take_login(state, browser).await?;
+    match site.accounts.finish_login(&site.settings, &begun, code, device(headers)).await? {
+        Some(made) => signed_in(site, headers, &made, &begun.return_to).await,
+        None if begun.return_to.is_empty() => Ok(done(headers)),
+        None => Ok(go_to(&begun.return_to)),
+    }
 }
 
 /// The session goes to its device: as a cookie always, and in the answer to whoever has use for it there.
-async fn signed_in(
-    accounts: &Accounts,
-    headers: &HeaderMap,
-    made: &Made,
-    back: &str,
-) -> Result<Response, Failure> {
+async fn signed_in(site: &Site, headers: &HeaderMap, made: &Made, back: &str) -> Result<Response, Failure> {
     // The device cannot use its old session any more.
-    if let Some(old) = accounts.session_of(headers).await? {
-        accounts.end_session(&old).await?;
+    if let Some(old) = site.session_of(headers).await? {
+        site.accounts.end_session(&old).await?;
     }
-    tracing::info!("somebody has signed in");
     let mut response = if wants_json(headers) {
-        json(StatusCode::OK, json!({ "session_id": made.id, "expires_at": time(made.expires_at) }))
+        json(StatusCode::OK, json!({ "session_id": made.id, "expires_at": moment(made.expires_at) }))
     } else if back.is_empty() {
         let body = format!(
             "<p>You can go back to where you came from.</p><p>If an assistant asks for your session, give it this, and nobody else: \
@@ -246,7 +266,7 @@ async fn signed_in(
     } else {
         go_to(back)
     };
-    accounts.set_cookie(&mut response, accounts.cookie_name(), &made.id, SESSION_SECONDS);
+    site.set_session(&mut response, &made.id, SESSION_SECONDS);
     Ok(response)
 }
 
@@ -273,19 +293,19 @@ const LOGOUT: &str = "<form method=\"post\" action=\"logout\"><button>Sign out</
 
 /// `GET /auth/logout`: signs out where a page of ours sent the browser; asks anybody else, since a picture on a foreign page could
 /// ask for it too.
-async fn logout(State(accounts): Shared, headers: HeaderMap) -> Response {
+async fn logout(State(site): Shared, headers: HeaderMap) -> Response {
     let is_fetched_ahead = headers.contains_key("sec-purpose");
-    let next = if accounts.is_own(&headers) == Some(true) && !is_fetched_ahead {
-        end(&accounts, &headers).await
+    let next = if site.is_own(&headers) == Some(true) && !is_fetched_ahead {
+        end(&site, &headers).await
     } else {
-        ask(&accounts, &headers).await
+        ask(&site, &headers).await
     };
     next.unwrap_or_else(|error| tool_failed(&headers, &error))
 }
 
-async fn ask(accounts: &Accounts, headers: &HeaderMap) -> Result<Response, ToolError> {
-    let Some(session) = accounts.session_of(headers).await? else { return Ok(signed_out(headers, false)) };
-    let is_last = accounts.devices(&session.user).await? <= 1;
+async fn ask(site: &Site, headers: &HeaderMap) -> Result<Response, ToolError> {
+    let Some(session) = site.session_of(headers).await? else { return Ok(signed_out(headers, false)) };
+    let is_last = site.accounts.devices(&session.user).await? <= 1;
     let warning = if is_last {
         "<p>This is your last device: what you keep here, such as lists and plans, cannot be reached any more after that. To keep it, \
          sign in on another device first, or export it.</p>"
@@ -296,20 +316,20 @@ async fn ask(accounts: &Accounts, headers: &HeaderMap) -> Result<Response, ToolE
 }
 
 /// `POST /auth/logout`.
-async fn confirmed_logout(State(accounts): Shared, headers: HeaderMap) -> Response {
-    if let Some(refused) = accounts.refuse_foreign(&headers) {
+async fn confirmed_logout(State(site): Shared, headers: HeaderMap) -> Response {
+    if let Some(refused) = site.refuse_foreign(&headers) {
         return refused;
     }
-    end(&accounts, &headers).await.unwrap_or_else(|error| tool_failed(&headers, &error))
+    end(&site, &headers).await.unwrap_or_else(|error| tool_failed(&headers, &error))
 }
 
-async fn end(accounts: &Accounts, headers: &HeaderMap) -> Result<Response, ToolError> {
-    let is_last = match accounts.session_of(headers).await? {
-        Some(session) => accounts.end_session(&session).await?,
+async fn end(site: &Site, headers: &HeaderMap) -> Result<Response, ToolError> {
+    let is_last = match site.session_of(headers).await? {
+        Some(session) => site.accounts.end_session(&session).await?,
         None => false,
     };
     let mut response = signed_out(headers, is_last);
-    accounts.set_cookie(&mut response, accounts.cookie_name(), "", 0);
+    site.set_session(&mut response, "", 0);
     Ok(response)
 }
 
@@ -324,45 +344,42 @@ fn signed_out(headers: &HeaderMap, is_last: bool) -> Response {
 }
 
 /// `POST /auth/refresh`: a new token from Kroger, at most one a minute, and a session that lasts from now.
-async fn refresh(State(accounts): Shared, headers: HeaderMap) -> Response {
-    if let Some(refused) = accounts.refuse_foreign(&headers) {
+async fn refresh(State(site): Shared, headers: HeaderMap) -> Response {
+    if let Some(refused) = site.refuse_foreign(&headers) {
         return refused;
     }
-    refreshed(&accounts, &headers).await.unwrap_or_else(|error| tool_failed(&headers, &error))
+    refreshed(&site, &headers).await.unwrap_or_else(|error| tool_failed(&headers, &error))
 }
 
-async fn refreshed(accounts: &Arc<Accounts>, headers: &HeaderMap) -> Result<Response, ToolError> {
-    let session = signed_in_session(accounts, headers).await?;
-    let token_ends = accounts.renew_on_request(&session.user).await?;
-    let session = accounts.prolonged(session).await?;
-    let body = json!({ "expires_at": time(session.expires_at), "token_expires_at": time(token_ends) });
+async fn refreshed(site: &Site, headers: &HeaderMap) -> Result<Response, ToolError> {
+    let session = site.signed_in_session(headers).await?;
+    let token_ends = site.accounts.renew_on_request(&session.user).await?;
+    let token_ends = token_ends.ok_or_else(|| site.sign_in("the sign-in at Kroger has ended"))?;
+    let session = site.accounts.prolonged(session).await?;
+    let body = json!({ "expires_at": moment(session.expires_at), "token_expires_at": moment(token_ends) });
     let mut response = json(StatusCode::OK, body);
-    if let Some(id) = cookie(headers, accounts.cookie_name()) {
-        accounts.set_cookie(&mut response, accounts.cookie_name(), id, SESSION_SECONDS);
+    if let Some(id) = cookie(headers, site.settings.session_cookie()) {
+        site.set_session(&mut response, id, SESSION_SECONDS);
     }
     Ok(response)
 }
 
-async fn signed_in_session(accounts: &Accounts, headers: &HeaderMap) -> Result<Session, ToolError> {
-    let session = accounts.session_of(headers).await?;
-    session.ok_or_else(|| accounts.sign_in_again("nobody is signed in on this device"))
-}
-
 /// `POST /auth/link`: a code by which a further device joins this user, good once and for ten minutes.
-async fn link(State(accounts): Shared, headers: HeaderMap) -> Response {
-    if let Some(refused) = accounts.refuse_foreign(&headers) {
+async fn link(State(site): Shared, headers: HeaderMap) -> Response {
+    if let Some(refused) = site.refuse_foreign(&headers) {
         return refused;
     }
-    linked(&accounts, &headers).await.unwrap_or_else(|error| tool_failed(&headers, &error))
+    linked(&site, &headers).await.unwrap_or_else(|error| tool_failed(&headers, &error))
 }
 
-async fn linked(accounts: &Accounts, headers: &HeaderMap) -> Result<Response, ToolError> {
-    let session = signed_in_session(accounts, headers).await?;
-    let made = accounts.make_link(&Link { user: Some(session.user), subject: String::new() }).await?;
-    let url = accounts.link_url(&made.code);
+async fn linked(site: &Site, headers: &HeaderMap) -> Result<Response, ToolError> {
+    let session = site.signed_in_session(headers).await?;
+    let made = site.accounts.make_link(&session.user, Purpose::Device)?;
+    site.accounts.note("device_link_made", &session.user, &[]).await;
+    let url = site.settings.link_url(&made.code);
     Ok(json(
         StatusCode::OK,
-        json!({ "code": made.code, "login_url": url, "expires_at": time(made.expires_at) }),
+        json!({ "code": made.code, "login_url": url, "expires_at": moment(made.expires_at) }),
     ))
 }
 

@@ -4,9 +4,11 @@ use portico_kit::{
     store::{self, now},
     tool::ToolError,
 };
+use serde_json::{Value, json};
 use sqlx::{Any, Row as _, Transaction};
 
 use super::{Accounts, User, secrets};
+use crate::shop::moment;
 
 /// How long a session lasts without being used, in milliseconds: 30 days.
 const LIFE: i64 = 30 * 24 * 3_600_000;
@@ -17,12 +19,12 @@ const MOST: i64 = 20;
 
 /// A session that is good.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Session {
+pub(super) struct Session {
     /// Whose it is.
-    pub user: User,
+    pub(super) user: User,
     /// When it ends if it is not used, in milliseconds since 1970.
-    pub expires_at: i64,
-    pub(super) digest: String,
+    pub(super) expires_at: i64,
+    digest: String,
 }
 
 /// A session that was just made; its id is known here and to its device.
@@ -37,7 +39,7 @@ fn digest(id: &str) -> String {
 
 impl Accounts {
     /// The session of this id; `None` where there is none, or none any more.
-    pub async fn session(&self, id: &str) -> Result<Option<Session>, ToolError> {
+    pub(super) async fn session(&self, id: &str) -> Result<Option<Session>, ToolError> {
         let digest = digest(id);
         let query = sqlx::query(
             "SELECT user_id, seen_at, expires_at FROM kroger_sessions WHERE session_digest = $1 AND expires_at > $2",
@@ -46,7 +48,7 @@ impl Accounts {
         .bind(now());
         let found = query.fetch_optional(self.store.write());
         let Some(row) = self.store.run("reading a session", found).await? else { return Ok(None) };
-        let user = User(text(&row, "user_id")?.into());
+        let user = User { id: text(&row, "user_id")?.into() };
         let (seen_at, expires_at) = (number(&row, "seen_at")?, number(&row, "expires_at")?);
         let session = Session { user, expires_at, digest };
         if now().saturating_sub(seen_at) < NOTED {
@@ -77,14 +79,16 @@ impl Accounts {
         if is_last {
             self.forget_tokens(&session.user).await?;
         }
+        let last = if is_last { "yes" } else { "no" };
+        self.note("session_ended", &session.user, &[("last_device", last)]).await;
         Ok(is_last)
     }
 
     /// How many devices of the user are signed in.
-    pub async fn devices(&self, user: &User) -> Result<i64, ToolError> {
+    pub(super) async fn devices(&self, user: &User) -> Result<i64, ToolError> {
         let query =
             sqlx::query_scalar("SELECT COUNT(*) FROM kroger_sessions WHERE user_id = $1 AND expires_at > $2")
-                .bind(user.id())
+                .bind(&*user.id)
                 .bind(now());
         Ok(self.store.run("counting devices", query.fetch_one(self.store.write())).await?)
     }
@@ -94,28 +98,29 @@ impl Accounts {
         Ok(self.store.run("removing ended sessions", query.execute(self.store.write())).await.map(drop)?)
     }
 
-    /// What is kept of a user's devices, for an export: what they are and when they were used, no ids.
-    pub async fn export_devices(&self, user: &User) -> Result<Vec<(String, i64, i64)>, ToolError> {
+    /// What is kept of a user's devices: what they are and when they were used, no ids.
+    pub(super) async fn export_devices(&self, user: &User) -> Result<Value, ToolError> {
         let query = sqlx::query(
             "SELECT device, created_at, seen_at FROM kroger_sessions WHERE user_id = $1 ORDER BY created_at",
         )
-        .bind(user.id());
+        .bind(&*user.id);
         let rows = self.store.run("reading devices", query.fetch_all(self.store.write())).await?;
-        let device = |row| Ok((text(row, "device")?, number(row, "created_at")?, number(row, "seen_at")?));
-        rows.iter().map(device).collect()
+        let device = |row| {
+            let (created, seen) = (number(row, "created_at")?, number(row, "seen_at")?);
+            Ok(json!({ "device": text(row, "device")?, "since": moment(created), "seen": moment(seen) }))
+        };
+        rows.iter().map(device).collect::<Result<Vec<_>, _>>().map(Value::from)
     }
 
-    /// Removes all that is kept here of a user: sessions, tokens, and what binds an assistant; how many rows that were.
-    pub async fn delete(&self, user: &User) -> Result<u64, store::Error> {
+    /// Removes all that is kept here of a user; how many rows that were.
+    pub(super) async fn delete_user(&self, user: &User) -> Result<u64, store::Error> {
         let mut rows = 0;
         for statement in [
             "DELETE FROM kroger_sessions WHERE user_id = $1",
-            "DELETE FROM kroger_subjects WHERE user_id = $1",
-            "DELETE FROM kroger_links WHERE user_id = $1",
             "DELETE FROM kroger_logins WHERE user_id = $1",
             "DELETE FROM kroger_accounts WHERE user_id = $1",
         ] {
-            let query = sqlx::query(statement).bind(user.id());
+            let query = sqlx::query(statement).bind(&*user.id);
             let gone = self.store.run("deleting a user", query.execute(self.store.write())).await?;
             rows += gone.rows_affected();
         }
@@ -136,7 +141,7 @@ pub(super) async fn make(
          VALUES ($1, $2, $3, $4, $4, $5)",
     )
     .bind(digest(&id))
-    .bind(user.id())
+    .bind(&*user.id)
     .bind(device)
     .bind(at)
     .bind(expires_at);
@@ -145,7 +150,7 @@ pub(super) async fn make(
         "DELETE FROM kroger_sessions WHERE user_id = $1 AND session_digest NOT IN \
          (SELECT session_digest FROM kroger_sessions WHERE user_id = $1 ORDER BY seen_at DESC, created_at DESC LIMIT $2)",
     )
-    .bind(user.id())
+    .bind(&*user.id)
     .bind(MOST);
     bound.execute(&mut **transaction).await.map_err(failed)?;
     Ok(Made { id, expires_at })

@@ -1,13 +1,17 @@
 //! Addresses of the sign-in and what is asked of the customer.
 
-use portico_kit::{ConfigError, Environment, Secret, Url};
+use portico_kit::{Secret, Url};
 
-const REDIRECT: &str = "KROGER_REDIRECT_URI";
-const MEND: &str = "set the redirect address that developer.kroger.com has, which ends with /auth/callback";
+use crate::config::Config;
+
+/// What customers are asked to allow.
+const SCOPES: &str = "cart.basic:write profile.compact";
+/// What they are asked to allow a partner besides.
+const PARTNER_SCOPES: &str = "cart.basic cart.basic:rw coupon.basic";
 
 /// Settings of the sign-in.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub(crate) struct Settings {
     pub(super) client_id: String,
     pub(super) client_secret: Secret,
     /// Where Kroger sends the browser back to.
@@ -19,35 +23,20 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads `KROGER_REDIRECT_URI` (`https`, or `http` on a loopback address; its path ends with `/auth/callback`) and `KROGER_SCOPES`
-    /// (by default `cart.basic:write profile.compact`). `None` where there is no redirect address: then nobody can sign in.
-    pub fn from_env(
-        environment: &Environment<'_>,
-        client_id: &str,
-        client_secret: &Secret,
-        base: &Url,
-    ) -> Result<Option<Self>, ConfigError> {
-        if environment.text(REDIRECT).is_none() {
-            return Ok(None);
-        }
-        let redirect = environment.url(REDIRECT, "")?;
-        if !redirect.path().ends_with("/auth/callback") || redirect.query().is_some() {
-            return Err(ConfigError::new(REDIRECT, "does not end with /auth/callback", MEND));
-        }
-        if redirect.scheme() != "https" && !is_loopback(&redirect) {
-            let problem = "is plain http, which shows codes and cookies to everybody on the way";
-            return Err(ConfigError::new(REDIRECT, problem, "start it with https://"));
-        }
-        let mut authorize = base.clone();
-        authorize.set_path(&format!("{}/v1/connect/oauth2/authorize", base.path().trim_end_matches('/')));
-        let scopes = environment.text("KROGER_SCOPES");
-        Ok(Some(Self {
-            client_id: client_id.to_owned(),
-            client_secret: client_secret.clone(),
+    /// Those of the configuration; `None` where it has no redirect address.
+    pub(crate) fn of(config: &Config) -> Option<Self> {
+        let redirect = config.redirect_uri.clone()?;
+        let mut authorize = config.base.clone();
+        let path = format!("{}/v1/connect/oauth2/authorize", config.base.path().trim_end_matches('/'));
+        authorize.set_path(&path);
+        let scopes = if config.is_partner { format!("{SCOPES} {PARTNER_SCOPES}") } else { SCOPES.to_owned() };
+        Some(Self {
+            client_id: config.client_id.clone(),
+            client_secret: config.client_secret.clone(),
             redirect,
             authorize,
-            scopes: scopes.unwrap_or_else(|| "cart.basic:write profile.compact".to_owned()),
-        }))
+            scopes,
+        })
     }
 
     /// Whether browsers speak TLS with us.
@@ -72,6 +61,13 @@ impl Settings {
         url
     }
 
+    /// Where a link is followed.
+    pub(super) fn link_url(&self, code: &str) -> String {
+        let mut url = self.login_url();
+        url.query_pairs_mut().append_pair("link", code);
+        url.to_string()
+    }
+
     /// Scheme, host and port, as browsers write them in `Origin` (RFC 6454, 6.2).
     pub(super) fn origin(&self) -> String {
         self.redirect.origin().ascii_serialization()
@@ -82,21 +78,11 @@ impl Settings {
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
-    matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"))
-}
-
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
 
     use super::*;
-
-    fn settings(redirect: &str) -> Result<Option<Settings>, ConfigError> {
-        let lookup = |name: &str| (name == REDIRECT).then(|| redirect.to_owned());
-        let base = "https://api.kroger.com".parse().unwrap();
-        Settings::from_env(&Environment::new(&lookup), "id", &Secret::new("secret".to_owned()), &base)
-    }
 
     #[rstest]
     #[case("https://shop.example/auth/callback", "https://shop.example/auth/login", "__Host-portico_session")]
@@ -111,22 +97,14 @@ mod tests {
         #[case] login: &str,
         #[case] cookie: &str,
     ) {
-        let settings = settings(redirect).unwrap().unwrap();
+        let settings = Settings {
+            client_id: String::new(),
+            client_secret: Secret::new(String::new()),
+            redirect: redirect.parse().unwrap(),
+            authorize: "https://api.kroger.com/v1/connect/oauth2/authorize".parse().unwrap(),
+            scopes: String::new(),
+        };
         assert_eq!((settings.login_url().as_str(), settings.session_cookie()), (login, cookie));
-        assert_eq!(settings.authorize.as_str(), "https://api.kroger.com/v1/connect/oauth2/authorize");
-    }
-
-    #[rstest]
-    #[case("http://shop.example/auth/callback")]
-    #[case("https://shop.example/callback")]
-    #[case("https://shop.example/auth/callback?a=b")]
-    #[case("ftp://shop.example/auth/callback")]
-    fn an_address_that_cannot_work_is_refused(#[case] redirect: &str) {
-        assert_eq!(settings(redirect).unwrap_err().variable, REDIRECT);
-    }
-
-    #[test]
-    fn without_an_address_nobody_can_sign_in() {
-        assert!(settings("").unwrap().is_none());
+        assert_eq!(settings.authorize_origin(), "https://api.kroger.com");
     }
 }

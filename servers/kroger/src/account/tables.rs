@@ -1,9 +1,9 @@
-//! The tables of users. An empty text or no bytes stand for "none".
+//! The tables of users. No bytes and an empty text stand for "none".
 
 use portico_kit::store::Migration;
 
 /// Numbers 100 to 109.
-pub const MIGRATIONS: &[Migration] = &[Migration {
+pub(crate) const MIGRATIONS: &[Migration] = &[Migration {
     version: 100,
     name: "accounts",
     sql: "CREATE TABLE kroger_accounts (
@@ -15,15 +15,9 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
             created_at BIGINT NOT NULL, seen_at BIGINT NOT NULL, expires_at BIGINT NOT NULL);
         CREATE INDEX kroger_sessions_user ON kroger_sessions (user_id);
         CREATE INDEX kroger_sessions_end ON kroger_sessions (expires_at);
-        CREATE TABLE kroger_subjects (subject_digest TEXT NOT NULL PRIMARY KEY, user_id TEXT NOT NULL);
-        CREATE INDEX kroger_subjects_user ON kroger_subjects (user_id);
         CREATE TABLE kroger_logins (
             state_digest TEXT NOT NULL PRIMARY KEY, browser_digest TEXT NOT NULL, verifier {blob} NOT NULL,
-            return_to TEXT NOT NULL, user_id TEXT NOT NULL, subject_digest TEXT NOT NULL,
-            expires_at BIGINT NOT NULL);
+            return_to TEXT NOT NULL, user_id TEXT NOT NULL, makes_session BIGINT NOT NULL, expires_at BIGINT NOT NULL);
         CREATE INDEX kroger_logins_end ON kroger_logins (expires_at);
-        CREATE TABLE kroger_links (
-            code_digest TEXT NOT NULL PRIMARY KEY, user_id TEXT NOT NULL, subject_digest TEXT NOT NULL,
-            expires_at BIGINT NOT NULL);
-        CREATE INDEX kroger_links_end ON kroger_links (expires_at)",
+        CREATE TABLE kroger_used_links (link_digest TEXT NOT NULL PRIMARY KEY, expires_at BIGINT NOT NULL)",
 }];

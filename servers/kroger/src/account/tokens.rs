@@ -6,11 +6,10 @@
 //! Kroger refuses it, and the customer must sign in again. A new pair always wins over a refusal: it is saved even when the lease is
 //! lost, as with clocks that differ.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use portico_kit::{
     Correlation, Secret,
-    seal::Error as SealError,
     store::{self, now},
     tool::ToolError,
     upstream::{Class, Error},
@@ -32,6 +31,8 @@ const SAVE: Duration = Duration::from_secs(12);
 const WAIT: Duration = Duration::from_secs(45);
 /// Longest pause between two looks at what another does.
 const LOOK: u64 = 150;
+/// Tokens of users without a device are kept this long without use, in milliseconds: 30 days.
+const UNUSED: i64 = 30 * 24 * 3_600_000;
 /// Renewals on request, at most one in this time, in milliseconds.
 const ON_REQUEST: i64 = 60_000;
 
@@ -84,56 +85,53 @@ impl Spent {
 }
 
 fn context(user: &User) -> String {
-    format!("kroger_accounts.tokens/{}", user.id())
+    format!("kroger_accounts.tokens/{}", &*user.id)
 }
 
 impl Accounts {
-    /// A token of the user that is good for some time. Fails with [`ToolError::SignIn`] where there is none and none can be had.
-    pub async fn token(self: &Arc<Self>, user: &User) -> Result<Secret, ToolError> {
+    /// A token of the user that is good for some time; `None` where the customer must sign in.
+    pub(super) async fn good_token(&self, user: &User) -> Result<Option<Secret>, ToolError> {
         self.token_other_than(user, None).await
     }
 
-    /// A token in place of one that Kroger has refused.
-    pub async fn renewed(self: &Arc<Self>, user: &User, refused: &Secret) -> Result<Secret, ToolError> {
+    /// A token in place of one that Kroger has refused; `None` where the customer must sign in.
+    pub(super) async fn renewed(&self, user: &User, refused: &Secret) -> Result<Option<Secret>, ToolError> {
         self.token_other_than(user, Some(refused)).await
     }
 
     /// Renews the user's token now, unless that was done within the last minute; when the token ends, in milliseconds since 1970.
-    pub(super) async fn renew_on_request(self: &Arc<Self>, user: &User) -> Result<i64, ToolError> {
-        let held = self.held(user).await?;
+    /// `None` where the customer must sign in.
+    pub(super) async fn renew_on_request(&self, user: &User) -> Result<Option<i64>, ToolError> {
+        let Some(held) = self.held(user).await? else { return Ok(None) };
         if now().saturating_sub(held.renewed_at) >= ON_REQUEST {
             self.renewed(user, &held.access).await?;
         }
-        Ok(self.held(user).await?.expires_at)
+        Ok(self.held(user).await?.map(|held| held.expires_at))
     }
 
     /// Whether Kroger lets us act for the user, as far as we know.
-    pub async fn is_linked(&self, user: &User) -> Result<bool, ToolError> {
-        match self.held(user).await {
-            Ok(_) => Ok(true),
-            Err(ToolError::SignIn { .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
+    pub(super) async fn is_linked(&self, user: &User) -> Result<bool, ToolError> {
+        Ok(self.held(user).await?.is_some())
     }
 
     async fn token_other_than(
-        self: &Arc<Self>,
+        &self,
         user: &User,
         refused: Option<&Secret>,
-    ) -> Result<Secret, ToolError> {
+    ) -> Result<Option<Secret>, ToolError> {
         let end = Instant::now() + WAIT;
         while Instant::now() < end {
-            let held = self.held(user).await?;
+            let Some(held) = self.held(user).await? else { return Ok(None) };
             let is_refused = refused.is_some_and(|refused| refused.expose() == held.access.expose());
             let is_good = !is_refused && now() < held.expires_at;
             if is_good && now() < held.renew_at {
-                return Ok(held.access);
+                return Ok(Some(held.access));
             }
             let access = held.access.clone();
             match self.renew(user, held).await? {
-                Some(Renewal::New(access)) => return Ok(access),
+                Some(Renewal::New(access)) => return Ok(Some(access)),
                 // What is still good need not wait for what comes, nor suffer from what did not.
-                None | Some(Renewal::Failed(_)) if is_good => return Ok(access),
+                None | Some(Renewal::Failed(_)) if is_good => return Ok(Some(access)),
                 Some(Renewal::Failed(error)) => return Err(error),
                 Some(Renewal::Again) => {}
                 None => sleep(Duration::from_millis(rand::random_range(LOOK / 3..=LOOK))).await,
@@ -142,21 +140,18 @@ impl Accounts {
         Err(Error::new("Kroger", Class::Timeout, "the sign-in is being renewed and does not get done").into())
     }
 
-    async fn held(&self, user: &User) -> Result<Held, ToolError> {
+    /// The user's tokens; `None` where there are none, or none that can be read.
+    async fn held(&self, user: &User) -> Result<Option<Held>, ToolError> {
         let query = sqlx::query(
             "SELECT tokens, renew_at, expires_at, renewed_at, generation, sent FROM kroger_accounts WHERE user_id = $1",
         )
-        .bind(user.id());
+        .bind(&*user.id);
         let found = query.fetch_optional(self.store.write());
-        let row = self.store.run("reading the sign-in", found).await?;
-        let sealed = row.as_ref().map_or(Ok(Vec::new()), |row| row.try_get::<Vec<u8>, _>("tokens"));
-        let sealed = sealed.map_err(|error| form(&error))?;
-        let Some(row) = row.filter(|_| !sealed.is_empty()) else {
-            return Err(self.sign_in_again("nobody is signed in at Kroger here any more"));
-        };
-        let pair = self.open(user, &sealed)?;
+        let Some(row) = self.store.run("reading the sign-in", found).await? else { return Ok(None) };
+        let sealed: Vec<u8> = row.try_get("tokens").map_err(|error| form(&error))?;
+        let Some(pair) = self.open(user, &sealed) else { return Ok(None) };
         let number = |name| row.try_get::<i64, _>(name).map_err(|error| form(&error));
-        Ok(Held {
+        Ok(Some(Held {
             access: Secret::new(pair.access),
             refresh: Secret::new(pair.refresh),
             renew_at: number("renew_at")?,
@@ -164,20 +159,18 @@ impl Accounts {
             renewed_at: number("renewed_at")?,
             generation: number("generation")?,
             was_sent: number("sent")? > 0,
-        })
+        }))
     }
 
     /// What cannot be opened is as good as gone: the customer signs in again.
-    fn open(&self, user: &User, sealed: &[u8]) -> Result<Pair, ToolError> {
-        let opened = self.sealer.open(&context(user), sealed).map_err(|error| self.unreadable(&error))?;
-        serde_json::from_slice(&opened.plain).map_err(|error| {
-            ToolError::Internal(format!("a sign-in has another form than expected: {error}"))
-        })
-    }
-
-    fn unreadable(&self, error: &SealError) -> ToolError {
-        tracing::error!(%error, "the tokens of a user cannot be opened");
-        self.sign_in_again("the sign-in kept here cannot be read any more")
+    fn open(&self, user: &User, sealed: &[u8]) -> Option<Pair> {
+        if sealed.is_empty() {
+            return None;
+        }
+        let opened = self.sealer.open(&context(user), sealed);
+        let opened =
+            opened.inspect_err(|error| tracing::error!(%error, "the tokens of a user cannot be opened"));
+        serde_json::from_slice(&opened.ok()?.plain).ok()
     }
 
     pub(super) fn seal_pair(
@@ -193,12 +186,12 @@ impl Accounts {
     }
 
     /// Renews, where nobody else does. It goes on when the caller goes away: a token that was sent is worth its answer.
-    async fn renew(self: &Arc<Self>, user: &User, held: Held) -> Result<Option<Renewal>, ToolError> {
+    async fn renew(&self, user: &User, held: Held) -> Result<Option<Renewal>, ToolError> {
         let lease = secrets::hexadecimal::<16>()?;
         if !self.take_lease(user, held.generation, &lease).await? {
             return Ok(None);
         }
-        let (accounts, user) = (Arc::clone(self), user.clone());
+        let (accounts, user) = (self.clone(), user.clone());
         let id = Correlation::current().unwrap_or_else(Correlation::new);
         let renewal =
             tokio::spawn(id.scope(async move { accounts.renew_leased(&user, &held, &lease).await }));
@@ -214,7 +207,7 @@ impl Accounts {
             "UPDATE kroger_accounts SET lease_id = $3, lease_until = $4, sent = sent + 1 \
              WHERE user_id = $1 AND generation = $2 AND lease_until < $5",
         )
-        .bind(user.id())
+        .bind(&*user.id)
         .bind(generation)
         .bind(lease)
         .bind(until)
@@ -225,7 +218,11 @@ impl Accounts {
     }
 
     async fn renew_leased(&self, user: &User, held: &Held, lease: &str) -> Result<Renewal, ToolError> {
-        let asked = timeout(ASK, self.refresh(&held.refresh)).await;
+        let settings = self
+            .settings
+            .as_ref()
+            .ok_or_else(|| ToolError::Internal("nobody can sign in here".to_owned()))?;
+        let asked = timeout(ASK, self.refresh(settings, &held.refresh)).await;
         match asked.unwrap_or_else(|_| Err(Error::new("Kroger", Class::Timeout, "no answer in time"))) {
             Ok(granted) => self.save(user, held, &granted).await,
             Err(error) => self.not_renewed(user, held, lease, error).await,
@@ -262,7 +259,7 @@ impl Accounts {
              generation = generation + 1, lease_id = '', lease_until = 0, sent = 0 \
              WHERE user_id = $1 AND generation = $2",
         )
-        .bind(user.id())
+        .bind(&*user.id)
         .bind(generation)
         .bind(sealed.to_vec())
         .bind(renew_at)
@@ -284,8 +281,9 @@ impl Accounts {
             if !self.end(user, held.generation, lease).await? {
                 return Ok(Renewal::Again);
             }
-            tracing::info!(was_sent = held.was_sent, "Kroger refuses a refresh token; the sign-in has ended");
-            return Ok(Renewal::Failed(self.sign_in_again("the sign-in at Kroger has ended")));
+            let why = if held.was_sent { "an earlier renewal got no answer" } else { "revoked or too old" };
+            self.note("sign_in_ended", user, &[("why", why)]).await;
+            return Ok(Renewal::Again);
         }
         // A mark that another has left stays until it is known what came of that.
         let mark = i64::from(spent == Spent::Perhaps || held.was_sent);
@@ -304,7 +302,7 @@ impl Accounts {
             "UPDATE kroger_accounts SET lease_id = '', lease_until = 0, sent = $4 \
              WHERE user_id = $1 AND generation = $2 AND lease_id = $3",
         )
-        .bind(user.id())
+        .bind(&*user.id)
         .bind(generation)
         .bind(lease)
         .bind(mark);
@@ -318,7 +316,7 @@ impl Accounts {
             "UPDATE kroger_accounts SET tokens = $4, lease_id = '', lease_until = 0 \
              WHERE user_id = $1 AND generation = $2 AND lease_id = $3",
         )
-        .bind(user.id())
+        .bind(&*user.id)
         .bind(generation)
         .bind(lease)
         .bind(Vec::<u8>::new());
@@ -328,16 +326,16 @@ impl Accounts {
 
     /// Forgets the user's tokens: Kroger has no call for giving them back.
     pub(super) async fn forget_tokens(&self, user: &User) -> Result<(), store::Error> {
-        let query = sqlx::query("DELETE FROM kroger_accounts WHERE user_id = $1").bind(user.id());
+        let query = sqlx::query("DELETE FROM kroger_accounts WHERE user_id = $1").bind(&*user.id);
         self.store.run("forgetting the sign-in", query.execute(self.store.write())).await.map(drop)
     }
 
-    /// Forgets the tokens of users whom no session and no subject is left of.
+    /// Forgets tokens that were not used for 30 days by users without a device. Renewing is using: access tokens live for half an hour.
     pub(super) async fn remove_unused_tokens(&self) -> Result<(), ToolError> {
         let query = sqlx::query(
-            "DELETE FROM kroger_accounts WHERE user_id NOT IN (SELECT user_id FROM kroger_sessions) \
-             AND user_id NOT IN (SELECT user_id FROM kroger_subjects)",
-        );
+            "DELETE FROM kroger_accounts WHERE renewed_at < $1 AND user_id NOT IN (SELECT user_id FROM kroger_sessions)",
+        )
+        .bind(now().saturating_sub(UNUSED));
         Ok(self.store.run("forgetting unused sign-ins", query.execute(self.store.write())).await.map(drop)?)
     }
 }
