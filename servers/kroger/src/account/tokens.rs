@@ -44,19 +44,19 @@ struct Pair {
 }
 
 /// A user's row, opened.
-struct Held {
-    access: Secret,
-    refresh: Secret,
+pub(super) struct Held {
+    pub(super) access: Secret,
+    pub(super) refresh: Secret,
     renew_at: i64,
     expires_at: i64,
     renewed_at: i64,
-    generation: i64,
+    pub(super) generation: i64,
     /// Another process has sent the refresh token and not told what came of it.
     was_sent: bool,
 }
 
 /// What came of a renewal.
-enum Renewal {
+pub(super) enum Renewal {
     New(Secret),
     /// The row has changed meanwhile: look at it again.
     Again,
@@ -141,7 +141,7 @@ impl Accounts {
     }
 
     /// The user's tokens; `None` where there are none, or none that can be read.
-    async fn held(&self, user: &User) -> Result<Option<Held>, ToolError> {
+    pub(super) async fn held(&self, user: &User) -> Result<Option<Held>, ToolError> {
         let query = sqlx::query(
             "SELECT tokens, renew_at, expires_at, renewed_at, generation, sent FROM kroger_accounts WHERE user_id = $1",
         )
@@ -201,7 +201,12 @@ impl Accounts {
     }
 
     /// Takes the lease and marks the refresh token as sent; `false` where another has it, or has renewed.
-    async fn take_lease(&self, user: &User, generation: i64, lease: &str) -> Result<bool, store::Error> {
+    pub(super) async fn take_lease(
+        &self,
+        user: &User,
+        generation: i64,
+        lease: &str,
+    ) -> Result<bool, store::Error> {
         let until = now().saturating_add(i64::try_from(LEASE.as_millis()).unwrap_or(i64::MAX));
         let query = sqlx::query(
             "UPDATE kroger_accounts SET lease_id = $3, lease_until = $4, sent = sent + 1 \
@@ -217,7 +222,12 @@ impl Accounts {
         Ok(taken.rows_affected() == 1)
     }
 
-    async fn renew_leased(&self, user: &User, held: &Held, lease: &str) -> Result<Renewal, ToolError> {
+    pub(super) async fn renew_leased(
+        &self,
+        user: &User,
+        held: &Held,
+        lease: &str,
+    ) -> Result<Renewal, ToolError> {
         let settings = self
             .settings
             .as_ref()
@@ -230,7 +240,12 @@ impl Accounts {
     }
 
     /// Saves the new pair, for as long as the database may be away for a moment: it is the only one there is.
-    async fn save(&self, user: &User, held: &Held, granted: &Granted) -> Result<Renewal, ToolError> {
+    pub(super) async fn save(
+        &self,
+        user: &User,
+        held: &Held,
+        granted: &Granted,
+    ) -> Result<Renewal, ToolError> {
         let sealed = self.seal_pair(user, granted, Some(&held.refresh))?;
         let end = Instant::now() + SAVE;
         loop {
