@@ -4,7 +4,6 @@ use std::sync::OnceLock;
 
 use rmcp::model::{JsonObject, MetaObject, ReadResourceResult, Resource, ResourceContents, Tool};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 /// Type of their content, written as the specification has it: without a space.
 pub const MIME_TYPE: &str = "text/html;profile=mcp-app";
@@ -48,8 +47,7 @@ impl Component {
     /// SHA-256 of the document in hexadecimal: its entity tag.
     #[must_use]
     pub fn digest(&self) -> &str {
-        self.digest
-            .get_or_init(|| Sha256::digest(self.html).iter().map(|byte| format!("{byte:02x}")).collect())
+        self.digest.get_or_init(|| crate::digest::hex(self.html))
     }
 
     /// What the host is told of it: what it may load, and that it wants a border.

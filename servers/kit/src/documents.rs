@@ -56,6 +56,12 @@ impl Documents {
         Self { store, sealer }
     }
 
+    /// Whether documents outlive this process.
+    #[must_use]
+    pub fn is_lasting(&self) -> bool {
+        self.store.is_lasting()
+    }
+
     /// One document.
     pub async fn get<T: DeserializeOwned>(
         &self,

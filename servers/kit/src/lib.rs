@@ -43,6 +43,7 @@ pub use caller::{Caller, Correlation};
 pub use checks::{Check, Checks};
 pub use component::Component;
 pub use config::{ConfigError, Environment};
+pub use digest::hex as digest;
 pub use flags::FeatureFlags;
 pub use host::{Hosting, host, host_on};
 pub use metrics::Metrics;

@@ -27,6 +27,9 @@ use crate::{
 /// The extension by which hosts show pages (SEP-1865).
 const UI: &str = "io.modelcontextprotocol/ui";
 
+/// The one caller over standard input.
+const OWNER: &str = "owner of the process";
+
 /// The handler of a server.
 pub(crate) struct Mcp<S> {
     pub(crate) calls: Arc<Calls<S>>,
@@ -82,7 +85,11 @@ impl<S: Server> ServerHandler for Mcp<S> {
         let headers = parts.map_or(&none, |parts| &parts.headers);
         let address = parts.and_then(|parts| Callers::address(&parts.extensions));
         let caller = self.callers.of(headers, address).await;
-        let caller = caller.map_err(|refusal| ErrorData::invalid_request(refusal.to_string(), None))?;
+        let mut caller = caller.map_err(|refusal| ErrorData::invalid_request(refusal.to_string(), None))?;
+        if parts.is_none() {
+            // Whoever started the process speaks to it over its standard input, and nobody else does.
+            caller.subject = Some(OWNER.into());
+        }
         let call = ToolCall {
             name: request.name.into_owned(),
             arguments: request.arguments.unwrap_or_default(),

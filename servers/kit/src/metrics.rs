@@ -51,6 +51,19 @@ struct ToolLabel {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct UpstreamLabels {
     class: &'static str,
+    group: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct GroupLabel {
+    group: &'static str,
+}
+
+/// Whether a retry was made, or withheld for want of budget.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RetryLabels {
+    group: &'static str,
+    made: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -81,6 +94,9 @@ pub struct Metrics {
     in_flight: Gauge<i64, AtomicI64>,
     upstream: Family<UpstreamLabels, Counter>,
     upstream_duration: Histogram,
+    retries: Family<RetryLabels, Counter>,
+    circuits: Family<GroupLabel, Gauge<i64, AtomicI64>>,
+    circuits_opened: Family<GroupLabel, Counter>,
     quota_used: Family<QuotaLabel, Gauge<i64, AtomicI64>>,
     cache: CacheMetrics,
     security_events: Family<EventLabel, Counter>,
@@ -98,6 +114,9 @@ impl Default for Metrics {
             in_flight: Gauge::default(),
             upstream: Family::default(),
             upstream_duration: durations(),
+            retries: Family::default(),
+            circuits: Family::default(),
+            circuits_opened: Family::default(),
             quota_used: Family::default(),
             cache: CacheMetrics::default(),
             security_events: Family::default(),
@@ -123,7 +142,7 @@ impl Metrics {
         registry.register("tool_calls_in_flight", "Tool calls running now", self.in_flight.clone());
         registry.register(
             "upstream_requests",
-            "Requests to the upstream API by class",
+            "Requests to the upstream API by class and group of operations",
             self.upstream.clone(),
         );
         registry.register_with_unit(
@@ -132,12 +151,18 @@ impl Metrics {
             Unit::Seconds,
             self.upstream_duration.clone(),
         );
-        registry.register(
+        self.register_resilience();
+        self.registry.register(
             "upstream_quota_used",
             "Upstream requests counted in the current window of a quota",
             self.quota_used.clone(),
         );
-        self.cache.register(registry);
+        self.cache.register(&mut self.registry);
+        self.register_events();
+    }
+
+    fn register_events(&mut self) {
+        let registry = &mut self.registry;
         registry.register(
             "flag_evaluations",
             "Questions whether a feature is on, by flag and answer",
@@ -145,6 +170,25 @@ impl Metrics {
         );
         registry.register("flag_changes", "Changes of the file with the flags", self.flag_changes.clone());
         registry.register("security_events", "Entries of the audit log", self.security_events.clone());
+    }
+
+    fn register_resilience(&mut self) {
+        let registry = &mut self.registry;
+        registry.register(
+            "upstream_retries",
+            "Requests sent again, and those withheld because retries were too large a share already",
+            self.retries.clone(),
+        );
+        registry.register(
+            "upstream_circuit",
+            "State of the circuit of a group of operations: 0 closed, 1 half open, 2 open",
+            self.circuits.clone(),
+        );
+        registry.register(
+            "upstream_circuit_opened",
+            "How often the circuit of a group of operations opened",
+            self.circuits_opened.clone(),
+        );
     }
 
     /// All counters in OpenMetrics text.
@@ -180,9 +224,21 @@ impl Metrics {
         let _ = running.wait_for(|running| *running == 0).await;
     }
 
-    pub(crate) fn upstream_answered(&self, class: &'static str, took: Duration) {
-        self.upstream.get_or_create(&UpstreamLabels { class }).inc();
+    pub(crate) fn upstream_answered(&self, class: &'static str, group: &'static str, took: Duration) {
+        self.upstream.get_or_create(&UpstreamLabels { class, group }).inc();
         self.upstream_duration.observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn upstream_retried(&self, group: &'static str, made: bool) {
+        let made = if made { "yes" } else { "withheld" };
+        self.retries.get_or_create(&RetryLabels { group, made }).inc();
+    }
+
+    pub(crate) fn circuit(&self, group: &'static str, state: i64, opened: bool) {
+        self.circuits.get_or_create(&GroupLabel { group }).set(state);
+        if opened {
+            self.circuits_opened.get_or_create(&GroupLabel { group }).inc();
+        }
     }
 
     pub(crate) fn quota(&self, quota: &'static str, used: u64) {

@@ -30,6 +30,8 @@ pub enum Effect {
     Replaces,
     /// Changes data; doing it twice changes it twice.
     Changes,
+    /// Changes data at an API outside; doing it twice changes it twice.
+    ChangesOutside,
 }
 
 impl Effect {
@@ -37,7 +39,7 @@ impl Effect {
         let reads = matches!(self, Self::Reads | Self::ReadsOutside);
         let hints = ToolAnnotations::with_title(title)
             .read_only(reads)
-            .open_world(self == Self::ReadsOutside)
+            .open_world(matches!(self, Self::ReadsOutside | Self::ChangesOutside))
             .idempotent(reads || self == Self::Replaces);
         if reads { hints } else { hints.destructive(true) }
     }

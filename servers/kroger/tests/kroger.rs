@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
 
-use portico_kit::upstream::Policy;
+use portico_kit::upstream::{Policy, Retry, Strategy};
 use portico_kroger::{Config, run_on};
 use portico_standins::kroger::{self as standin, Credentials};
 use rmcp::{
@@ -38,7 +38,7 @@ fn quick() -> Policy {
     Policy {
         attempt_timeout: Duration::from_millis(700),
         call_timeout: Duration::from_secs(5),
-        first_delay: Duration::from_millis(5),
+        retry: Retry { strategy: Strategy::Fixed(Duration::from_millis(5)), ..Retry::default() },
         per_minute: NonZeroU32::new(6_000).unwrap(),
         ..Policy::default()
     }
@@ -299,16 +299,16 @@ async fn a_passing_fault_is_retried_without_the_caller_noticing(#[case] mut faul
 }
 
 #[rstest]
-#[case::down(json!({"kind": "status", "status": 500}), -32001, "unavailable", 3)]
-#[case::html(json!({"kind": "status", "status": 503, "form": "html"}), -32001, "unavailable", 3)]
-#[case::dropped(json!({"kind": "drop"}), -32001, "unavailable", 3)]
+#[case::down(json!({"kind": "status", "status": 500}), -32001, "server", 3)]
+#[case::html(json!({"kind": "status", "status": 503, "form": "html"}), -32001, "server", 3)]
+#[case::dropped(json!({"kind": "drop"}), -32001, "network", 3)]
 #[case::slow(json!({"kind": "delay", "milliseconds": 60000}), -32001, "timeout", 3)]
 #[case::malformed(json!({"kind": "malformed"}), -32001, "malformed", 1)]
-#[case::refused(json!({"kind": "status", "status": 400}), -32001, "invalid_request", 1)]
+#[case::refused(json!({"kind": "status", "status": 400}), -32001, "validation", 1)]
 #[case::missing(json!({"kind": "status", "status": 404, "form": "empty"}), -32001, "not_found", 1)]
-#[case::forbidden(json!({"kind": "status", "status": 403, "form": "flat"}), -32002, "forbidden", 1)]
-#[case::unauthorised(json!({"kind": "status", "status": 401, "form": "gateway"}), -32002, "unauthorised", 2)]
-#[case::limited(json!({"kind": "rate_limit", "retry_after": 600}), -32003, "rate_limited", 1)]
+#[case::forbidden(json!({"kind": "status", "status": 403, "form": "flat"}), -32002, "authorization", 1)]
+#[case::unauthorised(json!({"kind": "status", "status": 401, "form": "gateway"}), -32002, "authentication", 2)]
+#[case::limited(json!({"kind": "rate_limit", "retry_after": 600}), -32003, "rate_limit", 1)]
 #[tokio::test]
 async fn a_lasting_fault_is_classed_and_only_what_may_help_is_tried_again(
     #[case] mut fault: Value,
@@ -331,7 +331,7 @@ async fn a_lasting_fault_is_classed_and_only_what_may_help_is_tried_again(
 async fn wrong_credentials_are_an_authentication_error_that_does_not_show_them() {
     let world = world_with(Era::Legacy, "no-such-secret", quick()).await;
     let (code, class, message) = failure(world.try_call(SEARCH, json!({"query": "bread"})).await);
-    assert_eq!((code, class.as_str()), (-32002, "unauthorised"));
+    assert_eq!((code, class.as_str()), (-32002, "authentication"));
     assert!(message.contains("credentials") && !message.contains("no-such-secret"), "{message}");
 }
 
@@ -341,7 +341,7 @@ async fn our_own_limit_of_requests_a_minute_is_told_as_a_rate_limit() {
     let world = world_with(Era::Modern, "standin-secret", policy).await;
     world.call(SEARCH, json!({"query": "bread"})).await;
     let (code, class, _) = failure(world.try_call(SEARCH, json!({"query": "milk"})).await);
-    assert_eq!((code, class.as_str()), (-32003, "rate_limited"));
+    assert_eq!((code, class.as_str()), (-32003, "rate_limit"));
 }
 
 #[tokio::test]
@@ -364,7 +364,8 @@ async fn metrics_count_calls_by_outcome_and_requests_by_class() {
     for line in [
         r#"portico_server_tool_calls_total{tool="search_products_advanced",outcome="Ok"} 1"#,
         r#"portico_server_tool_calls_total{tool="search_products_advanced",outcome="Failed"} 1"#,
-        r#"portico_server_upstream_requests_total{class="ok"} 2"#,
+        r#"portico_server_upstream_requests_total{class="ok",group="products"} 1"#,
+        r#"portico_server_upstream_requests_total{class="ok",group="token"} 1"#,
     ] {
         assert!(text.contains(line), "{line} is missing in\n{text}");
     }

@@ -119,5 +119,5 @@ impl Flight {
 
 /// The maker panicked, or the process is ending.
 fn broken() -> Error {
-    Error::new("server", Class::Unavailable, "the answer could not be made; the server's log says why")
+    Error::new("server", Class::Server, "the answer could not be made; the server's log says why")
 }

@@ -14,10 +14,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
-use crate::{
-    ConfigError, Environment, Metrics, Secret,
-    upstream::{self, Class},
-};
+use crate::{ConfigError, Environment, Metrics, Secret, upstream};
 
 pub(crate) use metrics::CacheMetrics;
 pub use metrics::Lookup;
@@ -157,7 +154,7 @@ impl Cache {
             return Ok(self.serve(entry, Lookup::Hit));
         }
         match (flight::join(&self.inner, key, keep, make).await, held) {
-            (Err(error), Some(entry)) if passes(error.class()) && !entry.is_over() => {
+            (Err(error), Some(entry)) if error.class().allows_stale() && !entry.is_over() => {
                 Ok(self.serve(&entry, Lookup::Stale))
             }
             (made, _) => {
@@ -171,14 +168,6 @@ impl Cache {
         self.inner.metrics.looked_up(outcome, entry.value.len());
         Fetched { value: entry.value.clone(), age: entry.age(), is_stale: outcome == Lookup::Stale }
     }
-}
-
-/// Whether a failure says nothing about what was asked for: then what was known of it is still the best there is.
-fn passes(class: Class) -> bool {
-    !matches!(
-        class,
-        Class::Unauthorised | Class::Forbidden | Class::NotFound | Class::Invalid | Class::Malformed
-    )
 }
 
 impl Inner {

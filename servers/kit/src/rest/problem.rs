@@ -29,8 +29,8 @@ pub(super) fn of(error: &ToolError) -> Response {
 /// What failed behind us is no fault of the caller, and none of ours.
 fn status(class: Class) -> StatusCode {
     match class {
-        Class::RateLimited | Class::Quota => StatusCode::SERVICE_UNAVAILABLE,
-        Class::Timeout => StatusCode::GATEWAY_TIMEOUT,
+        Class::RateLimited | Class::Quota | Class::CircuitOpen => StatusCode::SERVICE_UNAVAILABLE,
+        Class::Timeout | Class::UnknownOutcome => StatusCode::GATEWAY_TIMEOUT,
         Class::NotFound => StatusCode::NOT_FOUND,
         _ => StatusCode::BAD_GATEWAY,
     }

@@ -88,6 +88,12 @@ impl StoreConfig {
         Self { place: Place::Memory, replica: None, connections: 1 }
     }
 
+    /// Whether data is kept in memory, and lost with the process.
+    #[must_use]
+    pub fn is_memory(&self) -> bool {
+        matches!(self.place, Place::Memory)
+    }
+
     /// The file of SQLite, where data is kept in one.
     #[must_use]
     pub fn file(&self) -> Option<&std::path::Path> {

@@ -30,6 +30,29 @@ impl Money {
         self.0 == 0
     }
 
+    /// Nothing.
+    pub(crate) const ZERO: Self = Self(0);
+
+    /// The sum.
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+
+    /// So many times as much.
+    pub(crate) fn times(self, count: u32) -> Self {
+        Self(self.0.saturating_mul(i64::from(count)))
+    }
+
+    /// Ten-thousandths of a dollar.
+    pub(crate) fn raw(self) -> i64 {
+        self.0
+    }
+
+    /// As [`Money::raw`] gave it.
+    pub(crate) fn from_raw(raw: i64) -> Option<Self> {
+        (raw >= 0).then_some(Self(raw))
+    }
+
     /// The difference, where it is not negative.
     pub(crate) fn less(self, other: Self) -> Option<Self> {
         (self.0 >= other.0).then(|| Self(self.0 - other.0))

@@ -120,6 +120,7 @@ impl Tokens {
             vec![("grant_type", "client_credentials".to_owned()), ("scope", "product.compact".to_owned())];
         // A token that nobody uses does no harm, so this may be sent again.
         let call = Call::new(Method::POST, "/v1/connect/oauth2/token")
+            .group("token")
             .basic(&self.id, self.secret.clone())
             .body(Body::Form(form))
             .repeatable();
@@ -132,5 +133,5 @@ impl Tokens {
 
 /// Whether asking again with the same credentials is in vain.
 fn is_refusal(class: Class) -> bool {
-    matches!(class, Class::Unauthorised | Class::Forbidden | Class::Invalid)
+    matches!(class, Class::Authentication | Class::Authorization | Class::Validation)
 }

@@ -5,9 +5,9 @@ use portico_kit::tool::{Answer, ToolError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    api::{Api, Query},
-    hours,
+use super::hours;
+use crate::upstream::{
+    Api, Query,
     model::{Department, Geolocation, Location},
 };
 
@@ -80,6 +80,19 @@ pub(crate) struct Found {
     stores: Vec<Store>,
     /// Stores left out because it is not known whether they are open.
     left_out_without_hours: usize,
+    /// Where distances are counted from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<Origin>,
+    /// Kroger could not be asked: the answer is so many seconds old.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stale_seconds: Option<u64>,
+}
+
+/// A point.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Origin {
+    latitude: f64,
+    longitude: f64,
 }
 
 pub(crate) async fn locate(api: &Api, request: Request, now: Timestamp) -> Result<Answer, ToolError> {
@@ -88,7 +101,7 @@ pub(crate) async fn locate(api: &Api, request: Request, now: Timestamp) -> Resul
     let stores = api.stores(query(&request, &departments)).await?;
     let origin =
         request.lat.zip(request.lon).map(|(latitude, longitude)| Geolocation { latitude, longitude });
-    let mut shown: Vec<Store> = stores.data.iter().map(|store| show(store, origin, now)).collect();
+    let mut shown: Vec<Store> = stores.data.data.iter().map(|store| show(store, origin, now)).collect();
     let unknown = shown.iter().filter(|store| store.open_now.is_none()).count();
     if request.open_now {
         shown.retain(|store| store.open_now == Some(true));
@@ -98,7 +111,12 @@ pub(crate) async fn locate(api: &Api, request: Request, now: Timestamp) -> Resul
         shown.sort_by(|a, b| far(a).total_cmp(&far(b)));
     }
     shown.truncate(request.limit);
-    let found = Found { stores: shown, left_out_without_hours: if request.open_now { unknown } else { 0 } };
+    let found = Found {
+        stores: shown,
+        left_out_without_hours: if request.open_now { unknown } else { 0 },
+        origin: origin.map(|point| Origin { latitude: point.latitude, longitude: point.longitude }),
+        stale_seconds: stores.stale_seconds,
+    };
     Answer::new(describe(&found), &found)
 }
 
@@ -140,7 +158,7 @@ async fn departments(api: &Api, services: &[String]) -> Result<Vec<String>, Tool
         return Ok(Vec::new());
     }
     let known = api.departments().await?;
-    services.iter().enumerate().map(|(index, service)| department(&known.data, index, service)).collect()
+    services.iter().enumerate().map(|(index, service)| department(&known.data.data, index, service)).collect()
 }
 
 fn department(known: &[Department], index: usize, service: &str) -> Result<String, ToolError> {

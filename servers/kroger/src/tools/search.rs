@@ -1,6 +1,6 @@
 //! `search_products_advanced`: Kroger's search, then the filters and the order that it does not have.
 
-use std::{cmp::Ordering, collections::HashSet, sync::Arc};
+use std::{cmp::Ordering, collections::HashSet};
 
 use futures::future::try_join_all;
 use portico_kit::tool::{Answer, ToolError};
@@ -8,16 +8,24 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    api::{Api, Query},
-    config::is_location,
-    model::{Item, List, Product},
-    money::Money,
+    account::Who,
+    shop::{
+        Shop,
+        money::Money,
+        product::{Shown, line, shown},
+    },
+    upstream::{
+        Api, Looked, Query,
+        model::{List, Product},
+    },
 };
 
 /// Products of one page, and pages looked through for a filter or an order that Kroger does not know.
 const PAGE: usize = 50;
 const PAGES: usize = 3;
 const MAX_LIMIT: usize = 50;
+/// Products that Kroger lets one skip.
+const MAX_OFFSET: usize = 250;
 
 /// What to search for.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -35,6 +43,10 @@ pub(crate) struct Request {
     #[serde(default = "default_limit")]
     #[schemars(range(min = 1, max = 50))]
     limit: usize,
+    /// Products to skip, 0 to 250: for the pages after the first.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 250))]
+    offset: usize,
 }
 
 fn default_limit() -> usize {
@@ -108,48 +120,6 @@ impl Sort {
     }
 }
 
-/// One product.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-struct Shown {
-    product_id: String,
-    name: Option<String>,
-    brand: Option<String>,
-    categories: Vec<String>,
-    size: Option<String>,
-    /// UNIT or WEIGHT.
-    sold_by: Option<String>,
-    /// Missing where Kroger gives none.
-    price: Option<ShownPrice>,
-    /// HIGH, LOW or `TEMPORARILY_OUT_OF_STOCK`; missing where Kroger does not say. There is no count.
-    stock_level: Option<String>,
-    /// Missing without a store.
-    fulfillment: Option<Ways>,
-    aisle: Option<String>,
-    image: Option<String>,
-}
-
-/// Prices in US dollars.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-struct ShownPrice {
-    /// What one pays: the sale price if there is one.
-    current: Money,
-    regular: Option<Money>,
-    /// Missing where nothing is on sale.
-    sale: Option<Money>,
-    /// What the sale saves.
-    savings: Option<Money>,
-    currency: &'static str,
-}
-
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-#[allow(clippy::struct_excessive_bools, reason = "four independent ways of delivery")]
-struct Ways {
-    in_store: bool,
-    curbside: bool,
-    delivery: bool,
-    ship: bool,
-}
-
 /// What was found.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Found {
@@ -160,12 +130,17 @@ pub(crate) struct Found {
     considered: usize,
     /// Products that Kroger counts for the words.
     total: usize,
+    /// Products that were skipped.
+    offset: usize,
     /// Store whose prices these are; missing where none was given: then there are no prices.
     location_id: Option<String>,
     /// Products left out because Kroger gives no price for them.
     left_out_without_price: usize,
     /// What the answer cannot say.
     notes: Vec<String>,
+    /// Kroger could not be asked: the answer is so many seconds old.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stale_seconds: Option<u64>,
 }
 
 /// A request that has been checked.
@@ -176,31 +151,31 @@ struct Plan {
     max: Option<Money>,
 }
 
-pub(crate) async fn search(
-    api: &Api,
-    default_store: Option<&str>,
-    request: Request,
-) -> Result<Answer, ToolError> {
-    let plan = plan(request, default_store)?;
-    let pages = fetch(api, &plan).await?;
+pub(crate) async fn search(shop: &Shop, who: &Who, request: Request) -> Result<Answer, ToolError> {
+    let asked = request.filters.location_id.as_deref();
+    let store = shop.store(who, asked, "filters.location_id").await?;
+    let plan = plan(request, store)?;
+    let pages = fetch(&shop.kroger, &plan).await?;
     let found = choose(&plan, &pages);
     Answer::new(describe(&found), &found)
 }
 
-fn plan(request: Request, default_store: Option<&str>) -> Result<Plan, ToolError> {
+fn plan(request: Request, store: Option<String>) -> Result<Plan, ToolError> {
     check_query(&request.query)?;
     if !(1..=MAX_LIMIT).contains(&request.limit) {
         return Err(ToolError::invalid("limit", format!("must be from 1 to {MAX_LIMIT}")));
+    }
+    if request.offset > MAX_OFFSET {
+        return Err(ToolError::invalid(
+            "offset",
+            format!("must be from 0 to {MAX_OFFSET}; narrower words reach the rest"),
+        ));
     }
     if request.session_id.as_ref().is_some_and(|id| id.len() > 128) {
         return Err(ToolError::invalid("session_id", "is longer than 128 characters"));
     }
     if request.filters.brand.as_ref().is_some_and(|brand| brand.is_empty() || brand.len() > 100) {
         return Err(ToolError::invalid("filters.brand", "must have 1 to 100 characters"));
-    }
-    let store = request.filters.location_id.clone().or_else(|| default_store.map(str::to_owned));
-    if store.as_deref().is_some_and(|id| !is_location(id)) {
-        return Err(ToolError::invalid("filters.location_id", "must have 8 letters or digits"));
     }
     if let (None, Some(field)) = (&store, needs_store(&request)) {
         let problem = "needs a store: prices and stock belong to one. Give filters.location_id, which \
@@ -280,25 +255,25 @@ impl Plan {
     }
 }
 
-type Pages = Vec<Arc<List<Product>>>;
+type Pages = Vec<Looked<List<Product>>>;
 
 async fn fetch(api: &Api, plan: &Plan) -> Result<Pages, ToolError> {
     if plan.is_plain() {
-        return Ok(vec![api.products(plan.query(0, plan.request.limit)).await?]);
+        return Ok(vec![api.products(plan.query(plan.request.offset, plan.request.limit)).await?]);
     }
     let first = api.products(plan.query(0, PAGE)).await?;
-    let pages = first.meta.pagination.total.div_ceil(PAGE).min(PAGES);
+    let pages = first.data.meta.pagination.total.div_ceil(PAGE).min(PAGES);
     let rest = try_join_all((1..pages).map(|page| api.products(plan.query(page * PAGE, PAGE)))).await?;
-    Ok([vec![first], rest].concat())
+    Ok(std::iter::once(first).chain(rest).collect())
 }
 
 fn choose(plan: &Plan, pages: &Pages) -> Found {
-    let total = pages.first().map_or(0, |page| page.meta.pagination.total);
+    let total = pages.first().map_or(0, |page| page.data.meta.pagination.total);
     let mut seen = HashSet::new();
     // Pages may overlap, since Kroger's order is not the same each time.
     let products: Vec<Shown> = pages
         .iter()
-        .flat_map(|page| &page.data)
+        .flat_map(|page| &page.data.data)
         .filter(|product| seen.insert(product.product_id.clone()))
         .map(shown)
         .collect();
@@ -306,7 +281,10 @@ fn choose(plan: &Plan, pages: &Pages) -> Found {
     let without_price = products.iter().filter(|product| product.price.is_none()).count();
     let mut kept: Vec<Shown> = products.into_iter().filter(|product| fits(plan, product)).collect();
     sort(&mut kept, plan.request.sort);
-    let matches = kept.len();
+    let matches = if plan.is_plain() { total } else { kept.len() };
+    if !plan.is_plain() {
+        kept.drain(..plan.request.offset.min(kept.len()));
+    }
     kept.truncate(plan.request.limit);
     Found {
         notes: notes(plan, considered, total),
@@ -315,7 +293,9 @@ fn choose(plan: &Plan, pages: &Pages) -> Found {
         matches,
         considered,
         total,
+        offset: plan.request.offset,
         location_id: plan.store.clone(),
+        stale_seconds: pages.iter().filter_map(|page| page.stale_seconds).max(),
     }
 }
 
@@ -362,67 +342,13 @@ fn missing_last(a: Option<Money>, b: Option<Money>, order: fn(Money, Money) -> O
     }
 }
 
-fn shown(product: &Product) -> Shown {
-    let item = product.items.first();
-    Shown {
-        product_id: product.product_id.clone(),
-        name: product.description.clone(),
-        brand: product.brand.clone(),
-        categories: product.categories.clone(),
-        size: item.and_then(|item| item.size.clone()),
-        sold_by: item.and_then(|item| item.sold_by.clone()),
-        price: item.and_then(price),
-        stock_level: item.and_then(|item| item.inventory.as_ref()?.stock_level.clone()),
-        fulfillment: item.and_then(ways),
-        aisle: product.aisle_locations.first().and_then(|aisle| aisle.description.clone()),
-        image: image(product),
-    }
-}
-
-/// A sale price of 0 means that nothing is on sale.
-fn price(item: &Item) -> Option<ShownPrice> {
-    let price = item.price.as_ref()?;
-    let regular = price.regular.filter(|price| !price.is_zero());
-    let sale = price.promo.filter(|price| !price.is_zero());
-    let savings = regular.zip(sale).and_then(|(regular, sale)| regular.less(sale));
-    Some(ShownPrice { current: sale.or(regular)?, regular, sale, savings, currency: "USD" })
-}
-
-fn ways(item: &Item) -> Option<Ways> {
-    let ways = item.fulfillment.as_ref()?;
-    Some(Ways {
-        in_store: ways.in_store,
-        curbside: ways.curbside,
-        delivery: ways.delivery,
-        ship: ways.ship_to_home,
-    })
-}
-
-fn image(product: &Product) -> Option<String> {
-    let front = product.images.iter().find(|image| image.perspective.as_deref() == Some("front"))?;
-    let medium = front.sizes.iter().find(|size| size.size.as_deref() == Some("medium"));
-    medium.or(front.sizes.first())?.url.clone()
-}
-
 fn describe(found: &Found) -> String {
-    let mut lines = vec![format!("{} of {} matching products", found.products.len(), found.matches)];
+    let from = if found.offset > 0 { format!(" from number {}", found.offset + 1) } else { String::new() };
+    let mut lines = vec![format!("{} of {} matching products{from}", found.products.len(), found.matches)];
     lines.extend(found.products.iter().map(line));
     lines.extend(found.notes.iter().cloned());
     if found.left_out_without_price > 0 {
         lines.push(format!("{} products without a price were left out.", found.left_out_without_price));
     }
     lines.join("\n")
-}
-
-fn line(product: &Shown) -> String {
-    let name = product.name.as_deref().unwrap_or("(no name)");
-    let price = match &product.price {
-        Some(ShownPrice { current, sale: Some(_), regular: Some(regular), .. }) => {
-            format!("${current} (regular ${regular})")
-        }
-        Some(price) => format!("${}", price.current),
-        None => "no price given".to_owned(),
-    };
-    let size = product.size.as_deref().map(|size| format!(", {size}")).unwrap_or_default();
-    format!("- {name}{size}: {price} [{}]", product.product_id)
 }

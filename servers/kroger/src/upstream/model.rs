@@ -1,32 +1,32 @@
 //! Kroger's answers. Everything but ids may be missing.
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::money::Money;
+use crate::shop::money::Money;
 
 /// A list under `data`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct List<T> {
     pub(crate) data: Vec<T>,
     #[serde(default)]
     pub(crate) meta: Meta,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Meta {
     #[serde(default)]
     pub(crate) pagination: Pagination,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Pagination {
     #[serde(default)]
     pub(crate) total: usize,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Product {
     pub(crate) product_id: String,
@@ -40,9 +40,28 @@ pub(crate) struct Product {
     pub(crate) aisle_locations: Vec<Aisle>,
     #[serde(default)]
     pub(crate) images: Vec<Image>,
+    #[serde(default)]
+    pub(crate) allergens: Vec<Allergen>,
+    pub(crate) organic_claim_name: Option<String>,
+    /// Spelled so by the API.
+    #[serde(rename = "retstrictions")]
+    pub(crate) restrictions: Option<Restrictions>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Allergen {
+    pub(crate) name: Option<String>,
+    pub(crate) level_of_containment_name: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Restrictions {
+    pub(crate) maximum_order_quantity: Option<u64>,
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Item {
     pub(crate) size: Option<String>,
@@ -52,12 +71,19 @@ pub(crate) struct Item {
     pub(crate) fulfillment: Option<Fulfillment>,
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
 pub(crate) struct Price {
     #[serde(default, deserialize_with = "lenient")]
     pub(crate) regular: Option<Money>,
     #[serde(default, deserialize_with = "lenient")]
     pub(crate) promo: Option<Money>,
+    #[serde(rename = "expirationDate")]
+    pub(crate) expiration_date: Option<Moment>,
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+pub(crate) struct Moment {
+    pub(crate) value: Option<String>,
 }
 
 /// A price that is not one counts as missing: it must not spoil the other products.
@@ -66,14 +92,14 @@ fn lenient<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Money>, 
     Ok(raw.and_then(|raw| Money::parse(raw.get())))
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Inventory {
     pub(crate) stock_level: Option<String>,
 }
 
 /// The documentation and the live answers spell two of the names differently.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[allow(clippy::struct_excessive_bools, reason = "the API's own four flags")]
 pub(crate) struct Fulfillment {
     #[serde(default)]
@@ -86,25 +112,25 @@ pub(crate) struct Fulfillment {
     pub(crate) ship_to_home: bool,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 pub(crate) struct Aisle {
     pub(crate) description: Option<String>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 pub(crate) struct Image {
     pub(crate) perspective: Option<String>,
     #[serde(default)]
     pub(crate) sizes: Vec<ImageSize>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 pub(crate) struct ImageSize {
     pub(crate) size: Option<String>,
     pub(crate) url: Option<String>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Location {
     pub(crate) location_id: String,
@@ -119,7 +145,7 @@ pub(crate) struct Location {
     pub(crate) departments: Vec<Department>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Address {
     pub(crate) address_line1: Option<String>,
@@ -128,13 +154,13 @@ pub(crate) struct Address {
     pub(crate) zip_code: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
 pub(crate) struct Geolocation {
     pub(crate) latitude: f64,
     pub(crate) longitude: f64,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Department {
     pub(crate) department_id: String,
