@@ -76,6 +76,12 @@ struct EventLabel {
     event: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FlagLabels {
+    flag: String,
+    result: &'static str,
+}
+
 fn durations() -> Histogram {
     Histogram::new([0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0])
 }
@@ -94,6 +100,8 @@ pub struct Metrics {
     quota_used: Family<QuotaLabel, Gauge<i64, AtomicI64>>,
     cache: CacheMetrics,
     security_events: Family<EventLabel, Counter>,
+    flag_evaluations: Family<FlagLabels, Counter>,
+    flag_changes: Counter,
     running: watch::Sender<u64>,
 }
 
@@ -112,6 +120,8 @@ impl Default for Metrics {
             quota_used: Family::default(),
             cache: CacheMetrics::default(),
             security_events: Family::default(),
+            flag_evaluations: Family::default(),
+            flag_changes: Counter::default(),
             running: watch::Sender::new(0),
         };
         metrics.register();
@@ -148,7 +158,18 @@ impl Metrics {
             self.quota_used.clone(),
         );
         self.cache.register(&mut self.registry);
-        self.registry.register("security_events", "Entries of the audit log", self.security_events.clone());
+        self.register_events();
+    }
+
+    fn register_events(&mut self) {
+        let registry = &mut self.registry;
+        registry.register(
+            "flag_evaluations",
+            "Questions whether a feature is on, by flag and answer",
+            self.flag_evaluations.clone(),
+        );
+        registry.register("flag_changes", "Changes of the file with the flags", self.flag_changes.clone());
+        registry.register("security_events", "Entries of the audit log", self.security_events.clone());
     }
 
     fn register_resilience(&mut self) {
@@ -226,6 +247,16 @@ impl Metrics {
 
     pub(crate) fn security_event(&self, event: &'static str) {
         self.security_events.get_or_create(&EventLabel { event }).inc();
+    }
+
+    /// Names of flags come from the server and its file alone.
+    pub(crate) fn flag_evaluated(&self, flag: &str, is_on: bool) {
+        let labels = FlagLabels { flag: flag.to_owned(), result: if is_on { "on" } else { "off" } };
+        self.flag_evaluations.get_or_create(&labels).inc();
+    }
+
+    pub(crate) fn flags_changed(&self) {
+        self.flag_changes.inc();
     }
 
     pub(crate) fn cache(&self) -> &CacheMetrics {
