@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::Router;
 use portico_kit::{
     Caller, Secret,
-    store::Migration,
     tool::ToolError,
     upstream::{Class, Error},
 };
@@ -49,9 +48,6 @@ pub(crate) enum Link {
 
 /// Users, their sessions and their tokens.
 pub(crate) struct Accounts;
-
-/// The tables of accounts.
-pub(crate) const MIGRATIONS: &[Migration] = &[];
 
 impl Accounts {
     pub(crate) fn new() -> Self {
