@@ -16,6 +16,7 @@ pub mod flags;
 pub mod host;
 pub mod identity;
 pub mod limit;
+pub mod messages;
 pub mod metrics;
 pub mod person;
 pub mod redact;
@@ -46,6 +47,7 @@ pub use config::{ConfigError, Environment};
 pub use digest::hex as digest;
 pub use flags::FeatureFlags;
 pub use host::{Hosting, host, host_on};
+pub use messages::{Locale, Messages};
 pub use metrics::Metrics;
 pub use person::Person;
 /// The URL type that configuration and file addresses use.

@@ -73,7 +73,7 @@ impl Keyring {
     pub(super) fn fresh() -> Result<(Self, Zeroizing<String>), Error> {
         let mut bytes = Zeroizing::new([0; SIZE]);
         OsRng.try_fill_bytes(&mut *bytes).map_err(|error| Error::Random(error.to_string()))?;
-        let id = crate::digest::hex(*bytes)[..16].to_owned();
+        let id = crate::digest::hex(bytes.as_slice())[..16].to_owned();
         let now = Timestamp::now();
         let encoded = Zeroizing::new(STANDARD.encode(*bytes));
         let text = Zeroizing::new(format!(
