@@ -101,6 +101,10 @@ fn redirect(environment: &Environment<'_>) -> Result<Option<Url>, ConfigError> {
         return Ok(None);
     }
     let url = environment.url(variable, "")?;
+    if url.scheme() == "http" && !matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]")) {
+        let problem = "is plain http, which shows codes and cookies to everybody on the way";
+        return Err(ConfigError::new(variable, problem, "start it with https://"));
+    }
     if url.path().ends_with("/auth/callback") && url.query().is_none() && url.fragment().is_none() {
         return Ok(Some(url));
     }

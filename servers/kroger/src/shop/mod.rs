@@ -4,14 +4,14 @@ pub(crate) mod money;
 pub(crate) mod prices;
 pub(crate) mod product;
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use portico_kit::{
     ConfigError, Serving, Store,
     audit_log::AuditLog,
     cache::Cache,
     documents::Documents,
-    person::Person,
+    person::{Holdings, Person},
     seal::Sealer,
     store::{Migration, now},
     tool::ToolError,
@@ -21,7 +21,7 @@ use prices::Prices;
 
 use crate::{
     Error,
-    account::{Accounts, Who},
+    account::{self, Accounts, Who},
     config::{Config, is_location},
     tools::{
         cart::mirror,
@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// The tables of this server.
-const MIGRATIONS: &[Migration] = &[prices::MIGRATION];
+const MIGRATIONS: &[Migration] = &[account::MIGRATION, prices::MIGRATION];
 
 /// Everything of one server.
 pub(crate) struct Shop {
@@ -67,11 +67,15 @@ impl Shop {
         let documents = Documents::new(store.clone(), sealer.clone());
         let audit = AuditLog::new(&store, metrics, config.audit_days);
         let told = (checks.add("credentials"), checks.add("kroger"));
-        let kroger = Api::new(config, (&store, cache.clone()), std::sync::Arc::clone(metrics), told)?;
+        let kroger = Api::new(config, (&store, cache.clone()), Arc::clone(metrics), told)?;
+        let kept = (store.clone(), sealer);
+        let accounts =
+            Accounts::new(account::Settings::of(config), kroger.client().clone(), kept, audit.clone());
+        let holdings: Vec<Arc<dyn Holdings>> = vec![Arc::new(documents.clone()), Arc::new(accounts.clone())];
         Ok(Self {
             kroger,
-            accounts: Accounts::new(),
-            person: Person::new(cache, audit, vec![std::sync::Arc::new(documents.clone())]),
+            accounts,
+            person: Person::new(cache, audit, holdings),
             documents,
             prices: Prices::new(config.records_prices.then(|| store.clone())),
             default_store: config.location.clone(),
@@ -81,7 +85,7 @@ impl Shop {
 
     /// What must go on in the background: a token at hand, and what is over forgotten. Never ends.
     pub(crate) async fn keep(&self) {
-        tokio::join!(self.kroger.keep_token(), self.forget());
+        tokio::join!(self.kroger.keep_token(), self.forget(), self.accounts.keep());
     }
 
     async fn forget(&self) {

@@ -174,7 +174,7 @@ impl Api {
     }
 
     /// The client, for what belongs to a customer: none of it is kept.
-    fn client(&self) -> &Client {
+    pub(crate) fn client(&self) -> &Client {
         &self.remote.client
     }
 
