@@ -159,7 +159,7 @@ async fn the_source_is_asked_once_however_many_wait(#[values(In::Memory, In::Red
     let all = futures::future::join_all(fetching).await;
     assert!(all.iter().all(|fetched| text(fetched.as_ref().unwrap()) == "made"));
     assert_eq!(asked.load(Ordering::Relaxed), 1);
-    let again = kept.cache.fetch("a", LONG, fails(Class::Unavailable)).await.unwrap();
+    let again = kept.cache.fetch("a", LONG, fails(Class::Server)).await.unwrap();
     assert!(!again.is_stale && text(&again) == "made");
     assert_eq!((kept.metrics.cache_lookups(Lookup::Hit), kept.metrics.cache_lookups(Lookup::Miss)), (1, 50));
 }
@@ -168,7 +168,15 @@ async fn the_source_is_asked_once_however_many_wait(#[values(In::Memory, In::Red
 #[tokio::test]
 async fn an_old_value_serves_when_the_source_fails_for_a_while(
     #[values(In::Memory, In::Redis)] place: In,
-    #[values(Class::Unavailable, Class::Timeout, Class::RateLimited, Class::Quota)] class: Class,
+    #[values(
+        Class::Network,
+        Class::Server,
+        Class::Timeout,
+        Class::RateLimited,
+        Class::Quota,
+        Class::CircuitOpen
+    )]
+    class: Class,
 ) {
     let kept = Kept::new(place).await;
     kept.put_old("a").await;
@@ -185,14 +193,21 @@ async fn an_old_value_serves_when_the_source_fails_for_a_while(
 #[tokio::test]
 async fn an_old_value_does_not_hide_what_the_source_says(
     #[values(In::Memory, In::Redis)] place: In,
-    #[values(Class::NotFound, Class::Unauthorised, Class::Forbidden, Class::Invalid)] class: Class,
+    #[values(
+        Class::NotFound,
+        Class::Authentication,
+        Class::Authorization,
+        Class::Validation,
+        Class::UnknownOutcome
+    )]
+    class: Class,
 ) {
     let kept = Kept::new(place).await;
     kept.put_old("a").await;
     let error = kept.cache.fetch("a", LONG, fails(class)).await.unwrap_err();
     assert_eq!(error.class(), class);
-    let error = kept.cache.fetch("nothing", LONG, fails(Class::Unavailable)).await.unwrap_err();
-    assert_eq!(error.class(), Class::Unavailable);
+    let error = kept.cache.fetch("nothing", LONG, fails(Class::Server)).await.unwrap_err();
+    assert_eq!(error.class(), Class::Server);
 }
 
 #[rstest]
@@ -204,10 +219,7 @@ async fn a_maker_that_panics_fails_its_callers_and_the_next_one_is_asked(
     let panics = || async { if true { panic!("on purpose") } else { Ok(Bytes::new()) } };
     let (one, other) =
         tokio::join!(kept.cache.fetch("a", LONG, panics()), kept.cache.fetch("a", LONG, panics()));
-    assert_eq!(
-        (one.unwrap_err().class(), other.unwrap_err().class()),
-        (Class::Unavailable, Class::Unavailable)
-    );
+    assert_eq!((one.unwrap_err().class(), other.unwrap_err().class()), (Class::Server, Class::Server));
     kept.put_old("a").await;
     assert!(kept.cache.fetch("a", LONG, panics()).await.unwrap().is_stale);
     assert_eq!(text(&kept.cache.fetch("a", LONG, made("made")).await.unwrap()), "made");

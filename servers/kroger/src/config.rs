@@ -17,6 +17,7 @@ pub struct Config {
     pub(crate) location: Option<String>,
     pub(crate) redirect_uri: Option<Url>,
     pub(crate) is_partner: bool,
+    pub(crate) records_prices: bool,
     pub(crate) keyring: Option<PathBuf>,
     pub(crate) store: StoreConfig,
     pub(crate) redis: Option<Secret>,
@@ -52,7 +53,7 @@ impl Daily {
 
 impl Config {
     /// Reads `KROGER_CLIENT_ID`, `KROGER_CLIENT_SECRET` (or `KROGER_CLIENT_SECRET_FILE`), `KROGER_BASE_URL`
-    /// (default `https://api.kroger.com`), `KROGER_LOCATION_ID` (8 characters), `KROGER_REDIRECT_URI`, `KROGER_PARTNER`,
+    /// (default `https://api.kroger.com`), `KROGER_LOCATION_ID` (8 characters), `KROGER_REDIRECT_URI`, `KROGER_PARTNER`, `KROGER_RECORD_PRICES`,
     /// `KROGER_KEYRING_FILE`, `DATABASE_URL`, `DATABASE_READ_URL`, `REDIS_URL` or `KROGER_CACHE_MEBIBYTES`, `KROGER_DAILY_*` (by default
     /// what Kroger allows), and what every server reads ([`Hosting::from_env`]). Needs a running tokio runtime.
     pub fn from_env(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
@@ -73,6 +74,7 @@ impl Config {
             location,
             redirect_uri: redirect(&environment)?,
             is_partner: environment.flag("KROGER_PARTNER", false)?,
+            records_prices: environment.flag("KROGER_RECORD_PRICES", false)?,
             keyring: environment.text("KROGER_KEYRING_FILE").map(PathBuf::from),
             store: StoreConfig::from_env(&environment)?,
             redis: environment.optional_secret("REDIS_URL")?,

@@ -5,7 +5,7 @@ use std::{
     fmt, fs,
     fs::{File, OpenOptions},
     io,
-    io::{Read as _, Write as _},
+    io::Write as _,
     os::unix::fs::OpenOptionsExt as _,
     path::Path,
 };
@@ -21,8 +21,6 @@ use super::Error;
 
 /// Bytes of a key.
 const SIZE: usize = 32;
-/// Longest file that is read, in bytes.
-const MAX_FILE: u64 = 256 * 1024;
 /// Longest name of a key, in bytes; its length is written as one.
 const MAX_ID: usize = 255;
 
@@ -75,7 +73,7 @@ impl Keyring {
     pub(super) fn fresh() -> Result<(Self, Zeroizing<String>), Error> {
         let mut bytes = Zeroizing::new([0; SIZE]);
         OsRng.try_fill_bytes(&mut *bytes).map_err(|error| Error::Random(error.to_string()))?;
-        let id = crate::digest::hex(*bytes)[..16].to_owned();
+        let id = crate::digest::hex(bytes.as_slice())[..16].to_owned();
         let now = Timestamp::now();
         let encoded = Zeroizing::new(STANDARD.encode(*bytes));
         let text = Zeroizing::new(format!(
@@ -107,14 +105,6 @@ impl Key {
             .map_err(|_| format!("has a key `{id}` that is not {SIZE} bytes in base64"))?;
         Ok(Self { id: id.clone(), cipher, usable_from: written.usable_from })
     }
-}
-
-/// The bytes of the file, within bounds.
-pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
-    let mut text = Zeroizing::new(Vec::with_capacity(4_096));
-    let file = File::open(path).map_err(|error| error.to_string())?;
-    file.take(MAX_FILE + 1).read_to_end(&mut text).map_err(|error| error.to_string())?;
-    if text.len() as u64 > MAX_FILE { Err(format!("is longer than {MAX_FILE} bytes")) } else { Ok(text) }
 }
 
 /// Makes the file with one new key, unless there is one. Of several processes at once one makes it.

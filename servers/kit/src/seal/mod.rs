@@ -11,11 +11,9 @@ use std::{
     ffi::OsString,
     fmt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    sync::Arc,
 };
 
-use arc_swap::ArcSwap;
 use chacha20poly1305::{
     XNonce,
     aead::{Aead as _, Payload},
@@ -26,12 +24,12 @@ use secrecy::zeroize::Zeroizing;
 
 use keyring::{Key, Keyring};
 
+use crate::watched::Watched;
+
 /// The form of what is sealed.
 const FORM: u8 = 1;
 /// Bytes of a nonce. Random ones of this length need no count that replicas share.
 const NONCE: usize = 24;
-/// Time between two looks at the file.
-const LOOK: Duration = Duration::from_secs(1);
 
 /// Why something was not sealed or opened. No variant holds a key or what was sealed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -84,27 +82,16 @@ pub struct Sealer {
     inner: Arc<Inner>,
 }
 
-struct Inner {
-    keyring: ArcSwap<Keyring>,
-    file: Option<Watched>,
-}
-
-/// The file, and what it was when last looked at.
-struct Watched {
-    path: PathBuf,
-    seen: Mutex<Seen>,
-}
-
-struct Seen {
-    looked: Instant,
-    digest: String,
-    /// Whether it was said that the file cannot be used.
-    told: bool,
+enum Inner {
+    /// Of a file, which may change.
+    File(Watched<Keyring>),
+    /// Of this process.
+    Own(Arc<Keyring>),
 }
 
 impl fmt::Debug for Sealer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sealer").field("keys", &*self.inner.keyring.load()).finish_non_exhaustive()
+        f.debug_struct("Sealer").field("keys", &*self.keyring()).finish_non_exhaustive()
     }
 }
 
@@ -112,12 +99,9 @@ impl Sealer {
     /// With the keys of a file, which is read again when it changes, within a second.
     pub fn from_file(path: impl Into<PathBuf>) -> Result<Self, Error> {
         let path = path.into();
-        let wrong = |problem| Error::File { path: path.clone(), problem };
-        let text = keyring::read(&path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
-        let keyring = Keyring::parse(&text).map_err(wrong)?;
-        let seen = Seen { looked: Instant::now(), digest: crate::digest::hex(&text), told: false };
-        let file = Some(Watched { path, seen: Mutex::new(seen) });
-        Ok(Self { inner: Arc::new(Inner { keyring: ArcSwap::from_pointee(keyring), file }) })
+        let watched = Watched::open("keyring", path.clone(), Keyring::parse);
+        let watched = watched.map_err(|problem| Error::File { path, problem })?;
+        Ok(Self { inner: Arc::new(Inner::File(watched)) })
     }
 
     /// With the keys of `PATH.keyring.json`, for a database in the file `PATH`. Where there is no such file it is made, for its
@@ -133,13 +117,12 @@ impl Sealer {
     /// With a key that is gone with this process, for data that is, too.
     pub fn ephemeral() -> Result<Self, Error> {
         let (keyring, _) = Keyring::fresh()?;
-        Ok(Self { inner: Arc::new(Inner { keyring: ArcSwap::from_pointee(keyring), file: None }) })
+        Ok(Self { inner: Arc::new(Inner::Own(Arc::new(keyring))) })
     }
 
     /// Seals `plain` for `context`.
     pub fn seal(&self, context: &str, plain: &[u8]) -> Result<Vec<u8>, Error> {
-        self.look();
-        let keyring = self.inner.keyring.load();
+        let keyring = self.keyring();
         let key = keyring.current(Timestamp::now());
         let mut nonce = [0; NONCE];
         OsRng.try_fill_bytes(&mut nonce).map_err(|error| Error::Random(error.to_string()))?;
@@ -157,9 +140,8 @@ impl Sealer {
 
     /// Opens what was sealed for `context`.
     pub fn open(&self, context: &str, sealed: &[u8]) -> Result<Opened, Error> {
-        self.look();
         let Parts { head, id, nonce, secret } = split(sealed).ok_or(Error::Broken)?;
-        let keyring = self.inner.keyring.load();
+        let keyring = self.keyring();
         let key = keyring.find(id).ok_or_else(|| Error::UnknownKey { id: id.to_owned() })?;
         let bound = bound(head, context);
         let plain = key
@@ -184,54 +166,18 @@ impl Sealer {
         Ok(Opened { plain: Zeroizing::new(text), old })
     }
 
-    /// Reads the file again where it has changed. One that cannot be used leaves the keys as they are.
-    fn look(&self) {
-        let Some(file) = &self.inner.file else { return };
-        // Whoever finds somebody else looking goes on with what is there.
-        let Ok(mut seen) = file.seen.try_lock() else { return };
-        if seen.looked.elapsed() < LOOK {
-            return;
-        }
-        seen.looked = Instant::now();
-        match seen.changed(&file.path) {
-            Ok(None) => {}
-            Ok(Some(keyring)) => {
-                tracing::info!(keys = ?keyring, "the keyring has changed");
-                self.inner.keyring.store(Arc::new(keyring));
-            }
-            Err(problem) => seen.tell(&file.path, &problem),
+    fn keyring(&self) -> Arc<Keyring> {
+        match &*self.inner {
+            Inner::Own(keyring) => Arc::clone(keyring),
+            Inner::File(file) => file.get(|keys| tracing::info!(?keys, "the keyring has changed")),
         }
     }
 
     #[cfg(test)]
     fn look_now(&self) {
-        let file = self.inner.file.as_ref().unwrap();
-        let mut seen = file.seen.lock().unwrap();
-        seen.looked = seen.looked.checked_sub(LOOK).unwrap();
-        drop(seen);
-        self.look();
-    }
-}
-
-impl Seen {
-    fn changed(&mut self, path: &Path) -> Result<Option<Keyring>, String> {
-        let text = keyring::read(path).map_err(|error| format!("cannot be read: {error}"))?;
-        let digest = crate::digest::hex(&text);
-        if digest == self.digest {
-            self.told = false;
-            return Ok(None);
-        }
-        let keyring = Keyring::parse(&text)?;
-        self.digest = digest;
-        self.told = false;
-        Ok(Some(keyring))
-    }
-
-    fn tell(&mut self, path: &Path, problem: &str) {
-        if !self.told {
-            self.told = true;
-            tracing::error!(path = %path.display(), problem, "the keyring cannot be used; the keys stay as they were");
-        }
+        let Inner::File(file) = &*self.inner else { panic!("there is no file") };
+        file.due();
+        self.keyring();
     }
 }
 

@@ -165,6 +165,12 @@ impl Error {
         self
     }
 
+    /// The API, by its name.
+    #[must_use]
+    pub fn api(&self) -> &'static str {
+        self.api
+    }
+
     /// The kind of failure.
     #[must_use]
     pub fn class(&self) -> Class {

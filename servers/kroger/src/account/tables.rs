@@ -3,7 +3,7 @@
 use portico_kit::store::Migration;
 
 /// Numbers 100 to 109.
-pub(crate) const MIGRATIONS: &[Migration] = &[Migration {
+pub(crate) const MIGRATION: Migration = Migration {
     version: 100,
     name: "accounts",
     sql: "CREATE TABLE kroger_accounts (
@@ -20,4 +20,4 @@ pub(crate) const MIGRATIONS: &[Migration] = &[Migration {
             return_to TEXT NOT NULL, user_id TEXT NOT NULL, makes_session BIGINT NOT NULL, expires_at BIGINT NOT NULL);
         CREATE INDEX kroger_logins_end ON kroger_logins (expires_at);
         CREATE TABLE kroger_used_links (link_digest TEXT NOT NULL PRIMARY KEY, expires_at BIGINT NOT NULL)",
-}];
+};

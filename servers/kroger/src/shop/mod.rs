@@ -1,6 +1,7 @@
 //! What all tools work with: Kroger, what users keep, and the prices that were seen.
 
 pub(crate) mod money;
+pub(crate) mod prices;
 pub(crate) mod product;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -12,9 +13,11 @@ use portico_kit::{
     documents::Documents,
     person::{Holdings, Person},
     seal::Sealer,
-    store::now,
+    store::{Migration, now},
     tool::ToolError,
 };
+
+use prices::Prices;
 
 use crate::{
     Error,
@@ -27,11 +30,15 @@ use crate::{
     upstream::{Api, model::Product},
 };
 
+/// The tables of this server.
+const MIGRATIONS: &[Migration] = &[account::MIGRATION, prices::MIGRATION];
+
 /// Everything of one server.
 pub(crate) struct Shop {
     pub(crate) kroger: Api,
     pub(crate) accounts: Accounts,
     pub(crate) documents: Documents,
+    pub(crate) prices: Prices,
     /// What is kept of users, as a whole.
     pub(crate) person: Person,
     /// The store whose prices are shown where neither the call nor the user names one.
@@ -51,7 +58,7 @@ impl Shop {
     /// Opens the database and everything that stands on it.
     pub(crate) async fn open(config: &Config, serving: &Serving) -> Result<Self, Error> {
         let (metrics, checks) = (&serving.metrics, &serving.checks);
-        let store = Store::open(&config.store, account::MIGRATIONS).await?;
+        let store = Store::open(&config.store, MIGRATIONS).await?;
         let sealer = sealer(config)?;
         let cache = match &config.redis {
             Some(url) => Cache::redis(url, "portico:kroger:", metrics)?,
@@ -70,22 +77,24 @@ impl Shop {
             accounts,
             person: Person::new(cache, audit, holdings),
             documents,
+            prices: Prices::new(config.records_prices.then(|| store.clone())),
             default_store: config.location.clone(),
             is_partner: config.is_partner,
         })
     }
 
-    /// What must go on in the background: a token at hand, and carts and sessions that are over forgotten. Never ends.
+    /// What must go on in the background: a token at hand, and what is over forgotten. Never ends.
     pub(crate) async fn keep(&self) {
-        tokio::join!(self.kroger.keep_token(), self.forget_carts(), self.accounts.keep());
+        tokio::join!(self.kroger.keep_token(), self.forget(), self.accounts.keep());
     }
 
-    async fn forget_carts(&self) {
+    async fn forget(&self) {
         let mut hourly = tokio::time::interval(Duration::from_hours(1));
         loop {
             hourly.tick().await;
-            if let Err(error) = self.documents.forget(mirror::KIND, now() - mirror::LIFE).await {
-                tracing::warn!(%error, "carts that are over could not be forgotten; it is tried again in an hour");
+            let carts = self.documents.forget(mirror::KIND, now() - mirror::LIFE).await.map(drop);
+            if let Err(error) = carts.and(self.prices.forget().await) {
+                tracing::warn!(%error, "what is over could not be removed; it is tried again in an hour");
             }
         }
     }

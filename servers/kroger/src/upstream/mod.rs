@@ -208,7 +208,7 @@ impl Remote {
     async fn page(&self, store: Option<&String>, ids: &[String]) -> Result<Vec<(Wanted, Product)>, Error> {
         let call = Call::get("/v1/products").group("products").quota(&self.quotas.products);
         let call = call.query("filter.productId", ids.join(",")).query("filter.limit", MOST_IDS.to_string());
-        let call = store.iter().fold(call, |call, store| call.query("filter.locationId", store.clone()));
+        let call = store.iter().fold(call, |call, store| call.query("filter.locationId", store.as_str()));
         let list: List<Product> = self.send(call).await?.json()?;
         Ok(list
             .data

@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{Accounts, MIGRATIONS, Settings, User, Who};
+use super::{Accounts, MIGRATION, Settings, User, Who};
 
 /// Longest wait for anything that must happen.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -62,7 +62,7 @@ fn settings(base: &str, redirect: &str) -> Settings {
 
 async fn open(url: &str) -> Store {
     let lookup = |name: &str| (name == "DATABASE_URL").then(|| url.to_owned());
-    Store::open(&StoreConfig::from_env(&Environment::new(&lookup)).unwrap(), MIGRATIONS).await.unwrap()
+    Store::open(&StoreConfig::from_env(&Environment::new(&lookup)).unwrap(), &[MIGRATION]).await.unwrap()
 }
 
 fn accounts(settings: &Settings, base: &str, store: &Store, sealer: &Sealer) -> Accounts {
