@@ -11,6 +11,7 @@ use crate::{
     Metrics, Secret,
     audit::Audit,
     limit::Limit,
+    messages::{Locale, Messages},
     metered::Running,
     metrics::Outcome,
     report::Reports,
@@ -30,12 +31,20 @@ pub(crate) struct Calls<S> {
     pub(crate) reports: Reports,
     pub(crate) traces: Traces,
     pub(crate) audit: Audit,
+    pub(crate) messages: Messages,
 }
 
 impl<S: Server> Calls<S> {
     /// The tool of that name.
     pub(crate) fn tool(&self, name: &str) -> Option<&Tool> {
         self.server.tools().iter().find(|tool| tool.name == name)
+    }
+
+    /// What the caller is told of a failure, in the language it asked for. What failed within this server is told in the log alone.
+    pub(crate) fn said(&self, error: &ToolError, languages: Option<&str>) -> String {
+        let locale = Locale::negotiate(languages);
+        let worded = locale != Locale::En || matches!(error, ToolError::Internal(_));
+        if worded { self.messages.error(locale, error) } else { error.to_string() }
     }
 
     /// Carries a call of one of the server's tools out.

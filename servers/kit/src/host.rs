@@ -19,6 +19,7 @@ use crate::{
     identity::{IDENTITY, Identities, Refusal},
     limit::Limit,
     mcp::{Mcp, languages},
+    messages::Messages,
     report::Reports,
     rest,
     serve::{serve_counted, serve_stdio},
@@ -93,7 +94,7 @@ pub async fn host<S: Server>(
             host_on(listener, server, hosting, serving, stop).await
         }
         Transport::Stdio => {
-            let (mcp, _) = assemble(server, hosting, &serving);
+            let (mcp, _) = assemble(server, hosting, &serving)?;
             serve_stdio(mcp, &serving.metrics, stop).await
         }
     }
@@ -109,12 +110,16 @@ pub async fn host_on<S: Server>(
 ) -> Result<(), Error> {
     let address = listener.local_addr().map_err(Error::Http)?;
     let routes = server.routes();
-    let (mcp, rest) = assemble(server, hosting, &serving);
+    let (mcp, rest) = assemble(server, hosting, &serving)?;
     serving.routes = rest::guarded(rest.merge(routes), address, serving.max_body_bytes);
     serve_counted(listener, mcp, serving, stop).await
 }
 
-fn assemble<S: Server>(server: Arc<S>, hosting: Hosting, serving: &Serving) -> (Mcp<S>, axum::Router) {
+fn assemble<S: Server>(
+    server: Arc<S>,
+    hosting: Hosting,
+    serving: &Serving,
+) -> Result<(Mcp<S>, axum::Router), Error> {
     let cookie = server.session_cookie().map(str::to_owned);
     let callers = Arc::new(Callers { identities: hosting.identities, cookie });
     let calls = Arc::new(Calls {
@@ -124,7 +129,8 @@ fn assemble<S: Server>(server: Arc<S>, hosting: Hosting, serving: &Serving) -> (
         reports: hosting.reports,
         traces: hosting.traces,
         audit: Audit::of_process(),
+        messages: Messages::new(&[])?,
     });
     let mcp = Mcp { calls: Arc::clone(&calls), callers: Arc::clone(&callers) };
-    (mcp, rest::router(calls, callers))
+    Ok((mcp, rest::router(calls, callers)))
 }

@@ -96,8 +96,9 @@ impl<S: Server> ServerHandler for Mcp<S> {
             caller,
             correlation: Correlation::of_headers(headers),
         };
-        let working = self.calls.call(call, Parent::of_headers(headers));
-        tool::respond(working.await, &context)
+        let languages = call.caller.languages.clone();
+        let result = self.calls.call(call, Parent::of_headers(headers)).await;
+        tool::respond_saying(result, &context, |error| self.calls.said(error, languages.as_deref()))
     }
 
     async fn list_resources(

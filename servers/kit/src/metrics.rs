@@ -1,6 +1,12 @@
 //! What a server counts, in the text format that Prometheus scrapes.
 
-use std::{sync::atomic::AtomicI64, time::Duration};
+use std::{
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicI64, AtomicU64},
+    },
+    time::Duration,
+};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, text},
@@ -82,13 +88,42 @@ struct FlagLabels {
     result: &'static str,
 }
 
+/// What the process takes of the machine, as Linux tells it (proc(5)); zero elsewhere.
+#[derive(Default)]
+struct Process {
+    resident: Gauge<i64, AtomicI64>,
+    cpu: Gauge<f64, AtomicU64>,
+}
+
+impl Process {
+    fn register(&self, registry: &mut Registry) {
+        let help = "Memory that the process holds";
+        registry.register_with_unit("process_resident_memory", help, Unit::Bytes, self.resident.clone());
+        let help = "Time of processors that the process has used, of all its threads";
+        registry.register_with_unit("process_cpu", help, Unit::Seconds, self.cpu.clone());
+    }
+
+    fn look(&self) {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let kibibytes = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse::<i64>().ok());
+        self.resident.set(kibibytes.unwrap_or_default() * 1024);
+        // Behind the name in parentheses the twelfth and thirteenth field are times in user and kernel, in hundredths of a second.
+        let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+        let fields = stat.rsplit_once(')').map(|(_, rest)| rest.split_whitespace().skip(11).take(2));
+        let ticks: u32 = fields.into_iter().flatten().filter_map(|text| text.parse::<u32>().ok()).sum();
+        self.cpu.set(f64::from(ticks) / 100.0);
+    }
+}
+
 fn durations() -> Histogram {
     Histogram::new([0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0])
 }
 
 /// The counters of one server. Tool names come from the server's own list, so label values stay few.
 pub struct Metrics {
-    registry: Registry,
+    registry: Mutex<Registry>,
     calls: Family<CallLabels, Counter>,
     durations: Family<ToolLabel, Histogram, fn() -> Histogram>,
     in_flight: Gauge<i64, AtomicI64>,
@@ -98,6 +133,8 @@ pub struct Metrics {
     circuits: Family<GroupLabel, Gauge<i64, AtomicI64>>,
     circuits_opened: Family<GroupLabel, Counter>,
     quota_used: Family<QuotaLabel, Gauge<i64, AtomicI64>>,
+    quota_limit: Family<QuotaLabel, Gauge<i64, AtomicI64>>,
+    process: Process,
     cache: CacheMetrics,
     security_events: Family<EventLabel, Counter>,
     flag_evaluations: Family<FlagLabels, Counter>,
@@ -107,8 +144,10 @@ pub struct Metrics {
 
 impl Default for Metrics {
     fn default() -> Self {
-        let mut metrics = Self {
-            registry: Registry::with_prefix("portico_server"),
+        let mut registry = Registry::with_prefix("portico_server");
+        let metrics = Self {
+            registry: Mutex::default(),
+            process: Process::default(),
             calls: Family::default(),
             durations: Family::new_with_constructor(durations),
             in_flight: Gauge::default(),
@@ -118,20 +157,34 @@ impl Default for Metrics {
             circuits: Family::default(),
             circuits_opened: Family::default(),
             quota_used: Family::default(),
+            quota_limit: Family::default(),
             cache: CacheMetrics::default(),
             security_events: Family::default(),
             flag_evaluations: Family::default(),
             flag_changes: Counter::default(),
             running: watch::Sender::new(0),
         };
-        metrics.register();
+        metrics.register(&mut registry);
+        metrics.process.register(&mut registry);
+        *metrics.registry() = registry;
         metrics
     }
 }
 
 impl Metrics {
-    fn register(&mut self) {
-        let registry = &mut self.registry;
+    fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A counter of the server's own, such as `cart_additions`. Its name is the program's own, and each is asked for once.
+    #[must_use]
+    pub fn counter(&self, name: &'static str, help: &'static str) -> Counter {
+        let counter = Counter::default();
+        self.registry().register(name, help, counter.clone());
+        counter
+    }
+
+    fn register(&self, registry: &mut Registry) {
         registry.register("tool_calls", "Tool calls by outcome", self.calls.clone());
         registry.register_with_unit(
             "tool_call_duration",
@@ -151,18 +204,22 @@ impl Metrics {
             Unit::Seconds,
             self.upstream_duration.clone(),
         );
-        self.register_resilience();
-        self.registry.register(
+        self.register_resilience(registry);
+        registry.register(
+            "upstream_quota_limit",
+            "Upstream requests that a quota allows in its window",
+            self.quota_limit.clone(),
+        );
+        registry.register(
             "upstream_quota_used",
             "Upstream requests counted in the current window of a quota",
             self.quota_used.clone(),
         );
-        self.cache.register(&mut self.registry);
-        self.register_events();
+        self.cache.register(registry);
+        self.register_events(registry);
     }
 
-    fn register_events(&mut self) {
-        let registry = &mut self.registry;
+    fn register_events(&self, registry: &mut Registry) {
         registry.register(
             "flag_evaluations",
             "Questions whether a feature is on, by flag and answer",
@@ -172,8 +229,7 @@ impl Metrics {
         registry.register("security_events", "Entries of the audit log", self.security_events.clone());
     }
 
-    fn register_resilience(&mut self) {
-        let registry = &mut self.registry;
+    fn register_resilience(&self, registry: &mut Registry) {
         registry.register(
             "upstream_retries",
             "Requests sent again, and those withheld because retries were too large a share already",
@@ -194,9 +250,10 @@ impl Metrics {
     /// All counters in OpenMetrics text.
     #[must_use]
     pub fn render(&self) -> String {
+        self.process.look();
         let mut out = String::new();
         // Writing into a `String` has no failure of its own.
-        let _ = text::encode(&mut out, &self.registry);
+        let _ = text::encode(&mut out, &self.registry());
         out
     }
 
@@ -241,7 +298,8 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn quota(&self, quota: &'static str, used: u64) {
+    pub(crate) fn quota(&self, quota: &'static str, used: u64, limit: u64) {
+        self.quota_limit.get_or_create(&QuotaLabel { quota }).set(i64::try_from(limit).unwrap_or(i64::MAX));
         self.quota_used.get_or_create(&QuotaLabel { quota }).set(i64::try_from(used).unwrap_or(i64::MAX));
     }
 

@@ -68,6 +68,9 @@ pub enum Error {
     /// The HTTP server failed.
     #[error("the HTTP server stopped: {0}")]
     Http(#[source] io::Error),
+    /// The messages of the server cannot be used.
+    #[error(transparent)]
+    Messages(#[from] crate::messages::Error),
     /// The client on stdio broke the handshake.
     #[error("the MCP client on standard input did not complete its handshake: {0}")]
     Handshake(String),

@@ -236,15 +236,25 @@ pub fn respond(
     result: Result<Answer, ToolError>,
     context: &RequestContext<RoleServer>,
 ) -> Result<CallToolResponse, ErrorData> {
+    respond_saying(result, context, ToString::to_string)
+}
+
+/// As [`respond`], with failures in the words of `say`.
+pub(crate) fn respond_saying(
+    result: Result<Answer, ToolError>,
+    context: &RequestContext<RoleServer>,
+    say: impl Fn(&ToolError) -> String,
+) -> Result<CallToolResponse, ErrorData> {
     let error = match result {
         Ok(answer) => return Ok(success(answer).into()),
         Err(error) => error,
     };
+    let said = say(&error);
     let version = context.protocol_version().unwrap_or(ProtocolVersion::V_2025_03_26);
     if error.is_protocol_error(&version) {
-        return Err(ErrorData::new(ErrorCode(error.code()), error.to_string(), Some(error.data())));
+        return Err(ErrorData::new(ErrorCode(error.code()), said, Some(error.data())));
     }
-    Ok(failure(&error).into())
+    Ok(failure(&error, said).into())
 }
 
 fn success(answer: Answer) -> CallToolResult {
@@ -255,10 +265,10 @@ fn success(answer: Answer) -> CallToolResult {
     result
 }
 
-fn failure(error: &ToolError) -> CallToolResult {
+fn failure(error: &ToolError, said: String) -> CallToolResult {
     let mut meta = JsonObject::new();
     meta.insert(ERROR_META.to_owned(), error.data());
-    CallToolResult::error(vec![ContentBlock::text(error.to_string())]).with_meta(Some(MetaObject(meta)))
+    CallToolResult::error(vec![ContentBlock::text(said)]).with_meta(Some(MetaObject(meta)))
 }
 
 /// The answer to a call of a tool that the server does not have.

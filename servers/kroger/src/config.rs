@@ -17,10 +17,12 @@ pub struct Config {
     pub(crate) location: Option<String>,
     pub(crate) redirect_uri: Option<Url>,
     pub(crate) is_partner: bool,
+    pub(crate) records_prices: bool,
     pub(crate) keyring: Option<PathBuf>,
     pub(crate) store: StoreConfig,
     pub(crate) redis: Option<Secret>,
     pub(crate) cache_mebibytes: u64,
+    pub(crate) audit_days: u32,
     pub(crate) policy: Policy,
     pub(crate) daily: Daily,
     pub(crate) hosting: Hosting,
@@ -51,7 +53,7 @@ impl Daily {
 
 impl Config {
     /// Reads `KROGER_CLIENT_ID`, `KROGER_CLIENT_SECRET` (or `KROGER_CLIENT_SECRET_FILE`), `KROGER_BASE_URL`
-    /// (default `https://api.kroger.com`), `KROGER_LOCATION_ID` (8 characters), `KROGER_REDIRECT_URI`, `KROGER_PARTNER`,
+    /// (default `https://api.kroger.com`), `KROGER_LOCATION_ID` (8 characters), `KROGER_REDIRECT_URI`, `KROGER_PARTNER`, `KROGER_RECORD_PRICES`,
     /// `KROGER_KEYRING_FILE`, `DATABASE_URL`, `DATABASE_READ_URL`, `REDIS_URL` or `KROGER_CACHE_MEBIBYTES`, `KROGER_DAILY_*` (by default
     /// what Kroger allows), and what every server reads ([`Hosting::from_env`]). Needs a running tokio runtime.
     pub fn from_env(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
@@ -72,10 +74,13 @@ impl Config {
             location,
             redirect_uri: redirect(&environment)?,
             is_partner: environment.flag("KROGER_PARTNER", false)?,
+            records_prices: environment.flag("KROGER_RECORD_PRICES", false)?,
             keyring: environment.text("KROGER_KEYRING_FILE").map(PathBuf::from),
             store: StoreConfig::from_env(&environment)?,
             redis: environment.optional_secret("REDIS_URL")?,
             cache_mebibytes: environment.number("KROGER_CACHE_MEBIBYTES", 1..=65_536, 64)?,
+            audit_days: u32::try_from(environment.number("AUDIT_RETENTION_DAYS", 1..=3_650, 365)?)
+                .unwrap_or(365),
             policy: Policy { per_minute: PER_MINUTE, ..Policy::default() },
             daily: Daily::from_env(&environment)?,
             hosting: Hosting::from_env(&environment, "kroger")?,
@@ -96,6 +101,10 @@ fn redirect(environment: &Environment<'_>) -> Result<Option<Url>, ConfigError> {
         return Ok(None);
     }
     let url = environment.url(variable, "")?;
+    if url.scheme() == "http" && !matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]")) {
+        let problem = "is plain http, which shows codes and cookies to everybody on the way";
+        return Err(ConfigError::new(variable, problem, "start it with https://"));
+    }
     if url.path().ends_with("/auth/callback") && url.query().is_none() && url.fragment().is_none() {
         return Ok(Some(url));
     }

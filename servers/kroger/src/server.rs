@@ -6,7 +6,8 @@ use axum::Router;
 use http::Method;
 use jiff::Timestamp;
 use portico_kit::{
-    About, Component, RestRoute, Server, ToolCall, component,
+    About, Component, RestRoute, Server, ToolCall,
+    component::shown_by,
     tool::{self, Answer, Effect, ToolError, define},
 };
 use rmcp::model::Tool;
@@ -81,83 +82,77 @@ impl Server for Kroger {
 }
 
 fn tools() -> Vec<Tool> {
-    let shown = component::shown_by;
+    [of_kroger(), of_users()].concat()
+}
+
+/// Those that ask Kroger.
+fn of_kroger() -> Vec<Tool> {
+    let search = define::<search::Request, search::Found>(
+        "search_products_advanced",
+        "Search Kroger products",
+        "Searches Kroger's products. With a store (filters.location_id) there are prices, stock and aisles, and filters and order by \
+         price.",
+        Effect::ReadsOutside,
+    );
+    let stores = define::<stores::Request, stores::Found>(
+        "store_locator_advanced",
+        "Find Kroger stores",
+        "Finds stores near a ZIP code or a point, with the services wanted, and tells which are open now.",
+        Effect::ReadsOutside,
+    );
+    let cart = define::<cart::Request, cart::Cart>(
+        "manage_cart",
+        "Kroger cart",
+        "Adds to the customer's Kroger cart, and shows what was sent there. Kroger lets applications only add: taking out changes the \
+         list here alone. Never repeat an addition whose outcome is not known.",
+        Effect::ChangesOutside,
+    );
+    let coupons = define::<coupons::Request, coupons::Coupons>(
+        "digital_coupons",
+        "Kroger coupons and offers",
+        "Shows what is on sale at a store for a category; with a partner's rights, coupons to clip.",
+        Effect::ChangesOutside,
+    );
     vec![
-        shown(
-            define::<search::Request, search::Found>(
-                "search_products_advanced",
-                "Search Kroger products",
-                "Searches Kroger's products. With a store (filters.location_id) there are prices, stock and aisles, and filters and \
-                 order by price.",
-                Effect::ReadsOutside,
-            ),
-            "product-grid",
-        ),
-        shown(
-            define::<stores::Request, stores::Found>(
-                "store_locator_advanced",
-                "Find Kroger stores",
-                "Finds stores near a ZIP code or a point, with the services wanted, and tells which are open now.",
-                Effect::ReadsOutside,
-            ),
-            "store-map",
-        ),
-        shown(
-            define::<cart::Request, cart::Cart>(
-                "manage_cart",
-                "Kroger cart",
-                "Adds to the customer's Kroger cart, and shows what was sent there. Kroger lets applications only add: taking out \
-                 changes the list here alone. Never repeat an addition whose outcome is not known.",
-                Effect::ChangesOutside,
-            ),
-            "cart",
-        ),
-        shown(
-            define::<coupons::Request, coupons::Coupons>(
-                "digital_coupons",
-                "Kroger coupons and offers",
-                "Shows what is on sale at a store for a category; with a partner's rights, coupons to clip.",
-                Effect::ChangesOutside,
-            ),
-            "coupons",
-        ),
-        shown(
-            define::<profile::Request, profile::Profile>(
-                "user_profile",
-                "Profile",
-                "Shows and sets what the user prefers (store, diets, budget), exports and deletes all that is kept of the user.",
-                Effect::Replaces,
-            ),
-            "profile",
-        ),
-        shown(
-            define::<orders::Request, orders::Orders>(
-                "order_history",
-                "Orders",
-                "Carts that the user has marked as ordered, to order again. Kroger shows no orders to applications.",
-                Effect::ChangesOutside,
-            ),
-            "orders",
-        ),
-        shown(
-            define::<lists::Request, lists::Lists>(
-                "shopping_lists",
-                "Shopping lists",
-                "Lists of the user's own: make, change and check them, and send one to the Kroger cart.",
-                Effect::ChangesOutside,
-            ),
-            "lists",
-        ),
-        shown(
-            define::<planner::Request, planner::Plan>(
-                "meal_planner",
-                "Meal planner",
-                "Plans the meals of a week, finds the products for their ingredients at the user's store within diets and budget, \
-                 and sends them to the Kroger cart.",
-                Effect::ChangesOutside,
-            ),
-            "planner",
-        ),
+        shown_by(search, "product-grid"),
+        shown_by(stores, "store-map"),
+        shown_by(cart, "cart"),
+        shown_by(coupons, "coupons"),
+    ]
+}
+
+/// Those that keep something for users.
+fn of_users() -> Vec<Tool> {
+    let profile = define::<profile::Request, profile::Profile>(
+        "user_profile",
+        "Profile",
+        "Shows and sets what the user prefers (store, diets, budget), exports and deletes all that is kept of the user.",
+        Effect::Replaces,
+    );
+    let orders = define::<orders::Request, orders::Orders>(
+        "order_history",
+        "Orders",
+        "Carts that the user has marked as ordered, to order again. Kroger shows no orders to applications.",
+        Effect::ChangesOutside,
+    );
+    let lists = define::<lists::Request, lists::Lists>(
+        "shopping_lists",
+        "Shopping lists",
+        "Lists of the user's own: make, change and check them, and send one to the Kroger cart.",
+        Effect::ChangesOutside,
+    );
+    let planner = define::<planner::Request, planner::Plan>(
+        "meal_planner",
+        "Meal planner",
+        "Plans the meals of a week, finds the products for their ingredients at the user's store within diets and budget, and sends \
+         them to the Kroger cart.",
+        Effect::ChangesOutside,
+    );
+    vec![
+        shown_by(profile, "profile"),
+        shown_by(orders, "orders"),
+        shown_by(lists, "lists"),
+        shown_by(planner, "planner"),
     ]
 }
 

@@ -160,9 +160,10 @@ impl<S: Server> Rest<S> {
             self.calls.metrics.call_of_nothing();
             return problem::absent("there is no such tool; /openapi.json names those there are");
         }
+        let languages = call.caller.languages.clone();
         match self.calls.call(call, Parent::of_headers(headers)).await {
             Ok(answer) => shown(answer, headers),
-            Err(error) => problem::of(&error),
+            Err(error) => problem::of(&error, &self.calls.said(&error, languages.as_deref())),
         }
     }
 }

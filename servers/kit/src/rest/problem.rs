@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use crate::{tool::ToolError, upstream::Class};
 
-/// The response to a call that failed.
-pub(super) fn of(error: &ToolError) -> Response {
+/// The response to a call that failed, in words that the caller understands.
+pub(super) fn of(error: &ToolError, said: &str) -> Response {
     let (status, wait) = match error {
         ToolError::Invalid { .. } => (StatusCode::BAD_REQUEST, None),
         ToolError::Refused(_) => (StatusCode::UNPROCESSABLE_ENTITY, None),
@@ -19,7 +19,7 @@ pub(super) fn of(error: &ToolError) -> Response {
         ToolError::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, None),
         ToolError::Upstream(error) => (status(error.class()), error.wait().map(|wait| wait.as_secs().max(1))),
     };
-    let mut response = problem(status, &error.to_string(), error.data());
+    let mut response = problem(status, said, error.data());
     if let Some(seconds) = wait {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }

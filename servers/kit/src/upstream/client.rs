@@ -249,7 +249,7 @@ impl Client {
         let Some(quota) = &call.quota else { return Ok(()) };
         match quota.take().await {
             Taken::Granted { used } => {
-                self.metrics.quota(quota.name(), used);
+                self.metrics.quota(quota.name(), used, quota.limit());
                 Ok(())
             }
             Taken::Exhausted(wait) => Err(self

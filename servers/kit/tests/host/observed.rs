@@ -92,3 +92,15 @@ async fn our_own_failure_is_reported_once_and_tells_of_nobody() {
     let (_, _, body) = seen.recv().await.unwrap();
     assert!(String::from_utf8(body.to_vec()).unwrap().contains("panic: the oven is cold"));
 }
+
+#[tokio::test]
+async fn the_process_tells_what_it_takes_of_the_machine() {
+    let world = world().await;
+    let text = world.http.get(world.url("/metrics")).send().await.unwrap().text().await.unwrap();
+    let value = |name: &str| {
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{text}"));
+        line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
+    };
+    assert!(value("portico_server_process_resident_memory_bytes ") > 1_000_000.0);
+    assert!(value("portico_server_process_cpu_seconds ") >= 0.0);
+}

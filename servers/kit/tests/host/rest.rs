@@ -135,3 +135,25 @@ async fn long_answers_are_compressed_where_the_caller_can_read_them() {
         assert_eq!(given, expected, "{encoding}");
     }
 }
+
+#[tokio::test]
+async fn a_failure_is_told_in_the_callers_language_and_our_own_without_its_cause() {
+    let world = world().await;
+    let said = async |name: &str, language: &str| {
+        let request = world.http.post(world.url("/tools/greet")).header("accept-language", language);
+        let answer: Value =
+            request.json(&json!({ "name": name })).send().await.unwrap().json().await.unwrap();
+        answer["detail"].as_str().unwrap().to_owned()
+    };
+    assert!(said("a stranger", "en-GB").await.contains("only friends are greeted"));
+    assert!(
+        said("a stranger", "de-AT, en;q=0.5").await.contains("anmelden"),
+        "{}",
+        said("a stranger", "de").await
+    );
+    assert_ne!(said("a stranger", "fr").await, said("a stranger", "es").await);
+    for language in ["en", "de"] {
+        let said = said("the hangman", language).await;
+        assert!(!said.contains("rope"), "{said}");
+    }
+}

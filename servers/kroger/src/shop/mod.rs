@@ -1,14 +1,23 @@
 //! What all tools work with: Kroger, what users keep, and the prices that were seen.
 
 pub(crate) mod money;
+pub(crate) mod prices;
 pub(crate) mod product;
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use portico_kit::{
-    ConfigError, Serving, Store, cache::Cache, documents::Documents, seal::Sealer, store::now,
+    ConfigError, Serving, Store,
+    audit_log::AuditLog,
+    cache::Cache,
+    documents::Documents,
+    person::{Holdings, Person},
+    seal::Sealer,
+    store::{Migration, now},
     tool::ToolError,
 };
+
+use prices::Prices;
 
 use crate::{
     Error,
@@ -21,11 +30,15 @@ use crate::{
     upstream::{Api, model::Product},
 };
 
+/// The tables of this server.
+const MIGRATIONS: &[Migration] = &[account::MIGRATION, prices::MIGRATION];
+
 /// Everything of one server.
 pub(crate) struct Shop {
     pub(crate) kroger: Api,
     pub(crate) accounts: Accounts,
     pub(crate) documents: Documents,
+    pub(crate) prices: Prices,
     /// What is kept of users, as a whole.
     pub(crate) person: Person,
     /// The store whose prices are shown where neither the call nor the user names one.
@@ -45,36 +58,43 @@ impl Shop {
     /// Opens the database and everything that stands on it.
     pub(crate) async fn open(config: &Config, serving: &Serving) -> Result<Self, Error> {
         let (metrics, checks) = (&serving.metrics, &serving.checks);
-        let store = Store::open(&config.store, account::MIGRATIONS).await?;
+        let store = Store::open(&config.store, MIGRATIONS).await?;
         let sealer = sealer(config)?;
         let cache = match &config.redis {
             Some(url) => Cache::redis(url, "portico:kroger:", metrics)?,
             None => Cache::memory(config.cache_mebibytes, metrics),
         };
         let documents = Documents::new(store.clone(), sealer.clone());
+        let audit = AuditLog::new(&store, metrics, config.audit_days);
         let told = (checks.add("credentials"), checks.add("kroger"));
-        let kroger = Api::new(config, (&store, cache.clone()), std::sync::Arc::clone(metrics), told)?;
+        let kroger = Api::new(config, (&store, cache.clone()), Arc::clone(metrics), told)?;
+        let kept = (store.clone(), sealer);
+        let accounts =
+            Accounts::new(account::Settings::of(config), kroger.client().clone(), kept, audit.clone());
+        let holdings: Vec<Arc<dyn Holdings>> = vec![Arc::new(documents.clone()), Arc::new(accounts.clone())];
         Ok(Self {
             kroger,
-            accounts: Accounts::new(),
-            person: Person::new(documents.clone()),
+            accounts,
+            person: Person::new(cache, audit, holdings),
             documents,
+            prices: Prices::new(config.records_prices.then(|| store.clone())),
             default_store: config.location.clone(),
             is_partner: config.is_partner,
         })
     }
 
-    /// What must go on in the background: a token at hand, and carts that are over forgotten. Never ends.
+    /// What must go on in the background: a token at hand, and what is over forgotten. Never ends.
     pub(crate) async fn keep(&self) {
-        tokio::join!(self.kroger.keep_token(), self.forget_carts());
+        tokio::join!(self.kroger.keep_token(), self.forget(), self.accounts.keep());
     }
 
-    async fn forget_carts(&self) {
+    async fn forget(&self) {
         let mut hourly = tokio::time::interval(Duration::from_hours(1));
         loop {
             hourly.tick().await;
-            if let Err(error) = self.documents.forget(mirror::KIND, now() - mirror::LIFE).await {
-                tracing::warn!(%error, "carts that are over could not be forgotten; it is tried again in an hour");
+            let carts = self.documents.forget(mirror::KIND, now() - mirror::LIFE).await.map(drop);
+            if let Err(error) = carts.and(self.prices.forget().await) {
+                tracing::warn!(%error, "what is over could not be removed; it is tried again in an hour");
             }
         }
     }
@@ -173,23 +193,4 @@ pub(crate) fn new_id() -> String {
 /// A moment as tools show it (RFC 3339), from milliseconds since 1970.
 pub(crate) fn moment(milliseconds: i64) -> String {
     jiff::Timestamp::from_millisecond(milliseconds).map_or_else(|_| String::new(), |time| time.to_string())
-}
-
-/// Everything of a user at once.
-pub(crate) struct Person {
-    documents: Documents,
-}
-
-impl Person {
-    fn new(documents: Documents) -> Self {
-        Self { documents }
-    }
-
-    pub(crate) async fn export(&self, user: &str) -> Result<serde_json::Value, ToolError> {
-        self.documents.export(user).await
-    }
-
-    pub(crate) async fn delete(&self, user: &str) -> Result<serde_json::Value, ToolError> {
-        Ok(serde_json::json!({ "documents": self.documents.delete(user).await? }))
-    }
 }

@@ -2,7 +2,7 @@
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
-use serde_json::value::RawValue;
+use serde_json::Number;
 
 /// Ten-thousandths of a dollar: enough for prices a unit.
 const SCALE: i64 = 10_000;
@@ -24,6 +24,11 @@ impl Money {
         let whole: i64 = whole.parse().ok()?;
         let part: i64 = format!("{part:0<DIGITS$}").parse().ok()?;
         Some(Self(whole * SCALE + part))
+    }
+
+    /// Reads a number. Its shortest digits are those that were written: no more than 13 are in use.
+    pub(crate) fn of(number: &Number) -> Option<Self> {
+        Self::parse(&number.to_string())
     }
 
     pub(crate) fn is_zero(self) -> bool {
@@ -78,8 +83,8 @@ impl Serialize for Money {
 
 impl<'de> Deserialize<'de> for Money {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = <&RawValue>::deserialize(deserializer)?;
-        Self::parse(raw.get()).ok_or_else(|| D::Error::custom("not a price"))
+        let number = Number::deserialize(deserializer)?;
+        Self::of(&number).ok_or_else(|| D::Error::custom("must be an amount of dollars such as 4.99"))
     }
 }
 

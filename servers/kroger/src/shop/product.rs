@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::money::Money;
+use super::{money::Money, prices::PriceChange};
 use crate::upstream::model::{Item, Price, Product};
 
 /// One product.
@@ -23,6 +23,9 @@ pub(crate) struct Shown {
     /// Missing without a store.
     pub(crate) fulfillment: Option<Ways>,
     pub(crate) aisle: Option<String>,
+    /// What has become of the price since it was seen first here; missing where nothing is known of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) price_change: Option<PriceChange>,
     pub(crate) image: Option<String>,
 }
 
@@ -65,6 +68,7 @@ pub(crate) fn shown(product: &Product) -> Shown {
         stock_level: item.and_then(|item| item.inventory.as_ref()?.stock_level.clone()),
         fulfillment: item.and_then(ways),
         aisle: product.aisle_locations.first().and_then(|aisle| aisle.description.clone()),
+        price_change: None,
         image: image(product),
     }
 }
@@ -123,7 +127,9 @@ pub(crate) fn line(product: &Shown) -> String {
         Some("LOW") => ", few left",
         _ => "",
     };
-    format!("- {name}{size}: {price}{stock} [{}]", product.product_id)
+    let drop = product.price_change.as_ref().and_then(|change| change.dropped_by);
+    let drop = drop.map(|drop| format!(", ${drop} less than before")).unwrap_or_default();
+    format!("- {name}{size}: {price}{drop}{stock} [{}]", product.product_id)
 }
 
 fn ways(item: &Item) -> Option<Ways> {

@@ -160,7 +160,11 @@ async fn apply(
         }
         Action::Rename => {
             let name = name(request)?;
-            change(shop, user, request, |list| Ok(list.name.clone_from(&name))).await?;
+            change(shop, user, request, |list| {
+                list.name.clone_from(&name);
+                Ok(())
+            })
+            .await?;
         }
         Action::Delete => {
             if !shop.documents.remove(&user.id, KIND, list_id(request)?).await? {

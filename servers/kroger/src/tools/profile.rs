@@ -253,8 +253,9 @@ async fn delete(shop: &Shop, who: &Who, confirm: bool) -> Result<Profile, ToolEr
         return Err(ToolError::invalid("confirm", problem));
     }
     let deletion = shop.person.delete(&user.id).await?;
+    let deletion = deletion.rows.into_iter().map(|(name, count)| (name.to_owned(), Value::from(count)));
     let nobody = Who { user: None, sign_in_url: who.sign_in_url.clone() };
-    Ok(Profile { deleted: Some(deletion), ..view(shop, &nobody).await? })
+    Ok(Profile { deleted: Some(Value::Object(deletion.collect())), ..view(shop, &nobody).await? })
 }
 
 fn describe(profile: &Profile) -> String {

@@ -156,7 +156,10 @@ pub(crate) async fn search(shop: &Shop, who: &Who, request: Request) -> Result<A
     let store = shop.store(who, asked, "filters.location_id").await?;
     let plan = plan(request, store)?;
     let pages = fetch(&shop.kroger, &plan).await?;
-    let found = choose(&plan, &pages);
+    let mut found = choose(&plan, &pages);
+    if let Some(store) = &plan.store {
+        shop.prices.compare(store, &mut found.products).await;
+    }
     Answer::new(describe(&found), &found)
 }
 

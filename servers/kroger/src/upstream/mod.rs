@@ -174,7 +174,7 @@ impl Api {
     }
 
     /// The client, for what belongs to a customer: none of it is kept.
-    fn client(&self) -> &Client {
+    pub(crate) fn client(&self) -> &Client {
         &self.remote.client
     }
 
@@ -197,7 +197,7 @@ impl Remote {
             stores.entry(store).or_default().push(id);
         }
         let pages = stores.iter().flat_map(|(store, ids)| ids.chunks(MOST_IDS).map(move |ids| (store, ids)));
-        let pages = join_all(pages.map(|(store, ids)| self.page(store, ids))).await;
+        let pages = join_all(pages.map(|(store, ids)| self.page(store.as_ref(), ids))).await;
         let mut found = HashMap::new();
         for page in pages {
             found.extend(page?);
@@ -205,15 +205,15 @@ impl Remote {
         Ok(found)
     }
 
-    async fn page(&self, store: &Option<String>, ids: &[String]) -> Result<Vec<(Wanted, Product)>, Error> {
+    async fn page(&self, store: Option<&String>, ids: &[String]) -> Result<Vec<(Wanted, Product)>, Error> {
         let call = Call::get("/v1/products").group("products").quota(&self.quotas.products);
         let call = call.query("filter.productId", ids.join(",")).query("filter.limit", MOST_IDS.to_string());
-        let call = store.iter().fold(call, |call, store| call.query("filter.locationId", store.clone()));
+        let call = store.iter().fold(call, |call, store| call.query("filter.locationId", store.as_str()));
         let list: List<Product> = self.send(call).await?.json()?;
         Ok(list
             .data
             .into_iter()
-            .map(|product| ((store.clone(), product.product_id.clone()), product))
+            .map(|product| ((store.cloned(), product.product_id.clone()), product))
             .collect())
     }
 

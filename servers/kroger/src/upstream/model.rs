@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use crate::shop::money::Money;
 
@@ -88,8 +87,8 @@ pub(crate) struct Moment {
 
 /// A price that is not one counts as missing: it must not spoil the other products.
 fn lenient<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Money>, D::Error> {
-    let raw = Option::<&RawValue>::deserialize(deserializer)?;
-    Ok(raw.and_then(|raw| Money::parse(raw.get())))
+    let value = Value::deserialize(deserializer)?;
+    Ok(value.as_number().and_then(Money::of))
 }
 
 #[derive(Debug, Clone, Deserialize, Serialize)]

@@ -91,7 +91,7 @@ pub(crate) async fn manage(shop: &Shop, who: &Who, request: Request) -> Result<A
 
 /// A name for logs, from which nobody finds the user.
 fn log_name(user: &User) -> String {
-    portico_kit::digest(&format!("log/{}", user.id)).chars().take(12).collect()
+    portico_kit::digest(format!("log/{}", user.id)).chars().take(12).collect()
 }
 
 /// The cart as it stands after whatever was done.

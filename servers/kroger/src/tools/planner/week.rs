@@ -103,7 +103,8 @@ impl Week {
 pub(super) fn starts_on(week: &str) -> Result<Date, ToolError> {
     let wrong = || ToolError::invalid("week", "must be a week such as 2026-W48");
     let (year, number) = week.split_once("-W").ok_or_else(wrong)?;
-    if year.len() != 4 || number.len() != 2 {
+    let digits = |text: &str, length| text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(year, 4) || !digits(number, 2) {
         return Err(wrong());
     }
     let (year, number) = (year.parse().map_err(|_| wrong())?, number.parse().map_err(|_| wrong())?);

@@ -1,0 +1,187 @@
+// What a page knows while it is shown: the view, how far it is, the language; and what it can ask of its host.
+
+import { imageOrigins, version } from "portico:page";
+import { type Arguments, type Key, Language } from "../design/language";
+import { applyTheme } from "../design/theme";
+import { Bridge, type Listener } from "./bridge";
+import { type Outcome, fromError, fromResult, textOf } from "./outcome";
+import type { HostContext, Json } from "./protocol";
+import { text } from "./read";
+
+export type Phase = "waiting" | "ready" | "failed" | "cancelled" | "alone";
+
+export interface State {
+  phase: Phase;
+  view: Json;
+  /** The arguments of the call whose answer is shown. */
+  input: Json;
+  failure: string;
+  language: Language;
+  /** For screen readers; the number lets the same words be said twice. */
+  said: { text: string; number: number };
+}
+
+export class Runtime implements Listener {
+  state: State;
+  private readonly bridge: Bridge;
+  private host: HostContext = {};
+  private readonly watchers = new Set<() => void>();
+  private issued = 0;
+  private shown = 0;
+
+  constructor(
+    private readonly own: Window,
+    readonly name: string,
+    /** The tool whose answers the page shows. */
+    readonly tool: string,
+  ) {
+    this.bridge = new Bridge(own, this);
+    const language = new Language(own.navigator.language, undefined);
+    this.state = { phase: "waiting", view: {}, input: {}, failure: "", language, said: { text: "", number: 0 } };
+  }
+
+  async begin(): Promise<void> {
+    try {
+      this.context(await this.bridge.connect(`portico-${this.name}`, version));
+      this.watchSize();
+    } catch {
+      this.change({ phase: "alone" });
+    }
+  }
+
+  watch(watcher: () => void): () => void {
+    this.watchers.add(watcher);
+    return () => this.watchers.delete(watcher);
+  }
+
+  // From the host.
+
+  input(args: Json): void {
+    this.change({ input: args });
+  }
+
+  result(result: Json): void {
+    const outcome = fromResult(result);
+    this.issued += 1;
+    if (outcome.kind === "done") this.show(outcome.view, this.issued);
+    else this.change({ phase: "failed", failure: textOf(result) });
+  }
+
+  cancelled(): void {
+    if (this.state.phase === "waiting") this.change({ phase: "cancelled" });
+  }
+
+  context(context: HostContext): void {
+    this.host = { ...this.host, ...context };
+    const root = this.own.document.documentElement;
+    applyTheme(root, context);
+    const language = new Language(this.host.locale ?? this.own.navigator.language, this.host.timeZone);
+    root.lang = language.messages;
+    this.change({ language });
+  }
+
+  closing(): void {
+    this.watchers.clear();
+  }
+
+  // From the page.
+
+  /** Calls a tool in the session that the page's own answer came from. Never throws. */
+  async call(tool: string, args: Json): Promise<Outcome> {
+    const session = text(this.state.input, "session_id");
+    try {
+      return fromResult(await this.bridge.callTool(tool, session === undefined ? args : { session_id: session, ...args }));
+    } catch (error) {
+      return fromError(error);
+    }
+  }
+
+  /** Calls the page's own tool and shows what it answers, unless something newer is shown by then. */
+  async refresh(args: Json): Promise<Outcome> {
+    return await this.callAndShow(this.tool, args);
+  }
+
+  async callAndShow(tool: string, args: Json): Promise<Outcome> {
+    const turn = ++this.issued;
+    const outcome = await this.call(tool, args);
+    if (outcome.kind === "done") this.show(outcome.view, turn);
+    return outcome;
+  }
+
+  /** Asks once more for what the page was opened with. */
+  async retry(): Promise<void> {
+    const { input, failure } = this.state;
+    this.change({ phase: "waiting", failure: "" });
+    const outcome = await this.refresh(input);
+    if (outcome.kind !== "done" && this.state.phase === "waiting") this.change({ phase: "failed", failure: outcome.text || failure });
+  }
+
+  async open(url: string): Promise<boolean> {
+    try {
+      return await this.bridge.openLink(url);
+    } catch {
+      return false;
+    }
+  }
+
+  async save(name: string, mimeType: string, content: string): Promise<boolean> {
+    try {
+      return await this.bridge.downloadText(name, mimeType, content);
+    } catch {
+      return false;
+    }
+  }
+
+  tellModel(words: string, data: Json): void {
+    this.bridge.tellModel(words, data);
+  }
+
+  say(key: Key, args: Arguments = {}): void {
+    this.sayText(this.state.language.t(key, args));
+  }
+
+  sayText(words: string): void {
+    this.change({ said: { text: words, number: this.state.said.number + 1 } });
+  }
+
+  /** Whether the page may try to load this picture; every other is drawn. */
+  mayShow(picture: string): boolean {
+    try {
+      return imageOrigins.includes(new URL(picture).origin);
+    } catch {
+      return false;
+    }
+  }
+
+  private show(view: Json, turn: number): void {
+    if (turn < this.shown) return;
+    this.shown = turn;
+    this.change({ phase: "ready", view, failure: "" });
+  }
+
+  private change(change: Partial<State>): void {
+    this.state = { ...this.state, ...change };
+    for (const watcher of this.watchers) watcher();
+  }
+
+  private watchSize(): void {
+    const root = this.own.document.documentElement;
+    let last = "";
+    const tell = (): void => {
+      const size = root.getBoundingClientRect();
+      const [width, height] = [Math.ceil(size.width), Math.ceil(size.height)];
+      if (last === `${width} ${height}`) return;
+      last = `${width} ${height}`;
+      this.bridge.tellSize(width, height);
+    };
+    new ResizeObserver(() => this.own.requestAnimationFrame(tell)).observe(root);
+    tell();
+  }
+}
+
+/** What every view may carry. */
+export function notesOf(view: Json): string[] {
+  const notes = Array.isArray(view.notes) ? view.notes : [];
+  return notes.filter((note): note is string => typeof note === "string" && note !== "").slice(0, 20);
+}
+

@@ -1,0 +1,61 @@
+// Puts a page up: its frame, its states without a view, and its component once there is one.
+
+import { type ComponentType, render } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { Alone, Cancelled, Failed, Notes, Stale, Waiting } from "../design/elements/state";
+import type { Key } from "../design/language";
+import { provide } from "./hooks";
+import type { Json } from "./protocol";
+import { number } from "./read";
+import { Runtime, notesOf } from "./runtime";
+
+export interface Page<V> {
+  name: string;
+  tool: string;
+  title: Key;
+  read(raw: Json): V;
+  component: ComponentType<{ view: V }>;
+}
+
+export function start<V>(page: Page<V>): void {
+  const runtime = new Runtime(window, page.name, page.tool);
+  const place = document.getElementById("page");
+  if (place === null) return;
+  provide(runtime);
+  render(<Frame page={page} runtime={runtime} />, place);
+  void runtime.begin();
+}
+
+function Frame<V>({ page, runtime }: { page: Page<V>; runtime: Runtime }) {
+  const [, redraw] = useState(0);
+  useEffect(() => runtime.watch(() => redraw((count) => count + 1)), [runtime]);
+  const { state } = runtime;
+  const title = state.language.t(page.title);
+  document.title = title;
+  return (
+      <main class="page" id={page.name} aria-busy={state.phase === "waiting"}>
+        <div class="inside">
+          {state.phase === "ready" ? <Shown page={page} raw={state.view} /> : <h1>{title}</h1>}
+          {state.phase === "waiting" && <Waiting />}
+          {state.phase === "failed" && <Failed text={state.failure} retry={() => void runtime.retry()} />}
+          {state.phase === "cancelled" && <Cancelled retry={() => void runtime.retry()} />}
+          {state.phase === "alone" && <Alone />}
+        </div>
+        <div class="unseen" role="status" aria-live="polite">
+          <span key={state.said.number}>{state.said.text}</span>
+        </div>
+      </main>
+  );
+}
+
+function Shown<V>({ page, raw }: { page: Page<V>; raw: Json }) {
+  const View = page.component;
+  const stale = number(raw, "stale_seconds");
+  return (
+    <>
+      {stale !== undefined && <Stale seconds={stale} />}
+      <View view={page.read(raw)} />
+      <Notes notes={notesOf(raw)} />
+    </>
+  );
+}

@@ -1,0 +1,55 @@
+import { useState } from "preact/hooks";
+import { useLanguage } from "../../bridge/hooks";
+import { Button } from "../../design/elements/button";
+import { Check, Input, Select } from "../../design/elements/field";
+import type { Filters } from "./view";
+
+const NONE: Filters = { brand: "", min: "", max: "", onSale: false, inStock: false, way: "" };
+
+export function FilterForm({ start, busy, apply }: { start: Filters; busy: boolean; apply(filters: Filters): void }) {
+  const { t } = useLanguage();
+  const [filters, setFilters] = useState(start);
+  const set = (change: Partial<Filters>): void => setFilters({ ...filters, ...change });
+  const go = (): void => apply(filters);
+  return (
+    <section class="panel filters" aria-label={t("grid.filters")}>
+      <Input label={t("grid.brand")} value={filters.brand} change={(brand) => set({ brand })} enter={go} longest={100} />
+      <Input label={t("grid.min")} mode="decimal" value={filters.min} change={(min) => set({ min })} enter={go} longest={9} />
+      <Input label={t("grid.max")} mode="decimal" value={filters.max} change={(max) => set({ max })} enter={go} longest={9} />
+      <Select
+        label={t("grid.way")}
+        value={filters.way}
+        change={(way) => set({ way })}
+        options={[
+          { value: "", label: t("grid.any_way") },
+          { value: "in_store", label: t("product.in_store") },
+          { value: "curbside", label: t("product.curbside") },
+          { value: "delivery", label: t("product.delivery") },
+          { value: "ship", label: t("product.ship") },
+        ]}
+      />
+      <div class="row">
+        <Check checked={filters.onSale} change={(onSale) => set({ onSale })}>
+          {t("grid.on_sale")}
+        </Check>
+        <Check checked={filters.inStock} change={(inStock) => set({ inStock })}>
+          {t("grid.in_stock")}
+        </Check>
+      </div>
+      <div class="row">
+        <Button look="primary" busy={busy} press={go}>
+          {t("grid.apply")}
+        </Button>
+        <Button
+          look="quiet"
+          press={() => {
+            setFilters(NONE);
+            apply(NONE);
+          }}
+        >
+          {t("grid.clear")}
+        </Button>
+      </div>
+    </section>
+  );
+}

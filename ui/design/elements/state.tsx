@@ -1,0 +1,143 @@
+// What stands where there is no view, or beside one: waiting, failed, stale, signed out, how a call went.
+
+import type { ComponentChildren } from "preact";
+import { type Calls, type Progress, useLanguage, useRuntime } from "../../bridge/hooks";
+import type { Json } from "../../bridge/protocol";
+import { Button, LinkButton } from "./button";
+import { Icon, type IconName } from "./icon";
+
+export function Waiting() {
+  const { t } = useLanguage();
+  return (
+    <div class="waiting">
+      <p class="row soft">
+        <span class="spinner" aria-hidden="true" />
+        <span>{t("common.waiting")}</span>
+      </p>
+      <div class="bone" aria-hidden="true" />
+      <div class="bone" aria-hidden="true" />
+    </div>
+  );
+}
+
+export function Failed({ text, retry }: { text: string; retry(): void }) {
+  const { t } = useLanguage();
+  return (
+    <div class="notice danger" role="alert">
+      <p class="strong">{t("common.failed_page")}</p>
+      {text !== "" && <p>{text}</p>}
+      <div>
+        <Button icon="again" press={retry}>
+          {t("common.retry")}
+        </Button>
+      </div>
+    </div>
+  );
+}
+
+export function Cancelled({ retry }: { retry(): void }) {
+  const { t } = useLanguage();
+  return (
+    <Empty icon="cross" text={t("common.cancelled")}>
+      <Button icon="again" press={retry}>
+        {t("common.retry")}
+      </Button>
+    </Empty>
+  );
+}
+
+export function Alone() {
+  const { t } = useLanguage();
+  return <Empty icon="warn" text={t("common.alone")} />;
+}
+
+export function Empty({ icon, text, children }: { icon: IconName; text: string; children?: ComponentChildren }) {
+  return (
+    <div class="empty">
+      <span class="mark" aria-hidden="true">
+        <Icon name={icon} />
+      </span>
+      <p>{text}</p>
+      {children}
+    </div>
+  );
+}
+
+/** How old the data is, where the source did not answer. */
+export function Stale({ seconds }: { seconds: number }) {
+  const { t } = useLanguage();
+  const minutes = Math.max(1, Math.round(seconds / 60));
+  const words = minutes < 120 ? t("common.stale_minutes", { count: minutes }) : t("common.stale_hours", { count: Math.round(minutes / 60) });
+  return (
+    <div class="notice warning">
+      <p>{words}</p>
+    </div>
+  );
+}
+
+export function Notes({ notes }: { notes: string[] }) {
+  const { t } = useLanguage();
+  if (notes.length === 0) return null;
+  return (
+    <ul class="notes" aria-label={t("common.notes")}>
+      {notes.map((note, index) => (
+        <li key={index}>{note}</li>
+      ))}
+    </ul>
+  );
+}
+
+export function SignIn({ url, reload }: { url: string | undefined; reload(): void }) {
+  const { t } = useLanguage();
+  return (
+    <div class="notice info">
+      <p class="strong">{t("common.signed_out")}</p>
+      <p>{t(url === undefined ? "common.signed_out_no_link" : "common.signed_out_how")}</p>
+      <div class="row">
+        <LinkButton url={url} look="primary">
+          {t("common.sign_in")}
+        </LinkButton>
+        <Button icon="again" press={reload}>
+          {t("common.signed_in_now")}
+        </Button>
+      </div>
+    </div>
+  );
+}
+
+const LOOKS = { done: "success", failed: "danger", unknown: "warning" } as const;
+
+/** How the last call of a part went. The page's live region has said it already. */
+export function How({ progress }: { progress: Progress }) {
+  if (progress.state === "idle" || progress.state === "busy" || progress.text === "") return null;
+  return (
+    <div class={`notice ${LOOKS[progress.state]} small`}>
+      <p>{progress.text}</p>
+    </div>
+  );
+}
+
+export function Heading({ title, children }: { title: string; children?: ComponentChildren }) {
+  return (
+    <header class="row apart">
+      <h1>{title}</h1>
+      {children !== undefined && <div class="row">{children}</div>}
+    </header>
+  );
+}
+
+export function Reload({ busy, press }: { busy: boolean; press(): void }) {
+  const { t } = useLanguage();
+  return (
+    <Button icon="again" busy={busy} press={press}>
+      {t("common.reload")}
+    </Button>
+  );
+}
+
+/** Asks the page's own tool for `args` again. */
+export function useReload(args: Json, calls: Calls): () => void {
+  const runtime = useRuntime();
+  const done = runtime.state.language.t("common.reloaded");
+  return () => void calls.run({ key: "reload", tool: runtime.tool, args, done, shows: true });
+}

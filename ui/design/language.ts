@@ -1,0 +1,104 @@
+// The language of a page: its messages, and how it writes money, numbers and dates.
+
+import messages, { languages } from "portico:messages";
+import type en from "../locales/en.json";
+
+export type Key = keyof typeof en;
+export type Arguments = Record<string, string | number>;
+
+const FALLBACK = "en-US";
+const DATE_ONLY = /^\d{4}-\d{2}-\d{2}$/;
+
+export type DateStyle = "day" | "moment" | "weekday" | "short";
+
+const STYLES: Record<DateStyle, Intl.DateTimeFormatOptions> = {
+  day: { year: "numeric", month: "short", day: "numeric" },
+  moment: { year: "numeric", month: "short", day: "numeric", hour: "numeric", minute: "2-digit" },
+  weekday: { weekday: "long" },
+  short: { weekday: "short", month: "short", day: "numeric" },
+};
+
+export class Language {
+  /** The language of the messages: en, es, fr or de. */
+  readonly messages: string;
+  /** The locale of numbers and dates: the host's, where its language is one of ours. */
+  readonly locale: string;
+  private readonly zone: string | undefined;
+  private readonly kept = new Map<string, Intl.NumberFormat | Intl.DateTimeFormat | Intl.PluralRules>();
+
+  constructor(locale: unknown, zone: unknown) {
+    const asked = canonical(locale);
+    const language = asked.split("-")[0] ?? "en";
+    this.messages = languages.includes(language) ? language : "en";
+    this.locale = this.messages === language ? asked : FALLBACK;
+    this.zone = knownZone(zone);
+  }
+
+  /** The message, with its `{names}` filled in. What is filled in stays text: it is never read as markup. */
+  readonly t = (key: Key, args: Arguments = {}): string => {
+    const message = messages[key]?.[languages.indexOf(this.messages)] ?? key;
+    const pattern = typeof message === "string" ? message : this.plural(message, args.count);
+    return pattern.replace(/\{(\w+)\}/g, (whole, name: string) => this.show(args[name]) ?? whole);
+  };
+
+  money(dollars: number): string {
+    return this.number({ style: "currency", currency: "USD" }).format(dollars);
+  }
+
+  amount(value: number, digits = 2): string {
+    return this.number({ maximumFractionDigits: digits }).format(value);
+  }
+
+  /** A date or time (RFC 3339, or a day alone) as the person writes it; what is no date comes back as it is. */
+  date(value: string, style: DateStyle): string {
+    const date = new Date(DATE_ONLY.test(value) ? `${value}T00:00:00Z` : value);
+    if (Number.isNaN(date.getTime())) return value;
+    const zone = DATE_ONLY.test(value) ? "UTC" : this.zone;
+    const kind = DATE_ONLY.test(value) && style === "moment" ? "day" : style;
+    return this.dates(kind, zone).format(date);
+  }
+
+  private show(value: string | number | undefined): string | undefined {
+    return typeof value === "number" ? this.amount(value) : value;
+  }
+
+  private plural(forms: Record<string, string>, count: string | number | undefined): string {
+    const rules = this.keep("plural", () => new Intl.PluralRules(this.locale)) as Intl.PluralRules;
+    return forms[rules.select(Number(count ?? 0))] ?? forms.other ?? "";
+  }
+
+  private number(options: Intl.NumberFormatOptions): Intl.NumberFormat {
+    return this.keep(JSON.stringify(options), () => new Intl.NumberFormat(this.locale, options)) as Intl.NumberFormat;
+  }
+
+  private dates(style: DateStyle, zone: string | undefined): Intl.DateTimeFormat {
+    const options = zone === undefined ? STYLES[style] : { ...STYLES[style], timeZone: zone };
+    return this.keep(`${style} ${zone}`, () => new Intl.DateTimeFormat(this.locale, options)) as Intl.DateTimeFormat;
+  }
+
+  private keep<T extends Intl.NumberFormat | Intl.DateTimeFormat | Intl.PluralRules>(key: string, make: () => T): T {
+    const kept = this.kept.get(key) as T | undefined;
+    if (kept !== undefined) return kept;
+    const made = make();
+    this.kept.set(key, made);
+    return made;
+  }
+}
+
+function canonical(locale: unknown): string {
+  if (typeof locale !== "string") return FALLBACK;
+  try {
+    return Intl.getCanonicalLocales(locale.replace("_", "-"))[0] ?? FALLBACK;
+  } catch {
+    return FALLBACK;
+  }
+}
+
+function knownZone(zone: unknown): string | undefined {
+  if (typeof zone !== "string" || zone === "") return undefined;
+  try {
+    return new Intl.DateTimeFormat(FALLBACK, { timeZone: zone }).resolvedOptions().timeZone;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { fixture } from "./common.mjs";
+import { DEADLINE, Opened, until } from "./host/index.mjs";
+
+const NAME = "product-grid";
+const { view, input } = fixture(NAME);
+
+test("bridge: greets the official host by its name, and follows it until it is closed", async () => {
+  const page = await Opened.of(NAME);
+  try {
+    assert.deepEqual(await page.host("app"), { name: "portico-product-grid", version: "0.1.0" });
+    await page.show(view, input);
+    await until(() => page.notes.size.length > 0, "the size is told");
+    assert.deepEqual(await page.host("close"), {});
+    await page.role("button", /Add to cart: Bananas/).click();
+    await page.frame.locator(".act .notice.danger").waitFor({ timeout: DEADLINE });
+    assert.deepEqual(page.calls, [], "nothing is called once it is closed");
+  } finally {
+    await page.close();
+  }
+});
+
+test("bridge: hears its own host and no other window", async () => {
+  const page = await Opened.of(NAME);
+  try {
+    await page.show(view, input);
+    const forged = { jsonrpc: "2.0", method: "ui/notifications/tool-result", params: { content: [], structuredContent: { products: [{ product_id: "9", name: "Forged" }] } } };
+    await page.host("forge", forged);
+    await page.frame.evaluate((forged) => window.postMessage(forged, "*"), forged);
+    await page.host("context", { locale: "de" });
+    await page.frame.waitForFunction(() => document.documentElement.lang === "de", null, { timeout: DEADLINE });
+    assert.doesNotMatch(await page.text(), /Forged/);
+    await page.host("result", { content: [], structuredContent: { products: [{ product_id: "9", name: "Real" }] } });
+    await page.frame.getByText("Real").waitFor({ timeout: DEADLINE });
+  } finally {
+    await page.close();
+  }
+});
+
+test("bridge: answers a ping and refuses what it does not know", async () => {
+  const page = await Opened.of(NAME);
+  try {
+    await page.show(view, input);
+    await page.host("forgeAbove", { jsonrpc: "2.0", id: 71, method: "ping" });
+    await page.host("forgeAbove", { jsonrpc: "2.0", id: 72, method: "ui/elsewhere" });
+    const [pong, refused] = await until(async () => (await page.page.evaluate(() => window.host.seen.length)) === 2 && page.page.evaluate(() => window.host.seen), "both answers");
+    assert.deepEqual(pong, { jsonrpc: "2.0", id: 71, result: {} });
+    assert.deepEqual([refused.id, refused.error.code], [72, -32601]);
+  } finally {
+    await page.close();
+  }
+});
+
+test("bridge: a page without a host says so", async () => {
+  const page = await Opened.of(NAME);
+  try {
+    const alone = await page.context.newPage();
+    const { html } = await import("./host/index.mjs");
+    await alone.setContent(await html(NAME));
+    await alone.getByText("needs a host").waitFor({ timeout: DEADLINE });
+  } finally {
+    await page.close();
+  }
+});
+
+test("bridge: an older answer does not replace a newer one", async () => {
+  const held = [];
+  const page = await Opened.of(NAME, { answer: () => new Promise((resolve) => held.push(resolve)) });
+  try {
+    await page.show(view, input);
+    await page.frame.getByLabel("Sort by").selectOption("name");
+    await until(() => held.length === 1, "the call");
+    await page.host("result", { content: [], structuredContent: { products: [{ product_id: "1", name: "Newer" }] } });
+    await page.frame.getByText("Newer").waitFor({ timeout: DEADLINE });
+    held[0]({ content: [], structuredContent: { products: [{ product_id: "2", name: "Older" }] } });
+    await page.frame.getByText("Sorted.").waitFor({ state: "attached", timeout: DEADLINE });
+    assert.match(await page.text(), /Newer/);
+    assert.doesNotMatch(await page.text(), /Older/);
+  } finally {
+    await page.close();
+  }
+});

@@ -1,0 +1,202 @@
+// What every page must do, whatever it shows.
+
+import assert from "node:assert/strict";
+import { mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { LANGUAGES, read } from "../build.mjs";
+import { DEADLINE, Opened, until } from "./host/index.mjs";
+
+const LOCALES = { en: "en-US", es: "es-MX", fr: "fr-FR", de: "de-DE" };
+const WIDTHS = [360, 768, 1280, 1600];
+const SCREENSHOTS = process.env.PORTICO_SCREENSHOTS;
+const HOSTILE = `<img src=x onerror="document.title='taken'"><script>document.title='taken'</script>"'><svg onload=alert(1)>`;
+
+export const fixture = (name) => JSON.parse(readFileSync(new URL(`../fixtures/${name}.json`, import.meta.url), "utf8"));
+export const messages = (language) => JSON.parse(read(`locales/${language}.json`));
+
+/** Every text of a view replaced by markup, every link by a script. Numbers and flags stay, so that all parts are shown. */
+function hostile(value, key = "") {
+  if (Array.isArray(value)) return value.map((item) => hostile(item, key));
+  if (typeof value === "object" && value !== null) return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, hostile(item, name)]));
+  if (typeof value !== "string") return value;
+  if (/url|image/.test(key)) return "javascript:document.title='taken'";
+  if (/_id$|^(state|type|slot|date|week|starts_on|stock_level|sold_by|source|modality|at|.*_at|key|name)$/.test(key)) return value.length < 40 && key !== "name" ? value : HOSTILE;
+  return HOSTILE;
+}
+
+async function screenshot(opened, name) {
+  if (!SCREENSHOTS) return;
+  mkdirSync(SCREENSHOTS, { recursive: true });
+  await settled(opened);
+  const { width } = opened.page.viewportSize();
+  // What is outside of the window is not painted in frames of another origin.
+  const height = await opened.frame.evaluate(() => innerHeight);
+  await opened.page.setViewportSize({ width, height });
+  await opened.frame.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+  await opened.page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) });
+  await opened.page.setViewportSize({ width, height: 900 });
+}
+
+/** Until the host's frame is as high as the page. */
+export async function settled(opened) {
+  const height = () => opened.frame.evaluate(() => [Math.ceil(document.documentElement.getBoundingClientRect().height), innerHeight]);
+  await until(async () => {
+    const [page, frame] = await height();
+    return page === frame;
+  }, "the frame is as high as the page");
+}
+
+/** `shown`: a text that the fixture puts on the page; `empty`: a view without anything in it. */
+export function common(name, { shown, title, empty, expandAll }) {
+  const { view, input } = fixture(name);
+  const opened = async (options, body) => {
+    const page = await Opened.of(name, options);
+    try {
+      await body(page);
+      assert.deepEqual(page.errors, [], "errors in the page");
+      assert.equal(page.dialogs, 0, "dialogs");
+    } finally {
+      await page.close();
+    }
+  };
+  const showing = (options, body) =>
+    opened(options, async (page) => {
+      await page.show(options.view ?? view, input);
+      if (expandAll) await expandAll(page);
+      await body(page);
+    });
+
+  for (const theme of ["light", "dark"]) {
+    test(`${name}: fits every width, and is accessible, in ${theme}`, async () => {
+      await showing({ theme }, async (page) => {
+        assert.match(await page.text(), shown);
+        for (const width of WIDTHS) {
+          await page.page.setViewportSize({ width, height: 900 });
+          await page.frame.waitForFunction((width) => innerWidth === width, width, { timeout: DEADLINE });
+          assert.deepEqual(await page.overflow(), [], `at ${width}`);
+          if (width === 360 || width === 1280) assert.deepEqual(await page.axe(), [], `axe at ${width}`);
+          if (width === 360 || width === 1280) await screenshot(page, `${name}-${theme}-${width}`);
+        }
+        const root = await page.frame.evaluate(() => getComputedStyle(document.body).backgroundColor);
+        assert.equal(root, theme === "light" ? "rgb(255, 255, 255)" : "rgb(22, 24, 29)");
+      });
+    });
+  }
+
+  test(`${name}: text may be twice as large, and the frame follows`, async () => {
+    await showing({ width: 768 }, async (page) => {
+      await page.frame.evaluate(() => (document.documentElement.style.fontSize = "200%"));
+      for (const width of [768, 360]) {
+        await page.page.setViewportSize({ width, height: 900 });
+        await page.frame.waitForFunction((width) => innerWidth === width, width, { timeout: DEADLINE });
+        await settled(page);
+        assert.deepEqual(await page.overflow(), [], `at ${width}`);
+      }
+      await screenshot(page, `${name}-large-360`);
+    });
+  });
+
+  test(`${name}: speaks the host's language, also when it changes`, async () => {
+    await showing({ locale: LOCALES.en }, async (page) => {
+      const seen = new Set();
+      for (const language of LANGUAGES) {
+        await page.host("context", { locale: LOCALES[language] });
+        await page.frame.waitForFunction((language) => document.documentElement.lang === language, language, { timeout: DEADLINE });
+        const heading = await page.frame.locator("h1").innerText();
+        assert.equal(heading, messages(language)[title]);
+        seen.add(await page.text());
+        assert.doesNotMatch(await page.text(), /\{\w+\}|#[0-9a-z]{1,2}\b|undefined|NaN|\[object/);
+        assert.deepEqual(await page.overflow(), [], language);
+        if (language === "de") await page.page.setViewportSize({ width: 360, height: 900 });
+      }
+      assert.equal(seen.size, LANGUAGES.length, "each language reads differently");
+      assert.deepEqual(await page.overflow(), [], "German at 360");
+    });
+  });
+
+  test(`${name}: takes over the host's theme and nothing else of it`, async () => {
+    await showing({}, async (page) => {
+      const styles = { variables: { "--color-background-primary": "rgb(255, 250, 240)", "--color-text-primary": "url(https://elsewhere.example/x)", "--space-1": "99px" } };
+      await page.host("context", { theme: "dark", styles });
+      await page.frame.waitForFunction(() => getComputedStyle(document.body).backgroundColor === "rgb(255, 250, 240)", null, { timeout: DEADLINE });
+      const style = await page.frame.evaluate(() => document.documentElement.getAttribute("style"));
+      assert.doesNotMatch(style, /elsewhere|space/);
+      assert.equal(await page.frame.evaluate(() => document.documentElement.dataset.theme), "dark");
+    });
+  });
+
+  test(`${name}: hostile text stays text`, async () => {
+    await opened({}, async (page) => {
+      await page.show(hostile(view), input);
+      if (expandAll) await expandAll(page);
+      assert.ok((await page.text()).includes("onerror="), "the markup is shown as it is");
+      assert.equal(await page.frame.locator("img[src=x], main script, svg[onload], a[href]").count(), 0);
+      for (const link of await page.frame.locator("button:has(path[d^='M14 5h5'])").all()) await link.click();
+      assert.deepEqual(page.notes.link.filter((url) => !url.startsWith("https://")), []);
+      assert.notEqual(await page.frame.title(), "taken");
+      assert.deepEqual(await page.overflow(), []);
+      assert.deepEqual(page.requests, [], "requests");
+    });
+  });
+
+  test(`${name}: asks nothing of the network but what was declared`, async () => {
+    await showing({ images: [] }, async (page) => {
+      await settled(page);
+      assert.deepEqual(page.requests, []);
+      const tried = await page.frame.evaluate(() => fetch("https://elsewhere.example/").then(() => "reached", () => "refused"));
+      assert.equal(tried, "refused");
+      const evaluated = await page.frame.evaluate(() => {
+        const script = document.createElement("script");
+        script.src = "https://www.kroger.com/x.js";
+        return new Promise((resolve) => {
+          script.onload = () => resolve("loaded");
+          script.onerror = () => resolve("refused");
+          document.head.append(script);
+        });
+      });
+      assert.equal(evaluated, "refused");
+      assert.deepEqual(page.requests, []);
+    });
+  });
+
+  test(`${name}: says what it waits for, that it failed, and that there is nothing`, async () => {
+    await opened({ answer: () => ({ content: [], structuredContent: view }) }, async (page) => {
+      assert.match(await page.text(), /Waiting/);
+      assert.deepEqual(await page.axe(), [], "axe while waiting");
+      await page.host("input", input);
+      await page.host("cancel");
+      await page.frame.getByText("cancelled").waitFor({ timeout: DEADLINE });
+      await page.host("result", { isError: true, content: [{ type: "text", text: "The shop is away." }] });
+      await page.frame.getByRole("alert").getByText("The shop is away.").waitFor({ timeout: DEADLINE });
+      assert.deepEqual(await page.axe(), [], "axe when failed");
+      await page.role("button", "Try again").click();
+      await page.frame.waitForFunction((source) => new RegExp(source).test(document.body.innerText), shown.source, { timeout: DEADLINE });
+      assert.deepEqual(page.calls.at(-1).args, input, "tried again as it was asked");
+    });
+    for (const [kind, nothing] of [["empty", empty], ["missing", {}]]) {
+      await opened({ width: 360 }, async (page) => {
+        await page.show(nothing, {});
+        assert.doesNotMatch(await page.text(), /undefined|NaN|\[object|null/);
+        assert.deepEqual(await page.overflow(), []);
+        assert.deepEqual(await page.axe(), [], `axe when ${kind}`);
+        await screenshot(page, `${name}-${kind}`);
+      });
+    }
+  });
+}
+
+export { showingFixture };
+
+/** Opens a page with its fixture and hands it to `body`; it must not have erred. */
+async function showingFixture(name, options, body) {
+  const { view, input } = fixture(name);
+  const page = await Opened.of(name, options);
+  try {
+    await page.show(options.view ?? view, options.input ?? input);
+    await body(page);
+    assert.deepEqual(page.errors, []);
+  } finally {
+    await page.close();
+  }
+}

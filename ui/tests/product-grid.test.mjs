@@ -1,0 +1,123 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { common, fixture, showingFixture } from "./common.mjs";
+import { DEADLINE, until } from "./host/index.mjs";
+
+const NAME = "product-grid";
+const { view, input } = fixture(NAME);
+const MILK = "Kroger® 2% Reduced Fat Milk";
+
+common(NAME, {
+  title: "grid.title",
+  shown: /Reduced Fat Milk/,
+  empty: { products: [], matches: 0, considered: 0, total: 0, offset: 0, left_out_without_price: 0, notes: [] },
+  expandAll: async (page) => page.role("button", /^(Filters|Filtros|Filtres|Filter)$/).click(),
+});
+
+const names = (page) => page.frame.locator(".product h2").allInnerTexts();
+
+test("product-grid: sorts at once, and asks the server for the same order", async () => {
+  let answer;
+  const held = new Promise((resolve) => (answer = resolve));
+  await showingFixture(NAME, { answer: () => held }, async (page) => {
+    await page.frame.getByLabel("Sort by").selectOption("price_low");
+    assert.deepEqual((await names(page)).slice(0, 2), ["Bananas", "Kroger® Vitamin D Whole Milk"], "before the server answers");
+    await until(() => page.calls.length === 1, "the call");
+    assert.deepEqual(page.calls[0], { tool: "search_products_advanced", args: { ...input, sort: "price_low", offset: 0 } });
+    answer({ content: [], structuredContent: { ...view, products: [view.products[2]] } });
+    await until(async () => (await names(page)).length === 1, "the server's answer");
+    assert.match(await page.frame.getByRole("status").innerText(), /Sorted/);
+  });
+});
+
+test("product-grid: filters and pages by calls with the arguments that it was opened with", async () => {
+  const answer = (_, args) => ({ content: [], structuredContent: { ...view, offset: args.offset, products: view.products.slice(0, 2) } });
+  await showingFixture(NAME, { answer }, async (page) => {
+    await page.role("button", "Filters").click();
+    await page.frame.getByLabel("Brand").fill("Kroger");
+    await page.frame.getByLabel("Highest price").fill("3,50");
+    await page.frame.getByLabel("On sale").check();
+    await page.frame.getByLabel("How to get it").selectOption("curbside");
+    await page.role("button", "Apply").click();
+    await until(() => page.calls.length === 1, "the call");
+    const filters = { location_id: "01400943", brand: "Kroger", max_price: 3.5, on_sale: true, fulfillment: "curbside" };
+    assert.deepEqual(page.calls[0].args, { ...input, filters, sort: "relevance", offset: 0 });
+    await page.role("button", "More", { exact: true }).click();
+    await until(() => page.calls.length === 2, "the next page");
+    assert.deepEqual(page.calls[1].args, { ...input, filters, sort: "relevance", offset: 2 });
+    await page.frame.getByText("3 to 4 of 23").waitFor({ timeout: DEADLINE });
+    await page.role("button", "Back").click();
+    await until(() => page.calls.length === 3, "the page before");
+    assert.equal(page.calls[2].args.offset, 0);
+  });
+});
+
+test("product-grid: adds to the cart with the keyboard alone, and tells the model", async () => {
+  await showingFixture(NAME, {}, async (page) => {
+    await page.tabTo("button", `One more of ${MILK}`);
+    await page.page.keyboard.press("Enter");
+    await page.tabTo("button", `Add to cart: ${MILK}`);
+    await page.page.keyboard.press("Space");
+    await page.frame.locator(".notice.success").waitFor({ timeout: DEADLINE });
+    assert.deepEqual(page.calls, [{ tool: "manage_cart", args: { session_id: "s-1", action: "add", product_id: "0001111041700", quantity: 2 } }]);
+    assert.match(await page.frame.getByRole("status").innerText(), /Added to the cart: 2 ×/);
+    await until(() => page.notes.model.length === 1, "the model is told");
+    assert.deepEqual(page.notes.model[0].structuredContent, { added: { product_id: "0001111041700", quantity: 2 } });
+    assert.equal(await page.role("button", `Add to cart: ${MILK}`).evaluate((button) => button === document.activeElement), true, "keeps the focus");
+  });
+});
+
+for (const [what, answer, look, words] of [
+  ["a failure is called one", { isError: true, content: [{ type: "text", text: "Kroger refused." }] }, ".notice.danger", /Not done\. Kroger refused\./],
+  ["no answer is not called a failure", { fails: "connection lost" }, ".notice.warning", /not known whether/],
+  ["an unknown outcome of the server is called one", { isError: true, content: [], _meta: { "portico.dev/error": { class: "unknown_outcome" } } }, ".notice.warning", /not known whether/],
+]) {
+  test(`product-grid: ${what}`, async () => {
+    await showingFixture(NAME, { answer: () => answer }, async (page) => {
+      await page.role("button", `Add to cart: ${MILK}`).click();
+      await page.frame.locator(`.act ${look}`).waitFor({ timeout: DEADLINE });
+      assert.match(await page.frame.locator(`.act ${look}`).innerText(), words);
+      assert.equal(page.calls.length, 1, "and it is not tried again by itself");
+    });
+  });
+}
+
+test("product-grid: a product that is out of stock is not added, and one click is one call", async () => {
+  const held = new Promise(() => undefined);
+  await showingFixture(NAME, { answer: () => held }, async (page) => {
+    await page.role("button", /Add to cart: Crème/).click({ force: true });
+    for (let click = 0; click < 3; click += 1) await page.role("button", `Add to cart: ${MILK}`).click({ force: true });
+    await until(() => page.calls.length > 0, "the call");
+    assert.deepEqual(page.calls.map(({ args }) => args.product_id), ["0001111041700"]);
+  });
+});
+
+test("product-grid: saves to a list that the person chooses", async () => {
+  const lists = { lists: [{ list_id: "l1", name: "Week" }, { list_id: "l2", name: "Party" }] };
+  await showingFixture(NAME, { answer: () => ({ content: [], structuredContent: lists }) }, async (page) => {
+    await page.role("button", `Save to a list: ${MILK}`).click();
+    await page.frame.locator(".act select").selectOption("l2");
+    await page.role("button", "Save", { exact: true }).click();
+    await page.frame.getByText(`On the list: ${MILK}`).first().waitFor({ timeout: DEADLINE });
+    assert.deepEqual(page.calls.map(({ args }) => args), [
+      { session_id: "s-1", action: "list" },
+      { session_id: "s-1", action: "add_item", list_id: "l2", text: MILK, quantity: 1, product_id: "0001111041700" },
+    ]);
+  });
+});
+
+test("product-grid: shows pictures of the declared origin only, and draws the others", async () => {
+  await showingFixture(NAME, {}, async (page) => {
+    await until(() => page.requests.length > 0, "the picture");
+    assert.deepEqual(page.requests, [view.products[0].image]);
+    assert.equal(await page.frame.locator(".picture img").count(), 1);
+    await page.role("radio", "List").check();
+    assert.equal(await page.frame.locator(".products.list .picture").count(), view.products.length);
+    await page.role("radio", "Compact").check();
+    assert.equal(await page.frame.locator(".picture").count(), 0);
+  });
+  await showingFixture(NAME, { images: [] }, async (page) => {
+    await until(async () => (await page.frame.locator(".picture img").count()) === 0, "the drawing in the picture's place");
+    assert.deepEqual(page.requests, []);
+  });
+});
