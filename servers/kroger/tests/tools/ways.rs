@@ -1,6 +1,7 @@
 //! Every tool by MCP in both eras and by REST, and in bad times.
 
 use reqwest::Method;
+use rmcp::model::ReadResourceRequestParams;
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -50,7 +51,9 @@ async fn every_tool_answers_what_its_schema_says_in_both_eras(#[values(Era::Lega
         assert!(errors.is_empty(), "{name}: {errors:?} in {data}");
         assert!(!answer.content[0].as_text().unwrap().text.is_empty());
         let page = &serde_json::to_value(tool.meta.as_ref().unwrap()).unwrap()["ui"]["resourceUri"];
-        assert!(page.as_str().unwrap().starts_with("ui://portico/"), "{page}");
+        let read =
+            client.read_resource(ReadResourceRequestParams::new(page.as_str().unwrap())).await.unwrap();
+        assert_eq!(read.contents.len(), 1, "{page}");
     }
 }
 
