@@ -51,10 +51,10 @@ export async function settled(opened) {
 }
 
 /** `shown`: a text that the fixture puts on the page; `empty`: a view without anything in it. */
-export function common(name, { shown, title, empty, expandAll }) {
+export function common(name, { shown, title, empty, expandAll, context = {} }) {
   const { view, input } = fixture(name);
   const opened = async (options, body) => {
-    const page = await Opened.of(name, options);
+    const page = await Opened.of(name, { context, ...options });
     try {
       await body(page);
       assert.deepEqual(page.errors, [], "errors in the page");

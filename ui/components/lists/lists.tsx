@@ -60,7 +60,7 @@ function Names({ lists, open, choose }: { lists: ShoppingList[]; open: ShoppingL
     <ul class="names">
       {lists.map((one) => (
         <li key={one.id}>
-          <button type="button" class="name row apart" aria-current={one === open ? "true" : undefined} onClick={() => choose(one.id)}>
+          <button type="button" class="name" aria-current={one === open ? "true" : undefined} onClick={() => choose(one.id)}>
             <span>{one.name ?? t("lists.nameless")}</span>
             <span class="small figures">
               <span aria-hidden="true">{`${one.items.filter((item) => item.checked).length}/${one.items.length}`}</span>

@@ -58,7 +58,7 @@ function One({ order, calls }: { order: Order; calls: Calls }) {
         </div>
         <p class="row small">
           <span class="badge">{t("orders.state")}</span>
-          <span class="soft">{t("orders.items", { count: order.items.length })}</span>
+          {order.items.length > 0 && <span class="soft">{t("orders.items", { count: order.items.length })}</span>}
           {order.savings !== undefined && order.savings > 0 && <span class="saves strong">{t("product.saves", { amount: language.money(order.savings) })}</span>}
         </p>
         {order.items.length > 0 && <Items order={order} />}
