@@ -10,4 +10,5 @@ mod orders;
 mod planner;
 mod prices;
 mod profile;
+mod tokens;
 mod ways;
