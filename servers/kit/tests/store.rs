@@ -419,6 +419,21 @@ async fn three_processes_that_start_together_migrate_once(#[values(On::File, On:
     assert_eq!(applied.fetch_all(store.write()).await.unwrap(), [100, 101]);
 }
 
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_that_open_a_new_database_at_the_same_moment_wait_for_one_of_them(
+    #[values(On::File, On::Postgres)] on: On,
+) {
+    let database = Database::new(on).await;
+    let opening = (0..12).map(|_| {
+        let url = database.url.clone();
+        tokio::spawn(async move { open(&[("DATABASE_URL", &url)], NEW).await.map(drop) })
+    });
+    for opened in futures::future::join_all(opening).await {
+        opened.unwrap().unwrap();
+    }
+}
+
 /// Runs `script` in namespaces where it may mount, with a folder as `$0` and a command of this program as `$@`.
 fn on_a_disk(script: &str, folder: &Path, role: &str) -> String {
     let folder = folder.to_str().unwrap();

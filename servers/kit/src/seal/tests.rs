@@ -157,17 +157,22 @@ fn bytes_that_are_no_text_are_not_taken_for_it() {
 
 #[test]
 fn processes_that_start_together_share_the_key_that_one_of_them_makes() {
-    let folder = tempfile::tempdir().unwrap();
-    let database = folder.path().join("shop.db");
-    let sealers: Vec<Sealer> = std::thread::scope(|scope| {
-        let starting: Vec<_> = (0..8).map(|_| scope.spawn(|| Sealer::beside(&database).unwrap())).collect();
-        starting.into_iter().map(|thread| thread.join().unwrap()).collect()
-    });
-    let sealed = sealers[0].seal("x", b"shared").unwrap();
-    assert!(sealers.iter().all(|sealer| sealer.open("x", &sealed).is_ok()));
-    let again = Sealer::beside(&database).unwrap();
-    assert!(again.open("x", &sealed).is_ok());
-    let files: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
-    assert_eq!(files, [folder.path().join("shop.db.keyring.json")]);
-    assert_eq!(fs::metadata(&files[0]).unwrap().permissions().mode() & 0o777, 0o600);
+    for _ in 0..20 {
+        let folder = tempfile::tempdir().unwrap();
+        let (database, together) = (folder.path().join("shop.db"), std::sync::Barrier::new(8));
+        let start = || {
+            together.wait();
+            Sealer::beside(&database).unwrap()
+        };
+        let sealers: Vec<Sealer> = std::thread::scope(|scope| {
+            let starting: Vec<_> = (0..8).map(|_| scope.spawn(start)).collect();
+            starting.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let sealed = sealers[0].seal("x", b"shared").unwrap();
+        assert!(sealers.iter().all(|sealer| sealer.open("x", &sealed).is_ok()));
+        assert!(Sealer::beside(&database).unwrap().open("x", &sealed).is_ok());
+        let files: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(files, [folder.path().join("shop.db.keyring.json")]);
+        assert_eq!(fs::metadata(&files[0]).unwrap().permissions().mode() & 0o777, 0o600);
+    }
 }

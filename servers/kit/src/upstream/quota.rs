@@ -278,6 +278,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_to_be_written_stays_so_until_it_is() {
+        let store = Store::open(&crate::StoreConfig::memory(), &[]).await.unwrap();
+        let quota = DailyQuota::stored(&store, "products", 10);
+        assert_eq!(quota.take().await, Taken::Granted { used: 1 });
+        store.close().await;
+        for used in 2..5 {
+            quota.count().rests_until = None;
+            assert_eq!(quota.take().await, Taken::Granted { used });
+            assert_eq!(quota.count().unwritten, used - 1);
+        }
+    }
+
+    #[tokio::test]
     async fn an_allowance_of_nothing_allows_nothing() {
         assert_eq!(DailyQuota::new("products", 0).take().await, Taken::Exhausted(DAY));
     }
