@@ -41,14 +41,16 @@ fn is_loopback(host: &str) -> bool {
     matches!(name, "localhost" | "127.0.0.1" | "[::1]")
 }
 
-/// Whether the request's `Origin` (RFC 6454, 7) is absent, is this host, or is a local tool. Navigations (such as the way back from
-/// a sign-in) have none with GET.
+/// Whether no page sent the request, or one of this host, or a local tool. Navigations (such as the way back from a sign-in) have no
+/// `Origin` (RFC 6454, 7) with GET. A browser says itself which site asks, and no page can change that; an older one is believed by its
+/// `Origin`, also under the name that a gateway in front was called by.
 fn is_own(headers: &HeaderMap, host: &str) -> bool {
-    let Some(origin) = headers.get(header::ORIGIN) else { return true };
-    let Some((_, name)) = origin.to_str().ok().and_then(|origin| origin.split_once("://")) else {
-        return false;
-    };
-    name == host || is_loopback(name)
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if text("sec-fetch-site") == Some("same-origin") || !headers.contains_key(header::ORIGIN) {
+        return true;
+    }
+    let Some((_, name)) = text("origin").and_then(|origin| origin.split_once("://")) else { return false };
+    name == host || text("x-forwarded-host") == Some(name) || is_loopback(name)
 }
 
 #[cfg(test)]
@@ -69,13 +71,20 @@ mod tests {
     }
 
     #[rstest]
-    #[case(None, true)]
-    #[case(Some("https://shop.example"), true)]
-    #[case(Some("http://localhost:6274"), true)]
-    #[case(Some("https://evil.example"), false)]
-    #[case(Some("null"), false)]
-    fn a_page_of_another_site_is_refused(#[case] origin: Option<&str>, #[case] passes: bool) {
-        let headers = origin.map(|origin| (header::ORIGIN, origin.parse().unwrap())).into_iter().collect();
+    #[case::none(&[], true)]
+    #[case::own(&[("origin", "https://shop.example")], true)]
+    #[case::tool(&[("origin", "http://localhost:6274")], true)]
+    #[case::foreign(&[("origin", "https://evil.example")], false)]
+    #[case::opaque(&[("origin", "null")], false)]
+    #[case::through_a_gateway(&[("origin", "https://gw.example"), ("x-forwarded-host", "gw.example")], true)]
+    #[case::through_another(&[("origin", "https://evil.example"), ("x-forwarded-host", "gw.example")], false)]
+    #[case::opaque_of_our_own(&[("origin", "null"), ("sec-fetch-site", "same-origin")], true)]
+    #[case::opaque_of_another(&[("origin", "null"), ("sec-fetch-site", "cross-site")], false)]
+    fn a_page_of_another_site_is_refused(#[case] pairs: &[(&'static str, &str)], #[case] passes: bool) {
+        let headers = pairs
+            .iter()
+            .map(|(name, value)| (header::HeaderName::from_static(name), value.parse().unwrap()))
+            .collect();
         assert_eq!(is_own(&headers, "shop.example"), passes);
     }
 }

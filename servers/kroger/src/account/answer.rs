@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 
 use super::login::Failure;
 
+/// What a page may do: show itself, and be in nobody's frame.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'";
+
 /// A page: its title and what is below it, as HTML.
 pub(super) struct Page {
     pub(super) status: StatusCode,
@@ -33,14 +36,20 @@ impl Page {
         )
     }
 
-    /// The page; a form of it may lead to `form` besides this server.
-    pub(super) fn respond(&self, form: &str) -> Response {
-        let policy = format!(
-            "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'; form-action 'self' {form}"
-        );
+    /// The page.
+    pub(super) fn respond(&self) -> Response {
+        self.under(&format!("{POLICY}; form-action 'self'"))
+    }
+
+    /// The page, whose form leads to Kroger in the end. By which of its hosts is not known, and browsers hold all of them to the policy.
+    pub(super) fn respond_leading_away(&self) -> Response {
+        self.under(POLICY)
+    }
+
+    fn under(&self, policy: &str) -> Response {
         let kind = (header::CONTENT_TYPE, "text/html; charset=utf-8");
         let mut response = (self.status, [kind], self.text()).into_response();
-        set(&mut response, header::CONTENT_SECURITY_POLICY, policy.trim());
+        set(&mut response, header::CONTENT_SECURITY_POLICY, policy);
         private(response)
     }
 }
@@ -62,7 +71,8 @@ pub(super) fn escape(text: &str) -> String {
 /// Marks a response as nobody's but the browser's that asked.
 pub(super) fn private(mut response: Response) -> Response {
     set(&mut response, header::CACHE_CONTROL, "no-store");
-    set(&mut response, header::REFERRER_POLICY, "no-referrer");
+    // With `no-referrer` browsers send `Origin: null` with our own forms.
+    set(&mut response, header::REFERRER_POLICY, "same-origin");
     set(&mut response, header::X_FRAME_OPTIONS, "DENY");
     response
 }
@@ -99,7 +109,7 @@ pub(super) fn refuse(headers: &HeaderMap, status: StatusCode, title: &'static st
             json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail });
         return json(status, problem);
     }
-    Page { status, title, body: format!("<p>{}</p>", escape(detail)) }.respond("")
+    Page { status, title, body: format!("<p>{}</p>", escape(detail)) }.respond()
 }
 
 pub(super) fn failed(headers: &HeaderMap, failure: Failure) -> Response {

@@ -1,5 +1,7 @@
 //! A sign-in from its beginning to the session that comes of it.
 
+use std::time::Duration;
+
 use portico_kit::{
     Url,
     store::now,
@@ -17,6 +19,8 @@ use super::{
 
 /// How long a customer may take at Kroger, in milliseconds.
 const LIFE: i64 = 10 * 60_000;
+/// Longest time for saving one.
+const SAVE: Duration = Duration::from_secs(15);
 /// Sign-ins that are on their way at once.
 const MOST: i64 = 10_000;
 
@@ -148,26 +152,41 @@ impl Accounts {
             None => User::new()?,
         };
         let sealed = self.seal_pair(&user, &granted, None)?;
-        let mut transaction = self.store.begin().await?;
-        save_tokens(&mut transaction, &user, sealed, &granted).await?;
-        let made = if begun.makes_session {
-            Some(sessions::make(&mut transaction, &user, device).await?)
-        } else {
-            None
+        let saving = async {
+            let mut transaction = self.store.begin().await?;
+            save_tokens(&mut transaction, &user, sealed, &granted).await?;
+            let made = if begun.makes_session {
+                Some(sessions::make(&mut transaction, &user, device).await?)
+            } else {
+                None
+            };
+            transaction.commit().await.map_err(failed)?;
+            Ok(made)
         };
-        self.store.run("saving the sign-in", transaction.commit()).await?;
+        let made = in_time(saving).await?;
         self.note("signed_in", &user, &[("device", device)]).await;
         Ok(made)
     }
 
     /// A session of a user on a further device, without asking Kroger again.
     pub(super) async fn join(&self, user: &User, device: &str) -> Result<Made, Failure> {
-        let mut transaction = self.store.begin().await?;
-        let made = sessions::make(&mut transaction, user, device).await?;
-        self.store.run("saving the session", transaction.commit()).await?;
+        let joining = async {
+            let mut transaction = self.store.begin().await?;
+            let made = sessions::make(&mut transaction, user, device).await?;
+            transaction.commit().await.map_err(failed)?;
+            Ok(made)
+        };
+        let made = in_time(joining).await?;
         self.note("device_joined", user, &[("device", device)]).await;
         Ok(made)
     }
+}
+
+/// A transaction holds a connection, so it does not wait for a database without end.
+async fn in_time<T>(work: impl Future<Output = Result<T, ToolError>>) -> Result<T, ToolError> {
+    let late =
+        || ToolError::Internal("signing in could not be saved: the database does not answer".to_owned());
+    tokio::time::timeout(SAVE, work).await.unwrap_or_else(|_| Err(late()))
 }
 
 fn of_exchange(error: Error) -> Failure {

@@ -148,7 +148,7 @@ fn stay(headers: &HeaderMap, session: &Session, back: &str) -> Response {
         return go_to(back);
     }
     Page::new("You are signed in", format!("<p>To use another Kroger account, sign out first.</p>{LOGOUT}"))
-        .respond("")
+        .respond()
 }
 
 /// Sends the browser to Kroger. The secret in its cookie stays the same for several sign-ins at once.
@@ -181,7 +181,7 @@ async fn confirm_link(site: &Site, code: &str, back: &str) -> Result<Response, F
         escape(code),
         escape(back),
     );
-    Ok(Page::new("Was it you?", body).respond(&site.settings.authorize_origin()))
+    Ok(Page::new("Was it you?", body).respond_leading_away())
 }
 
 /// `POST /auth/login` with a link code: joins its user, or signs in for it.
@@ -216,7 +216,7 @@ fn done(headers: &HeaderMap) -> Response {
     if wants_json(headers) {
         return json(StatusCode::OK, json!({ "signed_in": true }));
     }
-    Page::new("Signed in", "<p>You can go back to your assistant.</p>").respond("")
+    Page::new("Signed in", "<p>You can go back to your assistant.</p>").respond()
 }
 
 #[derive(Default, Deserialize)]
@@ -262,7 +262,7 @@ async fn signed_in(site: &Site, headers: &HeaderMap, made: &Made, back: &str) ->
              <code>{}</code></p>",
             escape(&made.id),
         );
-        Page::new("You are signed in", body).respond("")
+        Page::new("You are signed in", body).respond()
     } else {
         go_to(back)
     };
@@ -312,7 +312,7 @@ async fn ask(site: &Site, headers: &HeaderMap) -> Result<Response, ToolError> {
     } else {
         ""
     };
-    Ok(Page::new("Sign out?", format!("{warning}{LOGOUT}")).respond(""))
+    Ok(Page::new("Sign out?", format!("{warning}{LOGOUT}")).respond())
 }
 
 /// `POST /auth/logout`.
@@ -340,7 +340,7 @@ fn signed_out(headers: &HeaderMap, is_last: bool) -> Response {
     let tokens = if is_last { "<p>The tokens of your Kroger account are deleted.</p>" } else { "" };
     let remove =
         "<p>To take the permission back altogether, remove the application in your account at Kroger.</p>";
-    Page::new("You are signed out", format!("{tokens}{remove}")).respond("")
+    Page::new("You are signed out", format!("{tokens}{remove}")).respond()
 }
 
 /// `POST /auth/refresh`: a new token from Kroger, at most one a minute, and a session that lasts from now.

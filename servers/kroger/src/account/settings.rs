@@ -72,10 +72,6 @@ impl Settings {
     pub(super) fn origin(&self) -> String {
         self.redirect.origin().ascii_serialization()
     }
-
-    pub(super) fn authorize_origin(&self) -> String {
-        self.authorize.origin().ascii_serialization()
-    }
 }
 
 #[cfg(test)]
@@ -105,6 +101,5 @@ mod tests {
             scopes: String::new(),
         };
         assert_eq!((settings.login_url().as_str(), settings.session_cookie()), (login, cookie));
-        assert_eq!(settings.authorize_origin(), "https://api.kroger.com");
     }
 }

@@ -100,6 +100,15 @@ async fn what_is_added_by_the_public_path_is_in_the_cart_and_a_foreign_cart_is_h
 }
 
 #[tokio::test]
+async fn both_paths_to_a_cart_count_against_the_same_day() {
+    let partner = partner().await;
+    partner.standin.set(json!({"daily_limits": {"cart": 1}})).await;
+    assert_eq!(partner.get("/v1/carts").await.0, 200);
+    let body = json!({"items": [{"upc": MILK, "quantity": 1}]});
+    assert_eq!(partner.standin.add(&partner.token, &body).await.unwrap().status(), 429);
+}
+
+#[tokio::test]
 async fn coupons_are_listed_by_category_and_page_and_none_that_has_ended() {
     let partner = partner().await;
     let (status, all) = partner.get("/v1/coupons?filter.limit=50").await;
