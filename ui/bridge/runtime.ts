@@ -5,7 +5,7 @@ import { type Arguments, type Key, Language } from "../design/language";
 import { applyTheme } from "../design/theme";
 import { Bridge, type Listener } from "./bridge";
 import { type Outcome, fromError, fromResult, textOf } from "./outcome";
-import type { HostContext, Json } from "./protocol";
+import { type HostContext, type Json, isObject } from "./protocol";
 import { text } from "./read";
 
 export type Phase = "waiting" | "ready" | "failed" | "cancelled" | "alone";
@@ -32,8 +32,8 @@ export class Runtime implements Listener {
   constructor(
     private readonly own: Window,
     readonly name: string,
-    /** The tool whose answers the page shows. */
-    readonly tool: string,
+    /** The tool whose answers the page shows; empty for a page of any tool. */
+    private readonly ownTool: string,
   ) {
     this.bridge = new Bridge(own, this);
     const language = new Language(own.navigator.language, undefined);
@@ -52,6 +52,13 @@ export class Runtime implements Listener {
   watch(watcher: () => void): () => void {
     this.watchers.add(watcher);
     return () => this.watchers.delete(watcher);
+  }
+
+  /** The tool to ask again. Empty where the host does not tell which it was. */
+  get tool(): string {
+    if (this.ownTool !== "") return this.ownTool;
+    const info = isObject(this.host.toolInfo) ? this.host.toolInfo.tool : undefined;
+    return isObject(info) ? (text(info, "name") ?? "") : "";
   }
 
   // From the host.

@@ -11,6 +11,7 @@ import { Runtime, notesOf } from "./runtime";
 
 export interface Page<V> {
   name: string;
+  /** Empty for a page that shows the answers of any tool. */
   tool: string;
   title: Key;
   read(raw: Json): V;
@@ -32,13 +33,14 @@ function Frame<V>({ page, runtime }: { page: Page<V>; runtime: Runtime }) {
   const { state } = runtime;
   const title = state.language.t(page.title);
   document.title = title;
+  const retry = runtime.tool === "" ? undefined : () => void runtime.retry();
   return (
       <main class="page" id={page.name} aria-busy={state.phase === "waiting"}>
         <div class="inside">
           {state.phase === "ready" ? <Shown page={page} raw={state.view} /> : <h1>{title}</h1>}
           {state.phase === "waiting" && <Waiting />}
-          {state.phase === "failed" && <Failed text={state.failure} retry={() => void runtime.retry()} />}
-          {state.phase === "cancelled" && <Cancelled retry={() => void runtime.retry()} />}
+          {state.phase === "failed" && <Failed text={state.failure} retry={retry} />}
+          {state.phase === "cancelled" && <Cancelled retry={retry} />}
           {state.phase === "alone" && <Alone />}
         </div>
         <div class="unseen" role="status" aria-live="polite">

@@ -31,6 +31,13 @@ impl Component {
         Self { name, title, html, resource_domains: &[], digest: OnceLock::new() }
     }
 
+    /// One of the pages that Portico ships; `None` where there is none of this name.
+    #[must_use]
+    pub fn shipped(name: &str, title: &'static str) -> Option<Self> {
+        let page = portico_ui::page(name)?;
+        Some(Self::new(page.name, title, page.html).with_resource_domains(page.csp.resource_domains))
+    }
+
     /// The page with origins that it may load images from.
     #[must_use]
     pub const fn with_resource_domains(mut self, domains: &'static [&'static str]) -> Self {

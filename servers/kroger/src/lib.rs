@@ -81,6 +81,6 @@ struct Ready {
 async fn prepare(config: &Config) -> Result<Ready, Error> {
     let serving = Serving::default();
     let shop = Arc::new(Shop::open(config, &serving).await?);
-    let server = Arc::new(Kroger::new(Arc::clone(&shop), Vec::new()));
+    let server = Arc::new(Kroger::new(Arc::clone(&shop)));
     Ok(Ready { server, shop, serving })
 }

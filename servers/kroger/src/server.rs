@@ -18,6 +18,18 @@ use crate::{
     tools::{cart, coupons, lists, orders, planner, profile, search, stores},
 };
 
+/// The pages that show what the tools answer, and their names for people.
+const PAGES: [(&str, &str); 8] = [
+    ("product-grid", "Products"),
+    ("store-map", "Stores"),
+    ("cart", "Cart"),
+    ("coupons", "Coupons and offers"),
+    ("profile", "Profile"),
+    ("orders", "Orders"),
+    ("lists", "Shopping lists"),
+    ("planner", "Meal plan"),
+];
+
 /// Kroger as a server.
 pub(crate) struct Kroger {
     shop: Arc<Shop>,
@@ -26,7 +38,8 @@ pub(crate) struct Kroger {
 }
 
 impl Kroger {
-    pub(crate) fn new(shop: Arc<Shop>, components: Vec<Component>) -> Self {
+    pub(crate) fn new(shop: Arc<Shop>) -> Self {
+        let components = PAGES.iter().filter_map(|(name, title)| Component::shipped(name, title)).collect();
         Self { shop, tools: tools(), components }
     }
 }

@@ -36,7 +36,7 @@ export function FilterForm({ start, busy, apply }: { start: Filters; busy: boole
           {t("grid.in_stock")}
         </Check>
       </div>
-      <div class="row">
+      <div class="row whole">
         <Button look="primary" busy={busy} press={go}>
           {t("grid.apply")}
         </Button>

@@ -20,29 +20,37 @@ export function Waiting() {
   );
 }
 
-export function Failed({ text, retry }: { text: string; retry(): void }) {
+type Again = (() => void) | undefined;
+
+export function Failed({ text, retry }: { text: string; retry: Again }) {
   const { t } = useLanguage();
   return (
     <div class="notice danger" role="alert">
       <p class="strong">{t("common.failed_page")}</p>
       {text !== "" && <p>{text}</p>}
-      <div>
-        <Button icon="again" press={retry}>
-          {t("common.retry")}
-        </Button>
-      </div>
+      <Retry again={retry} />
     </div>
   );
 }
 
-export function Cancelled({ retry }: { retry(): void }) {
+export function Cancelled({ retry }: { retry: Again }) {
   const { t } = useLanguage();
   return (
     <Empty icon="cross" text={t("common.cancelled")}>
-      <Button icon="again" press={retry}>
+      <Retry again={retry} />
+    </Empty>
+  );
+}
+
+function Retry({ again }: { again: Again }) {
+  const { t } = useLanguage();
+  if (again === undefined) return null;
+  return (
+    <div>
+      <Button icon="again" press={again}>
         {t("common.retry")}
       </Button>
-    </Empty>
+    </div>
   );
 }
 

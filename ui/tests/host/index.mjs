@@ -14,7 +14,10 @@ const HERE = dirname(fileURLToPath(import.meta.url));
 const AXE = readFileSync(join(HERE, "../../node_modules/axe-core/axe.min.js"), "utf8");
 const FLAGS = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-  "--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+  "--disable-component-update", "--disable-sync",
+  // All frames in one process: faster, and no less apart from each other in what they may do.
+  "--disable-features=IsolateSandboxedIframes,Translate,MediaRouter,OptimizationHints,HttpsUpgrades,PaintHolding",
+  "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ];
 const CAPABILITIES = { openLinks: {}, serverTools: {}, updateModelContext: { text: {} }, downloadFile: {} };
 /** How long anything may take to come about, in milliseconds. */
@@ -84,14 +87,14 @@ export class Opened {
     return opened;
   }
 
-  async begin(name, { width = 1280, theme = "light", locale = "en-US", timeZone = "America/New_York", context = {}, capabilities = CAPABILITIES, images, reducedMotion = "reduce", answer, markup }) {
+  async begin(name, { width = 1280, theme = "light", locale = "en-US", timeZone = "America/New_York", context = {}, capabilities = CAPABILITIES, images, pictures = false, reducedMotion = "reduce", answer, markup }) {
     started ??= start();
     const { host, sandbox, browser } = await started;
     this.answer = answer ?? (() => ({ content: [], structuredContent: {} }));
     this.context = await browser.newContext({ viewport: { width, height: 900 }, reducedMotion, colorScheme: theme, locale: "en-US" });
     this.context.setDefaultTimeout(DEADLINE);
     this.page = await this.context.newPage();
-    this.watch(host.port, sandbox.port);
+    await this.watch(pictures, host.port, sandbox.port);
     await this.page.exposeFunction("answerTool", async (tool, args) => {
       this.calls.push({ tool, args });
       return await this.answer(tool, args);
@@ -108,20 +111,22 @@ export class Opened {
     this.frame = await until(() => this.page.frames().find((frame) => frame.url() === "about:srcdoc"), "the page's frame");
   }
 
-  /** Requests that are none of the test's own. */
-  watch(...ports) {
+  /** Notes requests that are none of the test's own. They lead nowhere, unless there are pictures. */
+  async watch(pictures, ...ports) {
     const own = ports.map((port) => `http://127.0.0.1:${port}/`);
-    void this.context.route("**/*", (route) => {
-      const url = route.request().url();
-      if (own.some((prefix) => url.startsWith(prefix))) return route.continue();
-      this.requests.push(url);
-      return route.fulfill({ status: 200, contentType: "image/svg+xml", body: PICTURE });
+    const isOwn = (url) => own.some((prefix) => url.startsWith(prefix)) || /^(about|data):/.test(url);
+    this.page.on("request", (request) => !isOwn(request.url()) && this.requests.push(request.url()));
+    // What the policy stopped was never sent.
+    this.page.on("requestfailed", (request) => {
+      if (request.failure()?.errorText === "csp") this.requests.splice(this.requests.indexOf(request.url()), 1);
     });
     this.page.on("pageerror", (error) => this.errors.push(String(error)));
     this.page.on("dialog", (dialog) => {
       this.dialogs += 1;
       void dialog.dismiss();
     });
+    if (!pictures) return;
+    await this.context.route("https://**/*", (route) => route.fulfill({ status: 200, contentType: "image/svg+xml", body: PICTURE }));
   }
 
   host(method, ...args) {
@@ -169,7 +174,9 @@ export class Opened {
         if (element.closest(".unseen") || element.closest("option") || scrolls(element)) continue;
         const box = element.getBoundingClientRect();
         if (box.width > 0 && box.right > root.clientWidth + 1) found.push(`${element.tagName}.${element.getAttribute("class")} ends at ${box.right}`);
+        const words = [...element.childNodes].filter((node) => node.nodeType === Node.TEXT_NODE).map((node) => node.data).join("").trim();
         const style = getComputedStyle(element);
+        if (words.length > 6 && box.width > 0 && box.width < 2 * parseFloat(style.fontSize)) found.push(`“${words}” is squeezed to ${box.width}`);
         const cut = style.overflowX !== "visible" && element.scrollWidth > element.clientWidth + 1;
         if (cut && !["INPUT", "TEXTAREA", "SELECT", "svg"].includes(element.tagName)) found.push(`${element.tagName}.${element.className} is cut off`);
       }

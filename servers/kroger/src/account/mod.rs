@@ -80,6 +80,8 @@ impl Who {
     }
 }
 
+const ENDED: &str = "the sign-in at Kroger has ended; sign in again";
+
 /// Whether a Kroger account is linked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -175,7 +177,6 @@ impl Accounts {
             Err(error) if error.class() == Class::Authentication => {}
             other => return Ok(other?),
         }
-        const ENDED: &str = "the sign-in at Kroger has ended; sign in again";
         let user = who.user("a Kroger account")?;
         let renewed = self.renewed(user, &token).await?.ok_or_else(|| who.sign_in(ENDED))?;
         match send(renewed).await {

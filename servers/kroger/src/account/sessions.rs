@@ -156,6 +156,7 @@ pub(super) async fn make(
     Ok(Made { id, expires_at })
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the form that `map_err` wants")]
 pub(super) fn failed(error: sqlx::Error) -> ToolError {
     ToolError::Internal(format!("signing in could not be saved: {error}"))
 }

@@ -162,6 +162,8 @@ async fn view(shop: &Shop, who: &Who) -> Result<Profile, ToolError> {
     if let Some(user) = &who.user {
         profile.preferences = shop.preferences(&user.id).await?;
         (profile.account, profile.devices) = shop.accounts.state(user).await?;
+        // Whoever is signed in has no use for it, and somebody else might.
+        profile.sign_in_url = profile.sign_in_url.filter(|_| profile.account == Link::Absent);
         profile.notices = notices::of(shop, who, user, &profile.preferences).await?;
         if !shop.documents.is_lasting() {
             profile.notes.push(

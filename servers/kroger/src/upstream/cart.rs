@@ -57,13 +57,14 @@ impl Api {
     /// Adds to the customer's cart, all or nothing. Kroger has no key against adding twice: this is sent once, and where no answer
     /// comes it is not known what became of it.
     pub(crate) async fn add_to_cart(&self, token: Secret, items: &[CartItem]) -> Result<(), Error> {
-        let call = Call::new(Method::PUT, "/v1/cart/add").bearer(token).quota(&self.quotas().cart);
+        let call =
+            Call::new(Method::PUT, "/v1/cart/add").group("cart").bearer(token).quota(&self.quotas().cart);
         self.client().send(&call.body(Body::Json(json!({ "items": items })))).await.map(drop)
     }
 
     /// The customer's cart, where there is one.
     pub(crate) async fn partner_cart(&self, token: Secret) -> Result<Option<PartnerCart>, Error> {
-        let call = Call::get("/v1/carts").bearer(token).quota(&self.quotas().cart);
+        let call = Call::get("/v1/carts").group("cart").bearer(token).quota(&self.quotas().cart);
         let carts: Data<Vec<PartnerCart>> = self.client().send(&call).await?.json()?;
         Ok(carts.data.into_iter().next())
     }
@@ -79,8 +80,11 @@ impl Api {
             Some(_) => ("/v1/carts", json!(item)),
             None => ("/v1/carts", json!({ "items": [item] })),
         };
-        let call =
-            Call::new(Method::POST, path).bearer(token).quota(&self.quotas().cart).body(Body::Json(body));
+        let call = Call::new(Method::POST, path)
+            .group("cart")
+            .bearer(token)
+            .quota(&self.quotas().cart)
+            .body(Body::Json(body));
         let call = cart.iter().fold(call, |call, id| call.segment(id).segment("items"));
         self.client().send(&call).await.map(drop)
     }
@@ -88,14 +92,23 @@ impl Api {
     /// Sets the number of a line. Doing it twice is the same as once.
     pub(crate) async fn partner_set(&self, token: Secret, cart: &str, item: &CartItem) -> Result<(), Error> {
         let call = Call::new(Method::PUT, "/v1/carts").segment(cart).segment("items").segment(&item.upc);
-        let call = call.bearer(token).quota(&self.quotas().cart).body(Body::Json(json!(item))).repeatable();
+        let call = call
+            .group("cart")
+            .bearer(token)
+            .quota(&self.quotas().cart)
+            .body(Body::Json(json!(item)))
+            .repeatable();
         self.client().send(&call).await.map(drop)
     }
 
     /// Takes a line out; one that is not there is out already.
     pub(crate) async fn partner_remove(&self, token: Secret, cart: &str, upc: &str) -> Result<(), Error> {
         let call = Call::new(Method::DELETE, "/v1/carts").segment(cart).segment("items").segment(upc);
-        match self.client().send(&call.bearer(token).quota(&self.quotas().cart).repeatable()).await {
+        match self
+            .client()
+            .send(&call.group("cart").bearer(token).quota(&self.quotas().cart).repeatable())
+            .await
+        {
             Err(error) if error.class() == Class::NotFound => Ok(()),
             other => other.map(drop),
         }

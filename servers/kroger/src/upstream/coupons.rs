@@ -32,8 +32,11 @@ const PAGE: &str = "50";
 impl Api {
     /// The customer's coupons, of one category or of all.
     pub(crate) async fn coupons(&self, token: Secret, category: Option<&str>) -> Result<Vec<Coupon>, Error> {
-        let call =
-            Call::get("/v1/coupons").bearer(token).quota(&self.quotas().identity).query("filter.limit", PAGE);
+        let call = Call::get("/v1/coupons")
+            .group("coupons")
+            .bearer(token)
+            .quota(&self.quotas().identity)
+            .query("filter.limit", PAGE);
         let call = category.iter().fold(call, |call, category| call.query("filter.category", *category));
         let list: List<Coupon> = self.client().send(&call).await?.json()?;
         Ok(list.data)
@@ -42,6 +45,9 @@ impl Api {
     /// Clips a coupon for the customer. Clipping it twice is refused by the API and does no harm.
     pub(crate) async fn clip(&self, token: Secret, coupon: &str) -> Result<(), Error> {
         let call = Call::new(Method::POST, "/v1/coupons").segment(coupon).segment("clip");
-        self.client().send(&call.bearer(token).quota(&self.quotas().identity).repeatable()).await.map(drop)
+        self.client()
+            .send(&call.group("coupons").bearer(token).quota(&self.quotas().identity).repeatable())
+            .await
+            .map(drop)
     }
 }

@@ -169,8 +169,9 @@ fn shared(product: &Product, words: &[&str]) -> usize {
 
 /// Words of its name beyond the brand: `Yellow Onions` is closer to onions than `Onion Ring Snacks`.
 fn length(product: &Product) -> usize {
-    let words = |text: &Option<String>| text.as_deref().map_or(0, |text| text.split_whitespace().count());
-    words(&product.description).saturating_sub(words(&product.brand))
+    let brand = product.brand.as_deref().unwrap_or_default();
+    let words = product.description.as_deref().unwrap_or_default().split_whitespace();
+    words.filter(|word| !brand.split_whitespace().any(|of_brand| of_brand == *word)).count()
 }
 
 fn dollars(product: &Product) -> Money {

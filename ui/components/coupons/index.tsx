@@ -1,0 +1,5 @@
+import { start } from "../../bridge/start";
+import { Coupons } from "./coupons";
+import { readCoupons } from "./view";
+
+start({ name: "coupons", tool: "digital_coupons", title: "coupons.title", read: readCoupons, component: Coupons });

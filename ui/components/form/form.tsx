@@ -1,0 +1,104 @@
+// Any form: its values are checked here, and sent as the arguments of the tool that the view names.
+
+import { useEffect, useRef, useState } from "preact/hooks";
+import { useCalls, useRuntime } from "../../bridge/hooks";
+import { Button } from "../../design/elements/button";
+import { Check, Input, Select } from "../../design/elements/field";
+import { Empty, How } from "../../design/elements/state";
+import type { Key, Language } from "../../design/language";
+import { type Field, type FormView, LONGEST, type Values, type Wrong, argumentsOf, check, startOf } from "./view";
+
+export function Form({ view }: { view: FormView }) {
+  const runtime = useRuntime();
+  const { t } = runtime.state.language;
+  const calls = useCalls();
+  const [values, setValues] = useState<Values>(startOf(view.fields));
+  const [tried, setTried] = useState(false);
+  const [answer, setAnswer] = useState("");
+  const place = useRef<HTMLDivElement>(null);
+  // Another form than before begins with its own values.
+  const shape = JSON.stringify(view);
+  useEffect(() => setValues(startOf(view.fields)), [shape]);
+  const wrong = new Map(view.fields.map((field) => [field.name, check(field, values[field.name] ?? field.start)]));
+
+  const send = async (): Promise<void> => {
+    setTried(true);
+    setAnswer("");
+    const bad = view.fields.find((field) => wrong.get(field.name) !== undefined);
+    if (bad !== undefined) {
+      runtime.say("form.look_again");
+      place.current?.querySelectorAll<HTMLElement>(".input, .check input")[view.fields.indexOf(bad)]?.focus();
+      return;
+    }
+    const outcome = await calls.run({ key: "send", tool: view.tool ?? "", args: argumentsOf(view, values), done: t("form.sent"), writes: true });
+    if (outcome?.kind !== "done") return;
+    setAnswer(outcome.text);
+    setTried(false);
+    // Secrets do not stay in the page.
+    setValues((before) => ({ ...before, ...Object.fromEntries(view.fields.filter((field) => field.type === "password").map((field) => [field.name, ""])) }));
+  };
+  const set = (name: string, value: string | boolean): void => setValues({ ...values, [name]: value });
+  return (
+    <>
+      <h1>{t("form.title")}</h1>
+      {view.title !== undefined && <p class="soft">{view.title}</p>}
+      {view.fields.length === 0 && <Empty icon="check" text={t("form.empty")} />}
+      <div class="form" ref={place}>
+        {view.fields.map((field) => (
+          <One key={field.name} field={field} value={values[field.name] ?? field.start} wrong={tried ? wrong.get(field.name) : undefined} set={(value) => set(field.name, value)} send={() => void send()} />
+        ))}
+      </div>
+      {view.tool !== undefined && (
+        <div>
+          <Button look="primary" busy={calls.busy("send")} press={() => void send()}>
+            {view.submit ?? t("form.send")}
+          </Button>
+        </div>
+      )}
+      <How progress={calls.of("send")} />
+      {answer !== "" && <p class="answer">{answer}</p>}
+    </>
+  );
+}
+
+interface OneProps {
+  field: Field;
+  value: string | boolean;
+  wrong: Wrong | undefined;
+  set(value: string | boolean): void;
+  send(): void;
+}
+
+function One({ field, value, wrong, set, send }: OneProps) {
+  const { language } = useRuntime().state;
+  const { t } = language;
+  const label = field.required ? field.label : t("form.optional", { label: field.label });
+  const words = wrong && t(wrong.key, wrong.args);
+  if (field.type === "checkbox") {
+    return (
+      <div class="field">
+        <Check checked={value === true} change={set}>
+          {label}
+        </Check>
+        {field.help !== undefined && <p class="small soft">{field.help}</p>}
+        {words && <p class="wrong">{words}</p>}
+      </div>
+    );
+  }
+  const shared = { label, value: String(value), change: set, help: helpOf(field, language), wrong: words, required: field.required };
+  if (field.type === "select") return <Select {...shared} options={[{ value: "", label: t("form.choose") }, ...field.options]} />;
+  const kind = field.type === "number" ? "text" : field.type;
+  const bounds = field.type === "date" ? { min: asText(field.min), max: asText(field.max) } : {};
+  return <Input {...shared} {...bounds} kind={kind} {...(field.type === "number" ? { mode: "decimal" as const } : {})} enter={send} longest={LONGEST} />;
+}
+
+function asText(bound: number | string | undefined): string | undefined {
+  return typeof bound === "string" ? bound : undefined;
+}
+
+/** The help, and the bounds of a number, so that nobody has to guess them. */
+function helpOf(field: Field, language: Language): string | undefined {
+  const bound = (key: Key, value: number | string | undefined) => (field.type === "number" && typeof value === "number" ? language.t(key, { bound: value }) : undefined);
+  const parts = [field.help, bound("form.at_least", field.min), bound("form.at_most", field.max)].filter((part) => part !== undefined);
+  return parts.length === 0 ? undefined : parts.join(" ");
+}

@@ -1,0 +1,5 @@
+import { start } from "../../bridge/start";
+import { Lists } from "./lists";
+import { readLists } from "./view";
+
+start({ name: "lists", tool: "shopping_lists", title: "lists.title", read: readLists, component: Lists });

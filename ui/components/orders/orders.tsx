@@ -1,0 +1,108 @@
+// What the person marked as ordered, as a timeline. It is no record of Kroger's: the page says so.
+
+import { useState } from "preact/hooks";
+import { type Calls, useCalls, useLanguage } from "../../bridge/hooks";
+import { Button, Confirm } from "../../design/elements/button";
+import { nameOf } from "../../design/elements/product";
+import { Empty, Heading, How, Reload, useReload } from "../../design/elements/state";
+import type { Order, OrdersView } from "./view";
+
+const TOOL = "order_history";
+/** Orders shown at first, and more at a time. */
+const PAGE = 20;
+
+export function Orders({ view }: { view: OrdersView }) {
+  const language = useLanguage();
+  const { t } = language;
+  const calls = useCalls();
+  const reload = useReload({ action: "list" }, calls);
+  const [shown, setShown] = useState(PAGE);
+  const mark = (): void => void calls.run({ key: "mark", tool: TOOL, args: { action: "mark_ordered" }, done: t("orders.marked"), shows: true, writes: true });
+  return (
+    <>
+      <Heading title={t("orders.title")}>
+        <Reload busy={calls.busy("reload")} press={reload} />
+      </Heading>
+      <p class="soft">{t("orders.own_record")}</p>
+      <div class="row apart">
+        <Button look="primary" busy={calls.busy("mark")} press={mark}>
+          {t("orders.mark")}
+        </Button>
+        {view.savings !== undefined && view.savings > 0 && <p class="strong saves">{t("orders.saved_in_all", { amount: language.money(view.savings) })}</p>}
+      </div>
+      <How progress={calls.of("mark")} />
+      <How progress={calls.of("forget")} />
+      {view.orders.length === 0 && <Empty icon="bag" text={t("orders.empty")} />}
+      <ol class="timeline" aria-label={t("orders.title")}>
+        {view.orders.slice(0, shown).map((order) => (
+          <One key={order.id} order={order} calls={calls} />
+        ))}
+      </ol>
+      {view.orders.length > shown && <Button press={() => setShown(shown + PAGE)}>{t("orders.older")}</Button>}
+    </>
+  );
+}
+
+function One({ order, calls }: { order: Order; calls: Calls }) {
+  const language = useLanguage();
+  const { t } = language;
+  const when = order.placedAt === undefined ? t("orders.no_date") : language.date(order.placedAt, "moment");
+  const again = (): void => void calls.run({ key: order.id, tool: TOOL, args: { action: "reorder", order_id: order.id }, done: t("orders.again_done"), writes: true });
+  const forget = (): void => void calls.run({ key: "forget", tool: TOOL, args: { action: "forget", order_id: order.id }, done: t("orders.forgotten"), shows: true, writes: true });
+  return (
+    <li class="order">
+      <div class="panel stack">
+        <div class="row apart">
+          <h2>{when}</h2>
+          <p class="strong figures">{order.total === undefined ? <span class="soft">{t("orders.no_total")}</span> : language.money(order.total)}</p>
+        </div>
+        <p class="row small">
+          <span class="badge">{t("orders.state")}</span>
+          {order.items.length > 0 && <span class="soft">{t("orders.items", { count: order.items.length })}</span>}
+          {order.savings !== undefined && order.savings > 0 && <span class="saves strong">{t("product.saves", { amount: language.money(order.savings) })}</span>}
+        </p>
+        {order.items.length > 0 && <Items order={order} />}
+        {order.events.length > 0 && <Events order={order} />}
+        <div class="row">
+          <Button icon="again" busy={calls.busy(order.id)} name={t("orders.again_name", { when })} press={again}>
+            {t("orders.again")}
+          </Button>
+          <Confirm label={t("orders.forget")} name={t("orders.forget_name", { when })} question={t("orders.forget_sure")} yes={t("orders.forget_yes")} press={forget} />
+        </div>
+        <How progress={calls.of(order.id)} />
+      </div>
+    </li>
+  );
+}
+
+function Items({ order }: { order: Order }) {
+  const language = useLanguage();
+  return (
+    <details>
+      <summary>{language.t("orders.show_items")}</summary>
+      <ul class="bought">
+        {order.items.map((item, index) => (
+          <li key={index}>
+            <span class="figures">{language.amount(item.quantity)} ×</span>
+            <span>{nameOf(item, language)}</span>
+            <span class="figures">{item.total === undefined ? "" : language.money(item.total)}</span>
+          </li>
+        ))}
+      </ul>
+    </details>
+  );
+}
+
+function Events({ order }: { order: Order }) {
+  const language = useLanguage();
+  return (
+    <ul class="events small" aria-label={language.t("orders.events")}>
+      {order.events.map((event, index) => (
+        <li key={index}>
+          {event.at !== undefined && <span class="soft">{language.date(event.at, "moment")} · </span>}
+          {event.what}
+        </li>
+      ))}
+    </ul>
+  );
+}

@@ -1,0 +1,42 @@
+import type { Json } from "../../bridge/protocol";
+import { list, number, text } from "../../bridge/read";
+
+export interface OrderItem {
+  name: string | undefined;
+  quantity: number;
+  total: number | undefined;
+}
+
+export interface Order {
+  id: string;
+  placedAt: string | undefined;
+  items: OrderItem[];
+  total: number | undefined;
+  savings: number | undefined;
+  events: { at: string | undefined; what: string }[];
+}
+
+export interface OrdersView {
+  orders: Order[];
+  savings: number | undefined;
+}
+
+export function readOrders(raw: Json): OrdersView {
+  return { orders: list(raw, "orders", readOrder), savings: number(raw, "total_savings") };
+}
+
+function readOrder(raw: Json): Order | null {
+  const id = text(raw, "order_id");
+  if (id === undefined) return null;
+  return {
+    id,
+    placedAt: text(raw, "placed_at"),
+    items: list(raw, "items", (item) => ({ name: text(item, "name"), quantity: number(item, "quantity") ?? 1, total: number(item, "line_total") })),
+    total: number(raw, "total"),
+    savings: number(raw, "savings"),
+    events: list(raw, "events", (event) => {
+      const what = text(event, "what");
+      return what === undefined ? null : { at: text(event, "at"), what };
+    }),
+  };
+}

@@ -1,0 +1,5 @@
+import { start } from "../../bridge/start";
+import { Planner } from "./planner";
+import { readPlan } from "./view";
+
+start({ name: "planner", tool: "meal_planner", title: "planner.title", read: readPlan, component: Planner });

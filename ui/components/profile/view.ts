@@ -1,0 +1,99 @@
+import type { Json } from "../../bridge/protocol";
+import { flag, number, object, text, texts } from "../../bridge/read";
+import type { Key } from "../../design/language";
+
+export interface Preferences {
+  location: string | undefined;
+  storeName: string | undefined;
+  diets: string[];
+  budget: string;
+  household: string;
+  fulfillment: string;
+  locale: string;
+  priceDrops: boolean;
+  coupons: boolean;
+}
+
+export interface ProfileView {
+  signedIn: boolean;
+  signInUrl: string | undefined;
+  linked: boolean;
+  preferences: Preferences;
+  devices: number | undefined;
+  loyalty: string | undefined;
+}
+
+export function readProfile(raw: Json): ProfileView {
+  return {
+    signedIn: flag(raw, "signed_in") !== false,
+    signInUrl: text(raw, "sign_in_url"),
+    linked: text(raw, "account") === "linked",
+    preferences: readPreferences(object(raw, "preferences") ?? {}),
+    devices: Array.isArray(raw.devices) ? raw.devices.length : number(raw, "devices"),
+    loyalty: text(raw, "loyalty"),
+  };
+}
+
+function readPreferences(raw: Json): Preferences {
+  const notices = object(raw, "notices") ?? {};
+  return {
+    location: text(raw, "location_id"),
+    storeName: text(raw, "store_name"),
+    diets: texts(raw, "diets"),
+    budget: text(raw, "weekly_budget") ?? "",
+    household: text(raw, "household_size") ?? "",
+    fulfillment: text(raw, "fulfillment") ?? "",
+    locale: text(raw, "locale") ?? "",
+    priceDrops: flag(notices, "price_drops") === true,
+    coupons: flag(notices, "coupons") === true,
+  };
+}
+
+/** Diets that can be chosen. Others that a profile has are kept and shown by their own names. */
+export const DIETS: readonly [string, Key][] = [
+  ["vegetarian", "diet.vegetarian"],
+  ["vegan", "diet.vegan"],
+  ["gluten_free", "diet.gluten_free"],
+  ["dairy_free", "diet.dairy_free"],
+  ["nut_free", "diet.nut_free"],
+  ["low_sodium", "diet.low_sodium"],
+  ["halal", "diet.halal"],
+  ["kosher", "diet.kosher"],
+];
+
+export interface Wrong {
+  budget?: Key;
+  household?: Key;
+}
+
+const MOST_DOLLARS = 10_000;
+const MOST_PEOPLE = 20;
+
+export function check(preferences: Preferences): Wrong {
+  const wrong: Wrong = {};
+  const budget = amount(preferences.budget);
+  const household = amount(preferences.household);
+  if (budget === undefined || (budget !== null && (budget < 0 || budget > MOST_DOLLARS))) wrong.budget = "profile.wrong_budget";
+  const whole = household === null || (household !== undefined && Number.isInteger(household) && household >= 1 && household <= MOST_PEOPLE);
+  if (!whole) wrong.household = "profile.wrong_household";
+  return wrong;
+}
+
+/** Only what was changed, so that nothing another device set is put back. What was cleared is null. */
+export function changes(before: Preferences, now: Preferences): Json {
+  const changed: Json = {};
+  if (now.diets.join() !== before.diets.join()) changed.diets = now.diets;
+  if (now.budget !== before.budget) changed.weekly_budget = amount(now.budget);
+  if (now.household !== before.household) changed.household_size = amount(now.household);
+  if (now.fulfillment !== before.fulfillment) changed.fulfillment = now.fulfillment || null;
+  if (now.locale !== before.locale) changed.locale = now.locale || null;
+  if (now.priceDrops !== before.priceDrops || now.coupons !== before.coupons) changed.notices = { price_drops: now.priceDrops, coupons: now.coupons };
+  return changed;
+}
+
+/** Null where nothing is typed, undefined where it is no number. */
+function amount(typed: string): number | null | undefined {
+  if (typed.trim() === "") return null;
+  const value = Number(typed.trim().replace(",", "."));
+  return Number.isFinite(value) ? value : undefined;
+}

@@ -1,0 +1,79 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { common, fixture, showingFixture } from "./common.mjs";
+import { DEADLINE, until } from "./host/index.mjs";
+
+const NAME = "cart";
+const { view } = fixture(NAME);
+const MILK = "Kroger® 2% Reduced Fat Milk";
+const answer = (items) => () => ({ content: [], structuredContent: { ...view, items } });
+
+common(NAME, { title: "cart.title", shown: /Reduced Fat Milk/, empty: { source: "local", items: [], item_count: 0, notes: [], signed_in: true } });
+
+test("cart: many presses on a quantity are one call, with the last", async () => {
+  const changed = [{ ...view.items[0], quantity: 5, line_total: 13.95 }];
+  await showingFixture(NAME, { answer: answer(changed) }, async (page) => {
+    await page.role("button", `One more of ${MILK}`).evaluate(async (button) => {
+      for (let press = 0; press < 3; press += 1) {
+        button.click();
+        await Promise.resolve();
+      }
+    });
+    await page.frame.getByText("$13.95").waitFor({ timeout: DEADLINE });
+    assert.deepEqual(page.calls, [{ tool: "manage_cart", args: { session_id: "s-1", action: "update", product_id: "0001111041700", quantity: 5 } }]);
+  });
+});
+
+test("cart: removes with the keyboard, and shows what the server answers", async () => {
+  await showingFixture(NAME, { answer: answer(view.items.slice(1)) }, async (page) => {
+    await page.tabTo("button", `Remove ${MILK}`);
+    await page.page.keyboard.press("Enter");
+    await until(async () => (await page.frame.locator(".item").count()) === 3, "the row is gone");
+    assert.deepEqual(page.calls[0].args, { session_id: "s-1", action: "remove", product_id: "0001111041700" });
+    assert.match(await page.frame.getByRole("status").innerText(), /Removed/);
+  });
+});
+
+test("cart: a refused quantity goes back to what it was", async () => {
+  const refuse = () => ({ isError: true, content: [{ type: "text", text: "At most 3." }] });
+  await showingFixture(NAME, { answer: refuse }, async (page) => {
+    const field = page.frame.getByRole("textbox", { name: `Quantity of ${MILK}` });
+    await field.fill("7");
+    await field.press("Enter");
+    await page.frame.getByText("Not done. At most 3.").first().waitFor({ timeout: DEADLINE });
+    await until(async () => (await field.inputValue()) === "2", "the old quantity");
+  });
+});
+
+test("cart: is emptied only when asked twice", async () => {
+  await showingFixture(NAME, { answer: answer([]) }, async (page) => {
+    await page.role("button", "Empty the cart").click();
+    await page.page.keyboard.press("Escape");
+    assert.equal(await page.role("button", "Empty the cart").evaluate((button) => button === document.activeElement), true);
+    assert.deepEqual(page.calls, []);
+    await page.role("button", "Empty the cart").click();
+    await page.role("button", "Yes, empty it").click();
+    await page.frame.getByText("Nothing is in the cart").waitFor({ timeout: DEADLINE });
+    assert.deepEqual(page.calls[0].args, { session_id: "s-1", action: "clear" });
+  });
+});
+
+test("cart: opens Kroger's own through the host, and leads to the sign-in", async () => {
+  const out = { ...view, signed_in: false, sign_in_url: "https://portico.example/auth/login" };
+  await showingFixture(NAME, { view: out, answer: answer(view.items) }, async (page) => {
+    await page.role("button", "Open the cart at Kroger").click();
+    await page.role("button", "Sign in").click();
+    await until(() => page.notes.link.length === 2, "both links");
+    assert.deepEqual(page.notes.link, ["https://www.kroger.com/cart", "https://portico.example/auth/login"]);
+    await page.role("button", "I have signed in").click();
+    await until(async () => !(await page.text()).includes("not signed in"), "signed in");
+    assert.deepEqual(page.calls[0].args, { session_id: "s-1", action: "view" });
+  });
+});
+
+test("cart: says of which products it is not known whether they were taken", async () => {
+  await showingFixture(NAME, {}, async (page) => {
+    assert.equal(await page.frame.locator(".item .badge.warning").count(), 1);
+    assert.match(await page.text(), /Look into the cart at Kroger/);
+  });
+});

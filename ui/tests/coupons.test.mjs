@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { common, fixture, showingFixture } from "./common.mjs";
+import { DEADLINE, until } from "./host/index.mjs";
+
+const NAME = "coupons";
+const { view } = fixture(NAME);
+
+common(NAME, { title: "coupons.title", shown: /off Kroger® cheese/, empty: { source: "offers", can_clip: false, coupons: [], offers: [], notes: [] } });
+
+test("coupons: clips with the keyboard, tells the model, and marks it", async () => {
+  await showingFixture(NAME, {}, async (page) => {
+    await page.tabTo("button", "Clip: $1 off Kroger® cheese");
+    await page.page.keyboard.press("Enter");
+    await until(async () => (await page.frame.locator(".badge.success").count()) === 2, "the second mark");
+    assert.deepEqual(page.calls, [{ tool: "digital_coupons", args: { session_id: "s-1", action: "clip", coupon_id: "c-1" } }]);
+    await until(() => page.notes.model.length === 1, "the model is told");
+    assert.match(await page.frame.getByRole("status").innerText(), /Clipped/);
+  });
+});
+
+test("coupons: asks for a category and keeps the others to choose", async () => {
+  const answer = () => ({ content: [], structuredContent: { ...view, coupons: [view.coupons[1]] } });
+  await showingFixture(NAME, { answer }, async (page) => {
+    await page.frame.getByLabel("Category").selectOption("Pantry");
+    await until(async () => (await page.frame.locator(".coupon").count()) === 1, "the category's coupons");
+    assert.deepEqual(page.calls[0].args, { session_id: "s-1", action: "list", category: "Pantry" });
+    assert.deepEqual(await page.frame.getByLabel("Category").locator("option").allInnerTexts(), ["All", "Breakfast", "Dairy", "Pantry"]);
+    await page.frame.getByLabel("Category").selectOption("");
+    await until(() => page.calls.length === 2, "all again");
+    assert.deepEqual(page.calls[1].args, { session_id: "s-1", action: "list" });
+  });
+});
+
+test("coupons: finds words among those shown without a call", async () => {
+  await showingFixture(NAME, {}, async (page) => {
+    await page.frame.getByLabel("Words").fill("KROGER cheese");
+    await until(async () => (await page.frame.locator(".coupon").count()) === 1, "one is left");
+    assert.deepEqual(page.calls, []);
+  });
+});
+
+test("coupons: warns of what ends soon, and offers no clipping where there is none", async () => {
+  await showingFixture(NAME, { view: { ...view, can_clip: false, source: "offers" } }, async (page) => {
+    assert.match(await page.text(), /2 days left/);
+    assert.match(await page.text(), /Last day/);
+    assert.equal(await page.frame.getByRole("button", { name: /^Clip/ }).count(), 0);
+    assert.match(await page.text(), /cannot be clipped from here/);
+  });
+});
+
+test("coupons: adds what is on sale to the cart", async () => {
+  await showingFixture(NAME, {}, async (page) => {
+    await page.role("button", "Add to cart: Bananas").click();
+    await page.frame.getByText("Added to the cart: 1 × Bananas").first().waitFor({ timeout: DEADLINE });
+    assert.deepEqual(page.calls[0], { tool: "manage_cart", args: { session_id: "s-1", action: "add", product_id: "0000000004011", quantity: 1 } });
+  });
+});

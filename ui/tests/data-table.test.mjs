@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { common, fixture, showingFixture } from "./common.mjs";
+import { DEADLINE, until } from "./host/index.mjs";
+
+const NAME = "data-table";
+const { view } = fixture(NAME);
+const context = { toolInfo: { tool: { name: "list_fruit", inputSchema: { type: "object" } } } };
+
+common(NAME, { title: "table.title", shown: /Apple 10/, empty: { columns: [], rows: [] }, context });
+
+const first = (page) => page.frame.locator("tbody tr td:first-child span:nth-child(2)").allInnerTexts();
+
+test("data-table: sorts by each type of column with the keyboard, and what is missing stays last", async () => {
+  await showingFixture(NAME, {}, async (page) => {
+    const orders = { Name: ["Äpfel", "Apple 9", "Apple 10", "Zitrone 柠檬"], Count: ["Apple 9", "Apple 10", "Zitrone 柠檬", "Äpfel"], Made: ["Zitrone 柠檬", "Apple 9", "Apple 10", "Äpfel"] };
+    for (const [column, order] of Object.entries(orders)) {
+      await page.role("button", column).focus();
+      await page.page.keyboard.press("Enter");
+      await until(async () => (await first(page)).join() === order.join(), `${column}: ${order}`);
+      assert.equal(await page.role("columnheader", column).getAttribute("aria-sort"), "ascending");
+    }
+    await page.role("button", "Count").click();
+    await page.role("button", "Count").click();
+    await until(async () => (await first(page)).join() === "Zitrone 柠檬,Apple 10,Apple 9,Äpfel", "down, and without a number last");
+    assert.equal(await page.role("columnheader", "Count").getAttribute("aria-sort"), "descending");
+    assert.deepEqual(page.calls, []);
+  });
+});
+
+test("data-table: five thousand rows are searched and paged at once", async () => {
+  const rows = Array.from({ length: 5200 }, (_, index) => ({ name: `Row ${index}`, count: index }));
+  await showingFixture(NAME, { view: { ...view, rows } }, async (page) => {
+    assert.equal(await page.frame.locator("tbody tr").count(), 25);
+    assert.match(await page.text(), /1 to 25 of 5,000/);
+    assert.match(await page.text(), /200 more rows/);
+    await page.role("button", "More").click();
+    await page.frame.getByText("26 to 50 of 5,000").waitFor({ timeout: DEADLINE });
+    await page.frame.getByLabel("Search").fill("row 4999");
+    await until(async () => (await first(page)).join() === "Row 4999", "the one row");
+    await page.frame.getByLabel("Search").fill("nothing such");
+    await page.frame.getByText("No rows.").waitFor({ timeout: DEADLINE });
+  });
+});
+
+test("data-table: narrow screens show cards that are still a table, with an order to choose", async () => {
+  await showingFixture(NAME, { width: 360 }, async (page) => {
+    await page.frame.getByLabel("Order").selectOption({ label: "Name, last first" });
+    await until(async () => (await first(page))[0] === "Zitrone 柠檬", "the order");
+    assert.equal(await page.frame.getByRole("table").count(), 1);
+    assert.equal(await page.frame.getByRole("cell", { name: "$1,234,567.50" }).count(), 1);
+  });
+});
+
+test("data-table: shows values of another type as they are, and dates as the host writes them", async () => {
+  await showingFixture(NAME, { locale: "de-DE", timeZone: "Europe/Berlin" }, async (page) => {
+    const text = await page.text();
+    assert.match(text, /1\.234\.567,50\s\$/);
+    assert.match(text, /26\. Nov\. 2026, 16:04/);
+    assert.match(text, /last week/);
+    assert.match(text, /\{"odd":\["value",1\]\}/);
+  });
+});

@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { common, fixture, showingFixture } from "./common.mjs";
+import { DEADLINE, until } from "./host/index.mjs";
+
+const NAME = "orders";
+const { view } = fixture(NAME);
+const answer = (orders) => () => ({ content: [], structuredContent: { ...view, orders } });
+
+common(NAME, {
+  title: "orders.title",
+  shown: /Nov 20, 2026/,
+  empty: { source: "local", orders: [], notes: [] },
+  expandAll: async (page) => page.frame.locator("summary").click(),
+});
+
+test("orders: orders again and forgets, each with the order's id", async () => {
+  await showingFixture(NAME, { answer: answer([view.orders[1]]) }, async (page) => {
+    await page.role("button", /^Into the cart again: Nov 20/).click();
+    await page.frame.locator(".notice.success").waitFor({ timeout: DEADLINE });
+    await page.role("button", /^Forget: Nov 20/).click();
+    await page.role("button", "Yes, forget it").click();
+    await until(async () => (await page.frame.locator(".order").count()) === 1, "it is gone");
+    assert.deepEqual(page.calls, [
+      { tool: "order_history", args: { session_id: "s-1", action: "reorder", order_id: "o-2" } },
+      { tool: "order_history", args: { session_id: "s-1", action: "forget", order_id: "o-2" } },
+    ]);
+    assert.match(await page.text(), /Forgotten/, "said where the order no longer is");
+  });
+});
+
+test("orders: marks the cart as ordered with the keyboard", async () => {
+  await showingFixture(NAME, { answer: answer(view.orders) }, async (page) => {
+    await page.tabTo("button", "I have ordered what is in the cart");
+    await page.page.keyboard.press("Enter");
+    await page.frame.locator(".notice.success").waitFor({ timeout: DEADLINE });
+    assert.deepEqual(page.calls[0].args, { session_id: "s-1", action: "mark_ordered" });
+  });
+});
+
+test("orders: shows the newest first ones, times in the host's zone, and the items on demand", async () => {
+  const many = Array.from({ length: 45 }, (_, index) => ({ ...view.orders[0], order_id: `o-${index}` }));
+  await showingFixture(NAME, { view: { ...view, orders: many }, timeZone: "Asia/Tokyo" }, async (page) => {
+    assert.equal(await page.frame.locator(".order").count(), 20);
+    assert.match(await page.frame.locator(".order h2").first().innerText(), /Nov 21, 2026, 3:30\sAM/);
+    await page.role("button", "Older ones").click();
+    await page.role("button", "Older ones").click();
+    await until(async () => (await page.frame.locator(".order").count()) === 45, "all");
+    await page.frame.locator("summary").first().focus();
+    await page.page.keyboard.press("Enter");
+    await page.frame.getByText("$14,814.00").first().waitFor({ timeout: DEADLINE });
+  });
+});

@@ -1,0 +1,96 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { common, fixture, showingFixture } from "./common.mjs";
+import { DEADLINE, until } from "./host/index.mjs";
+
+const NAME = "planner";
+const { view } = fixture(NAME);
+const WEEK = { week: "2026-W53" };
+const argsOf = (page) => page.calls.map(({ tool, args: { session_id: _, ...args } }) => ({ tool, ...args }));
+const same = () => ({ content: [], structuredContent: view });
+
+common(NAME, {
+  title: "planner.title",
+  shown: /Spaghetti with tomatoes/,
+  empty: { week: "2026-W48", starts_on: "2026-11-23", days: [], diets: [], notes: [] },
+  expandAll: async (page) => page.frame.locator(".meal").nth(1).click(),
+});
+
+test("planner: shows the week side by side where there is room, else day by day, in the order of the meals", async () => {
+  await showingFixture(NAME, { width: 1280 }, async (page) => {
+    const tops = () => page.frame.locator(".day").evaluateAll((days) => new Set(days.map((day) => day.getBoundingClientRect().top)).size);
+    assert.equal(await page.frame.locator(".day").count(), 7, "days without meals too");
+    assert.equal(await tops(), 1);
+    assert.deepEqual(await page.frame.locator(".day").first().locator(".meal .strong").allInnerTexts(), ["Porridge 粥", "Spaghetti with tomatoes"]);
+    await page.page.setViewportSize({ width: 360, height: 900 });
+    await until(async () => (await tops()) === 7, "one below the other");
+  });
+});
+
+test("planner: finds and chooses a product with the keyboard", async () => {
+  const products = [{ product_id: "p-1", name: "Roma Tomatoes", size: "1 lb", price: { current: 1.49 } }, { product_id: "p-2", name: "Cherry Tomatoes" }];
+  const answer = (tool) => (tool === "search_products_advanced" ? { content: [], structuredContent: { products } } : same());
+  await showingFixture(NAME, { answer }, async (page) => {
+    await page.tabTo("button", /Spaghetti with tomatoes/);
+    await page.page.keyboard.press("Enter");
+    await page.frame.getByRole("heading", { name: "Spaghetti with tomatoes" }).waitFor({ timeout: DEADLINE });
+    assert.equal(await page.frame.evaluate(() => document.activeElement.getAttribute("aria-label")), "Meal", "the focus goes to what opened");
+    await page.tabTo("button", /^Find a product: Tomaten/);
+    await page.page.keyboard.press("Enter");
+    await page.role("button", "Take Roma Tomatoes").waitFor({ timeout: DEADLINE });
+    await page.tabTo("button", "Take Roma Tomatoes");
+    await page.page.keyboard.press("Enter");
+    await until(() => page.calls.length === 2, "both calls");
+    assert.deepEqual(argsOf(page), [
+      { tool: "search_products_advanced", query: "Tomaten aus dem Gewächshaus, möglichst ungespritzt und sonnengereift", limit: 5 },
+      { tool: "meal_planner", ...WEEK, action: "choose", meal_id: "m-2", ingredient_id: "g-2", product_id: "p-1" },
+    ]);
+  });
+});
+
+test("planner: adds a meal to a day, and says what is missing before it calls", async () => {
+  await showingFixture(NAME, { answer: same }, async (page) => {
+    await page.role("button", /^Add a meal: Thu, Dec 31/).click();
+    await page.role("button", "Add the meal").click();
+    await page.frame.getByText("Give it a name.").waitFor({ timeout: DEADLINE });
+    assert.deepEqual(await page.axe(), []);
+    assert.deepEqual(page.calls, []);
+    await page.frame.getByLabel("What").fill("Fondue");
+    await page.frame.getByLabel("Servings").fill("6");
+    await page.frame.getByLabel("Ingredients").fill("cheese\n\n  white bread ");
+    await page.role("button", "Add the meal").click();
+    await until(() => page.calls.length === 1, "the call");
+    const meal = { date: "2026-12-31", slot: "dinner", title: "Fondue", servings: 6, ingredients: [{ text: "cheese" }, { text: "white bread" }] };
+    assert.deepEqual(argsOf(page), [{ tool: "meal_planner", ...WEEK, action: "add_meal", meal }]);
+    await until(async () => (await page.frame.getByLabel("Ingredients").count()) === 0, "the form is gone");
+    assert.equal(await page.role("button", /^Add a meal: Thu, Dec 31/).evaluate((button) => button === document.activeElement), true, "the focus is back");
+  });
+});
+
+test("planner: matches, sends, clears, removes, and turns over the end of a year with 53 weeks", async () => {
+  await showingFixture(NAME, { answer: same }, async (page) => {
+    await page.role("button", "Find products for all").click();
+    await until(() => page.calls.length === 1, "match");
+    await page.role("button", "Put all into the cart").click();
+    await until(() => page.calls.length === 2, "send");
+    await page.role("button", "Empty the week").click();
+    await page.role("button", "Yes, empty it").click();
+    await until(() => page.calls.length === 3, "clear");
+    await page.role("button", /Porridge/).click();
+    await page.role("button", "Remove the meal").click();
+    await page.role("button", "Yes, remove it").click();
+    await until(() => page.calls.length === 4, "remove");
+    await page.role("button", "The week after").click();
+    await until(() => page.calls.length === 5, "next");
+    await page.role("button", "The week before").click();
+    await until(() => page.calls.length === 6, "before");
+    assert.deepEqual(argsOf(page).map(({ tool: _, ...args }) => args), [
+      { ...WEEK, action: "match" },
+      { ...WEEK, action: "send_to_cart" },
+      { ...WEEK, action: "clear" },
+      { ...WEEK, action: "remove_meal", meal_id: "m-1" },
+      { week: "2027-W01", action: "view" },
+      { week: "2026-W52", action: "view" },
+    ]);
+  });
+});

@@ -1,0 +1,79 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { common, fixture, showingFixture } from "./common.mjs";
+import { DEADLINE, until } from "./host/index.mjs";
+
+const NAME = "profile";
+const { view } = fixture(NAME);
+const answered = (change) => () => ({ content: [], structuredContent: { ...view, ...change } });
+
+common(NAME, { title: "profile.title", shown: /On the Rhine/, empty: { signed_in: false, account: "absent", preferences: { diets: [], notices: {} }, devices: 0, loyalty: null, notes: [] } });
+
+test("profile: saves with the keyboard only what was changed", async () => {
+  const preferences = { ...view.preferences, weekly_budget: 90, diets: ["vegetarian", "ohne Erdnüsse 花生", "vegan"] };
+  await showingFixture(NAME, { answer: answered({ preferences }) }, async (page) => {
+    await page.tabTo("textbox", "Weekly budget");
+    await page.page.keyboard.press("Control+A");
+    await page.page.keyboard.type("90");
+    await page.tabTo("checkbox", "Vegan");
+    await page.page.keyboard.press("Space");
+    await page.tabTo("button", "Save");
+    await page.page.keyboard.press("Enter");
+    await page.frame.locator(".notice.success").waitFor({ timeout: DEADLINE });
+    assert.deepEqual(page.calls, [
+      { tool: "user_profile", args: { session_id: "s-1", action: "update", preferences: { diets: ["vegetarian", "ohne Erdnüsse 花生", "vegan"], weekly_budget: 90 } } },
+    ]);
+  });
+});
+
+test("profile: what is cleared is null, and notices are sent together", async () => {
+  await showingFixture(NAME, { answer: answered({}) }, async (page) => {
+    await page.frame.getByLabel("Weekly budget").fill("");
+    await page.frame.getByLabel("How you get your groceries").selectOption("");
+    await page.frame.getByLabel("Coupons that end soon").check();
+    await page.role("button", "Save").click();
+    await until(() => page.calls.length === 1, "the call");
+    assert.deepEqual(page.calls[0].args.preferences, { weekly_budget: null, fulfillment: null, notices: { price_drops: true, coupons: true } });
+  });
+});
+
+test("profile: says what is wrong at the field, and sends nothing", async () => {
+  await showingFixture(NAME, {}, async (page) => {
+    await page.frame.getByLabel("Weekly budget").fill("plenty");
+    await page.frame.getByLabel("People in the household").fill("0");
+    await page.role("button", "Save").click();
+    await until(async () => (await page.frame.locator("[aria-invalid=true]").count()) === 2, "both fields are marked");
+    assert.match(await page.text(), /A number from 0 to 10,000/);
+    assert.deepEqual(page.calls, []);
+    assert.deepEqual(await page.axe(), []);
+  });
+});
+
+test("profile: hands over all data as a file, or shows it where the host takes none", async () => {
+  const answer = answered({ data: { lists: ["näh"] } });
+  await showingFixture(NAME, { answer }, async (page) => {
+    await page.role("button", "Get a copy").click();
+    await until(() => page.notes.file.length === 1, "the file");
+    const { resource } = page.notes.file[0].contents[0];
+    assert.deepEqual([resource.uri, resource.mimeType], ["file:///profile.json", "application/json"]);
+    assert.deepEqual(JSON.parse(resource.text).data, { lists: ["näh"] });
+    assert.deepEqual(page.calls[0].args, { session_id: "s-1", action: "export" });
+  });
+  await showingFixture(NAME, { answer, capabilities: { serverTools: {} } }, async (page) => {
+    await page.role("button", "Get a copy").click();
+    await page.frame.locator("pre").getByText("näh").waitFor({ timeout: DEADLINE });
+    assert.deepEqual(await page.axe(), []);
+  });
+});
+
+test("profile: deletes all only when asked twice, and then shows what is left", async () => {
+  const gone = { signed_in: false, account: "absent", preferences: {}, devices: 0 };
+  await showingFixture(NAME, { answer: (_, { action }) => ({ content: [], structuredContent: action === "view" ? gone : { deleted: 12 } }) }, async (page) => {
+    await page.role("button", "Delete everything").click();
+    assert.equal(await page.role("button", "No, keep it").evaluate((button) => button === document.activeElement), true, "the safe answer has the focus");
+    assert.deepEqual(page.calls, []);
+    await page.role("button", "Yes, delete everything").click();
+    await page.frame.getByText("You are not signed in.").waitFor({ timeout: DEADLINE });
+    assert.deepEqual(page.calls.map(({ args }) => args.action), ["delete", "view"]);
+  });
+});
