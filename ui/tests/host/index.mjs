@@ -176,7 +176,7 @@ export class Opened {
         if (box.width > 0 && box.right > root.clientWidth + 1) found.push(`${element.tagName}.${element.getAttribute("class")} ends at ${box.right}`);
         const words = [...element.childNodes].filter((node) => node.nodeType === Node.TEXT_NODE).map((node) => node.data).join("").trim();
         const style = getComputedStyle(element);
-        if (words.length > 6 && box.width > 0 && box.width < 2 * parseFloat(style.fontSize)) found.push(`“${words}” is squeezed to ${box.width}`);
+        if (words.length > 6 && element instanceof HTMLElement && element.checkVisibility() && box.width < 2 * parseFloat(style.fontSize)) found.push(`“${words}” is squeezed to ${box.width}`);
         const cut = style.overflowX !== "visible" && element.scrollWidth > element.clientWidth + 1;
         if (cut && !["INPUT", "TEXTAREA", "SELECT", "svg"].includes(element.tagName)) found.push(`${element.tagName}.${element.className} is cut off`);
       }
