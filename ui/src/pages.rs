@@ -8,7 +8,7 @@ pub static PAGES: &[Page] = &[
         name: "cart",
         html: include_str!("../pages/cart.html"),
         csp: Csp { resource_domains: &[] },
-        digest: "1326eccfa8eacbba73fe491d5968a68155eb516c812f36dd9a76ba26998b1430",
+        digest: "bac8713bbc9c1bf21802417143716864ff8f6f1a8227daa007c8c74293dd7d30",
     },
     Page {
         name: "coupons",
@@ -26,13 +26,13 @@ pub static PAGES: &[Page] = &[
         name: "form",
         html: include_str!("../pages/form.html"),
         csp: Csp { resource_domains: &[] },
-        digest: "26dc1d7fb9bbf5eb6ff1f9446598f79e90f649086187fdcd28eb9fed257b97e2",
+        digest: "a6ab5b53e13772fd7745d429e6ab87e8d6de45ff871888bb2e74f194198920d7",
     },
     Page {
         name: "lists",
         html: include_str!("../pages/lists.html"),
         csp: Csp { resource_domains: &[] },
-        digest: "687ed8d74998595a23c8ffe9c30ba7e6c9736ab36b48efd61f247434a98129e8",
+        digest: "bb98fe78bbeb4840a5fab549ea8c32af11ded83c6d2d5bd3e035c5d0ed64ab1d",
     },
     Page {
         name: "orders",

@@ -71,7 +71,10 @@ export function common(name, { shown, title, empty, expandAll, context = {} }) {
     });
 
   const fits = async (page, theme) => {
-    assert.match(await page.text(), shown);
+    const text = await page.text();
+    assert.match(text, shown);
+    for (const note of view.notes ?? []) assert.ok(text.includes(note), note);
+    if (view.stale_seconds) assert.match(text, /As of \d+ (minutes|hours) ago/);
     for (const width of WIDTHS) {
       await page.page.setViewportSize({ width, height: 900 });
       await page.frame.waitForFunction((width) => innerWidth === width, width, { timeout: DEADLINE });
