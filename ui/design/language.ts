@@ -9,12 +9,13 @@ export type Arguments = Record<string, string | number>;
 const FALLBACK = "en-US";
 const DATE_ONLY = /^\d{4}-\d{2}-\d{2}$/;
 
-export type DateStyle = "day" | "moment" | "weekday" | "short";
+export type DateStyle = "day" | "moment" | "weekday" | "short" | "dayOfMonth";
 
 const STYLES: Record<DateStyle, Intl.DateTimeFormatOptions> = {
   day: { year: "numeric", month: "short", day: "numeric" },
   moment: { year: "numeric", month: "short", day: "numeric", hour: "numeric", minute: "2-digit" },
   weekday: { weekday: "long" },
+  dayOfMonth: { month: "short", day: "numeric" },
   short: { weekday: "short", month: "short", day: "numeric" },
 };
 

@@ -1,28 +1,42 @@
-//! Pages that hosts show beside a tool's answer (MCP Apps, SEP-1865), as they were built from this folder: each is one file that needs
-//! nothing else. `npm run build` makes them; whoever builds the Rust needs no Node.
+//! Interface components: pages that hosts of MCP Apps (SEP-1865, revision 2026-01-26) show for a tool's answer.
+//!
+//! The pages are written in TypeScript beside this crate and built by `npm run build` into `pages/`, which is committed:
+//! whoever builds the servers needs no Node.js. Each page is one file that loads nothing from anywhere, save the images
+//! of the origins that [`Csp`] names.
 
 mod pages;
 
 pub use pages::PAGES;
 
-/// What a page may load besides itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Csp {
-    /// Origins of pictures.
-    pub resource_domains: &'static [&'static str],
-}
+/// The media type of a page (SEP-1865). There is no space in it.
+pub const MEDIA_TYPE: &str = "text/html;profile=mcp-app";
 
-/// One page.
+/// One page. It holds no data of anybody: the same file serves all, and may be kept for as long as its digest stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page {
     /// Its name, such as `product-grid`.
     pub name: &'static str,
-    /// The whole document.
+    /// The whole HTML document, at most 60 KiB.
     pub html: &'static str,
     /// What it may load.
     pub csp: Csp,
-    /// SHA-256 of the document in hexadecimal.
+    /// SHA-256 of `html` in lower-case hexadecimal: good as an `ETag`.
     pub digest: &'static str,
+}
+
+/// What a page may load, for `_meta.ui.csp` of its resource (SEP-1865). It connects to nothing and frames nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Csp {
+    /// Origins of images: `resourceDomains`. A host may refuse them; the page then draws a picture of its own.
+    pub resource_domains: &'static [&'static str],
+}
+
+impl Page {
+    /// The URI of its resource, such as `ui://portico/product-grid.html`.
+    #[must_use]
+    pub fn uri(&self) -> String {
+        format!("ui://portico/{}.html", self.name)
+    }
 }
 
 /// The page of that name.
@@ -31,27 +45,60 @@ pub fn page(name: &str) -> Option<&'static Page> {
     PAGES.iter().find(|page| page.name == name)
 }
 
+/// The page with that URI, as [`Page::uri`] gives it.
+#[must_use]
+pub fn page_at(uri: &str) -> Option<&'static Page> {
+    page(uri.strip_prefix("ui://portico/")?.strip_suffix(".html")?)
+}
+
 #[cfg(test)]
 mod tests {
     use sha2::{Digest as _, Sha256};
 
     use super::*;
 
-    /// Largest page, in bytes.
-    const LARGEST: usize = 60 * 1024;
+    const NAMES: [&str; 10] = [
+        "cart",
+        "coupons",
+        "data-table",
+        "form",
+        "lists",
+        "orders",
+        "planner",
+        "product-grid",
+        "profile",
+        "store-map",
+    ];
 
     #[test]
-    fn a_page_is_small_whole_and_has_the_digest_that_it_says() {
+    fn every_page_is_found_by_its_name_and_its_uri() {
+        assert_eq!(PAGES.iter().map(|page| page.name).collect::<Vec<_>>(), NAMES);
+        for name in NAMES {
+            let found = page(name).unwrap();
+            assert_eq!(page_at(&found.uri()), Some(found));
+        }
+        assert_eq!(page("elsewhere"), None);
+        assert_eq!(page_at("ui://other/cart.html"), None);
+    }
+
+    #[test]
+    fn a_digest_is_that_of_the_page() {
         for page in PAGES {
             let digest: String = Sha256::digest(page.html).iter().map(|byte| format!("{byte:02x}")).collect();
-            assert_eq!(
-                digest, page.digest,
-                "{}: run `npm run build` in ui/ and commit what it makes",
-                page.name
-            );
-            assert!(page.html.len() <= LARGEST, "{}: {} bytes", page.name, page.html.len());
-            for outside in ["<script src", "<link ", "@import", "eval(", "new Function"] {
-                assert!(!page.html.contains(outside), "{}: {outside}", page.name);
+            assert_eq!(page.digest, digest, "{}: run `npm run build` in ui/", page.name);
+        }
+    }
+
+    #[test]
+    fn a_page_stands_alone_and_is_small() {
+        for page in PAGES {
+            assert!(page.html.starts_with("<!doctype html>"), "{}", page.name);
+            assert!(page.html.len() <= 60 * 1024, "{} has {} bytes", page.name, page.html.len());
+            for outside in [" src=\"", " href=\"", "@import", "sourceMappingURL", "import("] {
+                assert!(!page.html.contains(outside), "{} has {outside}", page.name);
+            }
+            for origin in page.csp.resource_domains {
+                assert!(page.html.contains(origin), "{} never uses {origin}", page.name);
             }
         }
     }

@@ -94,7 +94,9 @@ pub struct KrogerIntegrationSpec {
     /// `https://GATEWAY/servers/NAMESPACE/NAME-kroger/auth/callback`, which the gateway then forwards. Absent: nobody can sign in at Kroger.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 8, max = 2048))]
-    #[x_kube(validation = rules::https_url("redirectUri"))]
+    #[x_kube(validation = rules::https_url("redirectUri"),
+        validation = kube::core::Rule::new("self.endsWith('/auth/callback')")
+            .message("`redirectUri` must end with '/auth/callback', the path of the server that finishes a sign-in"))]
     pub redirect_uri: Option<String>,
 
     /// Whether Kroger has given the application a partner's rights (an agreement is needed): carts can then be read and changed, and

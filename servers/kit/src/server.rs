@@ -52,7 +52,7 @@ pub struct RestRoute {
     pub summary: &'static str,
 }
 
-/// A server. What it shares with others ([`crate::host`]) is done for it: both eras of MCP over streamable HTTP and stdio, REST,
+/// A server. What it shares with others ([`mod@crate::host`]) is done for it: both eras of MCP over streamable HTTP and stdio, REST,
 /// limits, counting, logs, traces and reports.
 pub trait Server: Send + Sync + 'static {
     /// Its names.

@@ -35,8 +35,7 @@ export function DataTable({ view }: { view: TableView }) {
   };
   return (
     <>
-      <h1>{t("table.title")}</h1>
-      {view.caption !== undefined && <p class="soft">{view.caption}</p>}
+      <h1>{view.caption ?? t("table.title")}</h1>
       {view.left > 0 && <p class="small soft">{t("table.left_out", { count: view.left })}</p>}
       {view.rows.length > 0 && (
         <div class="tools">
@@ -121,7 +120,7 @@ function Cell({ column, value }: { column: Column; value: unknown }) {
   const language = useLanguage();
   const shown = show(value, column.type, language);
   return (
-    <td role="cell" class={isNumeric(column.type) ? "end figures" : ""}>
+    <td role="cell" class={isNumeric(column.type) ? `end figures${typeof value === "number" ? " whole" : ""}` : ""}>
       <span class="key soft small" aria-hidden="true">
         {column.label}
       </span>

@@ -40,8 +40,7 @@ export function Form({ view }: { view: FormView }) {
   const set = (name: string, value: string | boolean): void => setValues({ ...values, [name]: value });
   return (
     <>
-      <h1>{t("form.title")}</h1>
-      {view.title !== undefined && <p class="soft">{view.title}</p>}
+      <h1>{view.title ?? t("form.title")}</h1>
       {view.fields.length === 0 && <Empty icon="check" text={t("form.empty")} />}
       <div class="form" ref={place}>
         {view.fields.map((field) => (

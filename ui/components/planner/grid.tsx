@@ -18,7 +18,7 @@ export function Week({ days, below, open }: { days: Day[]; below: Below; open(be
       {days.map((day) => (
         <li key={day.date} class="day">
           <h2>
-            <span class="weekday">{language.date(day.date, "weekday")}</span> <span class="small soft">{language.date(day.date, "short")}</span>
+            <span class="weekday">{language.date(day.date, "weekday")}</span> <span class="small soft">{language.date(day.date, "dayOfMonth")}</span>
           </h2>
           <ul class="meals">
             {day.meals.map((meal) => (

@@ -21,6 +21,8 @@ class Host {
   private bridge: AppBridge | undefined;
   private frame: HTMLIFrameElement | undefined;
   seen: unknown[] = [];
+  /** How far `open` is, for whoever waits for it. */
+  stage = "made";
   /** Resolves once the page has greeted. */
   ready: Promise<void> = Promise.resolve();
 
@@ -38,6 +40,7 @@ class Host {
     });
     document.body.append(frame);
     this.frame = frame;
+    this.stage = "waits for the sandbox";
     await proxyReady;
     await this.connect(frame, options);
   }
@@ -68,9 +71,12 @@ class Host {
       if (height !== undefined) frame.style.height = `${height}px`;
     };
     this.ready = new Promise((resolve) => (bridge.oninitialized = () => resolve()));
+    this.stage = "connects";
     await bridge.connect(new PostMessageTransport(above, above));
     await bridge.sendSandboxResourceReady({ html: options.html, sandbox: "allow-scripts" });
+    this.stage = "waits for the page";
     await this.ready;
+    this.stage = "open";
   }
 
   input(args: Record<string, unknown>): Promise<void> {

@@ -174,9 +174,11 @@ export class Opened {
         if (element.closest(".unseen") || element.closest("option") || scrolls(element)) continue;
         const box = element.getBoundingClientRect();
         if (box.width > 0 && box.right > root.clientWidth + 1) found.push(`${element.tagName}.${element.getAttribute("class")} ends at ${box.right}`);
+        const around = element.parentElement.closest(".panel, .quantity, .button, .notice, .empty");
+        if (around && box.width > 0 && box.right > around.getBoundingClientRect().right + 1) found.push(`${element.tagName}.${element.getAttribute("class")} sticks out of .${around.className}`);
         const words = [...element.childNodes].filter((node) => node.nodeType === Node.TEXT_NODE).map((node) => node.data).join("").trim();
         const style = getComputedStyle(element);
-        if (words.length > 6 && box.width > 0 && box.width < 2 * parseFloat(style.fontSize)) found.push(`“${words}” is squeezed to ${box.width}`);
+        if (words.length > 6 && element instanceof HTMLElement && element.checkVisibility() && box.width < 2 * parseFloat(style.fontSize)) found.push(`“${words}” is squeezed to ${box.width}`);
         const cut = style.overflowX !== "visible" && element.scrollWidth > element.clientWidth + 1;
         if (cut && !["INPUT", "TEXTAREA", "SELECT", "svg"].includes(element.tagName)) found.push(`${element.tagName}.${element.className} is cut off`);
       }

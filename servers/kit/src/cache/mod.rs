@@ -28,6 +28,8 @@ use redis::Redis;
 const MAX_VALUE: usize = 8 * 1024 * 1024;
 /// Longest key under which something is kept, in bytes.
 const MAX_KEY: usize = 1_024;
+/// Longest time for one command of Redis.
+const PATIENCE: Duration = Duration::from_millis(250);
 const MEBIBYTE: u64 = 1024 * 1024;
 
 /// How long a value serves.
@@ -97,9 +99,19 @@ impl Cache {
     }
 
     /// Keeps values in Redis, under keys that begin with `prefix`, such as `portico:kroger:`. It connects when it is first asked,
-    /// and while Redis is away everything is a miss.
+    /// and while Redis is away everything is a miss. One command takes 250 milliseconds at most.
     pub fn redis(url: &Secret, prefix: &str, metrics: &Metrics) -> Result<Self, ConfigError> {
-        Ok(Self::new(Backend::Redis(Box::new(Redis::new(url, prefix)?)), metrics))
+        Self::redis_within(url, prefix, PATIENCE, metrics)
+    }
+
+    /// As [`Cache::redis`], with another longest time for one command.
+    pub fn redis_within(
+        url: &Secret,
+        prefix: &str,
+        patience: Duration,
+        metrics: &Metrics,
+    ) -> Result<Self, ConfigError> {
+        Ok(Self::new(Backend::Redis(Box::new(Redis::new(url, prefix, patience)?)), metrics))
     }
 
     /// Reads `REDIS_URL` (or `REDIS_URL_FILE`); where it is not set, values are kept in memory, up to the number of mebibytes in

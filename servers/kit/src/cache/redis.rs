@@ -19,8 +19,6 @@ use super::{
 };
 use crate::{ConfigError, Secret, store::now};
 
-/// Longest time for one command, the connection included.
-const WITHIN: Duration = Duration::from_millis(250);
 /// Time after a failure in which it is not asked.
 const REST: Duration = Duration::from_secs(1);
 /// Keys that one step of a search looks at, about.
@@ -31,6 +29,8 @@ const REMOVAL: Duration = Duration::from_secs(10);
 pub(super) struct Redis {
     client: Client,
     prefix: String,
+    /// Longest time for one command, the connection included.
+    patience: Duration,
     connection: tokio::sync::Mutex<Option<MultiplexedConnection>>,
     rests_until: Mutex<Option<Instant>>,
     told: AtomicBool,
@@ -43,14 +43,14 @@ pub(super) struct Redis {
 enum Failure {
     #[error("it failed a moment ago")]
     Resting,
-    #[error("no answer within {} ms", WITHIN.as_millis())]
-    Late,
+    #[error("no answer within {} ms", .0.as_millis())]
+    Late(Duration),
     #[error("{0}")]
     Redis(#[from] RedisError),
 }
 
 impl Redis {
-    pub(super) fn new(url: &Secret, prefix: &str) -> Result<Self, ConfigError> {
+    pub(super) fn new(url: &Secret, prefix: &str, patience: Duration) -> Result<Self, ConfigError> {
         // The message of the parser may hold the address, and that a password.
         let client = Client::open(url.expose()).map_err(|_| {
             ConfigError::new(
@@ -62,6 +62,7 @@ impl Redis {
         Ok(Self {
             client,
             prefix: prefix.to_owned(),
+            patience,
             connection: tokio::sync::Mutex::default(),
             rests_until: Mutex::default(),
             told: AtomicBool::default(),
@@ -165,7 +166,9 @@ impl Redis {
         if self.rests_until().is_some_and(|until| Instant::now() < until) {
             return Err(Failure::Resting);
         }
-        let asked = tokio::time::timeout(WITHIN, self.exchange(command)).await.unwrap_or(Err(Failure::Late));
+        let asked = tokio::time::timeout(self.patience, self.exchange(command))
+            .await
+            .unwrap_or(Err(Failure::Late(self.patience)));
         match &asked {
             Ok(_) if self.told.swap(false, Ordering::Relaxed) => {
                 tracing::info!("the cache in Redis answers again");
@@ -186,8 +189,9 @@ impl Redis {
         if let Some(connection) = &*connection {
             return Ok(connection.clone());
         }
-        let config =
-            AsyncConnectionConfig::new().set_connection_timeout(Some(WITHIN)).set_response_timeout(None);
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.patience))
+            .set_response_timeout(None);
         let made = self.client.get_multiplexed_async_connection_with_config(&config).await?;
         Ok(connection.insert(made).clone())
     }

@@ -12,8 +12,8 @@ use crate::store::{Store, now};
 
 const DAY: Duration = Duration::from_hours(24);
 const DAY_MS: i64 = 24 * 3600 * 1000;
-/// Longest wait for the database: a request must not wait for its count.
-const WITHIN: Duration = Duration::from_secs(1);
+/// Longest wait for the database, where no other is asked for.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Time after a failure in which the database is not asked.
 const REST: Duration = Duration::from_secs(5);
 /// Percentages of the allowance at which a warning is due.
@@ -42,6 +42,10 @@ pub struct DailyQuota {
     name: &'static str,
     limit: u64,
     store: Option<Store>,
+    patience: Duration,
+    /// Held by the one that asks the database. A crowd that asked all at once would wait for connections, and take a database
+    /// that is only busy for one that is away.
+    turn: tokio::sync::Mutex<()>,
     count: Mutex<Count>,
 }
 
@@ -76,7 +80,8 @@ impl DailyQuota {
     /// An allowance of `limit` requests a day, counted by this process alone. `name` is a label in metrics.
     #[must_use]
     pub fn new(name: &'static str, limit: u64) -> Self {
-        Self { name, limit, store: None, count: Mutex::default() }
+        let (turn, count) = (tokio::sync::Mutex::default(), Mutex::default());
+        Self { name, limit, store: None, patience: PATIENCE, turn, count }
     }
 
     /// An allowance that all replicas count together, and that a restart does not forget.
@@ -86,6 +91,12 @@ impl DailyQuota {
     #[must_use]
     pub fn stored(store: &Store, name: &'static str, limit: u64) -> Self {
         Self { store: Some(store.clone()), ..Self::new(name, limit) }
+    }
+
+    /// The same with another longest wait for the database; without this it is two seconds. A request waits no longer for its count.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Its name.
@@ -130,9 +141,7 @@ impl DailyQuota {
     }
 
     async fn take_shared(&self, store: &Store) -> Taken {
-        let mut owed = Owed { quota: self, amount: std::mem::take(&mut self.count().unwritten) };
-        let asked = tokio::time::timeout(WITHIN, self.ask(store, &mut owed)).await;
-        let problem = match asked {
+        let problem = match tokio::time::timeout(self.patience, self.ask_in_turn(store)).await {
             Ok(Ok(taken)) => {
                 if std::mem::take(&mut self.count().told) {
                     tracing::info!(quota = self.name, "requests are counted in the database again");
@@ -140,10 +149,20 @@ impl DailyQuota {
                 return taken;
             }
             Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("no answer within {} s", WITHIN.as_secs()),
+            Err(_) => format!("no answer within {} s", self.patience.as_secs()),
         };
         self.away(&problem);
         self.count().take(self.limit, true)
+    }
+
+    async fn ask_in_turn(&self, store: &Store) -> Result<Taken, sqlx::Error> {
+        let _turn = self.turn.lock().await;
+        // Whoever was before us may have found it away.
+        if self.rests() {
+            return Ok(self.count().take(self.limit, true));
+        }
+        let mut owed = Owed { quota: self, amount: std::mem::take(&mut self.count().unwritten) };
+        self.ask(store, &mut owed).await
     }
 
     fn away(&self, problem: &str) {
