@@ -322,15 +322,15 @@ fn admin_address(text: &str) -> Result<SocketAddr, String> {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   FILES_ALLOWED_DIRS=/srv/docs portico serve files
-  KROGER_CLIENT_ID=… KROGER_CLIENT_SECRET_FILE=/run/secret portico serve kroger --listen 127.0.0.1:9011
+  KROGER_CLIENT_ID=… KROGER_CLIENT_SECRET_FILE=/run/secret DATABASE_URL=sqlite:kroger.db portico serve kroger
   FILES_ALLOWED_DIRS=\"$PWD\" portico serve files --stdio")]
 pub struct Serve {
     /// Which server; its settings are environment variables.
     #[arg(value_enum)]
     pub name: ServerName,
-    /// Address to listen on; the endpoint is at `/mcp`.
-    #[arg(long, default_value = "127.0.0.1:8080", env = "PORTICO_LISTEN")]
-    pub listen: SocketAddr,
+    /// Address to listen on; the endpoint is at `/mcp`. By default 127.0.0.1 and the server's port: 9011 for kroger, 8080 for others.
+    #[arg(long, env = "PORTICO_LISTEN")]
+    pub listen: Option<SocketAddr>,
     /// Speak on standard input and output instead.
     #[arg(long, conflicts_with = "listen")]
     pub stdio: bool,
@@ -341,8 +341,19 @@ pub struct Serve {
 pub enum ServerName {
     /// Files of allowed directories (FILES_ALLOWED_DIRS, FILES_WRITABLE, FILES_MAX_BYTES).
     Files,
-    /// Products and stores of Kroger (KROGER_CLIENT_ID, KROGER_CLIENT_SECRET, KROGER_BASE_URL, …).
+    /// Products, stores, carts, lists and meal plans of Kroger (KROGER_CLIENT_ID, KROGER_CLIENT_SECRET, KROGER_REDIRECT_URI,
+    /// DATABASE_URL, …: docs/servers/kroger.md).
     Kroger,
+}
+
+impl ServerName {
+    /// The port that it listens on where nothing else is said.
+    pub const fn port(self) -> u16 {
+        match self {
+            Self::Files => 8080,
+            Self::Kroger => 9011,
+        }
+    }
 }
 
 /// Arguments of `bridge`.

@@ -1,5 +1,7 @@
 //! `portico serve`.
 
+use std::net::Ipv4Addr;
+
 use portico_kit::Transport;
 use tokio_util::sync::CancellationToken;
 
@@ -8,7 +10,9 @@ use crate::cli::{Serve, ServerName};
 use crate::failure::Failure;
 
 pub async fn run(arguments: &Serve, stop: CancellationToken) -> Result<(), Failure> {
-    let transport = if arguments.stdio { Transport::Stdio } else { Transport::Http(arguments.listen) };
+    let default = (Ipv4Addr::LOCALHOST, arguments.name.port()).into();
+    let address = arguments.listen.unwrap_or(default);
+    let transport = if arguments.stdio { Transport::Stdio } else { Transport::Http(address) };
     match arguments.name {
         ServerName::Files => {
             let config = portico_files::Config::from_env(&variable).map_err(|error| Failure::part(&error))?;

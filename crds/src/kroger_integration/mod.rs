@@ -90,11 +90,24 @@ pub struct KrogerIntegrationSpec {
     pub cache: Option<Cache>,
 
     /// Where Kroger sends a customer after the sign-in. It must be registered with the application, letter by letter.
-    /// Absent: nobody can sign in, and tools that need an account are not offered.
+    /// It must be the server's own `/auth/callback` as browsers reach it; behind the gateway that is
+    /// `https://GATEWAY/servers/NAMESPACE/NAME-kroger/auth/callback`, which the gateway then forwards. Absent: nobody can sign in at Kroger.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 8, max = 2048))]
-    #[x_kube(validation = rules::https_url("redirectUri"))]
+    #[x_kube(validation = rules::https_url("redirectUri"),
+        validation = kube::core::Rule::new("self.endsWith('/auth/callback')")
+            .message("`redirectUri` must end with '/auth/callback', the path of the server that finishes a sign-in"))]
     pub redirect_uri: Option<String>,
+
+    /// Whether Kroger has given the application a partner's rights (an agreement is needed): carts can then be read and changed, and
+    /// coupons clipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partner: Option<bool>,
+
+    /// Whether prices that were seen are written down, to tell drops over months. Kroger's acceptable use policy forbids a database of
+    /// its answers: say yes only where Kroger permits it. Absent: they are remembered for a day, in memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record_prices: Option<bool>,
 
     /// How long the keys live that seal sessions. The operator makes them.
     #[serde(default, skip_serializing_if = "Option::is_none")]

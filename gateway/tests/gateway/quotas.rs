@@ -1,56 +1,13 @@
 //! How much somebody may do, counted by one replica and by several together.
 
-use std::process::Stdio;
-
 use portico_gateway::Options;
+use portico_services::Redis;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::{Child, Command};
 
 use super::raw_server::{RawServer, nothing_special};
 use super::support::{TestGateway, answer, eventually, server as behind};
 
 const TOOLS: &str = r#"[{"name":"look","inputSchema":{}},{"name":"refund","inputSchema":{}}]"#;
-
-/// A Redis server of this test's own, on a free port; it dies with the test.
-struct Redis {
-    _process: Child,
-    port: u16,
-    _folder: tempfile::TempDir,
-}
-
-impl Redis {
-    async fn start(more: &[&str]) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Self::at(port, more).await
-    }
-
-    async fn at(port: u16, more: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut process = Command::new("redis-server")
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
-            .args(more)
-            .current_dir(folder.path())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect(
-                "redis-server must be installed, as `cargo xtask test` does (Debian's package redis-server)",
-            );
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let ready = async {
-            while let Some(line) = lines.next_line().await.unwrap() {
-                if line.contains("Ready to accept connections") {
-                    return;
-                }
-            }
-            panic!("redis-server ended");
-        };
-        tokio::time::timeout(super::support::PATIENCE, ready).await.expect("Redis is ready in time");
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Self { _process: process, port, _folder: folder }
-    }
-}
 
 struct Counted {
     gateway: TestGateway,
@@ -175,10 +132,10 @@ async fn sizes_are_limited_as_the_configuration_says() {
 
 #[tokio::test]
 async fn replicas_that_share_redis_count_together_and_to_the_call() {
-    let redis = Redis::start(&["--requirepass", "a-password"]).await;
+    let redis = Redis::start(&["--requirepass", "a-password"]).await.unwrap();
     let limits = format!(
         "{{quotas: [{{name: per-key, per: [Principal], calls: 20, seconds: 3600}}, {{name: all, calls: 50, every: Month}}], redis: {{url: 'redis://127.0.0.1:{}', passwordFile: FOLDER/password}}}}",
-        redis.port
+        redis.port()
     );
     let (one, other) = tokio::join!(Counted::start(&limits), Counted::start(&limits));
     let calls = async |who: &'static str| {
@@ -201,8 +158,8 @@ async fn replicas_that_share_redis_count_together_and_to_the_call() {
 
 #[tokio::test]
 async fn while_redis_is_away_each_replica_counts_alone_and_nobody_waits_for_it() {
-    let redis = Redis::start(&[]).await;
-    let port = redis.port;
+    let redis = Redis::start(&[]).await.unwrap();
+    let port = redis.port();
     let limits = format!(
         "{{quotas: [{{name: per-key, per: [Principal], calls: 5, seconds: 3600}}], redis: {{url: 'redis://127.0.0.1:{port}'}}}}"
     );
@@ -211,7 +168,7 @@ async fn while_redis_is_away_each_replica_counts_alone_and_nobody_waits_for_it()
     drop(redis);
     assert_eq!(counted.passed("bob", "look", 9).await, 5, "alone, but not without limit");
     assert!(!counted.gateway.get("/metrics").await.1.contains("quota_store_failures_total 0"));
-    let _redis = Redis::at(port, &[]).await;
+    let _redis = Redis::at(port, &[]).await.unwrap();
     // An empty store gives bob room again, once it is asked.
     eventually("the store is asked again", async || counted.call("bob", "look").await.0 == 200).await;
     assert_eq!(counted.passed("bob", "look", 9).await, 4);

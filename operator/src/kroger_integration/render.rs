@@ -13,7 +13,7 @@ use portico_crds::{
         DEFAULT_SIZE, DailyRequests, Embedded, Environment, SERVER_SUFFIX, Storage, WhenDeleted,
     },
     labels,
-    mcp_server::{Access, BuiltinName, EnvVar, OnChange, SecretMount, Volume},
+    mcp_server::{Access, BuiltinName, EnvVar, Exposed, HttpMethod, OnChange, PathType, SecretMount, Volume},
 };
 
 use super::{keyring::Keyring, validate::ValidatedIntegration};
@@ -27,6 +27,8 @@ use crate::{
 pub const KEYRING_KEY: &str = "keyring.json";
 /// Directory in which servers find the keyring.
 const KEYS_DIRECTORY: &str = "/etc/portico/keys";
+/// Below it is everything of the sign-in.
+const SIGN_IN: &str = "/auth";
 /// Directory of embedded storage.
 const DATA_DIRECTORY: &str = "/data";
 
@@ -69,12 +71,18 @@ pub fn server_spec(integration: &ValidatedIntegration) -> McpServerSpec {
         }],
         volumes: integration.storage.embedded.iter().map(|e| volume(&integration.owner.name, e)).collect(),
         egress: vec![destination("kroger", base_url(integration))],
+        expose: integration.spec.redirect_uri.iter().map(|_| sign_in()).collect(),
         ..builtin(BuiltinName::Kroger)
     };
     if let Some(overrides) = &integration.spec.server {
         override_with(&mut spec, overrides);
     }
     spec
+}
+
+/// The paths that a browser needs to sign in. They ask for no token of the gateway's, so no others are opened.
+fn sign_in() -> Exposed {
+    Exposed { path: SIGN_IN.to_owned(), kind: PathType::Prefix, methods: vec![HttpMethod::Get, HttpMethod::Post] }
 }
 
 fn base_url(integration: &ValidatedIntegration) -> &str {
@@ -96,6 +104,8 @@ fn environment(integration: &ValidatedIntegration) -> Vec<EnvVar> {
     ];
     all.extend(limits.daily_requests.iter().flat_map(daily));
     all.extend(spec.default_store.iter().map(|store| plain("KROGER_LOCATION_ID", &store.location_id)));
+    all.extend(spec.partner.iter().map(|partner| plain("KROGER_PARTNER", partner.to_string())));
+    all.extend(spec.record_prices.iter().map(|record| plain("KROGER_RECORD_PRICES", record.to_string())));
     all.extend(spec.redirect_uri.iter().map(|uri| plain("KROGER_REDIRECT_URI", uri)));
     all.extend(stored(&integration.storage));
     all.extend(cached(integration));

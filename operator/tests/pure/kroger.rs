@@ -72,6 +72,8 @@ fn everything() -> Value {
         "storage": {"postgresql": {"secretRef": "database", "readReplicaKey": "replica"}},
         "cache": {"redis": {"secretRef": "redis"}},
         "redirectUri": "https://shop.example/auth/callback",
+        "partner": true,
+        "recordPrices": true,
         "sessionKeys": {"rotateEveryDays": 90, "retainDays": 7},
         "logLevel": "Debug",
         "sentry": {"secretRef": "sentry", "key": "dsn"},

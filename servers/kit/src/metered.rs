@@ -34,17 +34,17 @@ impl<H> Metered<H> {
 }
 
 /// One running call; counted as cancelled when it is dropped before it ended.
-struct Running<'a> {
+pub(crate) struct Running<'a> {
     metrics: &'a Metrics,
     audit: Audit,
     tool: String,
     arguments: Option<String>,
-    outcome: Outcome,
+    pub(crate) outcome: Outcome,
     since: Instant,
 }
 
 impl<'a> Running<'a> {
-    fn start(metrics: &'a Metrics, audit: Audit, tool: String, arguments: Option<String>) -> Self {
+    pub(crate) fn start(metrics: &'a Metrics, audit: Audit, tool: String, arguments: Option<String>) -> Self {
         metrics.call_started();
         Self { metrics, audit, tool, arguments, outcome: Outcome::Cancelled, since: Instant::now() }
     }
@@ -78,7 +78,7 @@ impl<H: ServerHandler> ServerHandler for Metered<H> {
         // A name from outside must not become a label: every invented name would be a new time series.
         let known = self.inner.get_tool(&request.name).is_some();
         let tool = if known { request.name.to_string() } else { "unknown".to_owned() };
-        let arguments = self.audit.arguments(&request);
+        let arguments = self.audit.arguments(request.arguments.as_ref());
         let mut running = Running::start(&self.metrics, self.audit, tool, arguments);
         let cancelled = context.ct.clone();
         let result = self.inner.call_tool(request, context).await;

@@ -30,6 +30,7 @@ use rmcp::{
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tower_http::compression::CompressionLayer;
 
 use crate::{checks::Checks, metered::Metered, metrics::Metrics};
 
@@ -67,6 +68,9 @@ pub enum Error {
     /// The HTTP server failed.
     #[error("the HTTP server stopped: {0}")]
     Http(#[source] io::Error),
+    /// The messages of the server cannot be used.
+    #[error(transparent)]
+    Messages(#[from] crate::messages::Error),
     /// The client on stdio broke the handshake.
     #[error("the MCP client on standard input did not complete its handshake: {0}")]
     Handshake(String),
@@ -81,11 +85,18 @@ pub struct Serving {
     pub checks: Arc<Checks>,
     /// Largest request body, in bytes; a longer one gets 413.
     pub max_body_bytes: usize,
+    /// Paths beside the kit's own.
+    pub routes: Router,
 }
 
 impl Default for Serving {
     fn default() -> Self {
-        Self { metrics: Arc::default(), checks: Arc::default(), max_body_bytes: 4 * 1024 * 1024 }
+        Self {
+            metrics: Arc::default(),
+            checks: Arc::default(),
+            max_body_bytes: 4 * 1024 * 1024,
+            routes: Router::new(),
+        }
     }
 }
 
@@ -102,12 +113,26 @@ pub async fn serve<H: ServerHandler + Clone>(
                 TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
             serve_on(listener, handler, serving, stop).await
         }
-        Transport::Stdio => serve_stdio(handler, serving, stop).await,
+        Transport::Stdio => {
+            let metered = Metered::new(handler, Arc::clone(&serving.metrics));
+            serve_stdio(metered, &serving.metrics, stop).await
+        }
     }
 }
 
 /// As [`serve`], on a listener that is bound already.
 pub async fn serve_on<H: ServerHandler + Clone>(
+    listener: TcpListener,
+    handler: H,
+    serving: Serving,
+    stop: CancellationToken,
+) -> Result<(), Error> {
+    let metered = Metered::new(handler, Arc::clone(&serving.metrics));
+    serve_counted(listener, metered, serving, stop).await
+}
+
+/// As [`serve_on`], of a handler that counts its calls itself.
+pub(crate) async fn serve_counted<H: ServerHandler + Clone>(
     listener: TcpListener,
     handler: H,
     serving: Serving,
@@ -127,45 +152,32 @@ pub async fn serve_on<H: ServerHandler + Clone>(
     let listener = listener.tap_io(|stream| {
         let _ = stream.set_nodelay(true);
     });
+    let drained = CancellationToken::new();
+    let signal = drained.clone();
     let told = async move {
         stop.cancelled().await;
         state.ready.store(false, Ordering::Release);
         let _ = tokio::time::timeout(DRAIN, metrics.idle()).await;
         closing.cancel();
-    };
-    run_until(axum::serve(listener, app), told).await
-}
-
-async fn run_until<L>(
-    server: axum::serve::Serve<L, Router, Router>,
-    told: impl Future<Output = ()> + Send + 'static,
-) -> Result<(), Error>
-where
-    L: axum::serve::Listener,
-    L::Addr: std::fmt::Debug,
-{
-    let drained = CancellationToken::new();
-    let signal = drained.clone();
-    let serve = server.with_graceful_shutdown(async move {
-        told.await;
         signal.cancel();
-    });
+    };
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
+    let served = axum::serve(listener, app).with_graceful_shutdown(told);
     let late = async {
         drained.cancelled().await;
         tokio::time::sleep(CLOSE).await;
     };
     tokio::select! {
-        ended = serve => ended.map_err(Error::Http),
+        ended = served => ended.map_err(Error::Http),
         () = late => Ok(()),
     }
 }
 
-async fn serve_stdio<H: ServerHandler>(
+pub(crate) async fn serve_stdio<H: ServerHandler>(
     handler: H,
-    serving: Serving,
+    metrics: &Metrics,
     stop: CancellationToken,
 ) -> Result<(), Error> {
-    let handler = Metered::new(handler, Arc::clone(&serving.metrics));
     let told = stop.cancelled_owned();
     tokio::pin!(told);
     let running = tokio::select! {
@@ -178,7 +190,7 @@ async fn serve_stdio<H: ServerHandler>(
     tokio::select! {
         _ = &mut waiting => {}
         () = &mut told => {
-            let _ = tokio::time::timeout(DRAIN, serving.metrics.idle()).await;
+            let _ = tokio::time::timeout(DRAIN, metrics.idle()).await;
             end.cancel();
             let _ = tokio::time::timeout(CLOSE, waiting).await;
         }
@@ -201,9 +213,8 @@ fn router<H: ServerHandler + Clone>(
     let mut sessions = LocalSessionManager::default();
     sessions.session_config.keep_alive = Some(SESSION_IDLE);
     let sessions = Arc::new(sessions);
-    let metered = Metered::new(handler, Arc::clone(&serving.metrics));
     let service = StreamableHttpService::new(
-        move || Ok(metered.clone()),
+        move || Ok(handler.clone()),
         Arc::clone(&sessions),
         http_config(address, serving.max_body_bytes, closing),
     );
@@ -216,7 +227,9 @@ fn router<H: ServerHandler + Clone>(
         .route("/checks", get(checks))
         .route("/metrics", get(metrics))
         .with_state(state)
+        .merge(serving.routes.clone())
         .merge(mcp)
+        .layer(CompressionLayer::new())
 }
 
 fn http_config(

@@ -1,6 +1,6 @@
 //! MCP tools with typed arguments and answers, and what they answer when they cannot.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use rmcp::{
     ErrorData, RoleServer,
@@ -30,6 +30,8 @@ pub enum Effect {
     Replaces,
     /// Changes data; doing it twice changes it twice.
     Changes,
+    /// Changes data at an API outside; doing it twice changes it twice.
+    ChangesOutside,
 }
 
 impl Effect {
@@ -37,7 +39,7 @@ impl Effect {
         let reads = matches!(self, Self::Reads | Self::ReadsOutside);
         let hints = ToolAnnotations::with_title(title)
             .read_only(reads)
-            .open_world(self == Self::ReadsOutside)
+            .open_world(matches!(self, Self::ReadsOutside | Self::ChangesOutside))
             .idempotent(reads || self == Self::Replaces);
         if reads { hints } else { hints.destructive(true) }
     }
@@ -72,12 +74,37 @@ pub enum ToolError {
     /// The arguments are well formed, and what they ask for is refused or impossible.
     #[error("{0}")]
     Refused(String),
+    /// Only somebody who has signed in can be served.
+    #[error("{problem}{}", .url.as_ref().map_or_else(String::new, |url| format!("; sign in at {url}")))]
+    SignIn {
+        /// Why.
+        problem: String,
+        /// Where, if there is such a place.
+        url: Option<String>,
+    },
+    /// The user has called too often.
+    #[error("more than {per_minute} calls a minute; try again in {} s", .wait.as_secs() + 1)]
+    TooOften {
+        /// Calls a minute that are allowed.
+        per_minute: u32,
+        /// Until the next is.
+        wait: Duration,
+    },
+    /// What the call names does not exist.
+    #[error("{0}")]
+    NotFound(String),
     /// The API behind the server failed.
     #[error(transparent)]
     Upstream(#[from] upstream::Error),
     /// The server itself failed.
     #[error("internal error: {0}")]
     Internal(String),
+}
+
+impl From<crate::seal::Error> for ToolError {
+    fn from(error: crate::seal::Error) -> Self {
+        Self::Internal(error.to_string())
+    }
 }
 
 impl ToolError {
@@ -92,13 +119,38 @@ impl ToolError {
     pub fn code(&self) -> i32 {
         match self {
             Self::Invalid { .. } => ErrorCode::INVALID_PARAMS.0,
-            Self::Refused(_) | Self::Internal(_) => ErrorCode::INTERNAL_ERROR.0,
+            Self::Refused(_) | Self::Internal(_) | Self::NotFound(_) => ErrorCode::INTERNAL_ERROR.0,
+            Self::SignIn { .. } => -32002,
+            Self::TooOften { .. } => -32003,
             Self::Upstream(error) => error.class().code(),
         }
     }
 
-    fn data(&self) -> Value {
+    /// What kind of failure it is: the label in logs and traces.
+    #[must_use]
+    pub fn class(&self) -> &'static str {
         match self {
+            Self::Invalid { .. } => "validation",
+            Self::Refused(_) => "refused",
+            Self::SignIn { .. } => "authentication",
+            Self::TooOften { .. } => "rate_limit",
+            Self::NotFound(_) => "not_found",
+            Self::Internal(_) => "internal",
+            Self::Upstream(error) => error.class().label(),
+        }
+    }
+
+    /// What a program should know of it: code, class, and what belongs to the class.
+    #[must_use]
+    pub fn data(&self) -> Value {
+        match self {
+            Self::SignIn { url, .. } => {
+                json!({ "code": self.code(), "class": "authentication", "sign_in_url": url })
+            }
+            Self::TooOften { wait, .. } => {
+                json!({ "code": self.code(), "class": "rate_limit", "retry_after_seconds": wait.as_secs() + 1 })
+            }
+            Self::NotFound(_) => json!({ "code": self.code(), "class": "not_found" }),
             Self::Invalid { field, .. } => {
                 json!({ "code": self.code(), "class": "validation", "field": field })
             }
@@ -115,8 +167,8 @@ impl ToolError {
     fn is_protocol_error(&self, version: &ProtocolVersion) -> bool {
         match self {
             Self::Invalid { .. } => version.as_str() < ProtocolVersion::V_2025_11_25.as_str(),
-            Self::Upstream(_) => version.has_initialize(),
-            Self::Refused(_) | Self::Internal(_) => false,
+            Self::Upstream(_) | Self::SignIn { .. } | Self::TooOften { .. } => version.has_initialize(),
+            Self::Refused(_) | Self::Internal(_) | Self::NotFound(_) => false,
         }
     }
 }
@@ -134,6 +186,24 @@ impl Answer {
     pub fn new<T: Serialize>(text: impl Into<String>, data: &T) -> Result<Self, ToolError> {
         let data = serde_json::to_value(data).map_err(|error| ToolError::Internal(error.to_string()))?;
         Ok(Self { text: text.into(), data, blocks: Vec::new() })
+    }
+
+    /// The text for the model.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The data.
+    #[must_use]
+    pub fn data(&self) -> &Value {
+        &self.data
+    }
+
+    /// The data alone.
+    #[must_use]
+    pub fn into_data(self) -> Value {
+        self.data
     }
 
     /// Adds a block behind the text, such as an embedded resource.
@@ -166,15 +236,25 @@ pub fn respond(
     result: Result<Answer, ToolError>,
     context: &RequestContext<RoleServer>,
 ) -> Result<CallToolResponse, ErrorData> {
+    respond_saying(result, context, ToString::to_string)
+}
+
+/// As [`respond`], with failures in the words of `say`.
+pub(crate) fn respond_saying(
+    result: Result<Answer, ToolError>,
+    context: &RequestContext<RoleServer>,
+    say: impl Fn(&ToolError) -> String,
+) -> Result<CallToolResponse, ErrorData> {
     let error = match result {
         Ok(answer) => return Ok(success(answer).into()),
         Err(error) => error,
     };
+    let said = say(&error);
     let version = context.protocol_version().unwrap_or(ProtocolVersion::V_2025_03_26);
     if error.is_protocol_error(&version) {
-        return Err(ErrorData::new(ErrorCode(error.code()), error.to_string(), Some(error.data())));
+        return Err(ErrorData::new(ErrorCode(error.code()), said, Some(error.data())));
     }
-    Ok(failure(&error).into())
+    Ok(failure(&error, said).into())
 }
 
 fn success(answer: Answer) -> CallToolResult {
@@ -185,10 +265,10 @@ fn success(answer: Answer) -> CallToolResult {
     result
 }
 
-fn failure(error: &ToolError) -> CallToolResult {
+fn failure(error: &ToolError, said: String) -> CallToolResult {
     let mut meta = JsonObject::new();
     meta.insert(ERROR_META.to_owned(), error.data());
-    CallToolResult::error(vec![ContentBlock::text(error.to_string())]).with_meta(Some(MetaObject(meta)))
+    CallToolResult::error(vec![ContentBlock::text(said)]).with_meta(Some(MetaObject(meta)))
 }
 
 /// The answer to a call of a tool that the server does not have.

@@ -1,27 +1,26 @@
-//! MCP server for the Kroger API: products with the prices of a store, and stores near a place.
+//! MCP server for Kroger: products with the prices of a store, stores near a place, and with a customer's sign-in carts, lists, meal plans.
 //!
-//! Names, descriptions and prices are passed on as Kroger gives them, and what it does not give is said to
-//! be missing. Answers are kept for minutes only, as its acceptable use policy asks.
+//! Names, descriptions and prices are passed on as Kroger gives them, and what it does not give is said to be missing. Answers are kept
+//! for minutes only, as its acceptable use policy asks; what users keep of their own is sealed.
 
-mod api;
+mod account;
 mod config;
-mod handler;
-mod hours;
-mod model;
-mod money;
-mod products;
-mod stores;
-mod token;
+mod server;
+mod shop;
+mod tools;
+mod upstream;
 
 use std::{pin::Pin, sync::Arc};
 
-use portico_kit::{Serving, Transport, serve, serve_on};
+use portico_kit::{Serving, Transport, host, host_on, seal, store};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use config::Config;
-pub use handler::Kroger;
 pub use portico_kit::ConfigError;
+
+use server::Kroger;
+use shop::Shop;
 
 /// Why the server could not start or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +28,12 @@ pub enum Error {
     /// A setting is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The keys that seal what users keep cannot be used.
+    #[error(transparent)]
+    Keys(#[from] seal::Error),
     /// Serving failed.
     #[error(transparent)]
     Serve(#[from] portico_kit::Error),
@@ -44,27 +49,38 @@ pub fn run(
     stop: CancellationToken,
 ) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send>> {
     Box::pin(async move {
-        let (handler, serving) = prepare(config)?;
-        let keeping = handler.clone();
+        let Ready { server, shop, serving } = prepare(&config).await?;
         tokio::select! {
-            ended = serve(handler, transport, serving, stop) => Ok(ended?),
-            () = keeping.keep_token() => Ok(()),
+            ended = host(server, transport, config.hosting, serving, stop) => Ok(ended?),
+            () = shop.keep() => Ok(()),
         }
     })
 }
 
 /// As [`run`] over HTTP, on a listener that is bound already.
-pub async fn run_on(listener: TcpListener, config: Config, stop: CancellationToken) -> Result<(), Error> {
-    let (handler, serving) = prepare(config)?;
-    let keeping = handler.clone();
-    tokio::select! {
-        ended = serve_on(listener, handler, serving, stop) => Ok(ended?),
-        () = keeping.keep_token() => Ok(()),
-    }
+pub fn run_on(
+    listener: TcpListener,
+    config: Config,
+    stop: CancellationToken,
+) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send>> {
+    Box::pin(async move {
+        let Ready { server, shop, serving } = prepare(&config).await?;
+        tokio::select! {
+            ended = host_on(listener, server, config.hosting, serving, stop) => Ok(ended?),
+            () = shop.keep() => Ok(()),
+        }
+    })
 }
 
-fn prepare(config: Config) -> Result<(Kroger, Serving), Error> {
+struct Ready {
+    server: Arc<Kroger>,
+    shop: Arc<Shop>,
+    serving: Serving,
+}
+
+async fn prepare(config: &Config) -> Result<Ready, Error> {
     let serving = Serving::default();
-    let handler = Kroger::new(config, Arc::clone(&serving.metrics), &serving.checks)?;
-    Ok((handler, serving))
+    let shop = Arc::new(Shop::open(config, &serving).await?);
+    let server = Arc::new(Kroger::new(Arc::clone(&shop)));
+    Ok(Ready { server, shop, serving })
 }

@@ -1,4 +1,4 @@
-//! Programs of the system that the tests need: Redis, and what makes real Services of the test cluster, rules of the kernel.
+//! Programs of the system that the tests need: Redis, PostgreSQL, Chromium, and what makes real Services of the test cluster, rules of the kernel.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,8 +6,17 @@ use std::process::Command;
 use crate::steps::step;
 
 /// Program, and the Debian package that has it.
-const NEEDED: [(&str, &str); 4] =
-    [("redis-server", "redis-server"), ("ip", "iproute2"), ("nft", "nftables"), ("unshare", "util-linux")];
+const NEEDED: [(&str, &str); 6] = [
+    ("chromium", "chromium"),
+    ("redis-server", "redis-server"),
+    ("postgres", "postgresql"),
+    ("ip", "iproute2"),
+    ("nft", "nftables"),
+    ("unshare", "util-linux"),
+];
+
+/// Where Debian puts programs of PostgreSQL: a folder a version, none of them in `PATH`.
+const POSTGRESQL: &str = "/usr/lib/postgresql";
 
 /// Makes sure that they are there: root on Debian gets them installed, others are told how to.
 pub fn prepare() -> Result<(), String> {
@@ -39,10 +48,13 @@ fn apt(arguments: &[&str]) -> Command {
     command
 }
 
-/// In `PATH`, or where administrators' programs are.
+/// In `PATH`, or where administrators' programs or those of PostgreSQL are.
 fn is_there(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain(["/usr/sbin", "/sbin"].map(Into::into));
+    let versions = std::fs::read_dir(POSTGRESQL).into_iter().flatten().flatten();
+    let folders = std::env::split_paths(&path)
+        .chain(["/usr/sbin", "/sbin"].map(Into::into))
+        .chain(versions.map(|version| version.path().join("bin")));
     folders.into_iter().any(|folder| folder.join(program).is_file())
 }
 

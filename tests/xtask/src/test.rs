@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::clusters::Clusters;
 use crate::steps::{build_all, built, cargo, step, target};
-use crate::{system, tools};
+use crate::{pages, system, tools};
 
 /// Tests that need a cluster fail without one when this is set, and say that they were left out otherwise.
 pub const CLUSTER_TESTS: &str = "PORTICO_CLUSTER_TESTS";
@@ -34,9 +34,11 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     }
     if !filters.is_empty() {
         // Whoever picks tests wants to see the figures that they print.
-        tests.args(["--", "--show-output"]).args(filters);
+        tests.args(["--", "--show-output"]).args(&filters);
     }
-    step("tests", &mut tests)
+    step("tests", &mut tests)?;
+    // Whoever picks tests picks among those of cargo.
+    if without || !filters.is_empty() { Ok(()) } else { pages::test() }
 }
 
 /// Runs the random lives of resources for so many minutes, each kind in turn.

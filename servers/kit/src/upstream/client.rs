@@ -1,27 +1,41 @@
 //! Sending one call: wait for the rate limit, send, read within bounds, class, and retry where that is safe.
 
 use std::{
+    collections::BTreeMap,
     num::NonZeroU32,
-    sync::Arc,
-    time::{Duration, Instant},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, SystemTime},
 };
 
-use backon::{ExponentialBuilder, Retryable};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use reqwest::Url;
-use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
 use super::{
+    breaker::{Breaker, State, Trip, Verdict},
+    call::{Answer, Auth, Body, Call},
     error::{Class, Error},
-    quota::{DailyQuota, Taken},
+    quota::Taken,
+    retry::{Budget, Retry},
+    wish::retry_after,
 };
-use crate::{ConfigError, Secret, metrics::Metrics};
+use crate::{
+    Check, ConfigError,
+    caller::{CORRELATION_ID, Correlation},
+    metrics::Metrics,
+    trace::Trace,
+};
 
 /// Longest reason of an API that is passed on, in characters.
 const MAX_REASON: usize = 300;
+/// Longest correlation id of an API that is passed on, in bytes.
+const MAX_ID: usize = 128;
 
 /// Bounds on calls to one API.
 #[derive(Debug, Clone)]
@@ -32,10 +46,10 @@ pub struct Policy {
     pub attempt_timeout: Duration,
     /// Time for all attempts and the waits between them.
     pub call_timeout: Duration,
-    /// Attempts for a call that may be repeated; 1 means no retry.
-    pub attempts: usize,
-    /// Wait before the second attempt; it doubles from there, with jitter.
-    pub first_delay: Duration,
+    /// When a call that may be repeated is sent again.
+    pub retry: Retry,
+    /// When an API that fails is left alone.
+    pub trip: Trip,
     /// Requests a minute, with a burst of as many.
     pub per_minute: NonZeroU32,
     /// Longest answer body, in bytes, after decompression.
@@ -48,140 +62,11 @@ impl Default for Policy {
             connect_timeout: Duration::from_secs(3),
             attempt_timeout: Duration::from_secs(10),
             call_timeout: Duration::from_secs(25),
-            attempts: 3,
-            first_delay: Duration::from_millis(200),
+            retry: Retry::default(),
+            trip: Trip::default(),
             per_minute: NonZeroU32::MIN.saturating_add(59),
             max_body_bytes: 8 * 1024 * 1024,
         }
-    }
-}
-
-/// What a request carries.
-#[derive(Debug, Clone, Default)]
-pub enum Body {
-    /// Nothing.
-    #[default]
-    Empty,
-    /// Form fields.
-    Form(Vec<(&'static str, String)>),
-    /// A JSON document.
-    Json(serde_json::Value),
-}
-
-/// Who the request is from.
-#[derive(Debug, Clone, Default)]
-enum Auth {
-    #[default]
-    None,
-    Bearer(Secret),
-    Basic(String, Secret),
-}
-
-/// One call of the API.
-#[derive(Debug, Clone)]
-pub struct Call {
-    method: Method,
-    segments: Vec<String>,
-    query: Vec<(&'static str, String)>,
-    body: Body,
-    auth: Auth,
-    repeatable: bool,
-    quota: Option<Arc<DailyQuota>>,
-}
-
-impl Call {
-    /// A GET of `path`; it may be repeated.
-    #[must_use]
-    pub fn get(path: &str) -> Self {
-        Self { repeatable: true, ..Self::new(Method::GET, path) }
-    }
-
-    /// A call that is sent once, unless it is marked with [`Call::repeatable`].
-    #[must_use]
-    pub fn new(method: Method, path: &str) -> Self {
-        Self {
-            method,
-            segments: path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect(),
-            query: Vec::new(),
-            body: Body::Empty,
-            auth: Auth::None,
-            repeatable: false,
-            quota: None,
-        }
-    }
-
-    /// Adds one path segment; it is percent-encoded, so it stays one segment.
-    #[must_use]
-    pub fn segment(mut self, segment: &str) -> Self {
-        self.segments.push(segment.to_owned());
-        self
-    }
-
-    /// Adds a query parameter.
-    #[must_use]
-    pub fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.query.push((name, value.into()));
-        self
-    }
-
-    /// Sets the body.
-    #[must_use]
-    pub fn body(mut self, body: Body) -> Self {
-        self.body = body;
-        self
-    }
-
-    /// Sends a bearer token.
-    #[must_use]
-    pub fn bearer(mut self, token: Secret) -> Self {
-        self.auth = Auth::Bearer(token);
-        self
-    }
-
-    /// Sends a user name and password.
-    #[must_use]
-    pub fn basic(mut self, user: &str, password: Secret) -> Self {
-        self.auth = Auth::Basic(user.to_owned(), password);
-        self
-    }
-
-    /// Says that sending this twice does no more than sending it once.
-    #[must_use]
-    pub fn repeatable(mut self) -> Self {
-        self.repeatable = true;
-        self
-    }
-
-    /// Counts every attempt against a daily allowance.
-    #[must_use]
-    pub fn quota(mut self, quota: &Arc<DailyQuota>) -> Self {
-        self.quota = Some(Arc::clone(quota));
-        self
-    }
-}
-
-/// A successful answer.
-#[derive(Debug, Clone)]
-pub struct Answer {
-    api: &'static str,
-    /// Status, always 2xx.
-    pub status: StatusCode,
-    /// Headers.
-    pub headers: HeaderMap,
-    /// The whole body.
-    pub body: Bytes,
-}
-
-impl Answer {
-    /// The body as JSON of a known shape.
-    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        serde_json::from_slice(&self.body).map_err(|error| {
-            Error::new(
-                self.api,
-                Class::Malformed,
-                format!("the answer does not have the expected form ({error})"),
-            )
-        })
     }
 }
 
@@ -198,6 +83,10 @@ pub struct Client {
     limiter: Arc<DefaultDirectRateLimiter>,
     explain: Explain,
     metrics: Arc<Metrics>,
+    budget: Arc<Budget>,
+    /// One for each group of operations; their names are the program's own, so they are few.
+    circuits: Arc<Mutex<BTreeMap<&'static str, Arc<Breaker>>>>,
+    check: Option<Check>,
 }
 
 impl Client {
@@ -220,44 +109,132 @@ impl Client {
                 ConfigError::new(api, format!("no HTTP client: {error}"), "check the system's certificates")
             })?;
         let limiter = Arc::new(RateLimiter::direct(Quota::per_minute(policy.per_minute)));
-        Ok(Self { api, http, base, policy, limiter, explain, metrics })
+        let budget = Arc::new(Budget::new(policy.retry.percent));
+        let circuits = Arc::default();
+        Ok(Self { api, http, base, policy, limiter, explain, metrics, budget, circuits, check: None })
     }
 
-    /// Sends `call`, again where that is safe and may help.
+    /// Tells `check` whether the API is asked or left alone.
+    #[must_use]
+    pub fn with_check(mut self, check: Check) -> Self {
+        self.check = Some(check);
+        self
+    }
+
+    /// Sends `call`, again where that is safe and may help. A change that may not be repeated is sent once; when its answer is lost,
+    /// the error is [`Class::UnknownOutcome`].
     pub async fn send(&self, call: &Call) -> Result<Answer, Error> {
-        let attempts = if call.repeatable { self.policy.attempts.max(1) } else { 1 };
-        let backoff = ExponentialBuilder::default()
-            .with_min_delay(self.policy.first_delay)
-            .with_max_delay(self.policy.call_timeout)
-            .with_jitter()
-            .with_max_times(attempts - 1);
         let limit = self.policy.call_timeout;
-        let sending = (|| self.attempt(call))
-            .retry(backoff)
-            .when(|error| error.class().is_transient())
-            .adjust(|error, wait| wait_within(error, wait, limit));
+        let sent = AtomicBool::new(false);
+        let sending = self.attempts(call, &sent, Instant::now() + limit);
         tokio::time::timeout(limit, sending).await.unwrap_or_else(|_| {
-            Err(self.error(Class::Timeout, format!("no answer within {} s", limit.as_secs())))
+            let error = self.error(Class::Timeout, format!("no answer within {} s", limit.as_secs()));
+            let unknown = call.is_change() && sent.load(Ordering::Relaxed);
+            Err(if unknown { error.of_change() } else { error })
         })
+    }
+
+    async fn attempts(&self, call: &Call, sent: &AtomicBool, end: Instant) -> Result<Answer, Error> {
+        self.budget.earn();
+        let mut retries = 0;
+        loop {
+            let error = match self.attempt(call, sent).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            retries += 1;
+            match self.wait_before(call, &error, retries) {
+                // A wait beyond the call's time would only delay the bad news.
+                Some(wait) if Instant::now() + wait < end => tokio::time::sleep(wait).await,
+                _ => return Err(error),
+            }
+        }
+    }
+
+    /// The wait before the next attempt, where there is to be one.
+    fn wait_before(&self, call: &Call, error: &Error, retry: u32) -> Option<Duration> {
+        let wait = self.policy.retry.wait(error, retry).filter(|_| call.repeatable)?;
+        let allowed = self.budget.spend();
+        self.metrics.upstream_retried(call.group, allowed);
+        allowed.then_some(wait)
     }
 
     fn error(&self, class: Class, reason: impl Into<String>) -> Error {
         Error::new(self.api, class, reason)
     }
 
-    async fn attempt(&self, call: &Call) -> Result<Answer, Error> {
+    async fn attempt(&self, call: &Call, sent: &AtomicBool) -> Result<Answer, Error> {
+        let circuit = self.circuit(call.group);
+        let leave = circuit.admit().map_err(|wait| self.left_alone(call.group, wait))?;
         self.wait_for_turn().await?;
-        self.take_quota(call)?;
-        let since = Instant::now();
-        let result = tokio::time::timeout(self.policy.attempt_timeout, self.exchange(call))
+        self.take_quota(call).await?;
+        sent.store(true, Ordering::Relaxed);
+        let result = self.measured(call).await;
+        let (before, after) = leave.end(verdict(&result));
+        self.note_circuit(call.group, before, after);
+        result.map_err(|failed| failed.known(call))
+    }
+
+    /// One exchange within its time, counted and traced.
+    async fn measured(&self, call: &Call) -> Result<Answer, Failed> {
+        let (since, begun) = (Instant::now(), SystemTime::now());
+        let trace = Trace::child(format!("{} {}", self.api, call.method));
+        let correlation = Correlation::current().unwrap_or_else(Correlation::new);
+        let limit = self.policy.attempt_timeout;
+        let result = tokio::time::timeout(limit, self.exchange(call, &correlation))
             .await
-            .unwrap_or_else(|_| Err(self.error(Class::Timeout, "no answer in time")));
-        let class = result.as_ref().map_or_else(|error| error.class().label(), |_| "ok");
-        self.metrics.upstream_answered(class, since.elapsed());
-        if let Err(error) = &result {
-            tracing::debug!(api = self.api, class, %error, "upstream request failed");
+            .unwrap_or_else(|_| Err(Failed::after(self.error(Class::Timeout, "no answer in time"))));
+        let class = result.as_ref().map_or_else(|failed| failed.error.class().label(), |_| "ok");
+        self.metrics.upstream_answered(class, call.group, since.elapsed());
+        if let Some(trace) = trace {
+            trace.end(begun, result.is_err().then_some(class), &[]);
+        }
+        if let Err(Failed { error, .. }) = &result {
+            let (api, upstream) = (self.api, error.correlation());
+            tracing::debug!(api, class, %error, %correlation, upstream, "upstream request failed");
         }
         result
+    }
+
+    fn circuit(&self, group: &'static str) -> Arc<Breaker> {
+        let mut circuits = self.circuits.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(circuits.entry(group).or_insert_with(|| Arc::new(Breaker::new(self.policy.trip))))
+    }
+
+    fn left_alone(&self, group: &'static str, wait: Duration) -> Error {
+        self.metrics.upstream_answered(Class::CircuitOpen.label(), group, Duration::ZERO);
+        let reason = format!("{group} is not asked, because it has failed time after time");
+        self.error(Class::CircuitOpen, reason).retry_after(Some(wait))
+    }
+
+    /// Says once when a circuit opens or closes.
+    fn note_circuit(&self, group: &'static str, before: State, after: State) {
+        if before == after {
+            return;
+        }
+        self.metrics.circuit(group, after.number(), after == State::Open);
+        if after == State::Open {
+            let rest = self.policy.trip.rest.as_secs();
+            tracing::warn!(api = self.api, group, "the API fails; it is left alone for {rest} s");
+        } else {
+            tracing::info!(api = self.api, group, "the API answers again");
+        }
+        self.tell_check();
+    }
+
+    fn tell_check(&self) {
+        let Some(check) = &self.check else { return };
+        let circuits = self.circuits.lock().unwrap_or_else(PoisonError::into_inner);
+        let open: Vec<&str> = circuits
+            .iter()
+            .filter(|(_, circuit)| circuit.state() != State::Closed)
+            .map(|(group, _)| *group)
+            .collect();
+        if open.is_empty() {
+            check.ok("Answering", "the API answers");
+        } else {
+            check.failing("CircuitOpen", &format!("the API fails and is left alone: {}", open.join(", ")));
+        }
     }
 
     /// Waits for the per-minute limit, but no longer than one attempt may take.
@@ -268,14 +245,11 @@ impl Client {
         })
     }
 
-    fn take_quota(&self, call: &Call) -> Result<(), Error> {
+    async fn take_quota(&self, call: &Call) -> Result<(), Error> {
         let Some(quota) = &call.quota else { return Ok(()) };
-        match quota.take() {
-            Taken::Granted { used, warn } => {
-                self.metrics.quota(used);
-                if warn {
-                    tracing::warn!(api = self.api, used, limit = quota.limit(), "daily quota nearly used up");
-                }
+        match quota.take().await {
+            Taken::Granted { used } => {
+                self.metrics.quota(quota.name(), used, quota.limit());
                 Ok(())
             }
             Taken::Exhausted(wait) => Err(self
@@ -284,21 +258,24 @@ impl Client {
         }
     }
 
-    async fn exchange(&self, call: &Call) -> Result<Answer, Error> {
-        let response = self.request(call)?.send().await.map_err(|error| self.network(&error))?;
-        let status = response.status();
-        let headers = response.headers().clone();
+    async fn exchange(&self, call: &Call, correlation: &Correlation) -> Result<Answer, Failed> {
+        let request = self.request(call).map_err(Failed::before)?;
+        let sent = request.header(CORRELATION_ID, correlation.as_str()).send().await;
+        // What could not connect was not sent.
+        let response =
+            sent.map_err(|error| Failed { sent: !error.is_connect(), error: self.network(&error) })?;
+        let (status, headers) = (response.status(), response.headers().clone());
         let body = self.read(response).await;
         if status.is_success() {
-            return Ok(Answer { api: self.api, status, headers, body: body? });
+            return body.map(|body| Answer { api: self.api, status, headers, body }).map_err(Failed::after);
         }
-        Err(self.refusal(status, &headers, &body.unwrap_or_default()))
+        Err(Failed::after(self.refusal(status, &headers, &body.unwrap_or_default())))
     }
 
     fn request(&self, call: &Call) -> Result<reqwest::RequestBuilder, Error> {
         let mut url = self.base.clone();
         url.path_segments_mut()
-            .map_err(|()| self.error(Class::Invalid, "the base address cannot have a path"))?
+            .map_err(|()| self.error(Class::Client, "the base address cannot have a path"))?
             .pop_if_empty()
             .extend(&call.segments);
         let request = self
@@ -338,7 +315,7 @@ impl Client {
             return self.error(Class::Timeout, "no answer in time");
         }
         let what = if error.is_connect() { "cannot connect" } else { "the connection broke" };
-        self.error(Class::Unavailable, what)
+        self.error(Class::Network, what)
     }
 
     fn refusal(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Error {
@@ -346,7 +323,10 @@ impl Client {
             || format!("HTTP {}", status.as_u16()),
             |reason| format!("{} (HTTP {})", shorten(&reason), status.as_u16()),
         );
-        self.error(class_of(status), reason).retry_after(retry_after(headers))
+        self.error(Class::of_status(status), reason)
+            .with_status(status)
+            .retry_after(retry_after(headers))
+            .correlated(correlation_of(headers))
     }
 }
 
@@ -354,28 +334,38 @@ fn shorten(reason: &str) -> String {
     reason.chars().filter(|letter| !letter.is_control()).take(MAX_REASON).collect()
 }
 
-fn class_of(status: StatusCode) -> Class {
-    match status.as_u16() {
-        401 => Class::Unauthorised,
-        403 => Class::Forbidden,
-        404 | 410 => Class::NotFound,
-        408 => Class::Timeout,
-        429 => Class::RateLimited,
-        400..=499 => Class::Invalid,
-        500..=599 => Class::Unavailable,
-        _ => Class::Malformed,
+/// The API's own id of a request, where it is one that can be written down.
+fn correlation_of(headers: &HeaderMap) -> Option<Box<str>> {
+    let id = headers.get(CORRELATION_ID)?.to_str().ok()?;
+    (1..=MAX_ID).contains(&id.len()).then(|| id.into())
+}
+
+/// An error, and whether the request had left us before it.
+struct Failed {
+    error: Error,
+    sent: bool,
+}
+
+impl Failed {
+    fn before(error: Error) -> Self {
+        Self { error, sent: false }
+    }
+
+    fn after(error: Error) -> Self {
+        Self { error, sent: true }
+    }
+
+    /// What the caller learns: of a change that was sent and got no answer, that its outcome is not known.
+    fn known(self, call: &Call) -> Error {
+        if self.sent && call.is_change() { self.error.of_change() } else { self.error }
     }
 }
 
-/// `Retry-After` in its form of seconds (RFC 9110, 10.2.3), at most a day.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds: u64 = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds.min(86_400)))
-}
-
-/// The API's own wait goes before ours; a wait beyond the call's time ends the attempts.
-fn wait_within(error: &Error, wait: Option<Duration>, limit: Duration) -> Option<Duration> {
-    let wait = wait?;
-    let asked = error.wait().unwrap_or(wait).max(wait);
-    (asked < limit).then_some(asked)
+/// What a result tells of the API's health. One that limits us is up, and no reason to come back sooner.
+fn verdict(result: &Result<Answer, Failed>) -> Verdict {
+    match result {
+        Err(failed) if failed.error.class().is_outage() => Verdict::Down,
+        Err(failed) if failed.error.class() == Class::RateLimited => Verdict::Unknown,
+        _ => Verdict::Up,
+    }
 }

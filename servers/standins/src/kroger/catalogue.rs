@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Error;
 
@@ -40,18 +40,41 @@ pub(crate) struct Catalogue {
     pub(crate) chains: Vec<Value>,
     pub(crate) departments: Vec<Value>,
     pub(crate) zips: HashMap<String, Point>,
+    pub(crate) coupons: Vec<Coupon>,
+}
+
+/// One coupon of the stand-in's own contract. Its end is told in days from the start of the program, so that the data
+/// never grows old.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Coupon {
+    pub(crate) id: String,
+    pub(crate) title: String,
+    pub(crate) description: String,
+    pub(crate) category: String,
+    /// Dollars off.
+    pub(crate) value: Option<f64>,
+    /// Negative: it has ended.
+    pub(crate) days: i64,
+    pub(crate) product_ids: Vec<String>,
 }
 
 impl Catalogue {
     pub(crate) fn load() -> Result<Self, Error> {
         let locations: Vec<Value> = read("locations.json", include_str!("data/locations.json"))?;
+        let products: Vec<Value> = read("products.json", include_str!("data/products.json"))?;
         Ok(Self {
-            products: read("products.json", include_str!("data/products.json"))?,
+            products: products.into_iter().map(with_images).collect(),
             locations: locations.into_iter().map(location).collect::<Result<_, _>>()?,
             chains: read("chains.json", include_str!("data/chains.json"))?,
             departments: read("departments.json", include_str!("data/departments.json"))?,
             zips: read("zips.json", include_str!("data/zips.json"))?,
+            coupons: read("coupons.json", include_str!("data/coupons.json"))?,
         })
+    }
+
+    pub(crate) fn product(&self, id: &str) -> Option<&Value> {
+        self.products.iter().find(|product| text(product, "productId") == id)
     }
 
     pub(crate) fn has_location(&self, id: &str) -> bool {
@@ -61,6 +84,21 @@ impl Catalogue {
 
 fn read<T: DeserializeOwned>(file: &'static str, text: &str) -> Result<T, Error> {
     serde_json::from_str(text).map_err(|source| Error::Data { file, source })
+}
+
+/// Images differ in the product's id alone, so the file leaves them out: 25 addresses a product are most of a real answer.
+fn with_images(mut product: Value) -> Value {
+    let id = text(&product, "productId").to_owned();
+    let images = ["front", "back", "left", "right", "top"].map(|perspective| {
+        let sizes = ["xlarge", "large", "medium", "small", "thumbnail"].map(|size| {
+            let url = format!("https://www.kroger.com/product/images/{size}/{perspective}/{id}");
+            json!({ "id": format!("{id}-{perspective}-{size}"), "size": size, "url": url })
+        });
+        let featured = perspective == "front";
+        json!({ "id": format!("{id}-{perspective}"), "perspective": perspective, "featured": featured, "sizes": sizes })
+    });
+    product["images"] = Value::from(images.to_vec());
+    product
 }
 
 fn location(shown: Value) -> Result<Location, Error> {

@@ -1,15 +1,23 @@
-//! A stand-in for the Kroger public API: tokens, products, locations, chains and departments.
+//! A stand-in for the Kroger API: sign-in and tokens, products, locations, chains, departments, carts and the customer's
+//! id; and, for a partner's application, carts that can be read and coupons.
 //!
 //! Products and prices are invented. What the public documentation and live answers disagree about
-//! follows the live answers. `/_standin/faults`, `/_standin/requests` and `/_standin/settings` steer it.
+//! follows the live answers. The paths under `/_standin/` steer it.
 
+mod authorize;
+mod cart;
 mod catalogue;
 mod control;
+mod coupons;
 mod departments;
+mod faults;
 mod locations;
 mod oauth;
+mod partner;
 mod products;
 mod reply;
+mod settings;
+mod tokens;
 
 use std::{io, net::SocketAddr, pin::Pin, sync::Arc};
 
@@ -20,9 +28,11 @@ use axum::{
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use cart::Carts;
 use catalogue::Catalogue;
 use control::Control;
-use oauth::Tokens;
+use coupons::Coupons;
+use tokens::Tokens;
 
 /// Why the stand-in could not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +86,8 @@ pub(crate) struct Standin {
     catalogue: Catalogue,
     tokens: Tokens,
     control: Control,
+    carts: Carts,
+    coupons: Coupons,
 }
 
 pub(crate) type Shared = Arc<Standin>;
@@ -116,37 +128,71 @@ pub fn router(credentials: Credentials) -> Result<Router, Error> {
         catalogue: Catalogue::load()?,
         tokens: Tokens::default(),
         control: Control::default(),
+        carts: Carts::default(),
+        coupons: Coupons::default(),
     });
     Ok(Router::new()
         .merge(api(&standin))
         .merge(control::routes())
         .route("/healthz", get(|| async { "ok\n" }))
-        .layer(middleware::from_fn(reply::mark))
+        .layer(middleware::from_fn_with_state(Arc::clone(&standin), reply::mark))
         .with_state(standin))
 }
 
 fn api(standin: &Shared) -> Router<Shared> {
-    let layer = |check| middleware::from_fn_with_state((Arc::clone(standin), check), oauth::require_token);
+    Router::new()
+        .route("/v1/connect/oauth2/authorize", get(authorize::authorize))
+        .route("/v1/connect/oauth2/token", post(oauth::token))
+        .merge(application(standin))
+        .merge(customer(standin))
+        .merge(partner(standin))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(standin), faults::intervene))
+}
+
+/// What any token opens.
+fn application(standin: &Shared) -> Router<Shared> {
+    let layer = |scope| middleware::from_fn_with_state((Arc::clone(standin), scope), oauth::require_token);
     let products = Router::new()
         .route("/v1/products", get(products::search))
         .route("/v1/products/{id}", get(products::detail))
-        .route_layer(layer(Some("product.compact")));
-    let places = Router::new()
+        .route_layer(layer("product.compact"));
+    Router::new()
         .route("/v1/locations", get(locations::search))
         .route("/v1/locations/{id}", get(locations::detail).head(locations::exists))
         .route("/v1/chains", get(departments::chains))
         .route("/v1/chains/{name}", get(departments::chain).head(departments::chain_exists))
         .route("/v1/departments", get(departments::list))
         .route("/v1/departments/{id}", get(departments::detail).head(departments::exists))
-        .route_layer(layer(None));
-    let customer = Router::new()
-        .route("/v1/cart/add", put(oauth::customer_only))
-        .route("/v1/identity/profile", get(oauth::customer_only))
-        .route_layer(layer(None));
-    Router::new()
-        .route("/v1/connect/oauth2/token", post(oauth::token))
+        .route_layer(layer(""))
         .merge(products)
-        .merge(places)
-        .merge(customer)
-        .route_layer(middleware::from_fn_with_state(Arc::clone(standin), control::intervene))
+}
+
+/// Lets customers in whose tokens have the scope.
+fn of_customer(routes: Router<Shared>, standin: &Shared, scope: &'static str) -> Router<Shared> {
+    routes.route_layer(middleware::from_fn_with_state((Arc::clone(standin), scope), oauth::require_customer))
+}
+
+/// What a customer's token opens.
+fn customer(standin: &Shared) -> Router<Shared> {
+    let cart = Router::new().route("/v1/cart/add", put(cart::put));
+    let identity = Router::new().route("/v1/identity/profile", get(cart::profile));
+    of_customer(cart, standin, "cart.basic:write").merge(of_customer(identity, standin, "profile.compact"))
+}
+
+/// What a customer's token opens for a partner's application.
+fn partner(standin: &Shared) -> Router<Shared> {
+    let read =
+        Router::new().route("/v1/carts", get(partner::list)).route("/v1/carts/{id}", get(partner::detail));
+    let write = Router::new()
+        .route("/v1/carts", post(partner::create))
+        .route("/v1/carts/{id}", put(partner::update))
+        .route("/v1/carts/{id}/items", post(partner::add_items))
+        .route("/v1/carts/{id}/items/{upc}", put(partner::update_item).delete(partner::remove_item));
+    let coupons = Router::new()
+        .route("/v1/coupons", get(coupons::list))
+        .route("/v1/coupons/{id}/clip", post(coupons::clip));
+    of_customer(read, standin, "cart.basic")
+        .merge(of_customer(write, standin, "cart.basic:rw"))
+        .merge(of_customer(coupons, standin, "coupon.basic"))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(standin), oauth::require_partner))
 }

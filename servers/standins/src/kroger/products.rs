@@ -8,7 +8,7 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Shared, catalogue::text, reply};
+use super::{Shared, catalogue::text, control::NewPrice, reply};
 
 const INVALID: &str = "Invalid parameters";
 
@@ -53,8 +53,12 @@ fn find(standin: &Shared, filters: &Filters) -> Result<Response, Refusal> {
     // A store that does not exist sells nothing, without a word.
     let known = store.is_none_or(|id| standin.catalogue.has_location(id));
     let found = if known { found } else { Vec::new() };
-    let page: Vec<Value> =
-        found.iter().skip(start).take(limit).map(|product| shown(product, store.is_some())).collect();
+    let page: Vec<Value> = found
+        .iter()
+        .skip(start)
+        .take(limit)
+        .map(|product| shown(standin, product, store.is_some()))
+        .collect();
     let meta = json!({
         "pagination": { "start": start, "limit": limit, "total": found.len() },
         "warnings": warnings,
@@ -74,10 +78,9 @@ pub(crate) async fn detail(
     if let Err((code, reason)) = check_location(filters.location.as_deref()) {
         return reply::bad(code, reason);
     }
-    let product = standin.catalogue.products.iter().find(|product| text(product, "productId") == id);
-    product.map_or_else(
+    standin.catalogue.product(&id).map_or_else(
         || reply::empty(StatusCode::NOT_FOUND),
-        |product| reply::data(shown(product, filters.location.is_some()), json!({})),
+        |product| reply::data(shown(&standin, product, filters.location.is_some()), json!({})),
     )
 }
 
@@ -169,9 +172,12 @@ fn field_of(way: &str) -> Option<&'static str> {
 }
 
 /// Price, stock, ways of delivery and aisle belong to a store; without one they are left out.
-fn shown(product: &Value, with_store: bool) -> Value {
+fn shown(standin: &Shared, product: &Value, with_store: bool) -> Value {
     let mut shown = product.clone();
     if with_store {
+        if let Some(price) = standin.control.price(text(product, "productId")) {
+            reprice(&mut shown["items"][0], price);
+        }
         return shown;
     }
     if let Some(object) = shown.as_object_mut() {
@@ -183,4 +189,22 @@ fn shown(product: &Value, with_store: bool) -> Value {
         }
     }
     shown
+}
+
+/// Sets both prices; the estimate for one piece of a weighed product keeps its share.
+fn reprice(item: &mut Value, price: NewPrice) {
+    let number = |value: &Value| value.as_f64().filter(|number| *number > 0.0);
+    let share = match (number(&item["price"]["regular"]), number(&item["price"]["regularPerUnitEstimate"])) {
+        (Some(regular), Some(estimate)) => estimate / regular,
+        _ => 1.0,
+    };
+    let estimate = |dollars: f64| (dollars * share * 100.0).round() / 100.0;
+    let promo = price.promo.unwrap_or(0.0);
+    if !item["price"].is_object() {
+        item["price"] = json!({});
+    }
+    item["price"]["regular"] = json!(price.regular);
+    item["price"]["promo"] = json!(promo);
+    item["price"]["regularPerUnitEstimate"] = json!(estimate(price.regular));
+    item["price"]["promoPerUnitEstimate"] = json!(estimate(promo));
 }

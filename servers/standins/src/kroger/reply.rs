@@ -2,12 +2,15 @@
 
 use axum::{
     Json,
-    extract::Request,
+    extract::{Request, State},
     http::{HeaderValue, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use jiff::{SignedDuration, Timestamp, fmt::rfc2822};
 use serde_json::{Value, json};
+
+use super::Shared;
 
 /// Fixed, so that equal requests get equal answers.
 const TIMESTAMP: u64 = 1_569_851_999_383;
@@ -37,6 +40,11 @@ pub(crate) fn flat(status: StatusCode, code: &str, reason: &str) -> Response {
 /// The error form of the token endpoint.
 pub(crate) fn oauth(status: StatusCode, error: &str, description: &str) -> Response {
     (status, Json(json!({ "error": error, "error_description": description }))).into_response()
+}
+
+/// A token without the scope.
+pub(crate) fn missing_scopes() -> Response {
+    refused(StatusCode::FORBIDDEN, "Forbidden", "missing required scopes")
 }
 
 /// An expired or unknown token.
@@ -76,13 +84,22 @@ pub(crate) fn empty(status: StatusCode) -> Response {
     status.into_response()
 }
 
-/// Marks every answer as a stand-in's and gives it a correlation id.
-pub(crate) async fn mark(request: Request, next: Next) -> Response {
+/// Marks every answer as a stand-in's, gives it a correlation id, and a wrong time where a switch says so.
+pub(crate) async fn mark(State(standin): State<Shared>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     headers.insert("x-portico-standin", HeaderValue::from_static("kroger"));
     if let Ok(id) = HeaderValue::from_str(&format!("{:032x}", rand::random::<u128>())) {
         headers.insert("x-correlation-id", id);
     }
+    if let Some(date) = wrong_date(standin.control.settings().date_skew_seconds) {
+        headers.insert(header::DATE, date);
+    }
     response
+}
+
+/// `Date` that is off by so many seconds; none where it is not off.
+fn wrong_date(skew: i64) -> Option<HeaderValue> {
+    let at = Timestamp::now().saturating_add(SignedDuration::from_secs(skew)).ok().filter(|_| skew != 0)?;
+    HeaderValue::from_str(&rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at).ok()?).ok()
 }

@@ -6,6 +6,7 @@ mod credentials;
 mod edits;
 mod ends;
 mod inspector;
+mod kroger;
 mod quickstart;
 mod running;
 mod scaling;

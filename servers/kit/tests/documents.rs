@@ -1,0 +1,114 @@
+//! What users keep, on every database.
+
+mod support;
+
+use portico_kit::{
+    documents::{Documents, Kind},
+    seal::Sealer,
+    tool::ToolError,
+};
+use rstest::rstest;
+use serde::{Deserialize, Serialize};
+use sqlx::Row as _;
+use support::{Database, On};
+
+const LIST: Kind = Kind { name: "list", most: 3 };
+const OTHER: Kind = Kind { name: "other", most: 3 };
+
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+struct List {
+    items: Vec<String>,
+}
+
+async fn add(documents: &Documents, user: &str, id: &str, item: &str) -> Result<usize, ToolError> {
+    let change = |list: &mut List| {
+        list.items.push(item.to_owned());
+        Ok(list.items.len())
+    };
+    documents.change(user, LIST, id, change).await.map(|(_, count)| count)
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_is_kept_is_found_by_its_user_alone_and_lies_sealed(
+    #[values(On::Memory, On::File, On::Postgres)] on: On,
+) {
+    let database = Database::new(on).await;
+    let store = database.open(&[]).await.unwrap();
+    let documents = Documents::new(store.clone(), Sealer::ephemeral().unwrap());
+    add(&documents, "ada", "a", "milk").await.unwrap();
+    assert_eq!(add(&documents, "ada", "a", "bread").await.unwrap(), 2);
+    add(&documents, "ada", "b", "ö 測 👍").await.unwrap();
+    let one = documents.get::<List>("ada", LIST, "a").await.unwrap().unwrap();
+    assert_eq!(one.body.items, ["milk", "bread"]);
+    let all = documents.all::<List>("ada", LIST).await.unwrap();
+    let mut ids: Vec<&str> = all.iter().map(|list| list.id.as_str()).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, ["a", "b"]);
+    assert_eq!(documents.get::<List>("bob", LIST, "a").await.unwrap(), None);
+    assert_eq!(documents.get::<List>("ada", OTHER, "a").await.unwrap(), None);
+    let rows = sqlx::query("SELECT body FROM kit_documents").fetch_all(store.write()).await.unwrap();
+    for row in rows {
+        let body: Vec<u8> = row.get("body");
+        assert!(!body.windows(4).any(|part| part == b"milk" || part == b"item"));
+    }
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_changes_at_once_none_is_lost(#[values(On::Memory, On::File, On::Postgres)] on: On) {
+    let database = Database::new(on).await;
+    let store = database.open(&[]).await.unwrap();
+    let documents = Documents::new(store, Sealer::ephemeral().unwrap());
+    let adding = (0..8).map(|number| {
+        let documents = documents.clone();
+        tokio::spawn(async move {
+            let mut added = 0;
+            // Who comes too late too often is told, and tries again as a client would.
+            while added < 5 {
+                added += usize::from(add(&documents, "ada", "a", &format!("{number}-{added}")).await.is_ok());
+            }
+        })
+    });
+    for task in adding.collect::<Vec<_>>() {
+        task.await.unwrap();
+    }
+    let mut list = documents.get::<List>("ada", LIST, "a").await.unwrap().unwrap().body.items;
+    list.sort();
+    list.dedup();
+    assert_eq!(list.len(), 40);
+}
+
+#[rstest]
+#[tokio::test]
+async fn one_user_fills_no_database_and_deletion_leaves_the_others(#[values(On::File, On::Postgres)] on: On) {
+    let database = Database::new(on).await;
+    let store = database.open(&[]).await.unwrap();
+    let documents = Documents::new(store, Sealer::ephemeral().unwrap());
+    for id in ["a", "b", "c"] {
+        add(&documents, "ada", id, "x").await.unwrap();
+    }
+    let full = add(&documents, "ada", "d", "x").await.unwrap_err().to_string();
+    assert!(full.contains("there are 3 already"), "{full}");
+    let large = add(&documents, "ada", "a", &"x".repeat(300_000)).await.unwrap_err().to_string();
+    assert!(large.contains("larger than 256 KiB"), "{large}");
+    add(&documents, "bob", "a", "y").await.unwrap();
+    let export = documents.export("ada").await.unwrap();
+    assert_eq!(export["list"][0]["content"]["items"][0], "x");
+    assert_eq!(documents.delete("ada").await.unwrap(), 3);
+    assert_eq!(documents.export("ada").await.unwrap(), serde_json::json!({}));
+    assert_eq!(documents.all::<List>("bob", LIST).await.unwrap().len(), 1);
+    assert!(documents.remove("bob", LIST, "a").await.unwrap());
+    assert!(!documents.remove("bob", LIST, "a").await.unwrap());
+}
+
+#[tokio::test]
+async fn a_body_moved_to_another_user_does_not_open() {
+    let database = Database::new(On::File).await;
+    let store = database.open(&[]).await.unwrap();
+    let documents = Documents::new(store.clone(), Sealer::ephemeral().unwrap());
+    add(&documents, "ada", "a", "secret").await.unwrap();
+    sqlx::query("UPDATE kit_documents SET user_id = 'bob'").execute(store.write()).await.unwrap();
+    let error = documents.get::<List>("bob", LIST, "a").await.unwrap_err().to_string();
+    assert!(!error.contains("secret"), "{error}");
+}

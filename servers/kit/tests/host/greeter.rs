@@ -1,0 +1,147 @@
+//! The smallest server: one tool that greets, a page that shows the greeting, and a path of its own.
+
+use std::{net::SocketAddr, num::NonZeroU32, sync::Arc};
+
+use portico_kit::{
+    About, Component, Hosting, RestRoute, Server, Serving, ToolCall, component, host_on,
+    tool::{self, Answer, Effect, ToolError, define},
+};
+use rmcp::{
+    ClientLifecycleMode, ClientServiceExt, RoleClient,
+    model::{ProtocolVersion, Tool},
+    service::RunningService,
+    transport::{StreamableHttpClientTransport, streamable_http_client::StreamableHttpClientTransportConfig},
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Request {
+    /// Whom to greet.
+    name: String,
+    /// Session of who greets.
+    #[serde(rename = "session_id")]
+    _session: Option<String>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Greeting {
+    greeting: String,
+    subject: Option<String>,
+    has_session: bool,
+    correlation: String,
+}
+
+static PAGES: [Component; 1] =
+    [Component::new("greeting", "Greeting", "<!doctype html><title>Greeting</title>")
+        .with_resource_domains(&["https://pictures.example"])];
+
+pub struct Greeter {
+    tools: Vec<Tool>,
+}
+
+impl Default for Greeter {
+    fn default() -> Self {
+        let tool = define::<Request, Greeting>("greet", "Greet", "Greets somebody.", Effect::Reads);
+        Self { tools: vec![component::shown_by(tool, "greeting")] }
+    }
+}
+
+impl Server for Greeter {
+    fn about(&self) -> About {
+        About { name: "greeter", title: "Greeter", version: "1.0.0", instructions: "Greets." }
+    }
+
+    fn tools(&self) -> &[Tool] {
+        &self.tools
+    }
+
+    fn components(&self) -> &[Component] {
+        &PAGES
+    }
+
+    fn rest(&self) -> Vec<RestRoute> {
+        let method = http::Method::GET;
+        vec![RestRoute {
+            method,
+            path: "/greetings/{name}",
+            tool: "greet",
+            fixed: rmcp::model::JsonObject::default(),
+            summary: "Greets.",
+        }]
+    }
+
+    fn session_cookie(&self) -> Option<&str> {
+        Some("greeter_session")
+    }
+
+    async fn call(&self, call: ToolCall) -> Result<Answer, ToolError> {
+        let request: Request = tool::arguments(Some(call.arguments))?;
+        match request.name.as_str() {
+            "nobody" => return Err(ToolError::NotFound("there is nobody".to_owned())),
+            "a stranger" => {
+                let url = Some("https://greeter.example/auth/login".to_owned());
+                return Err(ToolError::SignIn { problem: "only friends are greeted".to_owned(), url });
+            }
+            "the hangman" => panic!("the rope broke at ada@example.com"),
+            "the baker" => panic!("the oven is cold"),
+            _ => {}
+        }
+        let greeting = Greeting {
+            greeting: format!("Hello, {}!", request.name),
+            subject: call.caller.subject.as_deref().map(str::to_owned),
+            has_session: call.caller.session.is_some(),
+            correlation: call.correlation.to_string(),
+        };
+        Answer::new(greeting.greeting.clone(), &greeting)
+    }
+}
+
+pub struct World {
+    pub address: SocketAddr,
+    pub http: reqwest::Client,
+    _stop: DropGuard,
+}
+
+pub async fn world() -> World {
+    world_with(Hosting::default()).await
+}
+
+pub async fn world_with(hosting: Hosting) -> World {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    let serving = Serving { max_body_bytes: 10_000, ..Serving::default() };
+    tokio::spawn(host_on(listener, Arc::new(Greeter::default()), hosting, serving, stop.clone()));
+    World { address, http: reqwest::Client::new(), _stop: stop.drop_guard() }
+}
+
+pub fn calls_a_minute(number: u32) -> Hosting {
+    Hosting { per_minute: NonZeroU32::new(number), ..Hosting::default() }
+}
+
+impl World {
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub async fn greet(&self, name: &str) -> reqwest::Response {
+        self.http.post(self.url("/tools/greet")).json(&json!({ "name": name })).send().await.unwrap()
+    }
+
+    pub async fn client(&self, modern: bool) -> RunningService<RoleClient, ()> {
+        let config = StreamableHttpClientTransportConfig::with_uri(self.url("/mcp"));
+        let transport = StreamableHttpClientTransport::with_client(self.http.clone(), config);
+        let mode = if modern {
+            ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::V_2026_07_28] }
+        } else {
+            ClientLifecycleMode::Initialize
+        };
+        ().serve_with_lifecycle(transport, mode).await.unwrap()
+    }
+}

@@ -1,0 +1,6 @@
+//! A tiny server, hosted: what every server has without writing it.
+
+mod greeter;
+mod observed;
+mod rest;
+mod ways;

@@ -1,0 +1,159 @@
+//! The same tool by REST.
+
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use crate::greeter::{calls_a_minute, world, world_with};
+
+#[tokio::test]
+async fn a_tool_is_a_path_that_answers_its_data_or_its_text() {
+    let world = world().await;
+    let answer = world.greet("Ada").await;
+    assert_eq!(answer.headers()["cache-control"], "no-store");
+    assert_eq!(answer.json::<Value>().await.unwrap()["greeting"], "Hello, Ada!");
+    let request = world.http.post(world.url("/tools/greet")).header("accept", "text/plain");
+    let text = request.json(&json!({ "name": "Zoë" })).send().await.unwrap().text().await.unwrap();
+    assert_eq!(text, "Hello, Zoë!");
+    let form = world.http.get(world.url("/greetings/%E6%B8%AC")).send().await.unwrap();
+    assert_eq!(form.json::<Value>().await.unwrap()["greeting"], "Hello, 測!");
+}
+
+#[rstest]
+#[case::missing("/tools/greet", "{}", 400, "name")]
+#[case::of_another_type("/tools/greet", r#"{"name": 1}"#, 400, "name")]
+#[case::unknown_argument("/tools/greet", r#"{"name": "a", "nmae": "b"}"#, 400, "nmae")]
+#[case::no_object("/tools/greet", "[1]", 400, "not a JSON object")]
+#[case::broken("/tools/greet", "{", 400, "not a JSON object")]
+#[case::no_such_tool("/tools/meet", "{}", 404, "/openapi.json")]
+#[case::nothing_there("/tools/greet", r#"{"name": "nobody"}"#, 404, "nobody")]
+#[case::sign_in("/tools/greet", r#"{"name": "a stranger"}"#, 401, "https://greeter.example/auth/login")]
+#[case::our_fault("/tools/greet", r#"{"name": "the hangman"}"#, 500, "internal")]
+#[tokio::test]
+async fn what_is_wrong_is_said_as_a_problem(
+    #[case] path: &str,
+    #[case] body: &'static str,
+    #[case] status: u16,
+    #[case] said: &str,
+) {
+    let world = world().await;
+    let request = world.http.post(world.url(path)).header("content-type", "application/json").body(body);
+    let answer = request.send().await.unwrap();
+    assert_eq!(
+        (answer.status().as_u16(), &answer.headers()["content-type"]),
+        (status, &"application/problem+json".parse().unwrap())
+    );
+    let problem: Value = answer.json().await.unwrap();
+    assert_eq!(problem["status"], status);
+    assert!(problem.to_string().contains(said), "{problem}");
+}
+
+#[tokio::test]
+async fn a_body_of_another_kind_or_without_end_is_refused() {
+    let world = world().await;
+    let form = world.http.post(world.url("/tools/greet")).form(&[("name", "Ada")]).send().await.unwrap();
+    assert_eq!(form.status(), 415);
+    let long = world.greet(&"x".repeat(20_000)).await;
+    assert_eq!(long.status(), 413);
+}
+
+#[tokio::test]
+async fn a_page_of_another_site_and_a_foreign_host_name_are_refused() {
+    let world = world().await;
+    let body = json!({ "name": "Ada" });
+    for (header, value, status) in [
+        ("origin", "https://evil.example", 403),
+        ("host", "evil.example", 403),
+        ("origin", "http://localhost:6274", 200),
+    ] {
+        let request = world.http.post(world.url("/tools/greet")).header(header, value).json(&body);
+        assert_eq!(request.send().await.unwrap().status(), status, "{header}: {value}");
+    }
+}
+
+#[tokio::test]
+async fn a_user_who_calls_too_often_is_told_when_to_come_back_and_others_are_not() {
+    let world = world_with(calls_a_minute(3)).await;
+    let as_user = async |session: &str| {
+        let request =
+            world.http.post(world.url("/tools/greet")).header("cookie", format!("greeter_session={session}"));
+        request.json(&json!({ "name": "Ada" })).send().await.unwrap()
+    };
+    for _ in 0..3 {
+        assert_eq!(as_user("a").await.status(), 200);
+    }
+    let refused = as_user("a").await;
+    assert_eq!(refused.status(), 429);
+    let wait: u64 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((1..=21).contains(&wait), "{wait}");
+    assert_eq!(refused.json::<Value>().await.unwrap()["code"], -32003);
+    assert_eq!(as_user("b").await.status(), 200);
+}
+
+#[tokio::test]
+async fn the_document_is_openapi_and_names_every_path() {
+    let world = world().await;
+    let document: Value =
+        world.http.get(world.url("/openapi.json")).send().await.unwrap().json().await.unwrap();
+    let schema: Value = serde_json::from_str(include_str!("../data/openapi-3.1.json")).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let errors: Vec<String> = validator.iter_errors(&document).map(|error| error.to_string()).collect();
+    assert!(errors.is_empty(), "{errors:?}");
+    let paths: Vec<&String> = document["paths"].as_object().unwrap().keys().collect();
+    assert_eq!(paths, ["/tools/greet", "/greetings/{name}"]);
+    let mut broken = document.clone();
+    broken["paths"]["/tools/greet"]["post"]["responses"] = json!({ "200": {} });
+    assert!(!validator.is_valid(&broken), "the schema would accept anything");
+}
+
+#[tokio::test]
+async fn a_page_is_kept_for_a_week_by_its_digest() {
+    let world = world().await;
+    let get = || world.http.get(world.url("/ui/greeting.html"));
+    let page = get().send().await.unwrap();
+    assert_eq!(page.headers()["cache-control"], "public, max-age=604800");
+    let policy = page.headers()["content-security-policy"].to_str().unwrap();
+    assert!(
+        policy.starts_with("default-src 'none'")
+            && policy.contains("img-src data: https://pictures.example;"),
+        "{policy}"
+    );
+    let tag = page.headers()["etag"].clone();
+    let again = get().header("if-none-match", tag).send().await.unwrap();
+    assert_eq!((again.status().as_u16(), again.text().await.unwrap().len()), (304, 0));
+    assert_eq!(get().header("if-none-match", "\"other\"").send().await.unwrap().status(), 200);
+    assert_eq!(world.http.get(world.url("/ui/other.html")).send().await.unwrap().status(), 404);
+}
+
+#[tokio::test]
+async fn long_answers_are_compressed_where_the_caller_can_read_them() {
+    let world = world().await;
+    let http = reqwest::Client::builder().no_gzip().build().unwrap();
+    for (encoding, expected) in [("gzip", Some("gzip")), ("identity", None)] {
+        let request = http.get(world.url("/openapi.json")).header("accept-encoding", encoding);
+        let answer = request.send().await.unwrap();
+        let given = answer.headers().get("content-encoding").map(|value| value.to_str().unwrap());
+        assert_eq!(given, expected, "{encoding}");
+    }
+}
+
+#[tokio::test]
+async fn a_failure_is_told_in_the_callers_language_and_our_own_without_its_cause() {
+    let world = world().await;
+    let said = async |name: &str, language: &str| {
+        let request = world.http.post(world.url("/tools/greet")).header("accept-language", language);
+        let answer: Value =
+            request.json(&json!({ "name": name })).send().await.unwrap().json().await.unwrap();
+        answer["detail"].as_str().unwrap().to_owned()
+    };
+    assert!(said("a stranger", "en-GB").await.contains("only friends are greeted"));
+    assert!(
+        said("a stranger", "de-AT, en;q=0.5").await.contains("anmelden"),
+        "{}",
+        said("a stranger", "de").await
+    );
+    assert_ne!(said("a stranger", "fr").await, said("a stranger", "es").await);
+    for language in ["en", "de"] {
+        let said = said("the hangman", language).await;
+        assert!(!said.contains("rope"), "{said}");
+    }
+}

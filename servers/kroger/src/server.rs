@@ -1,0 +1,200 @@
+//! The server: its tools, its pages, its other paths.
+
+use std::sync::Arc;
+
+use axum::Router;
+use http::Method;
+use jiff::Timestamp;
+use portico_kit::{
+    About, Component, RestRoute, Server, ToolCall,
+    component::shown_by,
+    tool::{self, Answer, Effect, ToolError, define},
+};
+use rmcp::model::Tool;
+use serde_json::{Map, Value};
+
+use crate::{
+    shop::Shop,
+    tools::{cart, coupons, lists, orders, planner, profile, search, stores},
+};
+
+/// The pages that show what the tools answer, and their names for people.
+const PAGES: [(&str, &str); 8] = [
+    ("product-grid", "Products"),
+    ("store-map", "Stores"),
+    ("cart", "Cart"),
+    ("coupons", "Coupons and offers"),
+    ("profile", "Profile"),
+    ("orders", "Orders"),
+    ("lists", "Shopping lists"),
+    ("planner", "Meal plan"),
+];
+
+/// Kroger as a server.
+pub(crate) struct Kroger {
+    shop: Arc<Shop>,
+    tools: Vec<Tool>,
+    components: Vec<Component>,
+}
+
+impl Kroger {
+    pub(crate) fn new(shop: Arc<Shop>) -> Self {
+        let components = PAGES.iter().filter_map(|(name, title)| Component::shipped(name, title)).collect();
+        Self { shop, tools: tools(), components }
+    }
+}
+
+impl Server for Kroger {
+    fn about(&self) -> About {
+        About {
+            name: "portico-kroger",
+            title: "Kroger",
+            version: env!("CARGO_PKG_VERSION"),
+            instructions: "Products, stores, carts, lists and meal plans at Kroger and its chains. Find a store first: prices belong to \
+                           one. A cart belongs to who has signed in; what Kroger does not tell is said to be missing.",
+        }
+    }
+
+    fn tools(&self) -> &[Tool] {
+        &self.tools
+    }
+
+    fn components(&self) -> &[Component] {
+        &self.components
+    }
+
+    fn rest(&self) -> Vec<RestRoute> {
+        rest()
+    }
+
+    fn routes(self: &Arc<Self>) -> Router {
+        self.shop.accounts.routes()
+    }
+
+    fn session_cookie(&self) -> Option<&str> {
+        self.shop.accounts.cookie()
+    }
+
+    async fn call(&self, call: ToolCall) -> Result<Answer, ToolError> {
+        let (shop, arguments) = (self.shop.as_ref(), Some(call.arguments));
+        let who = shop.accounts.who(&call.caller).await?;
+        match call.name.as_str() {
+            "search_products_advanced" => search::search(shop, &who, tool::arguments(arguments)?).await,
+            "store_locator_advanced" => {
+                stores::locate(&shop.kroger, tool::arguments(arguments)?, Timestamp::now()).await
+            }
+            "manage_cart" => cart::manage(shop, &who, tool::arguments(arguments)?).await,
+            "digital_coupons" => coupons::manage(shop, &who, tool::arguments(arguments)?).await,
+            "user_profile" => profile::manage(shop, &who, tool::arguments(arguments)?).await,
+            "order_history" => orders::manage(shop, &who, tool::arguments(arguments)?).await,
+            "shopping_lists" => lists::manage(shop, &who, tool::arguments(arguments)?).await,
+            "meal_planner" => planner::manage(shop, &who, tool::arguments(arguments)?).await,
+            other => Err(ToolError::Internal(format!("tool `{other}` is listed and not written"))),
+        }
+    }
+}
+
+fn tools() -> Vec<Tool> {
+    [of_kroger(), of_users()].concat()
+}
+
+/// Those that ask Kroger.
+fn of_kroger() -> Vec<Tool> {
+    let search = define::<search::Request, search::Found>(
+        "search_products_advanced",
+        "Search Kroger products",
+        "Searches Kroger's products. With a store (filters.location_id) there are prices, stock and aisles, and filters and order by \
+         price.",
+        Effect::ReadsOutside,
+    );
+    let stores = define::<stores::Request, stores::Found>(
+        "store_locator_advanced",
+        "Find Kroger stores",
+        "Finds stores near a ZIP code or a point, with the services wanted, and tells which are open now.",
+        Effect::ReadsOutside,
+    );
+    let cart = define::<cart::Request, cart::Cart>(
+        "manage_cart",
+        "Kroger cart",
+        "Adds to the customer's Kroger cart, and shows what was sent there. Kroger lets applications only add: taking out changes the \
+         list here alone. Never repeat an addition whose outcome is not known.",
+        Effect::ChangesOutside,
+    );
+    let coupons = define::<coupons::Request, coupons::Coupons>(
+        "digital_coupons",
+        "Kroger coupons and offers",
+        "Shows what is on sale at a store for a category; with a partner's rights, coupons to clip.",
+        Effect::ChangesOutside,
+    );
+    vec![
+        shown_by(search, "product-grid"),
+        shown_by(stores, "store-map"),
+        shown_by(cart, "cart"),
+        shown_by(coupons, "coupons"),
+    ]
+}
+
+/// Those that keep something for users.
+fn of_users() -> Vec<Tool> {
+    let profile = define::<profile::Request, profile::Profile>(
+        "user_profile",
+        "Profile",
+        "Shows and sets what the user prefers (store, diets, budget), exports and deletes all that is kept of the user.",
+        Effect::Replaces,
+    );
+    let orders = define::<orders::Request, orders::Orders>(
+        "order_history",
+        "Orders",
+        "Carts that the user has marked as ordered, to order again. Kroger shows no orders to applications.",
+        Effect::ChangesOutside,
+    );
+    let lists = define::<lists::Request, lists::Lists>(
+        "shopping_lists",
+        "Shopping lists",
+        "Lists of the user's own: make, change and check them, and send one to the Kroger cart.",
+        Effect::ChangesOutside,
+    );
+    let planner = define::<planner::Request, planner::Plan>(
+        "meal_planner",
+        "Meal planner",
+        "Plans the meals of a week, finds the products for their ingredients at the user's store within diets and budget, and sends \
+         them to the Kroger cart.",
+        Effect::ChangesOutside,
+    );
+    vec![
+        shown_by(profile, "profile"),
+        shown_by(orders, "orders"),
+        shown_by(lists, "lists"),
+        shown_by(planner, "planner"),
+    ]
+}
+
+/// The paths of the REST interface that are named after what they are for.
+fn rest() -> Vec<RestRoute> {
+    let route = |method, path, tool, action: &str, summary| {
+        let fixed = Map::from_iter([("action".to_owned(), Value::from(action))]);
+        RestRoute { method, path, tool, fixed, summary }
+    };
+    vec![
+        route(Method::GET, "/cart/{session_id}", "manage_cart", "view", "The cart"),
+        route(Method::POST, "/cart/{session_id}/items", "manage_cart", "add", "Adds to the cart"),
+        route(
+            Method::PUT,
+            "/cart/{session_id}/items",
+            "manage_cart",
+            "update",
+            "Brings a product to a number",
+        ),
+        route(
+            Method::DELETE,
+            "/cart/{session_id}",
+            "manage_cart",
+            "clear",
+            "Empties the list of what was sent",
+        ),
+        route(Method::GET, "/profile/{session_id}", "user_profile", "view", "The profile"),
+        route(Method::PUT, "/profile/{session_id}", "user_profile", "update", "Sets preferences"),
+        route(Method::GET, "/orders/{session_id}", "order_history", "list", "What was marked as ordered"),
+        route(Method::GET, "/lists/{session_id}", "shopping_lists", "list", "The shopping lists"),
+    ]
+}

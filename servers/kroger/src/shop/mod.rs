@@ -1,0 +1,196 @@
+//! What all tools work with: Kroger, what users keep, and the prices that were seen.
+
+pub(crate) mod money;
+pub(crate) mod prices;
+pub(crate) mod product;
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use portico_kit::{
+    ConfigError, Serving, Store,
+    audit_log::AuditLog,
+    cache::Cache,
+    documents::Documents,
+    person::{Holdings, Person},
+    seal::Sealer,
+    store::{Migration, now},
+    tool::ToolError,
+};
+
+use prices::Prices;
+
+use crate::{
+    Error,
+    account::{self, Accounts, Who},
+    config::{Config, is_location},
+    tools::{
+        cart::mirror,
+        profile::{self, Preferences},
+    },
+    upstream::{Api, model::Product},
+};
+
+/// The tables of this server.
+const MIGRATIONS: &[Migration] = &[account::MIGRATION, prices::MIGRATION];
+
+/// Everything of one server.
+pub(crate) struct Shop {
+    pub(crate) kroger: Api,
+    pub(crate) accounts: Accounts,
+    pub(crate) documents: Documents,
+    pub(crate) prices: Prices,
+    /// What is kept of users, as a whole.
+    pub(crate) person: Person,
+    /// The store whose prices are shown where neither the call nor the user names one.
+    pub(crate) default_store: Option<String>,
+    /// Whether Kroger has given the application a partner's rights.
+    pub(crate) is_partner: bool,
+}
+
+/// Products by their ids, and how old the answer is where Kroger could not be asked.
+#[derive(Default)]
+pub(crate) struct Products {
+    pub(crate) by_id: HashMap<String, Product>,
+    pub(crate) stale_seconds: Option<u64>,
+}
+
+impl Shop {
+    /// Opens the database and everything that stands on it.
+    pub(crate) async fn open(config: &Config, serving: &Serving) -> Result<Self, Error> {
+        let (metrics, checks) = (&serving.metrics, &serving.checks);
+        let store = Store::open(&config.store, MIGRATIONS).await?;
+        let sealer = sealer(config)?;
+        let cache = match &config.redis {
+            Some(url) => Cache::redis(url, "portico:kroger:", metrics)?,
+            None => Cache::memory(config.cache_mebibytes, metrics),
+        };
+        let documents = Documents::new(store.clone(), sealer.clone());
+        let audit = AuditLog::new(&store, metrics, config.audit_days);
+        let told = (checks.add("credentials"), checks.add("kroger"));
+        let kroger = Api::new(config, (&store, cache.clone()), Arc::clone(metrics), told)?;
+        let kept = (store.clone(), sealer);
+        let accounts =
+            Accounts::new(account::Settings::of(config), kroger.client().clone(), kept, audit.clone());
+        let holdings: Vec<Arc<dyn Holdings>> = vec![Arc::new(documents.clone()), Arc::new(accounts.clone())];
+        Ok(Self {
+            kroger,
+            accounts,
+            person: Person::new(cache, audit, holdings),
+            documents,
+            prices: Prices::new(config.records_prices.then(|| store.clone())),
+            default_store: config.location.clone(),
+            is_partner: config.is_partner,
+        })
+    }
+
+    /// What must go on in the background: a token at hand, and what is over forgotten. Never ends.
+    pub(crate) async fn keep(&self) {
+        tokio::join!(self.kroger.keep_token(), self.forget(), self.accounts.keep());
+    }
+
+    async fn forget(&self) {
+        let mut hourly = tokio::time::interval(Duration::from_hours(1));
+        loop {
+            hourly.tick().await;
+            let carts = self.documents.forget(mirror::KIND, now() - mirror::LIFE).await.map(drop);
+            if let Err(error) = carts.and(self.prices.forget().await) {
+                tracing::warn!(%error, "what is over could not be removed; it is tried again in an hour");
+            }
+        }
+    }
+
+    /// The store that a call is about: the one it names in `field`, the user's, the server's.
+    pub(crate) async fn store(
+        &self,
+        who: &Who,
+        asked: Option<&str>,
+        field: &str,
+    ) -> Result<Option<String>, ToolError> {
+        if let Some(id) = asked {
+            if !is_location(id) {
+                return Err(ToolError::invalid(field, "must have 8 letters or digits, such as 01400376"));
+            }
+            return Ok(Some(id.to_owned()));
+        }
+        let preferred = match &who.user {
+            Some(user) => self.preferences(&user.id).await?.location_id,
+            None => None,
+        };
+        Ok(preferred.or_else(|| self.default_store.clone()))
+    }
+
+    /// What the user prefers; nothing where the user has never said.
+    pub(crate) async fn preferences(&self, user: &str) -> Result<Preferences, ToolError> {
+        let found = self.documents.get(user, profile::KIND, profile::ID).await?;
+        Ok(found.map(|document| document.body).unwrap_or_default())
+    }
+
+    /// The products of `ids`, with prices where a store is given. Unknown ones are left out.
+    pub(crate) async fn products(&self, ids: &[&str], store: Option<&str>) -> Result<Products, ToolError> {
+        if ids.is_empty() {
+            return Ok(Products::default());
+        }
+        let looked = self.kroger.by_ids(ids, store).await?;
+        let by_id = looked.data.iter().map(|product| (product.product_id.clone(), product.clone())).collect();
+        Ok(Products { by_id, stale_seconds: looked.stale_seconds })
+    }
+
+    /// As [`Shop::products`]; without any where Kroger cannot be asked, since what is shown is worth showing without prices.
+    pub(crate) async fn products_if_possible(
+        &self,
+        ids: &[&str],
+        store: Option<&str>,
+        notes: &mut Vec<String>,
+    ) -> Products {
+        match self.products(ids, store).await {
+            Ok(products) => products,
+            Err(error) => {
+                notes.push(format!("Prices are missing: {error}."));
+                Products::default()
+            }
+        }
+    }
+}
+
+/// The keys that seal what users keep: those that the operator makes, else some beside the database, else some that go with it.
+fn sealer(config: &Config) -> Result<Sealer, Error> {
+    if let Some(path) = &config.keyring {
+        return Ok(Sealer::from_file(path)?);
+    }
+    match config.store.file() {
+        Some(file) => Ok(Sealer::beside(file)?),
+        None if config.store.is_memory() => Ok(Sealer::ephemeral()?),
+        None => Err(Error::Config(ConfigError::new(
+            "KROGER_KEYRING_FILE",
+            "is not set",
+            "name the file with the keys that seal what users keep; with a database that is shared all replicas need the same",
+        ))),
+    }
+}
+
+/// Whether the text has the form of a product id: 13 digits.
+pub(crate) fn check_product_id(id: &str, field: &str) -> Result<(), ToolError> {
+    if id.len() == 13 && id.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Ok(());
+    }
+    Err(ToolError::invalid(field, "must have 13 digits, as search_products_advanced shows them"))
+}
+
+/// Text of a user: trimmed, without control characters, of 1 to `most` characters.
+pub(crate) fn check_text(text: &str, field: &str, most: usize) -> Result<String, ToolError> {
+    let text: String = text.trim().chars().filter(|letter| !letter.is_control()).collect();
+    if (1..=most).contains(&text.chars().count()) {
+        return Ok(text);
+    }
+    Err(ToolError::invalid(field, format!("must have 1 to {most} characters")))
+}
+
+/// A name for something new: random, and short enough to be read out.
+pub(crate) fn new_id() -> String {
+    format!("{:012x}", rand::random::<u64>() & 0xffff_ffff_ffff)
+}
+
+/// A moment as tools show it (RFC 3339), from milliseconds since 1970.
+pub(crate) fn moment(milliseconds: i64) -> String {
+    jiff::Timestamp::from_millisecond(milliseconds).map_or_else(|_| String::new(), |time| time.to_string())
+}

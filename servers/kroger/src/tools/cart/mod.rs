@@ -1,0 +1,254 @@
+//! `manage_cart`: adds to the customer's cart, and shows what was sent there; with a partner's rights, the cart itself.
+
+pub(crate) mod mirror;
+mod partner;
+mod view;
+
+use portico_kit::{
+    tool::{Answer, ToolError},
+    upstream::Class,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::{
+    account::{User, Who},
+    shop::{Shop, check_product_id, product::refusal},
+    upstream::cart::{CartItem, Modality},
+};
+use mirror::Mirrors;
+pub(crate) use view::Cart;
+use view::{CART_URL, Source};
+
+/// Most of one product.
+const MOST: u32 = 99;
+/// Lines of one addition.
+const MOST_LINES: usize = 100;
+
+/// What to do with the cart.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Action {
+    /// Show it.
+    #[default]
+    View,
+    /// Send so many more of a product.
+    Add,
+    /// Bring a product to this number.
+    Update,
+    /// Take a product out.
+    Remove,
+    /// Empty it.
+    Clear,
+}
+
+/// A change of the cart.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Request {
+    /// Session of the signed-in customer; not needed where the gateway says who asks.
+    #[serde(default, rename = "session_id")]
+    _session_id: Option<String>,
+    #[serde(default)]
+    action: Action,
+    /// Product, 13 digits; for add, update and remove.
+    product_id: Option<String>,
+    /// How many, 1 to 99 (update: 0 to 99).
+    #[schemars(range(min = 0, max = 99))]
+    quantity: Option<u32>,
+    /// How it reaches you. Kroger's default is pickup.
+    #[serde(default)]
+    modality: Modality,
+    /// Store for prices and stock, 8 characters. Kroger itself uses the store chosen in your account.
+    location_id: Option<String>,
+}
+
+/// What was looked up about a change before it is made.
+struct Wanted {
+    item: CartItem,
+    name: Option<String>,
+}
+
+pub(crate) async fn manage(shop: &Shop, who: &Who, request: Request) -> Result<Answer, ToolError> {
+    let user = who.user("a cart")?;
+    let store = shop.store(who, request.location_id.as_deref(), "location_id").await?;
+    let mut notes = Vec::new();
+    if shop.is_partner {
+        partner::apply(shop, who, &request, store.as_deref()).await?;
+    } else {
+        apply(shop, who, &request, store.as_deref(), &mut notes).await?;
+    }
+    let cart = read(shop, who, user, store.as_deref(), notes).await?;
+    tracing::info!(
+        user = log_name(user),
+        items = cart.item_count,
+        total = cart.estimated_total.map(|total| total.to_string()),
+        action = ?request.action,
+        "cart_updated"
+    );
+    Answer::new(cart.describe(), &cart)
+}
+
+/// A name for logs, from which nobody finds the user.
+fn log_name(user: &User) -> String {
+    portico_kit::digest(format!("log/{}", user.id)).chars().take(12).collect()
+}
+
+/// The cart as it stands after whatever was done.
+pub(crate) async fn read(
+    shop: &Shop,
+    who: &Who,
+    user: &User,
+    store: Option<&str>,
+    mut notes: Vec<String>,
+) -> Result<Cart, ToolError> {
+    let cart = if shop.is_partner {
+        let real = partner::read(shop, who).await?;
+        let ids: Vec<&str> = real.items.iter().map(|line| line.upc.as_str()).collect();
+        let products = shop.products_if_possible(&ids, store, &mut notes).await;
+        Cart::new(Source::Partner, view::of_partner(&real, &products), notes, products.stale_seconds)
+    } else {
+        let sent = mirrors(shop, user).read().await?;
+        let ids: Vec<&str> = sent.lines.iter().map(|line| line.product_id.as_str()).collect();
+        let products = shop.products_if_possible(&ids, store, &mut notes).await;
+        if sent.lines.iter().any(|line| line.attempt.is_some()) {
+            notes.push(format!(
+                "Kroger gave no answer to some additions. Look at {CART_URL} before you add them again."
+            ));
+        }
+        Cart::new(Source::Local, view::of_mirror(&sent, &products), notes, products.stale_seconds)
+    };
+    Ok(cart)
+}
+
+/// What was sent for this user.
+pub(crate) fn mirrors<'a>(shop: &'a Shop, user: &'a User) -> Mirrors<'a> {
+    Mirrors { documents: &shop.documents, user: &user.id }
+}
+
+async fn apply(
+    shop: &Shop,
+    who: &Who,
+    request: &Request,
+    store: Option<&str>,
+    notes: &mut Vec<String>,
+) -> Result<(), ToolError> {
+    let user = who.user("a cart")?;
+    let mirrors = mirrors(shop, user);
+    let locally = format!(
+        "This changed only the list here: Kroger does not let this application take things out. Do it at {CART_URL}."
+    );
+    match request.action {
+        Action::View => return Ok(()),
+        Action::Add => return add(shop, who, request, store).await,
+        Action::Clear => mirrors.clear().await?,
+        Action::Remove => {
+            if !mirrors.lower(product_id(request)?, 0).await? {
+                return Err(ToolError::NotFound(
+                    "this product was not sent from here within the last day".to_owned(),
+                ));
+            }
+        }
+        Action::Update => {
+            let (id, wanted) = (product_id(request)?, quantity(request, 0)?);
+            let sent = mirrors.read().await?.quantity(id);
+            if wanted > sent {
+                let more = Request {
+                    quantity: Some(wanted - sent),
+                    product_id: Some(id.to_owned()),
+                    ..more(request)
+                };
+                return add(shop, who, &more, store).await;
+            }
+            if wanted == sent {
+                return Ok(());
+            }
+            mirrors.lower(id, wanted).await?;
+        }
+    }
+    notes.push(locally);
+    Ok(())
+}
+
+fn more(request: &Request) -> Request {
+    Request {
+        _session_id: None,
+        action: Action::Add,
+        product_id: None,
+        quantity: None,
+        modality: request.modality,
+        location_id: None,
+    }
+}
+
+async fn add(shop: &Shop, who: &Who, request: &Request, store: Option<&str>) -> Result<(), ToolError> {
+    let wanted = look_up(shop, request, store).await?;
+    send(shop, who, vec![(wanted.item, wanted.name)]).await
+}
+
+/// The product and the number, checked against what Kroger tells of the product.
+async fn look_up(shop: &Shop, request: &Request, store: Option<&str>) -> Result<Wanted, ToolError> {
+    let (id, quantity) = (product_id(request)?, quantity(request, 1)?);
+    let products = shop.products(&[id], store).await?;
+    let Some(product) = products.by_id.get(id) else {
+        return Err(ToolError::invalid("product_id", format!("Kroger has no product {id}")));
+    };
+    if let Some(problem) = refusal(product, quantity) {
+        let name = product.description.as_deref().unwrap_or("this product");
+        return Err(ToolError::invalid("quantity", format!("{name} {problem}")));
+    }
+    let item = CartItem { upc: id.to_owned(), quantity, modality: request.modality };
+    Ok(Wanted { item, name: product.description.clone() })
+}
+
+fn product_id(request: &Request) -> Result<&str, ToolError> {
+    let Some(id) = request.product_id.as_deref() else {
+        return Err(ToolError::invalid("product_id", "is missing; this action needs it"));
+    };
+    check_product_id(id, "product_id").map(|()| id)
+}
+
+fn quantity(request: &Request, least: u32) -> Result<u32, ToolError> {
+    let quantity = request.quantity.unwrap_or(1);
+    if (least..=MOST).contains(&quantity) {
+        return Ok(quantity);
+    }
+    Err(ToolError::invalid("quantity", format!("must be from {least} to {MOST}")))
+}
+
+/// Sends items to the customer's cart in one call, once. It is written down before, so that a process that dies in between leaves the
+/// lines as "not known".
+pub(crate) async fn send(
+    shop: &Shop,
+    who: &Who,
+    items: Vec<(CartItem, Option<String>)>,
+) -> Result<(), ToolError> {
+    if items.is_empty() {
+        return Err(ToolError::Refused("there is nothing to send".to_owned()));
+    }
+    if items.len() > MOST_LINES {
+        return Err(ToolError::Refused(format!("more than {MOST_LINES} products cannot be sent at once")));
+    }
+    let mirrors = mirrors(shop, who.user("a cart")?);
+    // Whoever has not signed in learns it before anything is written down.
+    let token = shop.accounts.token(who, "to add to a cart").await?;
+    let attempt = mirrors.begin(&items).await?;
+    let wire: Vec<CartItem> = items.into_iter().map(|(item, _)| item).collect();
+    let sent = shop.accounts.retry_refused(who, token, |token| shop.kroger.add_to_cart(token, &wire)).await;
+    match sent {
+        Ok(()) => mirrors.done(&attempt).await,
+        Err(ToolError::Upstream(error)) if error.class() == Class::UnknownOutcome => {
+            let problem = format!("{}; your cart is at {CART_URL}", error.reason());
+            Err(ToolError::Upstream(error.with_reason(problem)))
+        }
+        Err(error) => {
+            mirrors.refused(&attempt).await?;
+            Err(error)
+        }
+    }
+}
+
+/// Whether what failed may have been carried out all the same.
+pub(crate) fn is_unknown(error: &ToolError) -> bool {
+    matches!(error, ToolError::Upstream(error) if error.class() == Class::UnknownOutcome)
+}

@@ -1,0 +1,282 @@
+//! `order_history`: what the user has marked as ordered. Kroger shows no orders to applications, so nothing else is known of them.
+
+use portico_kit::{
+    documents::{Document, Kind},
+    store::now,
+    tool::{Answer, ToolError},
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::cart;
+use crate::{
+    account::{User, Who},
+    shop::{Shop, moment, money::Money, new_id, product::price_now},
+    upstream::cart::{CartItem, Modality},
+};
+
+/// Orders of one user; the oldest must be forgotten before there are more.
+pub(crate) const KIND: Kind = Kind { name: "order", most: 200 };
+const NOTE: &str = "Kroger shows no orders to applications: these are the carts that you marked as ordered here, with the prices of that moment.";
+
+/// An order as it is kept.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Order {
+    placed_at: i64,
+    lines: Vec<Line>,
+    events: Vec<(i64, String)>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Line {
+    product_id: String,
+    name: Option<String>,
+    quantity: u32,
+    modality: Modality,
+    price: Option<Money>,
+    saved: Option<Money>,
+}
+
+/// What to do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Action {
+    /// Show them, the last first.
+    #[default]
+    List,
+    /// The cart that was sent from here has been ordered.
+    MarkOrdered,
+    /// Send the products of an order to the cart again.
+    Reorder,
+    /// Forget an order.
+    Forget,
+}
+
+/// What to do with orders.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Request {
+    /// Session of the signed-in customer; not needed where the gateway says who asks.
+    #[serde(default, rename = "session_id")]
+    _session_id: Option<String>,
+    #[serde(default)]
+    action: Action,
+    order_id: Option<String>,
+    /// Orders to show, 1 to 200.
+    #[serde(default = "twenty")]
+    #[schemars(range(min = 1, max = 200))]
+    limit: usize,
+}
+
+fn twenty() -> usize {
+    20
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct ShownLine {
+    product_id: String,
+    name: Option<String>,
+    quantity: u32,
+    /// What one cost when it was marked; missing where Kroger gave no price.
+    price: Option<Money>,
+    line_total: Option<Money>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Event {
+    /// RFC 3339.
+    at: String,
+    what: String,
+}
+
+/// How far an order is, as far as is known.
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    /// The user said so; Kroger says nothing.
+    MarkedAsOrdered,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct ShownOrder {
+    order_id: String,
+    /// RFC 3339.
+    placed_at: String,
+    state: State,
+    items: Vec<ShownLine>,
+    /// By the prices of that moment; missing where one was not known.
+    total: Option<Money>,
+    /// What sales saved.
+    savings: Option<Money>,
+    events: Vec<Event>,
+}
+
+/// The orders.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Orders {
+    source: &'static str,
+    orders: Vec<ShownOrder>,
+    /// What sales saved, over all orders that are kept.
+    total_savings: Option<Money>,
+    notes: Vec<String>,
+}
+
+pub(crate) async fn manage(shop: &Shop, who: &Who, request: Request) -> Result<Answer, ToolError> {
+    let user = who.user("an order history")?;
+    if !(1..=KIND.most).contains(&request.limit) {
+        return Err(ToolError::invalid("limit", format!("must be from 1 to {}", KIND.most)));
+    }
+    let mut notes = vec![NOTE.to_owned()];
+    match request.action {
+        Action::List => {}
+        Action::MarkOrdered => mark(shop, who, user).await?,
+        Action::Reorder => notes.push(reorder(shop, who, user, &request).await?),
+        Action::Forget => {
+            if !shop.documents.remove(&user.id, KIND, order_id(&request)?).await? {
+                return Err(unknown());
+            }
+        }
+    }
+    let mut all = shop.documents.all::<Order>(&user.id, KIND).await?;
+    all.sort_by_key(|order| std::cmp::Reverse(order.body.placed_at));
+    let savings = sum(all.iter().filter_map(|order| order.body.saved()));
+    let orders = all.iter().take(request.limit).map(shown).collect();
+    let orders = Orders { source: "local", orders, total_savings: savings, notes };
+    Answer::new(describe(&orders), &orders)
+}
+
+fn order_id(request: &Request) -> Result<&str, ToolError> {
+    request
+        .order_id
+        .as_deref()
+        .ok_or_else(|| ToolError::invalid("order_id", "is missing; this action needs it"))
+}
+
+fn unknown() -> ToolError {
+    ToolError::NotFound("you have no order with this order_id".to_owned())
+}
+
+/// Turns what was sent into an order. What may never have reached the cart stays where it is.
+async fn mark(shop: &Shop, who: &Who, user: &User) -> Result<(), ToolError> {
+    let mirrors = cart::mirrors(shop, user);
+    let sent: Vec<_> =
+        mirrors.read().await?.lines.into_iter().filter(|line| line.attempt.is_none()).collect();
+    if sent.is_empty() {
+        return Err(ToolError::Refused(
+            "nothing was sent to the cart from here within the last day".to_owned(),
+        ));
+    }
+    let store = shop.store(who, None, "location_id").await?;
+    let ids: Vec<&str> = sent.iter().map(|line| line.product_id.as_str()).collect();
+    let products = shop.products_if_possible(&ids, store.as_deref(), &mut Vec::new()).await;
+    let line = |line: &cart::mirror::Line| {
+        let price = products.by_id.get(&line.product_id).and_then(price_now);
+        Line {
+            product_id: line.product_id.clone(),
+            name: line.name.clone(),
+            quantity: line.quantity,
+            modality: line.modality,
+            saved: price.as_ref().and_then(|price| price.savings),
+            price: price.map(|price| price.current),
+        }
+    };
+    let at = now();
+    let order = Order {
+        placed_at: at,
+        lines: sent.iter().map(line).collect(),
+        events: vec![(at, "marked as ordered".to_owned())],
+    };
+    let id = new_id();
+    let keeping = shop.documents.change(&user.id, KIND, &id, |kept: &mut Order| {
+        kept.clone_from(&order);
+        Ok(())
+    });
+    keeping.await?;
+    for line in &sent {
+        mirrors.lower(&line.product_id, 0).await?;
+    }
+    Ok(())
+}
+
+async fn reorder(shop: &Shop, who: &Who, user: &User, request: &Request) -> Result<String, ToolError> {
+    let id = order_id(request)?;
+    let order = shop.documents.get::<Order>(&user.id, KIND, id).await?.ok_or_else(unknown)?.body;
+    let items = order.lines.iter().map(|line| {
+        let item =
+            CartItem { upc: line.product_id.clone(), quantity: line.quantity, modality: line.modality };
+        (item, line.name.clone())
+    });
+    cart::send(shop, who, items.collect()).await?;
+    let noting = shop.documents.change(&user.id, KIND, id, |order: &mut Order| {
+        order.events.push((now(), "sent to the cart again".to_owned()));
+        order.events.truncate(50);
+        Ok(())
+    });
+    noting.await?;
+    Ok(format!("{} products were sent to your Kroger cart.", order.lines.len()))
+}
+
+fn sum(amounts: impl Iterator<Item = Money>) -> Option<Money> {
+    amounts.reduce(Money::plus)
+}
+
+impl Order {
+    /// Missing where a price was not known: a sum without it would be wrong.
+    fn total(&self) -> Option<Money> {
+        let each: Option<Vec<Money>> =
+            self.lines.iter().map(|line| Some(line.price?.times(line.quantity))).collect();
+        sum(each?.into_iter())
+    }
+
+    fn saved(&self) -> Option<Money> {
+        sum(self.lines.iter().filter_map(|line| Some(line.saved?.times(line.quantity))))
+    }
+}
+
+fn shown(order: &Document<Order>) -> ShownOrder {
+    let line = |line: &Line| ShownLine {
+        product_id: line.product_id.clone(),
+        name: line.name.clone(),
+        quantity: line.quantity,
+        price: line.price,
+        line_total: line.price.map(|price| price.times(line.quantity)),
+    };
+    ShownOrder {
+        order_id: order.id.clone(),
+        placed_at: moment(order.body.placed_at),
+        state: State::MarkedAsOrdered,
+        items: order.body.lines.iter().map(line).collect(),
+        total: order.body.total(),
+        savings: order.body.saved(),
+        events: order
+            .body
+            .events
+            .iter()
+            .map(|(at, what)| Event { at: moment(*at), what: what.clone() })
+            .collect(),
+    }
+}
+
+fn describe(orders: &Orders) -> String {
+    let mut lines = orders.notes.clone();
+    if orders.orders.is_empty() {
+        lines.push("Nothing is marked as ordered.".to_owned());
+    }
+    for order in &orders.orders {
+        let total = order.total.map_or_else(|| "total not known".to_owned(), |total| format!("${total}"));
+        let names: Vec<String> = order
+            .items
+            .iter()
+            .take(6)
+            .map(|line| format!("{} × {}", line.quantity, line.name.as_deref().unwrap_or(&line.product_id)))
+            .collect();
+        let more = if order.items.len() > 6 {
+            format!(" and {} more", order.items.len() - 6)
+        } else {
+            String::new()
+        };
+        lines.push(format!("- {} {total}: {}{more} [{}]", order.placed_at, names.join(", "), order.order_id));
+    }
+    lines.extend(orders.total_savings.map(|saved| format!("Sales saved ${saved} in all.")));
+    lines.join("\n")
+}

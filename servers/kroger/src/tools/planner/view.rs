@@ -1,0 +1,213 @@
+//! A week as it is shown.
+
+use std::collections::HashMap;
+
+use jiff::{ToSpan as _, civil::Date};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{
+    About,
+    week::{Ingredient, Meal, Slot, State, Week},
+};
+use crate::{
+    shop::{
+        Products, Shop,
+        money::Money,
+        product::{ShownPrice, price_now},
+    },
+    tools::profile::Diet,
+};
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct ShownProduct {
+    product_id: String,
+    name: Option<String>,
+    price: Option<ShownPrice>,
+    size: Option<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct ShownIngredient {
+    ingredient_id: String,
+    text: String,
+    /// Packages to buy.
+    quantity: u32,
+    product: Option<ShownProduct>,
+    state: State,
+    /// Why there is no product.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// Whether it has been sent to the cart.
+    sent: bool,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct ShownMeal {
+    meal_id: String,
+    slot: Slot,
+    title: String,
+    servings: u32,
+    ingredients: Vec<ShownIngredient>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Day {
+    /// Such as 2026-11-26.
+    date: String,
+    meals: Vec<ShownMeal>,
+}
+
+/// A week of meals.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Plan {
+    /// Such as 2026-W48 (ISO 8601).
+    week: String,
+    /// Its Monday.
+    starts_on: String,
+    days: Vec<Day>,
+    weekly_budget: Option<Money>,
+    /// Of all products, by the prices of now and before tax; missing where none has a price.
+    estimated_total: Option<Money>,
+    /// Missing without a budget or a total.
+    over_budget: Option<bool>,
+    diets: Vec<Diet>,
+    notes: Vec<String>,
+    /// Kroger could not be asked: prices are so many seconds old.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stale_seconds: Option<u64>,
+}
+
+/// The week with the prices of now.
+pub(super) async fn show(shop: &Shop, about: &About, week: &Week, mut notes: Vec<String>) -> Plan {
+    let ids: Vec<&str> =
+        week.ingredients().filter_map(|ingredient| ingredient.product_id.as_deref()).collect();
+    let products = match &about.store {
+        Some(store) => shop.products_if_possible(&ids, Some(store), &mut notes).await,
+        None => Products::default(),
+    };
+    if about.store.is_none() && week.ingredients().next().is_some() {
+        notes.push("Choose a store for products and prices: set location_id in user_profile.".to_owned());
+    }
+    if !about.diets.is_empty() {
+        notes.push("Diets are kept by what Kroger tells of its products. Read the label if it matters to your health.".to_owned());
+    }
+    let (total, unpriced) = total(week, &products);
+    if unpriced > 0 && total.is_some() {
+        notes.push(format!("{unpriced} products have no price and are not in the total."));
+    }
+    let budget = week.weekly_budget.or(about.budget);
+    Plan {
+        week: about.week.clone(),
+        starts_on: about.monday.to_string(),
+        days: (0..7).map(|day| shown_day(about.monday, day, week, &products)).collect(),
+        weekly_budget: budget,
+        estimated_total: total,
+        over_budget: budget.zip(total).map(|(budget, total)| total > budget),
+        diets: about.diets.clone(),
+        notes,
+        stale_seconds: products.stale_seconds,
+    }
+}
+
+/// What the products cost, and how many of them have no price.
+fn total(week: &Week, products: &Products) -> (Option<Money>, usize) {
+    let mut wanted: HashMap<&str, u32> = HashMap::new();
+    for ingredient in week.ingredients() {
+        if let Some(id) = &ingredient.product_id {
+            *wanted.entry(id).or_default() += ingredient.quantity;
+        }
+    }
+    let price = |id: &str| products.by_id.get(id).and_then(price_now).map(|price| price.current);
+    let priced: Vec<Money> = wanted.iter().filter_map(|(id, count)| Some(price(id)?.times(*count))).collect();
+    let unpriced = wanted.len() - priced.len();
+    (priced.into_iter().reduce(Money::plus), unpriced)
+}
+
+fn shown_day(monday: Date, offset: i64, week: &Week, products: &Products) -> Day {
+    let date = monday.saturating_add(offset.days());
+    let meals =
+        week.meals.iter().filter(|meal| meal.date == date).map(|meal| shown_meal(meal, products)).collect();
+    Day { date: date.to_string(), meals }
+}
+
+fn shown_meal(meal: &Meal, products: &Products) -> ShownMeal {
+    ShownMeal {
+        meal_id: meal.id.clone(),
+        slot: meal.slot,
+        title: meal.title.clone(),
+        servings: meal.servings,
+        ingredients: meal
+            .ingredients
+            .iter()
+            .map(|ingredient| shown_ingredient(ingredient, products))
+            .collect(),
+    }
+}
+
+fn shown_ingredient(ingredient: &Ingredient, products: &Products) -> ShownIngredient {
+    let product = ingredient.product_id.as_ref().map(|id| {
+        let known = products.by_id.get(id);
+        ShownProduct {
+            product_id: id.clone(),
+            name: ingredient.name.clone(),
+            price: known.and_then(price_now),
+            size: known.and_then(|product| product.items.first()?.size.clone()),
+        }
+    });
+    ShownIngredient {
+        ingredient_id: ingredient.id.clone(),
+        text: ingredient.text.clone(),
+        quantity: ingredient.quantity,
+        product,
+        state: ingredient.state,
+        reason: ingredient.reason.clone(),
+        sent: ingredient.sent,
+    }
+}
+
+impl Plan {
+    /// The week in words.
+    pub(super) fn describe(&self) -> String {
+        let total = match (self.estimated_total, self.weekly_budget) {
+            (Some(total), Some(budget)) if self.over_budget == Some(true) => {
+                format!("about ${total}, over the budget of ${budget}")
+            }
+            (Some(total), Some(budget)) => format!("about ${total} of a budget of ${budget}"),
+            (Some(total), None) => format!("about ${total}"),
+            (None, _) => "no prices yet".to_owned(),
+        };
+        let mut lines = vec![format!("Week {} from {}: {total}.", self.week, self.starts_on)];
+        for day in &self.days {
+            lines.extend(day.meals.iter().map(|meal| meal.line(&day.date)));
+        }
+        lines.extend(self.notes.iter().cloned());
+        lines.join("\n")
+    }
+}
+
+impl ShownMeal {
+    fn line(&self, date: &str) -> String {
+        let of =
+            |state: State| self.ingredients.iter().filter(|ingredient| ingredient.state == state).count();
+        let open: Vec<String> = self
+            .ingredients
+            .iter()
+            .filter(|ingredient| ingredient.state != State::Matched)
+            .map(|ingredient| match &ingredient.reason {
+                Some(reason) => format!("{} ({reason})", ingredient.text),
+                None => ingredient.text.clone(),
+            })
+            .take(8)
+            .collect();
+        let slot = format!("{:?}", self.slot).to_lowercase();
+        let open = if open.is_empty() { String::new() } else { format!("; open: {}", open.join(", ")) };
+        format!(
+            "- {date} {slot}: {} ({} of {} matched{open}) [{}]",
+            self.title,
+            of(State::Matched),
+            self.ingredients.len(),
+            self.meal_id
+        )
+    }
+}

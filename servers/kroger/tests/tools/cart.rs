@@ -1,0 +1,191 @@
+//! `manage_cart`.
+
+use portico_kit::Url;
+use reqwest::Method;
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use crate::support::{EGGS, MILK, On, Plan, World, world};
+
+const CART: &str = "manage_cart";
+
+fn add(session: &str, product: &str, quantity: u32) -> Value {
+    json!({ "session_id": session, "action": "add", "product_id": product, "quantity": quantity })
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_is_added_reaches_the_cart_once_and_is_shown_as_what_was_sent(
+    #[values(On::File, On::Postgres)] on: On,
+) {
+    let world = World::start(Plan { on, ..Plan::default() }).await;
+    let session = world.sign_in("ada").await;
+    world.ok(CART, add(&session, MILK, 2)).await;
+    let cart = world.ok(CART, add(&session, MILK, 1)).await;
+    assert_eq!(world.cart_of("ada").await, json!({ MILK: 3 }));
+    assert_eq!((&cart["source"], &cart["item_count"]), (&json!("local"), &json!(3)));
+    let line = &cart["items"][0];
+    assert_eq!((&line["quantity"], &line["state"]), (&json!(3), &json!("sent")));
+    // 1.59 on sale where 1.99 is regular.
+    assert_eq!(
+        (&line["line_total"], &cart["estimated_total"], &cart["savings"]),
+        (&json!(4.77), &json!(4.77), &json!(1.2))
+    );
+    assert!(cart["label"].as_str().unwrap().contains("It is not your cart"), "{cart}");
+}
+
+#[tokio::test]
+async fn an_addition_whose_answer_is_lost_is_not_repeated_and_said_to_be_unknown() {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    world.fault(json!({ "kind": "drop", "path": "/v1/cart/add", "times": 1 })).await;
+    let problem = world.fails(CART, add(&session, MILK, 1), 504).await;
+    assert_eq!(problem["class"], "unknown_outcome");
+    assert!(problem["detail"].as_str().unwrap().contains("https://www.kroger.com/cart"), "{problem}");
+    assert_eq!((world.asked("/v1/cart/add").await, world.cart_of("ada").await), (1, json!({ MILK: 1 })));
+    let cart = world.ok(CART, json!({ "session_id": session })).await;
+    assert_eq!(cart["items"][0]["state"], "unknown");
+    assert!(cart["notes"].to_string().contains("Kroger gave no answer"), "{cart}");
+}
+
+#[rstest]
+#[case::slow(json!({ "kind": "late", "milliseconds": 3_000 }), 504)]
+#[case::failed(json!({ "kind": "status", "status": 500, "served": true }), 504)]
+#[tokio::test]
+async fn a_cart_that_fails_after_it_may_have_added_is_not_asked_again(
+    #[case] mut fault: Value,
+    #[case] status: u16,
+) {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    fault["path"] = json!("/v1/cart/add");
+    world.fault(fault).await;
+    world.fails(CART, add(&session, MILK, 1), status).await;
+    assert_eq!(world.asked("/v1/cart/add").await, 1);
+}
+
+#[tokio::test]
+async fn what_kroger_refuses_leaves_nothing_behind() {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    world.fault(json!({ "kind": "status", "status": 400, "path": "/v1/cart/add", "times": 1 })).await;
+    world.fails(CART, add(&session, MILK, 1), 502).await;
+    let cart = world.ok(CART, json!({ "session_id": session })).await;
+    assert_eq!(cart["items"], json!([]));
+}
+
+#[rstest]
+#[case::no_product(json!({ "action": "add" }), "product_id")]
+#[case::short(json!({ "action": "add", "product_id": "12" }), "product_id")]
+#[case::unknown(json!({ "action": "add", "product_id": "9999999999999" }), "product_id")]
+#[case::none(json!({ "action": "add", "product_id": MILK, "quantity": 0 }), "quantity")]
+#[case::many(json!({ "action": "add", "product_id": MILK, "quantity": 100 }), "quantity")]
+#[case::negative(json!({ "action": "add", "product_id": MILK, "quantity": -1 }), "quantity")]
+#[case::way(json!({ "action": "add", "product_id": MILK, "modality": "DRONE" }), "modality")]
+#[case::action(json!({ "action": "steal" }), "action")]
+#[case::store(json!({ "location_id": "1" }), "location_id")]
+#[tokio::test]
+async fn a_wrong_argument_is_named_and_nothing_is_sent(#[case] mut arguments: Value, #[case] field: &str) {
+    let world = world().await;
+    arguments["session_id"] = json!(world.sign_in("ada").await);
+    assert_eq!(world.fails(CART, arguments, 400).await["field"], field);
+    assert_eq!(world.asked("/v1/cart/add").await, 0);
+}
+
+#[tokio::test]
+async fn a_number_is_checked_against_what_kroger_tells_of_the_stock() {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    let products = world.ok("search_products_advanced", json!({ "query": "avocado" })).await;
+    let avocado = products["products"][0]["product_id"].as_str().unwrap();
+    let problem = world.fails(CART, add(&session, avocado, 5), 400).await;
+    assert!(problem["detail"].as_str().unwrap().contains("4 times at most"), "{problem}");
+    world.ok(CART, add(&session, avocado, 4)).await;
+}
+
+#[tokio::test]
+async fn a_larger_number_sends_the_difference_and_a_smaller_one_changes_only_the_list_here() {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    world.ok(CART, add(&session, MILK, 2)).await;
+    let update = |quantity: u32| json!({ "session_id": session, "action": "update", "product_id": MILK, "quantity": quantity });
+    world.ok(CART, update(5)).await;
+    assert_eq!(world.cart_of("ada").await, json!({ MILK: 5 }));
+    let cart = world.ok(CART, update(1)).await;
+    assert_eq!((&cart["item_count"], world.cart_of("ada").await), (&json!(1), json!({ MILK: 5 })));
+    assert!(cart["notes"].to_string().contains("changed only the list here"), "{cart}");
+    let removed =
+        world.ok(CART, json!({ "session_id": session, "action": "remove", "product_id": MILK })).await;
+    assert_eq!(removed["items"], json!([]));
+    world.fails(CART, json!({ "session_id": session, "action": "remove", "product_id": MILK }), 404).await;
+    world.ok(CART, add(&session, EGGS, 1)).await;
+    assert_eq!(world.ok(CART, json!({ "session_id": session, "action": "clear" })).await["item_count"], 0);
+}
+
+#[tokio::test]
+async fn who_is_not_known_or_has_a_made_up_session_is_told_where_to_sign_in() {
+    let world = world().await;
+    for arguments in [json!({}), json!({ "session_id": "x".repeat(43) }), json!({ "session_id": "" })] {
+        let problem = world.fails(CART, arguments, 401).await;
+        let url = Url::parse(problem["sign_in_url"].as_str().unwrap()).unwrap();
+        assert_eq!(url.path(), "/auth/login");
+    }
+}
+
+#[tokio::test]
+async fn an_access_token_that_ends_is_renewed_without_a_word_and_a_revoked_one_asks_for_a_sign_in() {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    world.switch(Method::POST, "tokens/expire", json!({})).await;
+    world.ok(CART, add(&session, MILK, 1)).await;
+    world.switch(Method::POST, "tokens/revoke", json!({})).await;
+    let problem = world.fails(CART, add(&session, MILK, 1), 401).await;
+    assert!(problem["sign_in_url"].as_str().unwrap().contains("/auth/login"), "{problem}");
+    assert_eq!(world.cart_of("ada").await, json!({ MILK: 1 }));
+    // Nothing of the user is lost with the link to Kroger.
+    let cart = world.ok(CART, json!({ "session_id": session })).await;
+    assert_eq!(cart["item_count"], 1);
+}
+
+#[tokio::test]
+async fn when_the_days_calls_are_used_up_the_cart_says_so_and_nothing_is_pending() {
+    let world = World::start(Plan { variables: &[("KROGER_DAILY_CART", "1")], ..Plan::default() }).await;
+    let session = world.sign_in("ada").await;
+    world.ok(CART, add(&session, MILK, 1)).await;
+    let problem = world.fails(CART, add(&session, MILK, 1), 503).await;
+    assert_eq!((&problem["class"], &problem["code"]), (&json!("quota"), &json!(-32003)));
+    let cart = world.ok(CART, json!({ "session_id": session })).await;
+    assert_eq!((&cart["item_count"], &cart["items"][0]["state"]), (&json!(1), &json!("sent")));
+}
+
+#[tokio::test]
+async fn a_cart_is_shown_without_prices_where_kroger_gives_none() {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    world.ok(CART, add(&session, MILK, 1)).await;
+    let elsewhere = json!({ "session_id": session, "location_id": "01400413" });
+    world.fault(json!({ "kind": "status", "status": 503, "form": "html", "path": "/v1/products" })).await;
+    let cart = world.ok(CART, elsewhere).await;
+    assert_eq!((&cart["item_count"], &cart["estimated_total"]), (&json!(1), &Value::Null));
+    assert!(cart["notes"].to_string().contains("Prices are missing"), "{cart}");
+}
+
+#[tokio::test]
+async fn with_a_partners_rights_the_cart_itself_is_read_and_changed() {
+    let world = World::start(Plan { variables: &[("KROGER_PARTNER", "true")], ..Plan::default() }).await;
+    world.settings(json!({ "partner": true })).await;
+    let session = world.sign_in("ada").await;
+    let empty = world.ok(CART, json!({ "session_id": session })).await;
+    assert_eq!((&empty["source"], &empty["items"]), (&json!("partner"), &json!([])));
+    world.ok(CART, add(&session, MILK, 2)).await;
+    world.ok(CART, add(&session, EGGS, 1)).await;
+    assert_eq!(world.cart_of("ada").await, json!({ MILK: 2, EGGS: 1 }));
+    let update = json!({ "session_id": session, "action": "update", "product_id": MILK, "quantity": 1 });
+    let cart = world.ok(CART, update).await;
+    assert_eq!(world.cart_of("ada").await, json!({ MILK: 1, EGGS: 1 }));
+    assert_eq!((&cart["item_count"], &cart["items"][0]["line_total"]), (&json!(2), &json!(1.59)));
+    world.ok(CART, json!({ "session_id": session, "action": "remove", "product_id": EGGS })).await;
+    assert_eq!(world.cart_of("ada").await, json!({ MILK: 1 }));
+    world.ok(CART, json!({ "session_id": session, "action": "clear" })).await;
+    assert_eq!(world.cart_of("ada").await, json!({}));
+}

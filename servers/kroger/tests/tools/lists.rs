@@ -1,0 +1,144 @@
+//! `shopping_lists`.
+
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use crate::support::{EGGS, MILK, On, Plan, World, world};
+
+const LISTS: &str = "shopping_lists";
+
+async fn new_list(world: &World, session: &str, name: &str) -> String {
+    let made = world.ok(LISTS, json!({ "session_id": session, "action": "create", "name": name })).await;
+    made["lists"][0]["list_id"].as_str().unwrap().to_owned()
+}
+
+fn with(session: &str, list: &str, more: impl Into<Value>) -> Value {
+    let more: Value = more.into();
+    let mut arguments = json!({ "session_id": session, "list_id": list });
+    arguments.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    arguments
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_list_is_made_filled_changed_and_deleted(#[values(On::File, On::Postgres)] on: On) {
+    let world = World::start(Plan { on, ..Plan::default() }).await;
+    let session = world.sign_in("ada").await;
+    let list = new_list(&world, &session, "Día 測 👍").await;
+    world.ok(LISTS, with(&session, &list, json!({ "action": "add_item", "text": "flowers" }))).await;
+    let shown = world
+        .ok(LISTS, with(&session, &list, json!({ "action": "add_item", "product_id": MILK, "quantity": 2 })))
+        .await;
+    let items = &shown["lists"][0]["items"];
+    assert_eq!(items[1]["text"], "Kroger 2% Reduced Fat Milk");
+    assert_eq!(items[1]["price"]["current"], 1.59);
+    let item = items[0]["item_id"].clone();
+    let changed = json!({ "action": "update_item", "item_id": item, "checked": true, "text": "tulips" });
+    let shown = world.ok(LISTS, with(&session, &list, changed)).await;
+    assert_eq!(
+        (&shown["lists"][0]["items"][0]["text"], &shown["lists"][0]["items"][0]["checked"]),
+        (&json!("tulips"), &json!(true))
+    );
+    let shown =
+        world.ok(LISTS, with(&session, &list, json!({ "action": "remove_item", "item_id": item }))).await;
+    assert_eq!(shown["lists"][0]["items"].as_array().unwrap().len(), 1);
+    world.ok(LISTS, with(&session, &list, json!({ "action": "rename", "name": "Week" }))).await;
+    let text = world.text(LISTS, with(&session, &list, json!({}))).await;
+    assert!(text.starts_with("Week [") && text.contains("2 × Kroger 2% Reduced Fat Milk $1.59"), "{text}");
+    let left = world.ok(LISTS, with(&session, &list, json!({ "action": "delete" }))).await;
+    assert_eq!(left["lists"], json!([]));
+}
+
+#[tokio::test]
+async fn a_list_belongs_to_its_user() {
+    let world = world().await;
+    let (ada, bob) = (world.sign_in("ada").await, world.sign_in("bob").await);
+    let list = new_list(&world, &ada, "Ada's").await;
+    world.fails(LISTS, with(&bob, &list, json!({})), 404).await;
+    world.fails(LISTS, with(&bob, &list, json!({ "action": "add_item", "text": "x" })), 404).await;
+    world.fails(LISTS, with(&bob, &list, json!({ "action": "delete" })), 404).await;
+    assert_eq!(world.ok(LISTS, json!({ "session_id": bob })).await["lists"], json!([]));
+    assert_eq!(world.ok(LISTS, json!({ "session_id": ada })).await["lists"][0]["name"], "Ada's");
+}
+
+#[tokio::test]
+async fn a_list_is_sent_to_the_cart_in_one_call_and_only_once() {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    let list = new_list(&world, &session, "Week").await;
+    for item in [
+        json!({ "product_id": MILK, "quantity": 2 }),
+        json!({ "product_id": EGGS }),
+        json!({ "text": "flowers" }),
+    ] {
+        let mut add = with(&session, &list, item);
+        add["action"] = json!("add_item");
+        world.ok(LISTS, add).await;
+    }
+    let send = with(&session, &list, json!({ "action": "send_to_cart" }));
+    let sent = world.ok(LISTS, send.clone()).await;
+    assert_eq!(
+        (world.cart_of("ada").await, world.asked("/v1/cart/add").await),
+        (json!({ MILK: 2, EGGS: 1 }), 1)
+    );
+    assert!(sent["notes"][0].as_str().unwrap().starts_with("2 products were sent"), "{sent}");
+    world.fails(LISTS, send, 422).await;
+    assert_eq!(world.cart_of("ada").await, json!({ MILK: 2, EGGS: 1 }));
+}
+
+#[tokio::test]
+async fn what_kroger_refuses_stays_open_on_the_list() {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    let list = new_list(&world, &session, "Week").await;
+    world.ok(LISTS, with(&session, &list, json!({ "action": "add_item", "product_id": MILK }))).await;
+    world.fault(json!({ "kind": "status", "status": 403, "path": "/v1/cart/add", "times": 1 })).await;
+    world.fails(LISTS, with(&session, &list, json!({ "action": "send_to_cart" })), 502).await;
+    let shown = world.ok(LISTS, with(&session, &list, json!({}))).await;
+    assert_eq!(shown["lists"][0]["items"][0]["checked"], false);
+    world.ok(LISTS, with(&session, &list, json!({ "action": "send_to_cart" }))).await;
+    assert_eq!(world.cart_of("ada").await, json!({ MILK: 1 }));
+}
+
+#[tokio::test]
+async fn lists_have_bounds_that_are_told() {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    let list = new_list(&world, &session, "Week").await;
+    for (more, field) in [
+        (json!({ "action": "add_item", "text": "x".repeat(201) }), "text"),
+        (json!({ "action": "add_item", "text": "\u{7}" }), "text"),
+        (json!({ "action": "add_item", "text": "x", "quantity": 100 }), "quantity"),
+        (json!({ "action": "rename", "name": " " }), "name"),
+        (json!({ "action": "update_item" }), "item_id"),
+        (json!({ "action": "add_item", "product_id": "9999999999999" }), "product_id"),
+    ] {
+        assert_eq!(world.fails(LISTS, with(&session, &list, more), 400).await["field"], field);
+    }
+    for number in 1..50 {
+        new_list(&world, &session, &number.to_string()).await;
+    }
+    let problem =
+        world.fails(LISTS, json!({ "session_id": session, "action": "create", "name": "51" }), 422).await;
+    assert!(problem["detail"].as_str().unwrap().contains("50 already"), "{problem}");
+}
+
+#[tokio::test]
+async fn devices_and_clients_that_add_at_once_lose_nothing() {
+    let world = World::start(Plan { on: On::Postgres, replicas: 2, ..Plan::default() }).await;
+    let session = world.sign_in("ada").await;
+    let list = new_list(&world, &session, "Week").await;
+    let adding = (0..20).map(|number| {
+        let mut add =
+            with(&session, &list, json!({ "action": "add_item", "text": format!("item {number}") }));
+        add["checked"] = json!(false);
+        let url = format!("http://{}/tools/{LISTS}", world.servers[number % 2]);
+        let http = world.http.clone();
+        async move { http.post(url).json(&add).send().await.unwrap().status().as_u16() }
+    });
+    let statuses = futures::future::join_all(adding).await;
+    let added = statuses.iter().filter(|status| **status == 200).count();
+    assert!(added >= 15 && statuses.iter().all(|status| [200, 422].contains(status)), "{statuses:?}");
+    let shown = world.ok(LISTS, with(&session, &list, json!({}))).await;
+    assert_eq!(shown["lists"][0]["items"].as_array().unwrap().len(), added);
+}

@@ -1,0 +1,15 @@
+//! The tools of a signed-in customer, against the stand-in.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod cart;
+mod coupons;
+mod lists;
+mod orders;
+mod pages;
+mod planner;
+mod prices;
+mod profile;
+mod tokens;
+mod ways;

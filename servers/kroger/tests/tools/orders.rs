@@ -1,0 +1,52 @@
+//! `order_history`.
+
+use serde_json::json;
+
+use crate::support::{MILK, world};
+
+const ORDERS: &str = "order_history";
+
+#[tokio::test]
+async fn what_was_sent_becomes_an_order_that_can_be_sent_again() {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    world.fails(ORDERS, json!({ "session_id": session, "action": "mark_ordered" }), 422).await;
+    world
+        .ok(
+            "manage_cart",
+            json!({ "session_id": session, "action": "add", "product_id": MILK, "quantity": 2 }),
+        )
+        .await;
+    let orders = world.ok(ORDERS, json!({ "session_id": session, "action": "mark_ordered" })).await;
+    let order = &orders["orders"][0];
+    assert_eq!(
+        (&order["total"], &order["savings"], &orders["total_savings"]),
+        (&json!(3.18), &json!(0.8), &json!(0.8))
+    );
+    assert_eq!((&order["state"], &orders["source"]), (&json!("marked_as_ordered"), &json!("local")));
+    assert!(orders["notes"][0].as_str().unwrap().contains("Kroger shows no orders"), "{orders}");
+    // What was ordered is no longer what is in the cart.
+    assert_eq!(world.ok("manage_cart", json!({ "session_id": session })).await["item_count"], 0);
+    let again = json!({ "session_id": session, "action": "reorder", "order_id": order["order_id"] });
+    let orders = world.ok(ORDERS, again).await;
+    assert_eq!(world.cart_of("ada").await, json!({ MILK: 4 }));
+    assert_eq!(orders["orders"][0]["events"].as_array().unwrap().len(), 2);
+    let forget = json!({ "session_id": session, "action": "forget", "order_id": order["order_id"] });
+    assert_eq!(world.ok(ORDERS, forget.clone()).await["orders"], json!([]));
+    world.fails(ORDERS, forget, 404).await;
+}
+
+#[tokio::test]
+async fn an_addition_that_may_never_have_been_made_is_no_order() {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    world.fault(json!({ "kind": "drop", "path": "/v1/cart/add", "times": 1 })).await;
+    world
+        .fails("manage_cart", json!({ "session_id": session, "action": "add", "product_id": MILK }), 504)
+        .await;
+    world.fails(ORDERS, json!({ "session_id": session, "action": "mark_ordered" }), 422).await;
+    assert_eq!(
+        world.ok("manage_cart", json!({ "session_id": session })).await["items"][0]["state"],
+        "unknown"
+    );
+}

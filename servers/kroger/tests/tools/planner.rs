@@ -1,0 +1,145 @@
+//! `meal_planner`.
+
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use crate::support::{On, Plan, World, world};
+
+const PLANNER: &str = "meal_planner";
+const WEEK: &str = "2026-W48";
+
+fn meal(session: &str, title: &str, ingredients: &[&str]) -> Value {
+    let ingredients: Vec<Value> = ingredients.iter().map(|text| json!({ "text": text })).collect();
+    json!({ "session_id": session, "action": "add_meal", "week": WEEK, "date": "2026-11-25", "slot": "dinner", "title": title,
+        "servings": 4, "ingredients": ingredients })
+}
+
+fn of(session: &str, action: &str) -> Value {
+    json!({ "session_id": session, "action": action, "week": WEEK })
+}
+
+fn ingredients(plan: &Value) -> Vec<Value> {
+    let meals = plan["days"].as_array().unwrap().iter().flat_map(|day| day["meals"].as_array().unwrap());
+    meals.flat_map(|meal| meal["ingredients"].as_array().unwrap().clone()).collect()
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_week_is_planned_matched_and_sent_in_one_step(#[values(On::File, On::Postgres)] on: On) {
+    let world = World::start(Plan { on, ..Plan::default() }).await;
+    let session = world.sign_in("ada").await;
+    world.ok(PLANNER, meal(&session, "Pasta", &["spaghetti", "2 cloves garlic", "unicorn horn"])).await;
+    world.ok(PLANNER, meal(&session, "Salad", &["grape tomatoes"])).await;
+    let plan = world.ok(PLANNER, of(&session, "match")).await;
+    let states: Vec<(String, String)> = ingredients(&plan)
+        .iter()
+        .map(|ingredient| {
+            (
+                ingredient["state"].as_str().unwrap().to_owned(),
+                ingredient["product"]["name"].as_str().unwrap_or("-").to_owned(),
+            )
+        })
+        .collect();
+    let expected = [
+        ("matched", "Kroger Spaghetti Pasta"),
+        ("matched", "Garlic Bulb"),
+        ("no_match", "-"),
+        ("matched", "Grape Tomatoes"),
+    ];
+    assert_eq!(states, expected.map(|(state, name)| (state.to_owned(), name.to_owned())));
+    assert_eq!((&plan["starts_on"], &plan["days"].as_array().unwrap().len()), (&json!("2026-11-23"), &7));
+    let prices: f64 = ingredients(&plan)
+        .iter()
+        .filter_map(|ingredient| ingredient["product"]["price"]["current"].as_f64())
+        .sum();
+    assert!((plan["estimated_total"].as_f64().unwrap() - prices).abs() < 0.001, "{plan}");
+    let sent = world.ok(PLANNER, of(&session, "send_to_cart")).await;
+    assert!(sent["notes"].to_string().contains("3 products were sent"), "{sent}");
+    assert_eq!(
+        (world.asked("/v1/cart/add").await, world.cart_of("ada").await.as_object().unwrap().len()),
+        (1, 3)
+    );
+    // A second time there is nothing left to send.
+    world.fails(PLANNER, of(&session, "send_to_cart"), 422).await;
+    assert_eq!(world.asked("/v1/cart/add").await, 1);
+}
+
+#[rstest]
+#[case::vegan("vegan", "chicken breasts", "excluded")]
+#[case::vegan_milk("vegan", "firm tofu", "matched")]
+#[case::gluten("gluten_free", "white bread", "matched")]
+#[case::organic("organic", "garlic", "matched")]
+#[tokio::test]
+async fn diets_leave_out_what_does_not_fit(
+    #[case] diet: &str,
+    #[case] ingredient: &str,
+    #[case] state: &str,
+) {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    let preferences =
+        json!({ "session_id": session, "action": "update", "preferences": { "diets": [diet] } });
+    world.ok("user_profile", preferences).await;
+    world.ok(PLANNER, meal(&session, "Dinner", &[ingredient])).await;
+    let plan = world.ok(PLANNER, of(&session, "match")).await;
+    let found = &ingredients(&plan)[0];
+    assert_eq!(found["state"], state, "{found}");
+    let name = found["product"]["name"].as_str().unwrap_or_default();
+    match diet {
+        "gluten_free" => assert!(name.contains("Gluten Free"), "{name}"),
+        "organic" => assert!(name.contains("Organic"), "{name}"),
+        _ => {}
+    }
+    assert!(plan["notes"].to_string().contains("Read the label"), "{plan}");
+}
+
+#[tokio::test]
+async fn a_budget_is_compared_with_what_the_products_cost() {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    let mut add = meal(&session, "Feast", &["ribeye steak"]);
+    add["weekly_budget"] = json!(5.5);
+    world.ok(PLANNER, add).await;
+    let plan = world.ok(PLANNER, of(&session, "match")).await;
+    assert_eq!((&plan["weekly_budget"], &plan["over_budget"]), (&json!(5.5), &json!(true)));
+    let text = world.text(PLANNER, of(&session, "view")).await;
+    assert!(text.contains("over the budget of $5.50"), "{text}");
+}
+
+#[tokio::test]
+async fn a_product_can_be_chosen_and_a_meal_taken_out() {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    let plan = world.ok(PLANNER, meal(&session, "Breakfast", &["milk"])).await;
+    let ingredient = ingredients(&plan)[0]["ingredient_id"].clone();
+    let mut choose = of(&session, "choose");
+    choose["ingredient_id"] = ingredient;
+    choose["product_id"] = json!(crate::support::MILK);
+    let plan = world.ok(PLANNER, choose.clone()).await;
+    assert_eq!(ingredients(&plan)[0]["product"]["name"], "Kroger 2% Reduced Fat Milk");
+    choose["product_id"] = json!("9999999999999");
+    assert_eq!(world.fails(PLANNER, choose, 400).await["field"], "product_id");
+    let meal_id = plan["days"][2]["meals"][0]["meal_id"].clone();
+    let mut remove = of(&session, "remove_meal");
+    remove["meal_id"] = meal_id;
+    assert_eq!(ingredients(&world.ok(PLANNER, remove).await), Vec::<Value>::new());
+}
+
+#[rstest]
+#[case(json!({ "action": "view", "week": "48" }), "week")]
+#[case(json!({ "action": "add_meal", "title": "x" }), "date")]
+#[case(json!({ "action": "add_meal", "title": "x", "date": "2026-11-25", "week": "2026-W47" }), "date")]
+#[case(json!({ "action": "add_meal", "title": "x", "date": "tomorrow" }), "date")]
+#[case(json!({ "action": "add_meal", "date": "2026-11-25" }), "title")]
+#[case(json!({ "action": "add_meal", "title": "x", "date": "2026-11-25", "servings": 0 }), "servings")]
+#[case(json!({ "action": "add_meal", "title": "x", "date": "2026-11-25", "ingredients": [{ "text": "" }] }), "ingredients[0].text")]
+#[case(json!({ "action": "add_meal", "title": "x", "date": "2026-11-25", "ingredients": [{ "text": "a", "quantity": 0 }] }), "ingredients[0].quantity")]
+#[case(json!({ "action": "remove_meal" }), "meal_id")]
+#[case(json!({ "action": "view", "diets": ["carnivore"] }), "diets[0]")]
+#[case(json!({ "action": "view", "weekly_budget": -1 }), "weekly_budget")]
+#[tokio::test]
+async fn a_wrong_argument_is_named(#[case] mut arguments: Value, #[case] field: &str) {
+    let world = world().await;
+    arguments["session_id"] = json!(world.sign_in("ada").await);
+    assert_eq!(world.fails(PLANNER, arguments, 400).await["field"], field);
+}

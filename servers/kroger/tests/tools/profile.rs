@@ -1,0 +1,142 @@
+//! `user_profile`: preferences, export and deletion.
+
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use crate::support::{MILK, On, Plan, World, world};
+
+const PROFILE: &str = "user_profile";
+
+#[tokio::test]
+async fn preferences_stay_and_steer_other_tools() {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    let update =
+        |preferences: Value| json!({ "session_id": session, "action": "update", "preferences": preferences });
+    world.ok(PROFILE, update(json!({ "location_id": "01400413", "store_name": "Corner", "household_size": 3, "weekly_budget": 80.5 }))).await;
+    let profile =
+        world.ok(PROFILE, update(json!({ "household_size": null, "diets": ["vegan", "vegan"] }))).await;
+    let preferences = &profile["preferences"];
+    assert_eq!(
+        (&preferences["location_id"], &preferences["household_size"]),
+        (&json!("01400413"), &Value::Null)
+    );
+    assert_eq!((&preferences["weekly_budget"], &preferences["diets"]), (&json!(80.5), &json!(["vegan"])));
+    assert_eq!(
+        (&profile["account"], &profile["devices"], &profile["loyalty"]),
+        (&json!("linked"), &json!(1), &Value::Null)
+    );
+    let found = world.ok("search_products_advanced", json!({ "query": "milk", "session_id": session })).await;
+    assert_eq!(found["location_id"], "01400413");
+}
+
+#[rstest]
+#[case(json!({}), "preferences")]
+#[case(json!({ "shoe_size": 43 }), "preferences.shoe_size")]
+#[case(json!({ "location_id": "1" }), "preferences.location_id")]
+#[case(json!({ "diets": ["carnivore"] }), "preferences.diets[0]")]
+#[case(json!({ "household_size": 21 }), "preferences.household_size")]
+#[case(json!({ "household_size": "three" }), "preferences.household_size")]
+#[case(json!({ "weekly_budget": -5 }), "preferences.weekly_budget")]
+#[case(json!({ "store_name": "" }), "preferences.store_name")]
+#[tokio::test]
+async fn a_wrong_preference_is_named(#[case] preferences: Value, #[case] field: &str) {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    let update = json!({ "session_id": session, "action": "update", "preferences": preferences });
+    assert_eq!(world.fails(PROFILE, update, 400).await["field"], field);
+}
+
+#[tokio::test]
+async fn who_is_not_signed_in_sees_where_to() {
+    let world = world().await;
+    let profile = world.ok(PROFILE, json!({})).await;
+    assert_eq!(profile["signed_in"], false);
+    assert!(profile["sign_in_url"].as_str().unwrap().ends_with("/auth/login"), "{profile}");
+}
+
+/// Fills every kind of thing that is kept, with words that can be looked for.
+async fn live(world: &World, session: &str) {
+    world.ok(PROFILE, json!({ "session_id": session, "action": "update", "preferences": { "store_name": "Zanzibar-store" } })).await;
+    let list = world
+        .ok("shopping_lists", json!({ "session_id": session, "action": "create", "name": "Zanzibar-list" }))
+        .await;
+    let id = &list["lists"][0]["list_id"];
+    world
+        .ok(
+            "shopping_lists",
+            json!({ "session_id": session, "action": "add_item", "list_id": id, "text": "Zanzibar-item" }),
+        )
+        .await;
+    world.ok("manage_cart", json!({ "session_id": session, "action": "add", "product_id": MILK })).await;
+    world.ok("order_history", json!({ "session_id": session, "action": "mark_ordered" })).await;
+    world.ok("manage_cart", json!({ "session_id": session, "action": "add", "product_id": MILK })).await;
+    let meal = json!({ "session_id": session, "action": "add_meal", "date": "2026-11-25", "title": "Zanzibar-meal" });
+    world.ok("meal_planner", meal).await;
+}
+
+#[tokio::test]
+async fn an_export_holds_everything_that_is_kept() {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    live(&world, &session).await;
+    let export =
+        world.ok(PROFILE, json!({ "session_id": session, "action": "export" })).await["export"].to_string();
+    for word in ["Zanzibar-store", "Zanzibar-list", "Zanzibar-item", "Zanzibar-meal", MILK, "signed_in"] {
+        assert!(export.contains(word), "{word}: {export}");
+    }
+    assert!(!export.contains(&session), "the session's id stays a secret");
+}
+
+#[rstest]
+#[case::file(On::File, false)]
+#[case::database_and_redis(On::Postgres, true)]
+#[tokio::test]
+async fn a_deletion_leaves_no_trace_but_its_record(#[case] on: On, #[case] redis: bool) {
+    let world = World::start(Plan { on, redis, ..Plan::default() }).await;
+    let (ada, bob) = (world.sign_in("ada").await, world.sign_in("bob").await);
+    live(&world, &ada).await;
+    live(&world, &bob).await;
+    assert_eq!(
+        world.fails(PROFILE, json!({ "session_id": ada, "action": "delete" }), 400).await["field"],
+        "confirm"
+    );
+    let gone = world.ok(PROFILE, json!({ "session_id": ada, "action": "delete", "confirm": true })).await;
+    assert_eq!(gone["signed_in"], false);
+    assert!(gone["deleted"]["documents"].as_u64() >= Some(5), "{gone}");
+    world.fails("shopping_lists", json!({ "session_id": ada }), 401).await;
+    let rows = rows(&world).await;
+    // What is left is bob's, and of ada the record alone.
+    for table in ["kit_documents", "kroger_accounts", "kroger_sessions"] {
+        let users: Vec<&str> =
+            rows.iter().filter(|(name, _)| *name == table).map(|(_, user)| user.as_str()).collect();
+        assert!(!users.is_empty() && users.iter().all(|user| *user == users[0]), "{table}: {users:?}");
+    }
+    let records = rows.iter().filter(|(name, event)| *name == "kit_audit" && event == "data_deleted").count();
+    assert_eq!(records, 1, "{rows:?}");
+    assert_eq!(
+        world.ok("shopping_lists", json!({ "session_id": bob })).await["lists"][0]["name"],
+        "Zanzibar-list"
+    );
+}
+
+/// Whose rows there are, and which events.
+async fn rows(world: &World) -> Vec<(&'static str, String)> {
+    sqlx::any::install_default_drivers();
+    let url = match &world.postgres {
+        Some(postgres) => postgres.url("postgres"),
+        None => format!("sqlite:{}", world.folder.path().join("kroger.db").display()),
+    };
+    let pool = sqlx::AnyPool::connect(&url).await.unwrap();
+    let mut rows = Vec::new();
+    for (table, query) in [
+        ("kit_documents", "SELECT user_id FROM kit_documents"),
+        ("kroger_accounts", "SELECT user_id FROM kroger_accounts"),
+        ("kroger_sessions", "SELECT user_id FROM kroger_sessions"),
+        ("kit_audit", "SELECT event FROM kit_audit"),
+    ] {
+        let found: Vec<String> = sqlx::query_scalar(query).fetch_all(&pool).await.unwrap();
+        rows.extend(found.into_iter().map(|text| (table, text)));
+    }
+    rows
+}
