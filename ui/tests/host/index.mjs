@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { after } from "node:test";
+import Ajv from "ajv/dist/2020.js";
 import { build } from "esbuild";
 import { chromium } from "playwright-core";
 import { page as buildPage, pageMeta } from "../../build.mjs";
@@ -22,6 +23,11 @@ const FLAGS = [
 const CAPABILITIES = { openLinks: {}, serverTools: {}, updateModelContext: { text: {} }, downloadFile: {} };
 /** How long anything may take to come about, in milliseconds. */
 export const DEADLINE = 15_000;
+
+/** What the tools of the servers take, as their own tests keep it. */
+const SCHEMAS = JSON.parse(readFileSync(join(HERE, "../../fixtures/kroger/schemas.json"), "utf8"));
+const ajv = new Ajv({ strict: false, validateFormats: false });
+const takes = Object.fromEntries(Object.entries(SCHEMAS).map(([tool, schema]) => [tool, ajv.compile(schema)]));
 
 let started;
 const pages = new Map();
@@ -99,6 +105,7 @@ export class Opened {
     await this.watch(pictures, host.port, sandbox.port);
     await this.page.exposeFunction("answerTool", async (tool, args) => {
       this.calls.push({ tool, args });
+      if (takes[tool] && !takes[tool](args)) this.errors.push(`${tool} does not take ${JSON.stringify(args)}: ${ajv.errorsText(takes[tool].errors)}`);
       return await this.answer(tool, args);
     });
     await this.page.exposeFunction("note", (kind, value) => void this.notes[kind].push(value));
