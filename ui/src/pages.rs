@@ -44,7 +44,7 @@ pub static PAGES: &[Page] = &[
         name: "planner",
         html: include_str!("../pages/planner.html"),
         csp: Csp { resource_domains: &[] },
-        digest: "e9d9751f701e71bbfb43a49776bb2d2397655e20f9bb07bc20acde749f08d4bc",
+        digest: "850c1e844bd56ff820c33ecf0b72aac3ab84a88bda54911a9efe146ad891ce8a",
     },
     Page {
         name: "product-grid",
@@ -56,7 +56,7 @@ pub static PAGES: &[Page] = &[
         name: "profile",
         html: include_str!("../pages/profile.html"),
         csp: Csp { resource_domains: &[] },
-        digest: "2cca82e3fa61d1acc0f80a6dd57bda3824b30ebefa86579bf89f8e765f8c171a",
+        digest: "d0a341b2dc539e99cffda0587c5f76f82eec21a1d39e78a65082ff576fd327b5",
     },
     Page {
         name: "store-map",

@@ -56,9 +56,7 @@ export const DIETS: readonly [string, Key][] = [
   ["gluten_free", "diet.gluten_free"],
   ["dairy_free", "diet.dairy_free"],
   ["nut_free", "diet.nut_free"],
-  ["low_sodium", "diet.low_sodium"],
-  ["halal", "diet.halal"],
-  ["kosher", "diet.kosher"],
+  ["organic", "diet.organic"],
 ];
 
 export interface Wrong {

@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { after } from "node:test";
+import Ajv from "ajv/dist/2020.js";
 import { build } from "esbuild";
 import { chromium } from "playwright-core";
 import { page as buildPage, pageMeta } from "../../build.mjs";
@@ -22,6 +23,11 @@ const FLAGS = [
 const CAPABILITIES = { openLinks: {}, serverTools: {}, updateModelContext: { text: {} }, downloadFile: {} };
 /** How long anything may take to come about, in milliseconds. */
 export const DEADLINE = 15_000;
+
+/** What the tools of the Kroger server take, as the server itself says. */
+const SCHEMAS = JSON.parse(readFileSync(join(HERE, "../../fixtures/kroger/schemas.json"), "utf8"));
+const ajv = new Ajv({ strict: false, validateFormats: false });
+const takes = Object.fromEntries(Object.entries(SCHEMAS).map(([tool, schema]) => [tool, ajv.compile(schema)]));
 
 let started;
 const pages = new Map();
@@ -87,7 +93,7 @@ export class Opened {
     return opened;
   }
 
-  async begin(name, { width = 1280, theme = "light", locale = "en-US", timeZone = "America/New_York", context = {}, capabilities = CAPABILITIES, images, pictures = false, reducedMotion = "reduce", answer, markup }) {
+  async begin(name, { width = 1280, theme = "light", locale = "en-US", timeZone = "America/New_York", context = {}, capabilities = CAPABILITIES, images, pictures = false, agrees = true, reducedMotion = "reduce", answer, markup }) {
     started ??= start();
     const { host, sandbox, browser } = await started;
     this.answer = answer ?? (() => ({ content: [], structuredContent: {} }));
@@ -97,6 +103,7 @@ export class Opened {
     await this.watch(pictures, host.port, sandbox.port);
     await this.page.exposeFunction("answerTool", async (tool, args) => {
       this.calls.push({ tool, args });
+      if (agrees && takes[tool]?.(args) === false) this.errors.push(`${tool} does not take ${JSON.stringify(args)}: ${ajv.errorsText(takes[tool].errors)}`);
       return await this.answer(tool, args);
     });
     await this.page.exposeFunction("note", (kind, value) => void this.notes[kind].push(value));
