@@ -6,11 +6,11 @@ import { test } from "node:test";
 import { showingFixture } from "./common.mjs";
 
 const SHOWN = {
-  "product-grid": [/Milk/, /\$\d+\.\d\d/],
+  "product-grid": [/Kroger 2% Reduced Fat Milk/, /In stock/, /\$\d+\.\d\d/],
   cart: [/Large White Eggs/, /\$2\.29 each/, /Estimated total/],
   coupons: [/Sharp Cheddar Cheese/, /\$1\.99/, /until Dec \d+, 2026/, /cannot be clipped/],
   "store-map": [/Kroger Landen/, /Pharmacy/, /0\.3 mi/],
-  profile: [/linked/, /Devices signed in\s+1/],
+  profile: [/linked/, /Vegetarian/, /Devices signed in\s+1/],
   orders: [/\$3\.18/, /marked as ordered/],
   lists: [/Reduced Fat Milk/, /flowers/, /\$1\.59/],
   planner: [/Pasta/, /1 of 3 found/, /\$1\.00 of \$20\.00/],

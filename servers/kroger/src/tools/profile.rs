@@ -51,9 +51,10 @@ pub(crate) enum Diet {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Fulfillment {
-    Pickup,
-    Delivery,
     InStore,
+    Curbside,
+    Delivery,
+    Ship,
 }
 
 /// What the user wants to be told when looking at the profile.
