@@ -158,6 +158,8 @@ export function common(name, { shown, title, empty, expandAll, context = {} }) {
       await page.host("result", { isError: true, content: [{ type: "text", text: "The shop is away." }] });
       await page.frame.getByRole("alert").getByText("The shop is away.").waitFor({ timeout: DEADLINE });
       assert.deepEqual(await page.axe(), [], "axe when failed");
+      await page.host("result", { content: [{ type: "text", text: "Only words." }] });
+      await page.frame.getByRole("alert").getByText("Only words.").waitFor({ timeout: DEADLINE });
       await page.role("button", "Try again").click();
       await page.frame.waitForFunction((source) => new RegExp(source).test(document.body.innerText), shown.source, { timeout: DEADLINE });
       assert.deepEqual(page.calls.at(-1).args, input, "tried again as it was asked");

@@ -83,6 +83,8 @@ export class Opened {
   calls = [];
   notes = { link: [], file: [], model: [], size: [] };
   requests = [];
+  /** The same, with those that the policy stopped. */
+  attempts = [];
   errors = [];
   dialogs = 0;
 
@@ -122,7 +124,11 @@ export class Opened {
   async watch(pictures, ...ports) {
     const own = ports.map((port) => `http://127.0.0.1:${port}/`);
     const isOwn = (url) => own.some((prefix) => url.startsWith(prefix)) || /^(about|data):/.test(url);
-    this.page.on("request", (request) => !isOwn(request.url()) && this.requests.push(request.url()));
+    this.page.on("request", (request) => {
+      if (isOwn(request.url())) return;
+      this.requests.push(request.url());
+      this.attempts.push(request.url());
+    });
     // What the policy stopped was never sent.
     this.page.on("requestfailed", (request) => {
       if (request.failure()?.errorText === "csp") this.requests.splice(this.requests.indexOf(request.url()), 1);
