@@ -51,10 +51,9 @@ pub(crate) enum Diet {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Fulfillment {
-    InStore,
-    Curbside,
+    Pickup,
     Delivery,
-    Ship,
+    InStore,
 }
 
 /// What the user wants to be told when looking at the profile.
