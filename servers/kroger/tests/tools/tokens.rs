@@ -125,8 +125,7 @@ async fn a_model_reads_a_tenth_of_what_kroger_answers_or_less() {
         count(&world, "manage_cart", mine(json!({})), &products(&[MILK])).await,
         count(&world, "shopping_lists", mine(json!({})), &products(&[MILK, EGGS])).await,
         count(&world, "meal_planner", plan, &searches).await,
-        count(&world, "order_history", mine(json!({})), &products(&[MILK, EGGS]))
-            .await,
+        count(&world, "order_history", mine(json!({})), &products(&[MILK, EGGS])).await,
     ];
     println!("{:<26} {:>8} {:>8} {:>8} {:>8}", "tool", "Kroger", "text", "data", "saved");
     for one in &all {
