@@ -131,7 +131,7 @@ impl Documents {
         }
         let sealed = self.sealer.seal(&context(user, kind, id), &plain)?;
         let written = if version == 0 {
-            self.check_room(user, kind).await?;
+            self.check_room(user, kind, id).await?;
             let text = "INSERT INTO kit_documents (user_id, kind, id, version, changed_at, body) VALUES ($1, $2, $3, 1, $4, $5) \
                         ON CONFLICT DO NOTHING";
             let query = sqlx::query(text).bind(user).bind(kind.name).bind(id).bind(now()).bind(sealed);
@@ -146,9 +146,11 @@ impl Documents {
         Ok(written.rows_affected() == 1)
     }
 
-    async fn check_room(&self, user: &str, kind: Kind) -> Result<(), ToolError> {
-        let query = sqlx::query_scalar("SELECT COUNT(*) FROM kit_documents WHERE user_id = $1 AND kind = $2");
-        let counted = query.bind(user).bind(kind.name).fetch_one(self.store.write());
+    /// Refuses one more than there may be. A document that another device has made meanwhile is no further one.
+    async fn check_room(&self, user: &str, kind: Kind, id: &str) -> Result<(), ToolError> {
+        let text = "SELECT COUNT(*) FROM kit_documents WHERE user_id = $1 AND kind = $2 AND id <> $3";
+        let query = sqlx::query_scalar(text).bind(user).bind(kind.name).bind(id);
+        let counted = query.fetch_one(self.store.write());
         let count: i64 = self.store.run("counting what you keep", counted).await?;
         if usize::try_from(count).is_ok_and(|count| count < kind.most) {
             return Ok(());

@@ -80,6 +80,32 @@ async fn of_changes_at_once_none_is_lost(#[values(On::Memory, On::File, On::Post
 }
 
 #[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_document_that_another_device_makes_meanwhile_is_no_further_one(
+    #[values(On::Memory, On::File, On::Postgres)] on: On,
+) {
+    const ONLY: Kind = Kind { name: "only", most: 1 };
+    let database = Database::new(on).await;
+    let store = database.open(&[]).await.unwrap();
+    let documents = Documents::new(store, Sealer::ephemeral().unwrap());
+    let mut is_first = true;
+    let change = |list: &mut List| {
+        if std::mem::take(&mut is_first) {
+            let other = documents.change("ada", ONLY, "a", |list: &mut List| {
+                list.items.push("other".to_owned());
+                Ok(())
+            });
+            tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(other))?;
+        }
+        list.items.push("mine".to_owned());
+        Ok(())
+    };
+    documents.change("ada", ONLY, "a", change).await.unwrap();
+    let list = documents.get::<List>("ada", ONLY, "a").await.unwrap().unwrap();
+    assert_eq!(list.body.items, ["other", "mine"]);
+}
+
+#[rstest]
 #[tokio::test]
 async fn one_user_fills_no_database_and_deletion_leaves_the_others(#[values(On::File, On::Postgres)] on: On) {
     let database = Database::new(on).await;

@@ -189,3 +189,40 @@ async fn with_a_partners_rights_the_cart_itself_is_read_and_changed() {
     world.ok(CART, json!({ "session_id": session, "action": "clear" })).await;
     assert_eq!(world.cart_of("ada").await, json!({}));
 }
+
+/// A second program that writes into the file keeps the server from writing for as long as it likes.
+async fn hold(world: &World) -> sqlx::pool::PoolConnection<sqlx::Any> {
+    sqlx::any::install_default_drivers();
+    let url = format!("sqlite:{}", world.folder.path().join("kroger.db").display());
+    let mut held = sqlx::AnyPool::connect(&url).await.unwrap().acquire().await.unwrap();
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut *held).await.unwrap();
+    held
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_addition_that_was_made_and_cannot_be_written_down_is_not_said_to_have_failed() {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    // Where the database is held too late, the addition is simply done, and the next one is tried.
+    for number in 1..10 {
+        world.fault(json!({ "path": "/v1/cart/", "kind": "late", "milliseconds": 500, "times": 1 })).await;
+        let watch = async {
+            let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
+            while world.cart_of("ada").await != json!({ MILK: number }) {
+                assert!(tokio::time::Instant::now() < deadline, "nothing reaches the cart");
+            }
+            hold(&world).await
+        };
+        let ((status, problem), held) = tokio::join!(world.call(CART, add(&session, MILK, 1)), watch);
+        drop(held);
+        assert_eq!(world.cart_of("ada").await, json!({ MILK: number }));
+        if status == 504 && problem["detail"].as_str().unwrap().contains("this server failed afterwards") {
+            let cart = world.ok(CART, json!({ "session_id": session })).await;
+            let unknown = cart["items"].as_array().unwrap().iter().find(|line| line["state"] == "unknown");
+            assert_eq!(unknown.unwrap()["quantity"], 1, "{cart}");
+            return;
+        }
+        assert_ne!(status, 500, "{problem}");
+    }
+    panic!("the database was never held in time");
+}

@@ -30,6 +30,8 @@ enum Kind {
     Delay { milliseconds: u64 },
     /// The request is served at once, and its answer comes late.
     Late { milliseconds: u64 },
+    /// A random part of this time passes before the request is served, and a random part of it before the answer goes out.
+    Jitter { milliseconds: u64 },
     /// A status with a body in one of the forms seen in the wild; with `served` the request is served before.
     Status {
         status: u16,
@@ -83,7 +85,9 @@ impl Fault {
 
     fn problem(&self) -> Option<&'static str> {
         match self.kind {
-            Kind::Delay { milliseconds } | Kind::Late { milliseconds } if milliseconds > MAX_DELAY => {
+            Kind::Delay { milliseconds } | Kind::Late { milliseconds } | Kind::Jitter { milliseconds }
+                if milliseconds > MAX_DELAY =>
+            {
                 Some("a delay is at most 120000 milliseconds\n")
             }
             Kind::Status { status, .. } if !(400..=599).contains(&status) => {
@@ -138,6 +142,12 @@ pub(crate) async fn intervene(State(standin): State<Shared>, request: Request, n
             tokio::time::sleep(Duration::from_millis(milliseconds)).await;
             next.run(request).await
         }
+        Some(Kind::Jitter { milliseconds }) => {
+            pause(milliseconds).await;
+            let response = next.run(request).await;
+            pause(milliseconds).await;
+            response
+        }
         Some(Kind::Late { milliseconds }) => {
             let response = next.run(request).await;
             tokio::time::sleep(Duration::from_millis(milliseconds)).await;
@@ -153,6 +163,12 @@ pub(crate) async fn intervene(State(standin): State<Shared>, request: Request, n
         Some(Kind::Malformed) => malformed(),
         Some(Kind::RateLimit { retry_after }) => reply::too_many(retry_after),
     }
+}
+
+/// Waits for a random part of this time.
+async fn pause(milliseconds: u64) {
+    let part = rand::random_range(0..=milliseconds);
+    tokio::time::sleep(Duration::from_millis(part)).await;
 }
 
 fn failed(status: u16, form: Form) -> Response {

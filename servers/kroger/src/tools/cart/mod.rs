@@ -6,7 +6,7 @@ mod view;
 
 use portico_kit::{
     tool::{Answer, ToolError},
-    upstream::Class,
+    upstream::{self, Class},
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -78,7 +78,9 @@ pub(crate) async fn manage(shop: &Shop, who: &Who, request: Request) -> Result<A
     } else {
         apply(shop, who, &request, store.as_deref(), &mut notes).await?;
     }
-    let cart = read(shop, who, user, store.as_deref(), notes).await?;
+    let cart = read(shop, who, user, store.as_deref(), notes).await;
+    let sends = matches!(request.action, Action::Add | Action::Update);
+    let cart = cart.map_err(|error| if sends { sent_and_failed(error) } else { error })?;
     tracing::info!(
         user = log_name(user),
         items = cart.item_count,
@@ -236,7 +238,7 @@ pub(crate) async fn send(
     let wire: Vec<CartItem> = items.into_iter().map(|(item, _)| item).collect();
     let sent = shop.accounts.retry_refused(who, token, |token| shop.kroger.add_to_cart(token, &wire)).await;
     match sent {
-        Ok(()) => mirrors.done(&attempt).await,
+        Ok(()) => mirrors.done(&attempt).await.map_err(sent_and_failed),
         Err(ToolError::Upstream(error)) if error.class() == Class::UnknownOutcome => {
             let problem = format!("{}; your cart is at {CART_URL}", error.reason());
             Err(ToolError::Upstream(error.with_reason(problem)))
@@ -246,6 +248,17 @@ pub(crate) async fn send(
             Err(error)
         }
     }
+}
+
+/// What failed after Kroger had taken an addition: whoever asked for it must not simply ask again.
+fn sent_and_failed(error: ToolError) -> ToolError {
+    if matches!(error, ToolError::Upstream(_)) {
+        return error;
+    }
+    tracing::error!(%error, "an addition was sent, and what followed failed");
+    let problem =
+        format!("the addition was sent, and this server failed afterwards; your cart is at {CART_URL}");
+    ToolError::Upstream(upstream::Error::new("Kroger", Class::UnknownOutcome, problem))
 }
 
 /// Whether what failed may have been carried out all the same.
