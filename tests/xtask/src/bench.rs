@@ -2,11 +2,12 @@
 
 use crate::steps::{cargo, step, target};
 
-/// Runs the gateway's benchmark, or with `operator` or `scaling` that of those, in a release build.
+/// Runs the gateway's benchmark, or with `operator`, `scaling` or `kroger` that of those, in a release build.
 pub fn run(arguments: &[String]) -> Result<(), String> {
     match arguments.first().map(String::as_str) {
         Some("operator") => operator(&arguments[1..]),
         Some("scaling") => scaling(),
+        Some("kroger") => kroger(&arguments[1..]),
         _ => gateway(arguments),
     }
 }
@@ -39,4 +40,10 @@ fn operator(arguments: &[String]) -> Result<(), String> {
 fn scaling() -> Result<(), String> {
     let bench = ["bench", "--locked", "--package", "portico-scaling", "--bench", "decide"];
     step("benchmark of the scaling decision (seconds)", &mut cargo(&bench))
+}
+
+/// Requests arrive by the clock at rising rates.
+fn kroger(arguments: &[String]) -> Result<(), String> {
+    let mut bench = cargo(&["bench", "--locked", "--package", "portico-kroger", "--bench", "load", "--"]);
+    step("benchmark of the Kroger server (two minutes; with --quick half of one)", bench.args(arguments))
 }

@@ -31,6 +31,8 @@ Usage: cargo xtask COMMAND
                       the gateway beside direct calls and a floor that only routes; its memory, and how long it takes to start
   bench --gate        fail when a call costs more over the floor than it may
   bench operator      the operator with 100, 1,000 and 5,000 servers, beside bare Deployments
+  bench kroger [--quick] [RATE ...]
+                      the Kroger server beside its stand-in, with requests that arrive by the clock
   bench scaling       what a scaling decision costs, with 10 to 10,000 servers
   soak [MINUTES]      random lives of resources, with operators killed on the way; 60 minutes unless said
   fuzz [SECONDS]      mutated messages for the gateway's readers, other ones each time; 60 seconds each unless said

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use rstest::rstest;
 use serde_json::Value;
 
 use crate::customer::{Addition, Customer, QUANTITIES, Told};
@@ -90,4 +91,27 @@ pub fn of_lists(customer: &Customer, shown: &Value) -> Vec<String> {
         (!right).then(|| format!("item {text} of {}, {told:?}, is there {count} times", customer.name))
     };
     ledger.items.iter().filter_map(check).collect()
+}
+
+/// Found at Kroger, shown as sent, shown as unknown.
+#[rstest]
+#[case::made_twice(Told::Done, (2, 1, 0), false)]
+#[case::lost(Told::Done, (0, 1, 0), false)]
+#[case::answered_and_shown_as_unknown(Told::Done, (1, 0, 1), false)]
+#[case::made_and_not_shown(Told::Broken, (1, 0, 0), false)]
+#[case::shown_and_not_made(Told::Broken, (0, 1, 0), false)]
+#[case::shown_twice(Told::Broken, (1, 1, 1), false)]
+#[case::made_though_refused(Told::Not, (1, 1, 0), false)]
+#[case::unknown_and_not_shown(Told::Unknown, (0, 0, 0), false)]
+#[case::done(Told::Done, (1, 1, 0), true)]
+#[case::cut_off_before(Told::Broken, (0, 0, 0), true)]
+#[case::cut_off_on_the_way(Told::Broken, (0, 0, 1), true)]
+#[case::cut_off_after(Told::Broken, (1, 0, 1), true)]
+#[case::unknown(Told::Unknown, (1, 0, 1), true)]
+fn what_must_not_be_is_seen(
+    #[case] told: Told,
+    #[case] (at_kroger, sent, unknown): (u32, u32, u32),
+    #[case] right: bool,
+) {
+    assert_eq!(is_right(told, &Found { at_kroger, sent, unknown }), right);
 }
