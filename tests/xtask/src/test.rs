@@ -36,9 +36,12 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
         // Whoever picks tests wants to see the figures that they print.
         tests.args(["--", "--show-output"]).args(&filters);
     }
-    step("tests", &mut tests)?;
-    // Whoever picks tests picks among those of cargo.
-    if without || !filters.is_empty() { Ok(()) } else { pages::test() }
+    // Whoever picks tests picks among those of cargo. The pages mostly wait for a browser, so they do it beside the others.
+    let pages = (!without && filters.is_empty()).then(|| std::thread::spawn(pages::test));
+    let tested = step("tests", &mut tests);
+    let shown = pages
+        .map(|pages| pages.join().unwrap_or_else(|_| Err("the tests of the pages broke off".to_owned())));
+    tested.and(shown.unwrap_or(Ok(())))
 }
 
 /// Runs the random lives of resources for so many minutes, each kind in turn.
