@@ -73,10 +73,11 @@ impl<S: Server> Calls<S> {
     }
 
     /// Within the user's limit, and with a panic as an error: it must end no other call.
-    async fn guarded(&self, call: ToolCall) -> Result<Answer, ToolError> {
+    async fn guarded(&self, mut call: ToolCall) -> Result<Answer, ToolError> {
+        call.user = self.server.identify(&call.caller).await?;
         if let Some(limit) = &self.limit {
             let per_minute = limit.per_minute().get();
-            limit.take(call.caller.key()).map_err(|wait| ToolError::TooOften { per_minute, wait })?;
+            limit.take(call.caller.key(call.user.as_deref())).map_err(|wait| ToolError::TooOften { per_minute, wait })?;
         }
         let carried_out = AssertUnwindSafe(self.server.call(call)).catch_unwind();
         carried_out.await.unwrap_or_else(|panic| Err(ToolError::Internal(said(panic.as_ref()))))

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use reqwest::Url;
 
-use crate::secret::{self, Secret};
+use crate::secret::{self, Secret, SecretSource};
 
 /// A setting that a server cannot start with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -98,6 +98,17 @@ impl<'a> Environment<'a> {
         self.optional_secret(variable)?.ok_or_else(|| {
             ConfigError::new(variable, "is not set", format!("{mend}, or set {variable}_FILE"))
         })
+    }
+
+    /// As [`Environment::secret`], of which that of a file follows the file while the server runs.
+    pub fn secret_source(&self, variable: &str, mend: &str) -> Result<SecretSource, ConfigError> {
+        let file_variable = format!("{variable}_FILE");
+        match (self.text(variable), self.text(&file_variable)) {
+            (None, Some(path)) => SecretSource::file(&path).map_err(|problem| {
+                ConfigError::new(file_variable, problem, "name a readable file that holds only the secret")
+            }),
+            _ => self.secret(variable, mend).map(SecretSource::from),
+        }
     }
 
     /// As [`Environment::secret`]; `None` where neither variable is set.

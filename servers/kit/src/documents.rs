@@ -174,6 +174,46 @@ impl Documents {
         Ok(self.store.run("removing what is over", query.execute(self.store.write())).await?.rows_affected())
     }
 
+    /// Seals again what an older key has sealed, so that the key can go without it; says how much that was. The cost is that of reading all
+    /// documents once. Whoever changes one at the same moment seals it anyway.
+    pub async fn seal_again(&self) -> Result<u64, ToolError> {
+        let mut last = (String::new(), String::new(), String::new());
+        let mut sealed = 0;
+        loop {
+            let text = "SELECT user_id, kind, id, version, body FROM kit_documents WHERE (user_id, kind, id) > ($1, $2, $3) \
+                        ORDER BY user_id, kind, id LIMIT 100";
+            let query = sqlx::query(text).bind(&last.0).bind(&last.1).bind(&last.2);
+            let rows = self.store.run("reading documents", query.fetch_all(self.store.write())).await?;
+            let Some(end) = rows.last() else { return Ok(sealed) };
+            last = (column(end, "user_id")?, column(end, "kind")?, column(end, "id")?);
+            for row in &rows {
+                sealed += u64::from(self.seal_row_again(row).await?);
+            }
+        }
+    }
+
+    /// One that no key opens is left as it is, and told: its key may come back.
+    async fn seal_row_again(&self, row: &sqlx::any::AnyRow) -> Result<bool, ToolError> {
+        let (user, kind, id): (String, String, String) = (column(row, "user_id")?, column(row, "kind")?, column(row, "id")?);
+        let context = format!("documents/{user}/{kind}/{id}");
+        let opened = match self.sealer.open(&context, &column::<Vec<u8>>(row, "body")?) {
+            Ok(opened) => opened,
+            Err(error) => {
+                tracing::warn!(kind, %error, "a document cannot be opened with any key that is there");
+                return Ok(false);
+            }
+        };
+        if !opened.old {
+            return Ok(false);
+        }
+        let body = self.sealer.seal(&context, &opened.plain)?;
+        let text = "UPDATE kit_documents SET version = version + 1, body = $4 \
+                    WHERE user_id = $1 AND kind = $2 AND id = $3 AND version = $5";
+        let query = sqlx::query(text).bind(&user).bind(&kind).bind(&id).bind(body).bind(column::<i64>(row, "version")?);
+        let written = self.store.run("sealing documents again", query.execute(self.store.write())).await?;
+        Ok(written.rows_affected() == 1)
+    }
+
     /// Everything of a user, by kind.
     pub async fn export(&self, user: &str) -> Result<Value, ToolError> {
         let query = sqlx::query(

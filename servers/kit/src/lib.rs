@@ -49,11 +49,13 @@ pub use flags::FeatureFlags;
 pub use host::{Hosting, host, host_on};
 pub use messages::{Locale, Messages};
 pub use metrics::Metrics;
+/// A counter of [`Metrics::counter`].
+pub use prometheus_client::metrics::counter::Counter;
 pub use person::Person;
 /// The URL type that configuration and file addresses use.
 pub use reqwest::Url;
 pub use seal::Sealer;
-pub use secret::Secret;
+pub use secret::{Secret, SecretSource};
 pub use serve::{Error, Serving, Transport, serve, serve_on};
 pub use server::{About, RestRoute, Server, ToolCall};
 pub use store::{Store, StoreConfig};

@@ -94,6 +94,7 @@ impl<S: Server> ServerHandler for Mcp<S> {
             name: request.name.into_owned(),
             arguments: request.arguments.unwrap_or_default(),
             caller,
+            user: None,
             correlation: Correlation::of_headers(headers),
         };
         let languages = call.caller.languages.clone();

@@ -33,6 +33,8 @@ pub struct ToolCall {
     pub arguments: JsonObject,
     /// Who calls.
     pub caller: Caller,
+    /// The user that [`Server::identify`] found behind the caller.
+    pub user: Option<Arc<str>>,
     /// The id of the call.
     pub correlation: Correlation,
 }
@@ -60,6 +62,12 @@ pub trait Server: Send + Sync + 'static {
 
     /// Its tools. The list does not change while it runs.
     fn tools(&self) -> &[Tool];
+
+    /// The user behind the caller, where the server knows one: calls are counted by it, and it comes with the call. A session that never was
+    /// is nobody's, or whoever invents one for each call would never call too often.
+    fn identify(&self, caller: &Caller) -> impl Future<Output = Result<Option<Arc<str>>, ToolError>> + Send {
+        std::future::ready(Ok(caller.subject.clone()))
+    }
 
     /// Carries a call out. The tool is one of [`Server::tools`]; the arguments are as the caller wrote them.
     fn call(&self, call: ToolCall) -> impl Future<Output = Result<Answer, ToolError>> + Send;

@@ -138,3 +138,39 @@ async fn a_body_moved_to_another_user_does_not_open() {
     let error = documents.get::<List>("bob", LIST, "a").await.unwrap_err().to_string();
     assert!(!error.contains("secret"), "{error}");
 }
+
+/// A keyring with these keys, the last of which seals.
+fn keyring(keys: &[u8]) -> String {
+    use base64::Engine as _;
+    let key = |byte: &u8| {
+        let text = base64::engine::general_purpose::STANDARD.encode([*byte; 32]);
+        serde_json::json!({ "id": format!("k{byte}"), "key": text, "created": "2026-01-01T00:00:00Z", "usableFrom": "2026-01-01T00:00:00Z" })
+    };
+    serde_json::json!({ "keys": keys.iter().map(key).collect::<Vec<_>>() }).to_string()
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_an_older_key_has_sealed_outlives_the_key(#[values(On::File, On::Postgres)] on: On) {
+    let database = Database::new(on).await;
+    let store = database.open(&[]).await.unwrap();
+    let file = database.folder.path().join("keyring.json");
+    let with = |keys: &[u8]| {
+        std::fs::write(&file, keyring(keys)).unwrap();
+        Documents::new(store.clone(), Sealer::from_file(&file).unwrap())
+    };
+    let documents = with(&[1]);
+    for user in 0..150 {
+        add(&documents, &format!("user {user}"), "a", "milk").await.unwrap();
+    }
+    let changed = documents.get::<List>("user 7", LIST, "a").await.unwrap().unwrap().changed_at;
+    let documents = with(&[1, 2]);
+    assert_eq!(documents.seal_again().await.unwrap(), 150);
+    assert_eq!(documents.seal_again().await.unwrap(), 0);
+    let documents = with(&[2]);
+    let list = documents.get::<List>("user 7", LIST, "a").await.unwrap().unwrap();
+    assert_eq!((list.body.items.as_slice(), list.changed_at), (["milk".to_owned()].as_slice(), changed));
+    let lost = with(&[3]);
+    assert_eq!(lost.seal_again().await.unwrap(), 0);
+    assert!(with(&[2]).get::<List>("user 7", LIST, "a").await.is_ok());
+}

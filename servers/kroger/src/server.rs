@@ -6,7 +6,7 @@ use axum::Router;
 use http::Method;
 use jiff::Timestamp;
 use portico_kit::{
-    About, Component, RestRoute, Server, ToolCall,
+    About, Caller, Component, RestRoute, Server, ToolCall,
     component::shown_by,
     tool::{self, Answer, Effect, ToolError, define},
 };
@@ -14,6 +14,7 @@ use rmcp::model::Tool;
 use serde_json::{Map, Value};
 
 use crate::{
+    account::User,
     shop::Shop,
     tools::{cart, coupons, lists, orders, planner, profile, search, stores},
 };
@@ -75,9 +76,13 @@ impl Server for Kroger {
         self.shop.accounts.cookie()
     }
 
+    async fn identify(&self, caller: &Caller) -> Result<Option<Arc<str>>, ToolError> {
+        Ok(self.shop.accounts.user(caller).await?.map(|user| user.id))
+    }
+
     async fn call(&self, call: ToolCall) -> Result<Answer, ToolError> {
         let (shop, arguments) = (self.shop.as_ref(), Some(call.arguments));
-        let who = shop.accounts.who(&call.caller).await?;
+        let who = shop.accounts.who(call.user.map(|id| User { id }))?;
         match call.name.as_str() {
             "search_products_advanced" => search::search(shop, &who, tool::arguments(arguments)?).await,
             "store_locator_advanced" => {

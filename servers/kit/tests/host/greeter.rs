@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, num::NonZeroU32, sync::Arc};
 
 use portico_kit::{
-    About, Component, Hosting, RestRoute, Server, Serving, ToolCall, component, host_on,
+    About, Caller, Component, Hosting, RestRoute, Server, Serving, ToolCall, component, host_on,
     tool::{self, Answer, Effect, ToolError, define},
 };
 use rmcp::{
@@ -77,6 +77,12 @@ impl Server for Greeter {
 
     fn session_cookie(&self) -> Option<&str> {
         Some("greeter_session")
+    }
+
+    /// It knows two sessions.
+    async fn identify(&self, caller: &Caller) -> Result<Option<Arc<str>>, ToolError> {
+        let session = caller.session.as_ref().map(|session| session.expose().into());
+        Ok(session.filter(|session: &Arc<str>| ["a", "b"].contains(&session.as_ref())).or(caller.subject.clone()))
     }
 
     async fn call(&self, call: ToolCall) -> Result<Answer, ToolError> {

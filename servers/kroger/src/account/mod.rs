@@ -125,13 +125,17 @@ impl Accounts {
     }
 
     /// Who calls: the user of the session, else the one whom the gateway vouches for. A session that has ended is nobody's.
-    pub(crate) async fn who(&self, caller: &Caller) -> Result<Who, ToolError> {
+    pub(crate) async fn user(&self, caller: &Caller) -> Result<Option<User>, ToolError> {
         let session = match &caller.session {
             Some(id) => self.session(id.expose()).await?,
             None => None,
         };
-        let user =
-            session.map(|session| session.user).or_else(|| caller.subject.as_deref().map(User::of_subject));
+        let of_gateway = || caller.subject.as_deref().map(User::of_subject);
+        Ok(session.map(|session| session.user).or_else(of_gateway))
+    }
+
+    /// The user, and where to sign in.
+    pub(crate) fn who(&self, user: Option<User>) -> Result<Who, ToolError> {
         let sign_in_url = self.sign_in_url(user.as_ref())?;
         Ok(Who { user, sign_in_url })
     }

@@ -78,7 +78,7 @@ impl Accounts {
     async fn ask(&self, settings: &Settings, form: Vec<(&'static str, String)>) -> Result<Granted, Error> {
         let call = Call::new(Method::POST, "/v1/connect/oauth2/token")
             .group("sign_in")
-            .basic(&settings.client_id, settings.client_secret.clone())
+            .basic(&settings.client_id, settings.client_secret.current())
             .body(Body::Form(form));
         let body: Tokens = self.client.send(&call).await?.json()?;
         let life = body.expires_in.min(MAX_LIFE).saturating_mul(1_000);

@@ -1,6 +1,6 @@
 //! Addresses of the sign-in and what is asked of the customer.
 
-use portico_kit::{Secret, Url};
+use portico_kit::{SecretSource, Url};
 
 use crate::config::Config;
 
@@ -13,7 +13,7 @@ const PARTNER_SCOPES: &str = "cart.basic cart.basic:rw coupon.basic";
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(super) client_id: String,
-    pub(super) client_secret: Secret,
+    pub(super) client_secret: SecretSource,
     /// Where Kroger sends the browser back to.
     pub(super) redirect: Url,
     /// Where the customer consents.
@@ -76,6 +76,7 @@ impl Settings {
 
 #[cfg(test)]
 mod tests {
+    use portico_kit::Secret;
     use rstest::rstest;
 
     use super::*;
@@ -95,7 +96,7 @@ mod tests {
     ) {
         let settings = Settings {
             client_id: String::new(),
-            client_secret: Secret::new(String::new()),
+            client_secret: SecretSource::from(Secret::new(String::new())),
             redirect: redirect.parse().unwrap(),
             authorize: "https://api.kroger.com/v1/connect/oauth2/authorize".parse().unwrap(),
             scopes: String::new(),

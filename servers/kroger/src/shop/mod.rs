@@ -1,5 +1,6 @@
 //! What all tools work with: Kroger, what users keep, and the prices that were seen.
 
+mod counts;
 pub(crate) mod money;
 pub(crate) mod prices;
 pub(crate) mod product;
@@ -17,6 +18,7 @@ use portico_kit::{
     tool::ToolError,
 };
 
+use counts::Counts;
 use prices::Prices;
 
 use crate::{
@@ -39,6 +41,7 @@ pub(crate) struct Shop {
     pub(crate) accounts: Accounts,
     pub(crate) documents: Documents,
     pub(crate) prices: Prices,
+    pub(crate) counts: Counts,
     /// What is kept of users, as a whole.
     pub(crate) person: Person,
     /// The store whose prices are shown where neither the call nor the user names one.
@@ -77,6 +80,7 @@ impl Shop {
             accounts,
             person: Person::new(cache, audit, holdings),
             documents,
+            counts: Counts::new(metrics),
             prices: Prices::new(config.records_prices.then(|| store.clone())),
             default_store: config.location.clone(),
             is_partner: config.is_partner,
@@ -85,7 +89,20 @@ impl Shop {
 
     /// What must go on in the background: a token at hand, and what is over forgotten. Never ends.
     pub(crate) async fn keep(&self) {
-        tokio::join!(self.kroger.keep_token(), self.forget(), self.accounts.keep());
+        tokio::join!(self.kroger.keep_token(), self.forget(), self.seal_again(), self.accounts.keep());
+    }
+
+    /// An old key goes a day after its successor at the earliest; until then nothing may need it.
+    async fn seal_again(&self) {
+        let mut often = tokio::time::interval(Duration::from_hours(6));
+        loop {
+            often.tick().await;
+            match self.documents.seal_again().await {
+                Ok(0) => {}
+                Ok(documents) => tracing::info!(documents, "sealed again with the newest key"),
+                Err(error) => tracing::warn!(%error, "documents could not be sealed again; it is tried again in six hours"),
+            }
+        }
     }
 
     async fn forget(&self) {

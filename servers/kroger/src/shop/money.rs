@@ -48,6 +48,11 @@ impl Money {
         Self(self.0.saturating_mul(i64::from(count)))
     }
 
+    /// Whole cents.
+    pub(crate) fn cents(self) -> u64 {
+        u64::try_from(self.0 / (SCALE / 100)).unwrap_or_default()
+    }
+
     /// Ten-thousandths of a dollar.
     pub(crate) fn raw(self) -> i64 {
         self.0

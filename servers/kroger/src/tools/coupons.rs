@@ -112,7 +112,9 @@ async fn clip(shop: &Shop, who: &Who, request: &Request) -> Result<(), ToolError
     let id = request.coupon_id.as_deref().unwrap_or_default();
     let id = check_text(id, "coupon_id", 100)?;
     let token = shop.accounts.token(who, "to clip a coupon").await?;
-    shop.accounts.retry_refused(who, token, |token| shop.kroger.clip(token, &id)).await
+    shop.accounts.retry_refused(who, token, |token| shop.kroger.clip(token, &id)).await?;
+    shop.counts.coupons_clipped.inc();
+    Ok(())
 }
 
 /// The customer's coupons, those that end first at the top.

@@ -192,6 +192,8 @@ async fn mark(shop: &Shop, who: &Who, user: &User) -> Result<(), ToolError> {
         Ok(())
     });
     keeping.await?;
+    shop.counts.orders_marked.inc();
+    shop.counts.saved_cents.inc_by(order.saved().map_or(0, Money::cents));
     for line in &sent {
         mirrors.lower(&line.product_id, 0).await?;
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use portico_kit::{
-    Check, Secret,
+    Check, Secret, SecretSource,
     upstream::{Body, Call, Class, Client, Error, Method},
 };
 use serde::Deserialize;
@@ -34,13 +34,13 @@ enum State {
 /// Where the token comes from and is kept.
 pub(crate) struct Tokens {
     id: String,
-    secret: Secret,
+    secret: SecretSource,
     credentials: Check,
     state: Mutex<State>,
 }
 
 impl Tokens {
-    pub(crate) fn new(id: String, secret: Secret, credentials: Check) -> Self {
+    pub(crate) fn new(id: String, secret: SecretSource, credentials: Check) -> Self {
         Self { id, secret, credentials, state: Mutex::new(State::Empty) }
     }
 
@@ -121,7 +121,7 @@ impl Tokens {
         // A token that nobody uses does no harm, so this may be sent again.
         let call = Call::new(Method::POST, "/v1/connect/oauth2/token")
             .group("token")
-            .basic(&self.id, self.secret.clone())
+            .basic(&self.id, self.secret.current())
             .body(Body::Form(form))
             .repeatable();
         let granted: Granted = client.send(&call).await?.json()?;

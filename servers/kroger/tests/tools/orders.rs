@@ -50,3 +50,25 @@ async fn an_addition_that_may_never_have_been_made_is_no_order() {
         "unknown"
     );
 }
+
+#[tokio::test]
+async fn what_the_shop_does_is_counted_and_tells_of_nobody() {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    world.ok("manage_cart", json!({ "session_id": session, "action": "add", "product_id": MILK, "quantity": 3 })).await;
+    world.ok(ORDERS, json!({ "session_id": session, "action": "mark_ordered" })).await;
+    world.fault(json!({ "kind": "drop", "path": "/v1/cart/add", "times": 1 })).await;
+    world.fails("manage_cart", json!({ "session_id": session, "action": "add", "product_id": MILK }), 504).await;
+    let metrics = world.http.get(world.url("/metrics")).send().await.unwrap().text().await.unwrap();
+    for line in [
+        "portico_server_kroger_cart_items_total 3",
+        "portico_server_kroger_cart_unknown_total 1",
+        "portico_server_kroger_orders_marked_total 1",
+        "portico_server_kroger_saved_cents_total 120",
+        "portico_server_upstream_quota_used{quota=\"cart\"} 2",
+        "portico_server_upstream_quota_limit{quota=\"cart\"} 5000",
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "{line}: {metrics}");
+    }
+    assert!(!metrics.contains(&session) && !metrics.contains("ada"), "{metrics}");
+}

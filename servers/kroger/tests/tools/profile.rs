@@ -1,5 +1,8 @@
 //! `user_profile`: preferences, export and deletion.
 
+use std::io;
+use std::sync::{Mutex, Once, PoisonError};
+
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -88,11 +91,51 @@ async fn an_export_holds_everything_that_is_kept() {
     assert!(!export.contains(&session), "the session's id stays a secret");
 }
 
+/// Every line that is logged while these tests run, of all of them.
+static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+struct Log;
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        LOG.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Begins to log as much as there is.
+fn log_everything() {
+    static BEGUN: Once = Once::new();
+    BEGUN.call_once(|| {
+        let all = tracing_subscriber::fmt().json().with_max_level(tracing::Level::TRACE).with_writer(|| Log);
+        all.init();
+    });
+}
+
+/// What stands in Redis, keys and values.
+async fn in_redis(world: &World) -> String {
+    let Some(redis) = &world.redis else { return String::new() };
+    let mut connection = redis::Client::open(redis.url()).unwrap().get_multiplexed_async_connection().await.unwrap();
+    let keys: Vec<Vec<u8>> = redis::cmd("KEYS").arg("*").query_async(&mut connection).await.unwrap();
+    assert!(!keys.is_empty(), "answers are kept there");
+    let mut all = String::new();
+    for key in keys {
+        let value: redis::Value = redis::cmd("GET").arg(&key).query_async(&mut connection).await.unwrap_or(redis::Value::Nil);
+        all += &format!("{} {value:?}\n", String::from_utf8_lossy(&key));
+    }
+    all
+}
+
 #[rstest]
 #[case::file(On::File, false)]
 #[case::database_and_redis(On::Postgres, true)]
 #[tokio::test]
 async fn a_deletion_leaves_no_trace_but_its_record(#[case] on: On, #[case] redis: bool) {
+    log_everything();
     let world = World::start(Plan { on, redis, ..Plan::default() }).await;
     let (ada, bob) = (world.sign_in("ada").await, world.sign_in("bob").await);
     live(&world, &ada).await;
@@ -114,6 +157,13 @@ async fn a_deletion_leaves_no_trace_but_its_record(#[case] on: On, #[case] redis
     }
     let records = rows.iter().filter(|(name, event)| *name == "kit_audit" && event == "data_deleted").count();
     assert_eq!(records, 1, "{rows:?}");
+    let kept = in_redis(&world).await;
+    let log = String::from_utf8_lossy(&LOG.lock().unwrap_or_else(PoisonError::into_inner)).into_owned();
+    assert!(log.contains("cart_updated") && log.contains("data_deleted"), "the log is written");
+    for told in ["Zanzibar", ada.as_str(), bob.as_str()] {
+        assert!(!kept.contains(told), "{told} stands in the cache");
+        assert!(!log.contains(told), "{told} stands in the log");
+    }
     assert_eq!(
         world.ok("shopping_lists", json!({ "session_id": bob })).await["lists"][0]["name"],
         "Zanzibar-list"

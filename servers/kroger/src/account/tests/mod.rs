@@ -24,6 +24,8 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use portico_kit::tool::ToolError;
+
 use super::{Accounts, MIGRATION, Settings, User, Who};
 
 /// Longest wait for anything that must happen.
@@ -53,7 +55,7 @@ struct World {
 fn settings(base: &str, redirect: &str) -> Settings {
     Settings {
         client_id: "standin-client".to_owned(),
-        client_secret: Secret::new("standin-secret".to_owned()),
+        client_secret: Secret::new("standin-secret".to_owned()).into(),
         redirect: redirect.parse().unwrap(),
         authorize: format!("{base}/v1/connect/oauth2/authorize").parse().unwrap(),
         scopes: "cart.basic:write profile.compact".to_owned(),
@@ -150,7 +152,13 @@ impl Browser {
     /// Who calls with this browser's session.
     async fn who(&self, world: &World) -> Who {
         let session = self.session().map(|id| Secret::new(id.clone()));
-        world.accounts.who(&Caller { session, ..Caller::default() }).await.unwrap()
+        world.accounts.who_calls(&Caller { session, ..Caller::default() }).await.unwrap()
+    }
+}
+
+impl Accounts {
+    async fn who_calls(&self, caller: &Caller) -> Result<Who, ToolError> {
+        self.who(self.user(caller).await?)
     }
 }
 

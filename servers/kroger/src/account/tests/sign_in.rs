@@ -182,7 +182,7 @@ async fn a_link_that_was_changed_or_is_over_leads_nowhere() {
 #[tokio::test]
 async fn whom_the_gateway_vouches_for_signs_in_by_a_link_that_gives_the_browser_nothing() {
     let world = world(On::File).await;
-    let ada = world.accounts.who(&subject("ada@example.com")).await.unwrap();
+    let ada = world.accounts.who_calls(&subject("ada@example.com")).await.unwrap();
     let refused = world.accounts.token(&ada, "to add to a cart").await.unwrap_err();
     let ToolError::SignIn { url: Some(url), .. } = &refused else { panic!("{refused}") };
     let mut browser = Browser::default();
@@ -191,11 +191,11 @@ async fn whom_the_gateway_vouches_for_signs_in_by_a_link_that_gives_the_browser_
     assert_eq!(world.get(&mut browser, &back, &[]).await.status(), 200);
     assert!(browser.session().is_none(), "a link out of an answer opened what the user keeps");
     assert!(world.replica.token(&ada, "to add to a cart").await.is_ok());
-    let grace = world.accounts.who(&subject("grace@example.com")).await.unwrap();
+    let grace = world.accounts.who_calls(&subject("grace@example.com")).await.unwrap();
     assert!(world.accounts.token(&grace, "to add to a cart").await.is_err());
 
     // Another link changes no account that is linked.
-    let again = world.accounts.who(&subject("ada@example.com")).await.unwrap().sign_in_url.unwrap();
+    let again = world.accounts.who_calls(&subject("ada@example.com")).await.unwrap().sign_in_url.unwrap();
     let mut thief = Browser::default();
     assert_eq!(follow(&world, &mut thief, &again).await.status(), 200);
     assert!(thief.session().is_none());

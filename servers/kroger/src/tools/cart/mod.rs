@@ -238,8 +238,12 @@ pub(crate) async fn send(
     let wire: Vec<CartItem> = items.into_iter().map(|(item, _)| item).collect();
     let sent = shop.accounts.retry_refused(who, token, |token| shop.kroger.add_to_cart(token, &wire)).await;
     match sent {
-        Ok(()) => mirrors.done(&attempt).await.map_err(sent_and_failed),
+        Ok(()) => {
+            shop.counts.cart_items.inc_by(wire.iter().map(|item| u64::from(item.quantity)).sum());
+            mirrors.done(&attempt).await.map_err(sent_and_failed)
+        }
         Err(ToolError::Upstream(error)) if error.class() == Class::UnknownOutcome => {
+            shop.counts.cart_unknown.inc();
             let problem = format!("{}; your cart is at {CART_URL}", error.reason());
             Err(ToolError::Upstream(error.with_reason(problem)))
         }

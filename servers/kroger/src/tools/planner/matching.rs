@@ -51,6 +51,11 @@ pub(super) async fn search(
     found.into_iter().collect()
 }
 
+/// For how many texts there is a product.
+pub(super) fn matched(found: &[(String, Found)]) -> u64 {
+    found.iter().map(|(_, found)| u64::from(found.state == State::Matched)).sum()
+}
+
 /// Writes what was found into the week.
 pub(super) fn apply(week: &mut Week, found: &[(String, Found)]) {
     for ingredient in week.ingredients_mut().filter(|ingredient| ingredient.product_id.is_none()) {

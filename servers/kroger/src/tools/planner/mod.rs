@@ -237,6 +237,7 @@ async fn find(shop: &Shop, user: &User, about: &About) -> Result<(), ToolError> 
         .map(|found| found.body)
         .unwrap_or_default();
     let found = matching::search(shop, store, &week, &about.diets).await?;
+    shop.counts.ingredients_matched.inc_by(matching::matched(&found));
     change(shop, user, about, |week| {
         matching::apply(week, &found);
         Ok(())
