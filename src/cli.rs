@@ -341,8 +341,7 @@ pub struct Serve {
 pub enum ServerName {
     /// Files of allowed directories (FILES_ALLOWED_DIRS, FILES_WRITABLE, FILES_MAX_BYTES).
     Files,
-    /// Products, stores, carts, lists and meal plans of Kroger (KROGER_CLIENT_ID, KROGER_CLIENT_SECRET, KROGER_REDIRECT_URI,
-    /// DATABASE_URL, …: docs/servers/kroger.md).
+    /// Products, stores, carts, lists and meal plans of Kroger (KROGER_CLIENT_ID, KROGER_CLIENT_SECRET, KROGER_BASE_URL, …).
     Kroger,
 }
 

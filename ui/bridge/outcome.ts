@@ -3,7 +3,8 @@
 import { CODE, type Json, RpcError, isObject } from "./protocol";
 
 export type Outcome =
-  | { kind: "done"; view: Json; text: string }
+  /** `hasView`: the answer had data to show. Without it `view` is empty. */
+  | { kind: "done"; view: Json; hasView: boolean; text: string }
   /** It was refused, or failed before anything was changed. `text` is the server's, and may be empty. */
   | { kind: "failed"; text: string }
   /** It may have been done: no answer came, or one that does not tell. */
@@ -16,7 +17,8 @@ const REFUSED: readonly number[] = [CODE.invalidRequest, CODE.methodNotFound, CO
 
 export function fromResult(result: Json): Outcome {
   const text = textOf(result);
-  if (result.isError !== true) return { kind: "done", view: isObject(result.structuredContent) ? result.structuredContent : {}, text };
+  const view = result.structuredContent;
+  if (result.isError !== true) return isObject(view) ? { kind: "done", view, hasView: true, text } : { kind: "done", view: {}, hasView: false, text };
   const meta = isObject(result._meta) ? result._meta[ERROR_META] : undefined;
   return { kind: isUnknown(meta) ? "unknown" : "failed", text };
 }

@@ -70,7 +70,7 @@ export class Runtime implements Listener {
   result(result: Json): void {
     const outcome = fromResult(result);
     this.issued += 1;
-    if (outcome.kind === "done") this.show(outcome.view, this.issued);
+    if (outcome.kind === "done" && outcome.hasView) this.show(outcome.view, this.issued);
     else this.change({ phase: "failed", failure: textOf(result) });
   }
 
@@ -111,7 +111,8 @@ export class Runtime implements Listener {
   async callAndShow(tool: string, args: Json): Promise<Outcome> {
     const turn = ++this.issued;
     const outcome = await this.call(tool, args);
-    if (outcome.kind === "done") this.show(outcome.view, turn);
+    // An answer without data leaves what is shown: nothing is better known than before.
+    if (outcome.kind === "done" && outcome.hasView) this.show(outcome.view, turn);
     return outcome;
   }
 
@@ -120,7 +121,7 @@ export class Runtime implements Listener {
     const { input, failure } = this.state;
     this.change({ phase: "waiting", failure: "" });
     const outcome = await this.refresh(input);
-    if (outcome.kind !== "done" && this.state.phase === "waiting") this.change({ phase: "failed", failure: outcome.text || failure });
+    if (this.state.phase === "waiting") this.change({ phase: "failed", failure: outcome.text || failure });
   }
 
   async open(url: string): Promise<boolean> {

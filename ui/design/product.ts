@@ -50,7 +50,7 @@ export function readProduct(raw: Json): Product | null {
     ways: WAYS.filter(([key]) => flag(ways, key) === true).map(([, label]) => label),
     aisle: text(raw, "aisle"),
     image: text(raw, "image"),
-    endsAt: text(raw, "ends_at"),
+    endsAt: text(raw, "ends_at") ?? text(object(raw, "price") ?? {}, "sale_ends_at"),
   };
 }
 
@@ -59,6 +59,11 @@ function readPrice(raw: Json | undefined): Price | undefined {
   if (raw === undefined || current === undefined) return undefined;
   const sale = number(raw, "sale");
   return { current, regular: number(raw, "regular"), savings: number(raw, "savings"), onSale: sale !== undefined && sale > 0 };
+}
+
+/** What one pays: some tools give an amount, others a whole price. */
+export function amountOf(raw: Json, key: string): number | undefined {
+  return number(raw, key) ?? number(object(raw, key) ?? {}, "current");
 }
 
 export type Order = "relevance" | "price_low" | "price_high" | "savings" | "name";

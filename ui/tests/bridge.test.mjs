@@ -28,6 +28,13 @@ test("bridge: hears its own host and no other window", async () => {
     const forged = { jsonrpc: "2.0", method: "ui/notifications/tool-result", params: { content: [], structuredContent: { products: [{ product_id: "9", name: "Forged" }] } } };
     await page.host("forge", forged);
     await page.frame.evaluate((forged) => window.postMessage(forged, "*"), forged);
+    // A window beside the page, of the same origin as the one above it.
+    await page.frame.parentFrame().evaluate((forged) => {
+      const beside = document.createElement("iframe");
+      beside.srcdoc = `<script>parent.frames[0].postMessage(${JSON.stringify(forged)}, "*"); parent.said = true</` + "script>";
+      document.body.append(beside);
+    }, forged);
+    await page.frame.parentFrame().waitForFunction(() => window.said === true, null, { timeout: DEADLINE });
     await page.host("context", { locale: "de" });
     await page.frame.waitForFunction(() => document.documentElement.lang === "de", null, { timeout: DEADLINE });
     assert.doesNotMatch(await page.text(), /Forged/);

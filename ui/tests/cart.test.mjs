@@ -16,7 +16,7 @@ test("cart: many presses on a quantity are one call, with the last", async () =>
     await page.role("button", `One more of ${MILK}`).evaluate(async (button) => {
       for (let press = 0; press < 3; press += 1) {
         button.click();
-        await Promise.resolve();
+        await new Promise(requestAnimationFrame);
       }
     });
     await page.frame.getByText("$13.95").waitFor({ timeout: DEADLINE });

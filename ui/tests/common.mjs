@@ -71,7 +71,10 @@ export function common(name, { shown, title, empty, expandAll, context = {} }) {
     });
 
   const fits = async (page, theme) => {
-    assert.match(await page.text(), shown);
+    const text = await page.text();
+    assert.match(text, shown);
+    for (const note of view.notes ?? []) assert.ok(text.includes(note), note);
+    if (view.stale_seconds) assert.match(text, /As of \d+ (minutes|hours) ago/);
     for (const width of WIDTHS) {
       await page.page.setViewportSize({ width, height: 900 });
       await page.frame.waitForFunction((width) => innerWidth === width, width, { timeout: DEADLINE });
@@ -155,6 +158,8 @@ export function common(name, { shown, title, empty, expandAll, context = {} }) {
       await page.host("result", { isError: true, content: [{ type: "text", text: "The shop is away." }] });
       await page.frame.getByRole("alert").getByText("The shop is away.").waitFor({ timeout: DEADLINE });
       assert.deepEqual(await page.axe(), [], "axe when failed");
+      await page.host("result", { content: [{ type: "text", text: "Only words." }] });
+      await page.frame.getByRole("alert").getByText("Only words.").waitFor({ timeout: DEADLINE });
       await page.role("button", "Try again").click();
       await page.frame.waitForFunction((source) => new RegExp(source).test(document.body.innerText), shown.source, { timeout: DEADLINE });
       assert.deepEqual(page.calls.at(-1).args, input, "tried again as it was asked");

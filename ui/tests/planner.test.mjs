@@ -61,7 +61,7 @@ test("planner: adds a meal to a day, and says what is missing before it calls", 
     await page.role("button", "Add the meal").click();
     await until(() => page.calls.length === 1, "the call");
     const meal = { date: "2026-12-31", slot: "dinner", title: "Fondue", servings: 6, ingredients: [{ text: "cheese" }, { text: "white bread" }] };
-    assert.deepEqual(argsOf(page), [{ tool: "meal_planner", ...WEEK, action: "add_meal", meal }]);
+    assert.deepEqual(argsOf(page), [{ tool: "meal_planner", ...WEEK, action: "add_meal", ...meal }]);
     await until(async () => (await page.frame.getByLabel("Ingredients").count()) === 0, "the form is gone");
     assert.equal(await page.role("button", /^Add a meal: Thu, Dec 31/).evaluate((button) => button === document.activeElement), true, "the focus is back");
   });

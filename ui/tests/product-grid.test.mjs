@@ -113,6 +113,7 @@ test("product-grid: shows pictures of the declared origin only, and draws the ot
     assert.equal(await page.frame.locator(".picture img").count(), 1);
     await page.role("radio", "List").check();
     assert.equal(await page.frame.locator(".products.list .picture").count(), view.products.length);
+    assert.deepEqual([...new Set(page.attempts)], [view.products[0].image], "no other is even tried");
     await page.role("radio", "Compact").check();
     assert.equal(await page.frame.locator(".picture").count(), 0);
   });

@@ -82,7 +82,11 @@ pub fn server_spec(integration: &ValidatedIntegration) -> McpServerSpec {
 
 /// The paths that a browser needs to sign in. They ask for no token of the gateway's, so no others are opened.
 fn sign_in() -> Exposed {
-    Exposed { path: SIGN_IN.to_owned(), kind: PathType::Prefix, methods: vec![HttpMethod::Get, HttpMethod::Post] }
+    Exposed {
+        path: SIGN_IN.to_owned(),
+        kind: PathType::Prefix,
+        methods: vec![HttpMethod::Get, HttpMethod::Post],
+    }
 }
 
 fn base_url(integration: &ValidatedIntegration) -> &str {

@@ -240,6 +240,25 @@ async fn a_permission_taken_back_at_kroger_leads_to_signing_in_again_as_the_same
 }
 
 #[tokio::test]
+async fn a_form_of_our_own_passes_as_browsers_send_it_and_one_of_another_site_does_not() {
+    let world = world().await;
+    let server = world.server().await;
+    let session = world.sign_in(&server).await;
+    let logout = async |site: &str, origin: &str| {
+        let url = format!("http://{}/auth/logout", server.address);
+        let request = world.http.post(url).header("cookie", format!("portico_session={session}"));
+        request.header("sec-fetch-site", site).header("origin", origin).send().await.unwrap().status()
+    };
+    assert_eq!(logout("cross-site", "https://evil.example").await, 403);
+    assert_eq!(logout("cross-site", "http://localhost:1").await, 403);
+    assert_eq!(world.add(&server, &session).await.0, 200);
+    // Through a gateway the origin is the gateway's.
+    assert_eq!(logout("same-origin", "https://gw.example").await, 200);
+    assert_eq!(world.add(&server, &session).await.0, 401);
+    server.end().await;
+}
+
+#[tokio::test]
 async fn whoever_deletes_what_is_kept_is_signed_out_everywhere() {
     let world = world().await;
     let server = world.server().await;

@@ -7,6 +7,7 @@ mod clusters;
 mod generate;
 mod lint;
 mod mirror;
+mod pages;
 mod planted;
 mod steps;
 mod system;
@@ -22,6 +23,7 @@ Usage: cargo xtask COMMAND
 
   test [FILTER …]     every test, on a real control plane started for the run; FILTER picks tests by name
   test --no-cluster   what needs no cluster
+  pages               the interface components of ui/, in Chromium
   lint                what CI checks besides tests: format, clippy, documentation, licences, generated files, examples
   generate            write the files that are made from code: crds/yaml
   generate --check    say whether they are up to date
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
     let rest = arguments.get(1..).unwrap_or_default();
     let done = match arguments.first().map(String::as_str) {
         Some("test") => test::run(rest),
+        Some("pages") => system::prepare().and_then(|()| pages::test()),
         Some("lint") => lint::run(),
         Some("generate") => generate::run(rest.iter().any(|argument| argument == "--check")),
         Some("bench") => bench::run(rest),

@@ -1,4 +1,4 @@
-//! Programs of the system that the tests need: Redis, PostgreSQL, and what makes real Services of the test cluster, rules of the kernel.
+//! Programs of the system that the tests need: Redis, PostgreSQL, Chromium, and what makes real Services of the test cluster, rules of the kernel.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,7 +6,8 @@ use std::process::Command;
 use crate::steps::step;
 
 /// Program, and the Debian package that has it.
-const NEEDED: [(&str, &str); 5] = [
+const NEEDED: [(&str, &str); 6] = [
+    ("chromium", "chromium"),
     ("redis-server", "redis-server"),
     ("postgres", "postgresql"),
     ("ip", "iproute2"),

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::clusters::Clusters;
 use crate::steps::{build_all, built, cargo, step, target};
-use crate::{system, tools};
+use crate::{pages, system, tools};
 
 /// Tests that need a cluster fail without one when this is set, and say that they were left out otherwise.
 pub const CLUSTER_TESTS: &str = "PORTICO_CLUSTER_TESTS";
@@ -34,9 +34,14 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     }
     if !filters.is_empty() {
         // Whoever picks tests wants to see the figures that they print.
-        tests.args(["--", "--show-output"]).args(filters);
+        tests.args(["--", "--show-output"]).args(&filters);
     }
-    step("tests", &mut tests)
+    // Whoever picks tests picks among those of cargo. The pages mostly wait for a browser, so they do it beside the others.
+    let pages = (!without && filters.is_empty()).then(|| std::thread::spawn(pages::test));
+    let tested = step("tests", &mut tests);
+    let shown = pages
+        .map(|pages| pages.join().unwrap_or_else(|_| Err("the tests of the pages broke off".to_owned())));
+    tested.and(shown.unwrap_or(Ok(())))
 }
 
 /// Runs the random lives of resources for so many minutes, each kind in turn.

@@ -1,5 +1,6 @@
 import type { Json } from "../../bridge/protocol";
 import { flag, list, number, text } from "../../bridge/read";
+import { amountOf } from "../../design/product";
 
 export interface Item {
   id: string;
@@ -49,7 +50,7 @@ function readItem(raw: Json): Item | null {
     name: text(raw, "name"),
     quantity: Math.max(0, Math.round(number(raw, "quantity") ?? 1)),
     delivered: modality === undefined ? undefined : modality === "DELIVERY",
-    price: number(raw, "price"),
+    price: amountOf(raw, "price"),
     total: number(raw, "line_total"),
     unknown: text(raw, "state") === "unknown",
     sentAt: text(raw, "sent_at"),

@@ -1,5 +1,6 @@
 import type { Json } from "../../bridge/protocol";
 import { flag, list, number, text } from "../../bridge/read";
+import { amountOf } from "../../design/product";
 
 export interface Item {
   id: string;
@@ -40,6 +41,6 @@ function readItem(raw: Json): Item | null {
     quantity: Math.max(1, Math.round(number(raw, "quantity") ?? 1)),
     checked: flag(raw, "checked") === true,
     product: text(raw, "product_id"),
-    price: number(raw, "price"),
+    price: amountOf(raw, "price"),
   };
 }

@@ -35,7 +35,7 @@ export function AddMeal({ day, days, calls, act, close }: AddProps) {
     if (title.trim() === "" || wrongPeople) return;
     const lines = ingredients.split("\n").map((line) => line.trim()).filter((line) => line !== "").slice(0, MOST_INGREDIENTS);
     const meal = { date, slot, title: title.trim(), ...(people === undefined ? {} : { servings: people }), ingredients: lines.map((text) => ({ text })) };
-    const outcome = await act("add", { action: "add_meal", meal }, t("planner.added", { title: meal.title }));
+    const outcome = await act("add", { action: "add_meal", ...meal }, t("planner.added", { title: meal.title }));
     if (outcome?.kind === "done") close();
   };
   return (

@@ -1,6 +1,7 @@
 import type { Json } from "../../bridge/protocol";
 import { flag, list, number, object, text, texts } from "../../bridge/read";
 import type { Key } from "../../design/language";
+import { amountOf } from "../../design/product";
 import { daysFrom } from "./week";
 
 export interface Ingredient {
@@ -84,7 +85,7 @@ function readIngredient(raw: Json): Ingredient | null {
     id,
     text: text(raw, "text"),
     quantity: text(raw, "quantity"),
-    product: product && { name: text(product, "name"), price: number(product, "price"), size: text(product, "size") },
+    product: product && { name: text(product, "name"), price: amountOf(product, "price"), size: text(product, "size") },
     state: text(raw, "state") ?? "unmatched",
     reason: text(raw, "reason"),
   };

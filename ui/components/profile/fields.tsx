@@ -11,10 +11,9 @@ export function Fields({ draft, wrong, set, save }: PartProps & { wrong: Wrong; 
   const { t } = useLanguage();
   const ways = [
     { value: "", label: t("profile.any") },
-    { value: "in_store", label: t("product.in_store") },
-    { value: "curbside", label: t("product.curbside") },
+    { value: "pickup", label: t("product.curbside") },
     { value: "delivery", label: t("product.delivery") },
-    { value: "ship", label: t("product.ship") },
+    { value: "in_store", label: t("product.in_store") },
   ];
   const languages = [
     { value: "", label: t("profile.host_language") },

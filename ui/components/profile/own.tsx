@@ -17,7 +17,7 @@ export function Own({ calls }: { calls: Calls }) {
     setCopy((await runtime.save("profile.json", "application/json", content)) ? "" : content);
   };
   const remove = async (): Promise<void> => {
-    const outcome = await calls.run({ key: "delete", tool: TOOL, args: { action: "delete" }, done: t("profile.deleted"), writes: true });
+    const outcome = await calls.run({ key: "delete", tool: TOOL, args: { action: "delete", confirm: true }, done: t("profile.deleted"), writes: true });
     if (outcome?.kind === "done") await runtime.refresh({ action: "view" });
   };
   return (

@@ -20,6 +20,13 @@ export function Profile({ view }: { view: ProfileView }) {
         <Reload busy={calls.busy("reload")} press={reload} />
       </Heading>
       {!view.signedIn && <SignIn url={view.signInUrl} reload={reload} />}
+      {view.notices.length > 0 && (
+        <ul class="notice info" aria-label={t("profile.news")}>
+          {view.notices.map((notice, index) => (
+            <li key={index}>{notice}</li>
+          ))}
+        </ul>
+      )}
       <Account view={view} />
       <Editor before={view.preferences} calls={calls} />
       <Own calls={calls} />

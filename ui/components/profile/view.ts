@@ -21,6 +21,8 @@ export interface ProfileView {
   preferences: Preferences;
   devices: number | undefined;
   loyalty: string | undefined;
+  /** What the server has to tell of prices and coupons. */
+  notices: string[];
 }
 
 export function readProfile(raw: Json): ProfileView {
@@ -31,6 +33,7 @@ export function readProfile(raw: Json): ProfileView {
     preferences: readPreferences(object(raw, "preferences") ?? {}),
     devices: Array.isArray(raw.devices) ? raw.devices.length : number(raw, "devices"),
     loyalty: text(raw, "loyalty"),
+    notices: texts(raw, "notices"),
   };
 }
 
@@ -56,9 +59,7 @@ export const DIETS: readonly [string, Key][] = [
   ["gluten_free", "diet.gluten_free"],
   ["dairy_free", "diet.dairy_free"],
   ["nut_free", "diet.nut_free"],
-  ["low_sodium", "diet.low_sodium"],
-  ["halal", "diet.halal"],
-  ["kosher", "diet.kosher"],
+  ["organic", "diet.organic"],
 ];
 
 export interface Wrong {

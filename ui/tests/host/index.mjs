@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { after } from "node:test";
+import Ajv from "ajv/dist/2020.js";
 import { build } from "esbuild";
 import { chromium } from "playwright-core";
 import { page as buildPage, pageMeta } from "../../build.mjs";
@@ -22,6 +23,11 @@ const FLAGS = [
 const CAPABILITIES = { openLinks: {}, serverTools: {}, updateModelContext: { text: {} }, downloadFile: {} };
 /** How long anything may take to come about, in milliseconds. */
 export const DEADLINE = 15_000;
+
+/** What the tools of the servers take, as their own tests keep it. */
+const SCHEMAS = JSON.parse(readFileSync(join(HERE, "../../fixtures/kroger/schemas.json"), "utf8"));
+const ajv = new Ajv({ strict: false, validateFormats: false });
+const takes = Object.fromEntries(Object.entries(SCHEMAS).map(([tool, schema]) => [tool, ajv.compile(schema)]));
 
 let started;
 const pages = new Map();
@@ -77,6 +83,8 @@ export class Opened {
   calls = [];
   notes = { link: [], file: [], model: [], size: [] };
   requests = [];
+  /** The same, with those that the policy stopped. */
+  attempts = [];
   errors = [];
   dialogs = 0;
 
@@ -97,6 +105,7 @@ export class Opened {
     await this.watch(pictures, host.port, sandbox.port);
     await this.page.exposeFunction("answerTool", async (tool, args) => {
       this.calls.push({ tool, args });
+      if (takes[tool] && !takes[tool](args)) this.errors.push(`${tool} does not take ${JSON.stringify(args)}: ${ajv.errorsText(takes[tool].errors)}`);
       return await this.answer(tool, args);
     });
     await this.page.exposeFunction("note", (kind, value) => void this.notes[kind].push(value));
@@ -115,7 +124,11 @@ export class Opened {
   async watch(pictures, ...ports) {
     const own = ports.map((port) => `http://127.0.0.1:${port}/`);
     const isOwn = (url) => own.some((prefix) => url.startsWith(prefix)) || /^(about|data):/.test(url);
-    this.page.on("request", (request) => !isOwn(request.url()) && this.requests.push(request.url()));
+    this.page.on("request", (request) => {
+      if (isOwn(request.url())) return;
+      this.requests.push(request.url());
+      this.attempts.push(request.url());
+    });
     // What the policy stopped was never sent.
     this.page.on("requestfailed", (request) => {
       if (request.failure()?.errorText === "csp") this.requests.splice(this.requests.indexOf(request.url()), 1);
@@ -174,6 +187,8 @@ export class Opened {
         if (element.closest(".unseen") || element.closest("option") || scrolls(element)) continue;
         const box = element.getBoundingClientRect();
         if (box.width > 0 && box.right > root.clientWidth + 1) found.push(`${element.tagName}.${element.getAttribute("class")} ends at ${box.right}`);
+        const around = element.parentElement.closest(".panel, .quantity, .button, .notice, .empty");
+        if (around && box.width > 0 && box.right > around.getBoundingClientRect().right + 1) found.push(`${element.tagName}.${element.getAttribute("class")} sticks out of .${around.className}`);
         const words = [...element.childNodes].filter((node) => node.nodeType === Node.TEXT_NODE).map((node) => node.data).join("").trim();
         const style = getComputedStyle(element);
         if (words.length > 6 && element instanceof HTMLElement && element.checkVisibility() && box.width < 2 * parseFloat(style.fontSize)) found.push(`“${words}” is squeezed to ${box.width}`);

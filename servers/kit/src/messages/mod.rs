@@ -44,7 +44,7 @@ impl std::fmt::Debug for Messages {
 }
 
 impl Messages {
-    /// The kit's messages, and a server's `own`. Let a test of the server see that [`gaps`] finds none in them.
+    /// The kit's messages, and a server's `own`. Let a test of the server see that [`gaps()`] finds none in them.
     pub fn new(own: &[(Locale, &'static str)]) -> Result<Self, Error> {
         let bundles = Locale::ALL.into_iter().map(|locale| Ok((locale, bundle(locale, own)?)));
         Ok(Self { bundles: bundles.collect::<Result<_, Error>>()? })

@@ -116,23 +116,29 @@ fn return_to(given: Option<&str>) -> &str {
 struct LoginRequest {
     return_to: Option<String>,
     link: Option<String>,
+    again: bool,
 }
 
-/// `GET /auth/login?return_to=&link=`: to Kroger; with a link code, asks before.
+/// `GET /auth/login?return_to=&link=&again=`: to Kroger; with a link code, asks before.
 async fn login(State(site): Shared, headers: HeaderMap, Query(request): Query<LoginRequest>) -> Response {
     let back = return_to(request.return_to.as_deref());
     let next = match &request.link {
         Some(code) => confirm_link(&site, code, back).await,
-        None => login_or_stay(&site, &headers, back).await,
+        None => login_or_stay(&site, &headers, back, request.again).await,
     };
     next.unwrap_or_else(|failure| failed(&headers, failure))
 }
 
-async fn login_or_stay(site: &Site, headers: &HeaderMap, back: &str) -> Result<Response, Failure> {
+async fn login_or_stay(
+    site: &Site,
+    headers: &HeaderMap,
+    back: &str,
+    again: bool,
+) -> Result<Response, Failure> {
     let Some(session) = site.session_of(headers).await? else {
         return begin(site, headers, back, For::Anybody).await;
     };
-    if site.accounts.is_linked(&session.user).await? {
+    if !again && site.accounts.is_linked(&session.user).await? {
         return Ok(stay(headers, &session, back));
     }
     // Whoever must sign in again stays the same user.
@@ -147,7 +153,8 @@ fn stay(headers: &HeaderMap, session: &Session, back: &str) -> Response {
     if !back.is_empty() {
         return go_to(back);
     }
-    Page::new("You are signed in", format!("<p>To use another Kroger account, sign out first.</p>{LOGOUT}"))
+    Page::new("You are signed in", format!("<p>To use another Kroger account, sign out first.</p>{LOGOUT}<p>Should Kroger ask you once more what this may do? \
+         <a href=\"login?again=true\">Sign in again</a> as the same person.</p>"))
         .respond()
 }
 

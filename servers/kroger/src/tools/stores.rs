@@ -20,6 +20,9 @@ const MAX_SERVICES: usize = 10;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Request {
+    /// Session of a signed-in customer. Look-ups of stores need none, and the answer is the same without it.
+    #[serde(default, rename = "session_id")]
+    _session_id: Option<String>,
     /// ZIP code, 5 digits. Either this or lat and lon.
     #[schemars(regex(pattern = "^[0-9]{5}$"))]
     zip: Option<String>,

@@ -7,6 +7,7 @@ mod cart;
 mod coupons;
 mod lists;
 mod orders;
+mod pages;
 mod planner;
 mod prices;
 mod profile;

@@ -1,7 +1,6 @@
 //! A shop's whole day through the gateway: a customer signs in, and every tool of Kroger is called by clients of both eras.
 
-use std::fs;
-use std::net::TcpListener;
+use std::{fs, path::Path};
 
 use reqwest::{Response, header, redirect};
 use serde_json::{Value, json};
@@ -15,15 +14,10 @@ use super::{
 const SERVER: &str = "groceries-kroger";
 const MILK: &str = "0001111041700";
 
-/// The example, with the gateway at a port that is free now.
-fn example(port: u16) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for file in ["kroger.yaml", "standin.yaml"] {
-        let text = fs::read_to_string(workspace().join("examples/kroger").join(file)).unwrap();
-        fs::write(folder.path().join(file), text.replace("127.0.0.1:7300", &format!("127.0.0.1:{port}")))
-            .unwrap();
-    }
-    folder
+/// Puts a manifest of the example into `folder`, with the gateway at its address of this run.
+fn put(folder: &Path, file: &str, gateway: &str) {
+    let text = fs::read_to_string(workspace().join("examples/kroger").join(file)).unwrap();
+    fs::write(folder.join(file), text.replace("http://127.0.0.1:7300", gateway)).unwrap();
 }
 
 fn location(answer: &Response) -> String {
@@ -32,9 +26,10 @@ fn location(answer: &Response) -> String {
 
 /// Signs in as a browser does; answers the id of the session.
 async fn sign_in(gateway: &str) -> String {
+    rustls::crypto::ring::default_provider().install_default().ok();
     let http = reqwest::Client::builder().no_proxy().redirect(redirect::Policy::none()).build().unwrap();
     let login = http.get(format!("{gateway}/servers/default/{SERVER}/auth/login")).send().await.unwrap();
-    assert_eq!(login.status(), 302, "{}", login.text().await.unwrap());
+    assert_eq!(login.status(), 303, "{}", login.text().await.unwrap());
     let cookie = login.headers()[header::SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
     let consent = http.get(location(&login)).send().await.unwrap();
     let back = location(&consent);
@@ -46,14 +41,12 @@ async fn sign_in(gateway: &str) -> String {
 
 #[tokio::test]
 async fn a_customer_signs_in_through_the_gateway_and_uses_every_tool_in_both_eras() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let folder = example(port);
-    let mut up = Up::start_with(folder.path(), |command| {
-        command.args(["--listen", &format!("127.0.0.1:{port}")]);
-    })
-    .await;
+    let folder = tempfile::tempdir().unwrap();
+    put(folder.path(), "standin.yaml", "");
+    let mut up = Up::start(folder.path()).await;
+    let gateway = up.url.trim_end_matches("/mcp").to_owned();
+    put(folder.path(), "kroger.yaml", &gateway);
     up.until_ready(&[SERVER]).await;
-    let gateway = format!("http://127.0.0.1:{port}");
     let session = sign_in(&gateway).await;
     for era in eras() {
         let client = connect(&up.url, era).await;

@@ -284,6 +284,11 @@ async fn whoever_is_signed_in_stays_and_whose_sign_in_has_ended_stays_the_same_u
     assert_eq!(page.status(), 200, "another customer could have taken the first one's place");
     let back = location(&world.get(&mut browser, "/auth/login?return_to=/lists", &[]).await);
     assert_eq!(back, "/lists");
+    // New rights, such as a partner's, are asked for by signing in once more.
+    let sent = world.get(&mut browser, "/auth/login?again=true", &[]).await;
+    let back = world.consent(&sent).await;
+    assert_eq!(world.get(&mut browser, &back, &[]).await.status(), 200);
+    assert_eq!(browser.who(&world).await.user, user);
     world.sql("DELETE FROM kroger_accounts").await;
     assert_eq!(world.sign_in(&mut browser).await.status(), 200);
     assert_eq!(browser.who(&world).await.user, user);
