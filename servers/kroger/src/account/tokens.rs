@@ -200,7 +200,8 @@ impl Accounts {
         Ok(Some(ended.unwrap_or_else(Renewal::Failed)))
     }
 
-    /// Takes the lease and marks the refresh token as sent; `false` where another has it, or has renewed.
+    /// Takes the lease and marks the refresh token as sent; `false` where another has it, has renewed, or has learnt that the sign-in
+    /// is over.
     pub(super) async fn take_lease(
         &self,
         user: &User,
@@ -210,7 +211,7 @@ impl Accounts {
         let until = now().saturating_add(i64::try_from(LEASE.as_millis()).unwrap_or(i64::MAX));
         let query = sqlx::query(
             "UPDATE kroger_accounts SET lease_id = $3, lease_until = $4, sent = sent + 1 \
-             WHERE user_id = $1 AND generation = $2 AND lease_until < $5",
+             WHERE user_id = $1 AND generation = $2 AND lease_until < $5 AND length(tokens) > 0",
         )
         .bind(&*user.id)
         .bind(generation)

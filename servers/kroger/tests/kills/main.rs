@@ -189,6 +189,11 @@ impl Run {
         {
             wrong.push(format!("a sign-in ended by itself: {other}"));
         }
+        let ended: usize = reasons.values().sum();
+        let cut_off = usize::try_from(self.orphans.values().sum::<u32>()).unwrap();
+        if ended > cut_off {
+            wrong.push(format!("{ended} sign-ins ended by {cut_off} renewals that were cut off"));
+        }
         self.database.close().await;
         if !wrong.is_empty() {
             self.replicas.iter().for_each(|replica| println!("{}", replica.log()));

@@ -118,9 +118,12 @@ async fn what_a_process_left_that_died_before_it_sent_the_token_is_done_by_the_n
     assert!(profile(&world, &user).await.is_ok());
 }
 
+#[rstest]
 #[tokio::test]
-async fn what_a_process_left_that_died_before_it_saved_means_signing_in_again() {
-    let world = world(On::File).await;
+async fn what_a_process_left_that_died_before_it_saved_means_signing_in_again(
+    #[values(On::File, On::Postgres)] on: On,
+) {
+    let world = world(on).await;
     let user = world.user().await;
     world.sql(OVER).await;
     let settings = world.accounts.settings.clone().unwrap();
@@ -130,6 +133,8 @@ async fn what_a_process_left_that_died_before_it_saved_means_signing_in_again() 
     world.sql(LEASE_OVER).await;
     let asked = world.asked().await;
     assert!(world.replica.good_token(&user).await.unwrap().is_none());
+    // Who has read the old pair before it was ended must not send it again.
+    assert!(!world.accounts.take_lease(&user, held.generation, "late").await.unwrap());
     assert!(world.replica.good_token(&user).await.unwrap().is_none());
     assert_eq!(world.asked().await, asked + 1);
 }
