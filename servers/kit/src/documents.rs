@@ -194,7 +194,8 @@ impl Documents {
 
     /// One that no key opens is left as it is, and told: its key may come back.
     async fn seal_row_again(&self, row: &sqlx::any::AnyRow) -> Result<bool, ToolError> {
-        let (user, kind, id): (String, String, String) = (column(row, "user_id")?, column(row, "kind")?, column(row, "id")?);
+        let (user, kind, id): (String, String, String) =
+            (column(row, "user_id")?, column(row, "kind")?, column(row, "id")?);
         let context = format!("documents/{user}/{kind}/{id}");
         let opened = match self.sealer.open(&context, &column::<Vec<u8>>(row, "body")?) {
             Ok(opened) => opened,
@@ -209,7 +210,12 @@ impl Documents {
         let body = self.sealer.seal(&context, &opened.plain)?;
         let text = "UPDATE kit_documents SET version = version + 1, body = $4 \
                     WHERE user_id = $1 AND kind = $2 AND id = $3 AND version = $5";
-        let query = sqlx::query(text).bind(&user).bind(&kind).bind(&id).bind(body).bind(column::<i64>(row, "version")?);
+        let query = sqlx::query(text)
+            .bind(&user)
+            .bind(&kind)
+            .bind(&id)
+            .bind(body)
+            .bind(column::<i64>(row, "version")?);
         let written = self.store.run("sealing documents again", query.execute(self.store.write())).await?;
         Ok(written.rows_affected() == 1)
     }

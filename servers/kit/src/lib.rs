@@ -49,9 +49,9 @@ pub use flags::FeatureFlags;
 pub use host::{Hosting, host, host_on};
 pub use messages::{Locale, Messages};
 pub use metrics::Metrics;
+pub use person::Person;
 /// A counter of [`Metrics::counter`].
 pub use prometheus_client::metrics::counter::Counter;
-pub use person::Person;
 /// The URL type that configuration and file addresses use.
 pub use reqwest::Url;
 pub use seal::Sealer;

@@ -47,7 +47,8 @@ enum Source {
 impl SecretSource {
     /// What `path` holds.
     pub(crate) fn file(path: &str) -> Result<Self, String> {
-        let watched = Watched::open("a secret", path.into(), of_bytes).map_err(|problem| format!("{path} {problem}"))?;
+        let watched = Watched::open("a secret", path.into(), of_bytes)
+            .map_err(|problem| format!("{path} {problem}"))?;
         Ok(Self(Source::File(Arc::new(watched))))
     }
 
@@ -56,7 +57,9 @@ impl SecretSource {
     pub fn current(&self) -> Secret {
         match &self.0 {
             Source::Fixed(secret) => secret.clone(),
-            Source::File(watched) => (*watched.get(|_| tracing::info!("a secret has changed and is in use"))).clone(),
+            Source::File(watched) => {
+                (*watched.get(|_| tracing::info!("a secret has changed and is in use"))).clone()
+            }
         }
     }
 }
@@ -77,7 +80,8 @@ fn of_bytes(bytes: &[u8]) -> Result<Secret, String> {
     if bytes.len() as u64 > MAX_SECRET_BYTES {
         return Err(format!("is longer than {MAX_SECRET_BYTES} bytes"));
     }
-    let text = std::str::from_utf8(bytes).map_err(|_| "is not text".to_owned())?.trim_end_matches(['\r', '\n']);
+    let text =
+        std::str::from_utf8(bytes).map_err(|_| "is not text".to_owned())?.trim_end_matches(['\r', '\n']);
     if text.is_empty() { Err("is empty".to_owned()) } else { Ok(Secret::new(text.to_owned())) }
 }
 

@@ -2,7 +2,9 @@
 
 use std::{num::NonZeroU32, path::PathBuf};
 
-use portico_kit::{ConfigError, Environment, Hosting, Secret, SecretSource, StoreConfig, Url, upstream::Policy};
+use portico_kit::{
+    ConfigError, Environment, Hosting, Secret, SecretSource, StoreConfig, Url, upstream::Policy,
+};
 
 /// Calls to Kroger in a minute, of all users together. Kroger publishes no limit but the daily ones; this only keeps a mistake small.
 const PER_MINUTE: NonZeroU32 = NonZeroU32::MIN.saturating_add(1_199);
@@ -69,7 +71,8 @@ impl Config {
         let mend = "set the id that developer.kroger.com gave your application";
         Ok(Self {
             client_id: environment.required("KROGER_CLIENT_ID", mend)?,
-            client_secret: environment.secret_source("KROGER_CLIENT_SECRET", "set your application's secret")?,
+            client_secret: environment
+                .secret_source("KROGER_CLIENT_SECRET", "set your application's secret")?,
             base: environment.url("KROGER_BASE_URL", "https://api.kroger.com")?,
             location,
             redirect_uri: redirect(&environment)?,

@@ -275,7 +275,7 @@ async fn a_model_whose_file_is_damaged_is_refused_with_what_is_wrong_and_put_to_
     }
     let _room = ROOM.lock().await;
     let stage = Stage::start().await;
-    let scaling = json!({ "min": 0, "max": 1, "idleSeconds": 1, "startSeconds": 10 });
+    let scaling = json!({ "min": 0, "max": 1, "idleSeconds": 1, "startSeconds": 25 });
     stage.apply("damaged", ("cut.gguf", scaling)).await;
     stage.until_deployed("damaged").await;
     let began = Instant::now();
@@ -289,7 +289,7 @@ async fn a_model_whose_file_is_damaged_is_refused_with_what_is_wrong_and_put_to_
     assert!(message.contains("could not be started (CrashLoopBackOff)"), "{message}");
     assert!(retry.is_some(), "it is told when to come back");
     // Those are counted from when the gateway asks for a pod.
-    assert!(began.elapsed() < Duration::from_secs(10 + 5), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(25 + 5), "{:?}", began.elapsed());
     let path = "jsonpath={range .status.conditions[?(@.type==\"ScalingActive\")]}{.status} {.reason}: {.message}{end}";
     let said = stage
         .until(&["get", "inferencemodel/damaged", "--output", path], |said| {

@@ -146,7 +146,9 @@ impl<S: Server> Rest<S> {
         let correlation = Correlation::of_headers(headers);
         let id = HeaderValue::from_str(correlation.as_str());
         let mut response = match self.callers.of(headers, address.map(|info| info.0.ip())).await {
-            Ok(caller) => self.call(ToolCall { name, arguments, caller, user: None, correlation }, headers).await,
+            Ok(caller) => {
+                self.call(ToolCall { name, arguments, caller, user: None, correlation }, headers).await
+            }
             Err(refusal) => problem::unauthorised(&refusal.to_string()),
         };
         if let Ok(id) = id {

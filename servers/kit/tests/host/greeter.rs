@@ -82,7 +82,9 @@ impl Server for Greeter {
     /// It knows two sessions.
     async fn identify(&self, caller: &Caller) -> Result<Option<Arc<str>>, ToolError> {
         let session = caller.session.as_ref().map(|session| session.expose().into());
-        Ok(session.filter(|session: &Arc<str>| ["a", "b"].contains(&session.as_ref())).or(caller.subject.clone()))
+        Ok(session
+            .filter(|session: &Arc<str>| ["a", "b"].contains(&session.as_ref()))
+            .or(caller.subject.clone()))
     }
 
     async fn call(&self, call: ToolCall) -> Result<Answer, ToolError> {

@@ -88,7 +88,10 @@ async fn a_user_who_calls_too_often_is_told_when_to_come_back_and_others_are_not
     assert_eq!(refused.json::<Value>().await.unwrap()["code"], -32003);
     assert_eq!(as_user("b").await.status(), 200);
     // Sessions that never were share what nobody in particular may.
-    let invented: Vec<u16> = futures::future::join_all((0..5).map(async |number| as_user(&format!("x{number}")).await.status().as_u16())).await;
+    let invented: Vec<u16> = futures::future::join_all(
+        (0..5).map(async |number| as_user(&format!("x{number}")).await.status().as_u16()),
+    )
+    .await;
     assert_eq!(invented.iter().filter(|status| **status == 429).count(), 2, "{invented:?}");
 }
 

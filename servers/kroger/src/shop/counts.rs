@@ -22,11 +22,16 @@ impl Counts {
     pub(crate) fn new(metrics: &Metrics) -> Self {
         Self {
             cart_items: metrics.counter("kroger_cart_items", "Pieces that Kroger has taken into carts"),
-            cart_unknown: metrics.counter("kroger_cart_unknown", "Additions of which it is not known whether Kroger took them"),
+            cart_unknown: metrics.counter(
+                "kroger_cart_unknown",
+                "Additions of which it is not known whether Kroger took them",
+            ),
             coupons_clipped: metrics.counter("kroger_coupons_clipped", "Coupons clipped"),
             orders_marked: metrics.counter("kroger_orders_marked", "Carts marked as ordered"),
-            saved_cents: metrics.counter("kroger_saved_cents", "What sales saved in carts marked as ordered, in cents"),
-            ingredients_matched: metrics.counter("kroger_ingredients_matched", "Ingredients for which a product was found"),
+            saved_cents: metrics
+                .counter("kroger_saved_cents", "What sales saved in carts marked as ordered, in cents"),
+            ingredients_matched: metrics
+                .counter("kroger_ingredients_matched", "Ingredients for which a product was found"),
         }
     }
 }

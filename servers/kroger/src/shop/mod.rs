@@ -100,7 +100,9 @@ impl Shop {
             match self.documents.seal_again().await {
                 Ok(0) => {}
                 Ok(documents) => tracing::info!(documents, "sealed again with the newest key"),
-                Err(error) => tracing::warn!(%error, "documents could not be sealed again; it is tried again in six hours"),
+                Err(error) => {
+                    tracing::warn!(%error, "documents could not be sealed again; it is tried again in six hours");
+                }
             }
         }
     }

@@ -55,10 +55,17 @@ async fn an_addition_that_may_never_have_been_made_is_no_order() {
 async fn what_the_shop_does_is_counted_and_tells_of_nobody() {
     let world = world().await;
     let session = world.sign_in("ada").await;
-    world.ok("manage_cart", json!({ "session_id": session, "action": "add", "product_id": MILK, "quantity": 3 })).await;
+    world
+        .ok(
+            "manage_cart",
+            json!({ "session_id": session, "action": "add", "product_id": MILK, "quantity": 3 }),
+        )
+        .await;
     world.ok(ORDERS, json!({ "session_id": session, "action": "mark_ordered" })).await;
     world.fault(json!({ "kind": "drop", "path": "/v1/cart/add", "times": 1 })).await;
-    world.fails("manage_cart", json!({ "session_id": session, "action": "add", "product_id": MILK }), 504).await;
+    world
+        .fails("manage_cart", json!({ "session_id": session, "action": "add", "product_id": MILK }), 504)
+        .await;
     let metrics = world.http.get(world.url("/metrics")).send().await.unwrap().text().await.unwrap();
     for line in [
         "portico_server_kroger_cart_items_total 3",

@@ -119,13 +119,16 @@ fn log_everything() {
 /// What stands in Redis, keys and values.
 async fn in_redis(world: &World) -> String {
     let Some(redis) = &world.redis else { return String::new() };
-    let mut connection = redis::Client::open(redis.url()).unwrap().get_multiplexed_async_connection().await.unwrap();
+    let mut connection =
+        redis::Client::open(redis.url()).unwrap().get_multiplexed_async_connection().await.unwrap();
     let keys: Vec<Vec<u8>> = redis::cmd("KEYS").arg("*").query_async(&mut connection).await.unwrap();
     assert!(!keys.is_empty(), "answers are kept there");
     let mut all = String::new();
     for key in keys {
-        let value: redis::Value = redis::cmd("GET").arg(&key).query_async(&mut connection).await.unwrap_or(redis::Value::Nil);
-        all += &format!("{} {value:?}\n", String::from_utf8_lossy(&key));
+        let value: redis::Value =
+            redis::cmd("GET").arg(&key).query_async(&mut connection).await.unwrap_or(redis::Value::Nil);
+        all.push_str(&String::from_utf8_lossy(&key));
+        all.extend(format!(" {value:?} ").chars());
     }
     all
 }
