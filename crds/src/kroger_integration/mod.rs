@@ -99,15 +99,15 @@ pub struct KrogerIntegrationSpec {
             .message("`redirectUri` must end with '/auth/callback', the path of the server that finishes a sign-in"))]
     pub redirect_uri: Option<String>,
 
-    /// Whether Kroger has given the application a partner's rights (an agreement is needed): carts can then be read and changed, and
+    /// What Kroger has allowed the application: 'Public', as any, or 'Partner' by agreement: carts can then be read and changed, and
     /// coupons clipped.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub partner: Option<bool>,
+    #[serde(default)]
+    pub rights: Rights,
 
-    /// Whether prices that were seen are written down, to tell drops over months. Kroger's acceptable use policy forbids a database of
-    /// its answers: say yes only where Kroger permits it. Absent: they are remembered for a day, in memory.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub record_prices: Option<bool>,
+    /// What becomes of prices that were seen: 'Remember' for a day, in memory, or 'Record', to tell drops over months. Kroger's acceptable
+    /// use policy forbids a database of its answers: record only where Kroger permits it.
+    #[serde(default)]
+    pub prices: Prices,
 
     /// How long the keys live that seal sessions. The operator makes them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -148,6 +148,26 @@ impl Environment {
             Self::Custom => None,
         }
     }
+}
+
+/// What an application may do at Kroger.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rights {
+    /// What Kroger's public API allows.
+    #[default]
+    Public,
+    /// What a partner's agreement allows.
+    Partner,
+}
+
+/// What becomes of prices that were seen.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Prices {
+    /// They are remembered for a day, in memory.
+    #[default]
+    Remember,
+    /// They are written down.
+    Record,
 }
 
 /// One store.

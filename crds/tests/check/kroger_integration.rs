@@ -27,6 +27,8 @@ fn full() -> Value {
         "storage": {"postgresql": {"secretRef": "database", "key": "dsn", "readReplicaKey": "replica"}},
         "cache": {"redis": {"secretRef": "redis", "key": "address"}},
         "redirectUri": "https://shop.example/auth/callback",
+        "rights": "Partner",
+        "prices": "Record",
         "sessionKeys": {"rotateEveryDays": 90, "retainDays": 7},
         "logLevel": "Debug",
         "sentry": {"secretRef": "sentry", "key": "dsn"},
@@ -136,23 +138,27 @@ fn a_sign_in_ends_at_https_or_on_this_machine() {
     for uri in [
         "https://shop.example/auth/callback",
         "http://localhost:9011/auth/callback",
-        "http://127.0.0.1/auth",
+        "http://127.0.0.1/auth/callback",
         "http://[::1]:9011/auth/callback",
     ] {
         accepted(&with("redirectUri", &json!(uri)));
     }
     for uri in [
         "http://shop.example/auth/callback",
-        "http://localhost.example/auth",
-        "http://localhost@shop.example/auth",
+        "http://localhost.example/auth/callback",
+        "http://localhost@shop.example/auth/callback",
         "https://shop.example/auth#done",
-        "shop.example/auth",
+        "shop.example/auth/callback",
     ] {
         refused(
             &with("redirectUri", &json!(uri)),
             "`redirectUri` must be an absolute URL with the scheme 'https'",
         );
     }
+    refused(
+        &with("redirectUri", &json!("https://shop.example/auth")),
+        "`redirectUri` must end with '/auth/callback'",
+    );
 }
 
 #[test]

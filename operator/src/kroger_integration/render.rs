@@ -10,7 +10,8 @@ use kube::ResourceExt as _;
 use portico_crds::{
     McpServerSpec,
     kroger_integration::{
-        DEFAULT_SIZE, DailyRequests, Embedded, Environment, SERVER_SUFFIX, Storage, WhenDeleted,
+        DEFAULT_SIZE, DailyRequests, Embedded, Environment, Prices, Rights, SERVER_SUFFIX, Storage,
+        WhenDeleted,
     },
     labels,
     mcp_server::{Access, BuiltinName, EnvVar, Exposed, HttpMethod, OnChange, PathType, SecretMount, Volume},
@@ -108,8 +109,8 @@ fn environment(integration: &ValidatedIntegration) -> Vec<EnvVar> {
     ];
     all.extend(limits.daily_requests.iter().flat_map(daily));
     all.extend(spec.default_store.iter().map(|store| plain("KROGER_LOCATION_ID", &store.location_id)));
-    all.extend(spec.partner.iter().map(|partner| plain("KROGER_PARTNER", partner.to_string())));
-    all.extend(spec.record_prices.iter().map(|record| plain("KROGER_RECORD_PRICES", record.to_string())));
+    all.extend((spec.rights == Rights::Partner).then(|| plain("KROGER_PARTNER", "true")));
+    all.extend((spec.prices == Prices::Record).then(|| plain("KROGER_RECORD_PRICES", "true")));
     all.extend(spec.redirect_uri.iter().map(|uri| plain("KROGER_REDIRECT_URI", uri)));
     all.extend(stored(&integration.storage));
     all.extend(cached(integration));
