@@ -7,6 +7,7 @@ pub(crate) mod product;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use jiff::tz::TimeZone;
 use portico_kit::{
     ConfigError, Serving, Store,
     audit_log::AuditLog,
@@ -136,6 +137,17 @@ impl Shop {
             None => None,
         };
         Ok(preferred.or_else(|| self.default_store.clone()))
+    }
+
+    /// The clock that a store goes by; that of UTC where Kroger does not tell it.
+    pub(crate) async fn zone(&self, store: Option<&str>) -> TimeZone {
+        let Some(store) = store else { return TimeZone::UTC };
+        let looked = self.kroger.stores(vec![("filter.locationId", store.to_owned())]).await;
+        let name = looked.ok().and_then(|looked| {
+            let hours = looked.data.data.into_iter().next()?.hours?;
+            hours["timezone"].as_str().map(str::to_owned)
+        });
+        name.and_then(|name| TimeZone::get(&name).ok()).unwrap_or(TimeZone::UTC)
     }
 
     /// What the user prefers; nothing where the user has never said.

@@ -42,6 +42,7 @@ struct Seen {
     first: Money,
     at: i64,
     last: Money,
+    lowest: Money,
 }
 
 /// A price that was seen before and is another now.
@@ -106,9 +107,9 @@ impl Prices {
             if known.is_none_or(|seen| seen.last != *price) {
                 new.insert(product.clone());
             }
-            let first = known.unwrap_or(Seen { first: *price, at: time, last: *price });
+            let first = known.unwrap_or(Seen { first: *price, at: time, last: *price, lowest: *price });
             if known.is_some() || seen.len() < MOST {
-                seen.insert(key, Seen { last: *price, ..first });
+                seen.insert(key, Seen { last: *price, lowest: first.lowest.min(*price), ..first });
             }
         }
         new
@@ -118,7 +119,7 @@ impl Prices {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let past = |product: &String| {
             let seen = seen.get(&(location.to_owned(), product.clone()))?;
-            Some((product.clone(), Past { before: seen.first, since: seen.at, lowest: seen.first }))
+            Some((product.clone(), Past { before: seen.first, since: seen.at, lowest: seen.lowest }))
         };
         prices.iter().filter_map(|(product, _)| past(product)).collect()
     }

@@ -47,6 +47,18 @@ pub(crate) struct Item {
     /// What the product cost when it was put here, so that a drop can be told.
     #[serde(default)]
     pub(crate) price_then: Option<Money>,
+    /// The store of that price: another store's says nothing.
+    #[serde(default)]
+    pub(crate) price_at: Option<String>,
+}
+
+impl Item {
+    /// What the product has become cheaper by at the store where its price was noted.
+    pub(crate) fn dropped_by(&self, store: Option<&str>, now: Option<Money>) -> Option<Money> {
+        let same = store.is_some() && self.price_at.as_deref() == store;
+        let drop = self.price_then.filter(|_| same)?.less(now?)?;
+        (!drop.is_zero()).then_some(drop)
+    }
 }
 
 /// What to do.
@@ -273,6 +285,7 @@ async fn add(shop: &Shop, user: &User, request: &Request, store: Option<&str>) -
         checked: request.checked.unwrap_or(false),
         product_id: request.product_id.clone(),
         price_then: known.price,
+        price_at: store.map(str::to_owned),
     };
     change(shop, user, request, |list| {
         if list.items.len() >= MAX_ITEMS {
@@ -300,6 +313,7 @@ async fn update(shop: &Shop, user: &User, request: &Request, store: Option<&str>
         if request.product_id.is_some() {
             item.product_id.clone_from(&request.product_id);
             item.price_then = known.price;
+            item.price_at = store.map(str::to_owned);
         }
         Ok(())
     })
@@ -316,11 +330,14 @@ async fn send(shop: &Shop, who: &Who, request: &Request, store: Option<&str>) ->
         list.items.iter().filter(|item| !item.checked && item.product_id.is_some()).collect();
     let ids: Vec<&str> = open.iter().filter_map(|item| item.product_id.as_deref()).collect();
     let products = shop.products(&ids, store).await?;
-    let (going, staying) = sorted(&open, &products);
+    let (mut going, staying) = sorted(&open, &products);
+    // Who cannot send learns it before anything is marked, and of two who send at once each sends what it has marked itself.
+    shop.accounts.token(who, "to add to a cart").await?;
     let sent: Vec<String> = going.iter().map(|(item, _)| item.id.clone()).collect();
+    let sent = mark(shop, user, request, (&sent, true)).await?;
+    going.retain(|(item, _)| sent.contains(&item.id));
     let wire = going.iter().map(|(item, name)| (wire(item), name.clone())).collect();
-    mark(shop, user, request, (&sent, true)).await?;
-    if let Err(error) = cart::send(shop, who, wire).await {
+    if let Err(error) = cart::send(shop, who, wire, None).await {
         if !cart::is_unknown(&error) {
             mark(shop, user, request, (&sent, false)).await?;
         }
@@ -330,17 +347,24 @@ async fn send(shop: &Shop, who: &Who, request: &Request, store: Option<&str>) ->
     Ok(format!("{} products were sent to your Kroger cart.{left}", sent.len()))
 }
 
+/// Checks items, or takes that back; answers those that it has changed.
 async fn mark(
     shop: &Shop,
     user: &User,
     request: &Request,
     (ids, checked): (&[String], bool),
-) -> Result<(), ToolError> {
+) -> Result<Vec<String>, ToolError> {
+    let mut changed = Vec::new();
     change(shop, user, request, |list| {
-        list.items.iter_mut().filter(|item| ids.contains(&item.id)).for_each(|item| item.checked = checked);
+        changed.clear();
+        for item in list.items.iter_mut().filter(|item| ids.contains(&item.id) && item.checked != checked) {
+            item.checked = checked;
+            changed.push(item.id.clone());
+        }
         Ok(())
     })
-    .await
+    .await?;
+    Ok(changed)
 }
 
 fn wire(item: &Item) -> CartItem {
@@ -386,11 +410,11 @@ async fn show(
     } else {
         Products::default()
     };
-    let lists = found.iter().map(|list| shown(list, &products)).collect();
+    let lists = found.iter().map(|list| shown(list, &products, store)).collect();
     Ok(Lists { lists, notes, stale_seconds: products.stale_seconds })
 }
 
-fn shown(list: &Document<List>, products: &Products) -> ShownList {
+fn shown(list: &Document<List>, products: &Products, store: Option<&str>) -> ShownList {
     let item = |item: &Item| {
         let product = item.product_id.as_ref().and_then(|id| products.by_id.get(id));
         let price = product.and_then(price_now);
@@ -401,11 +425,7 @@ fn shown(list: &Document<List>, products: &Products) -> ShownList {
             quantity: item.quantity,
             checked: item.checked,
             product_id: item.product_id.clone(),
-            dropped_by: item
-                .price_then
-                .zip(now)
-                .and_then(|(then, now)| then.less(now))
-                .filter(|drop| !drop.is_zero()),
+            dropped_by: item.dropped_by(store, now),
             price,
         }
     };

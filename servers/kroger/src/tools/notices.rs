@@ -65,8 +65,7 @@ async fn cheaper(shop: &Shop, who: &Who, user: &User) -> Result<Vec<String>, Too
     for item in items {
         let product = item.product_id.as_ref().and_then(|id| products.by_id.get(id));
         let now = product.and_then(price_now).map(|price| price.current);
-        let drop =
-            item.price_then.zip(now).and_then(|(then, now)| then.less(now)).filter(|drop| !drop.is_zero());
+        let drop = item.dropped_by(Some(&store), now);
         if let (Some(drop), Some(now)) = (drop, now) {
             notices.push(format!(
                 "{} costs ${now} now, ${drop} less than when you put it on your list.",

@@ -11,7 +11,12 @@ use serde::{Deserialize, Serialize};
 use super::cart;
 use crate::{
     account::{User, Who},
-    shop::{Shop, moment, money::Money, new_id, product::price_now},
+    shop::{
+        Shop, moment,
+        money::Money,
+        new_id,
+        product::{price_now, refusal},
+    },
     upstream::cart::{CartItem, Modality},
 };
 
@@ -137,7 +142,11 @@ pub(crate) async fn manage(shop: &Shop, who: &Who, request: Request) -> Result<A
             }
         }
     }
-    let mut all = shop.documents.all::<Order>(&user.id, KIND).await?;
+    let all = shop.documents.all::<Order>(&user.id, KIND).await;
+    let mut all =
+        all.map_err(
+            |error| if request.action == Action::Reorder { cart::sent_and_failed(error) } else { error },
+        )?;
     all.sort_by_key(|order| std::cmp::Reverse(order.body.placed_at));
     let savings = sum(all.iter().filter_map(|order| order.body.saved()));
     let orders = all.iter().take(request.limit).map(shown).collect();
@@ -156,15 +165,25 @@ fn unknown() -> ToolError {
     ToolError::NotFound("you have no order with this order_id".to_owned())
 }
 
-/// Turns what was sent into an order. What may never have reached the cart stays where it is.
+/// Turns what was sent into an order, once. What may never have reached the cart stays where it is.
 async fn mark(shop: &Shop, who: &Who, user: &User) -> Result<(), ToolError> {
+    if shop.is_partner {
+        let sent = cart::of_partner(shop, who).await?;
+        return keep(shop, who, user, &sent).await;
+    }
     let mirrors = cart::mirrors(shop, user);
-    let sent: Vec<_> =
-        mirrors.read().await?.lines.into_iter().filter(|line| line.attempt.is_none()).collect();
+    let sent = mirrors.take_sent().await?;
+    let kept = keep(shop, who, user, &sent).await;
+    if kept.is_err() && !sent.is_empty() {
+        mirrors.put_back(&sent).await?;
+    }
+    kept
+}
+
+async fn keep(shop: &Shop, who: &Who, user: &User, sent: &[cart::mirror::Line]) -> Result<(), ToolError> {
     if sent.is_empty() {
-        return Err(ToolError::Refused(
-            "nothing was sent to the cart from here within the last day".to_owned(),
-        ));
+        let problem = "nothing was sent to the cart from here within the last day";
+        return Err(ToolError::Refused(problem.to_owned()));
     }
     let store = shop.store(who, None, "location_id").await?;
     let ids: Vec<&str> = sent.iter().map(|line| line.product_id.as_str()).collect();
@@ -194,28 +213,41 @@ async fn mark(shop: &Shop, who: &Who, user: &User) -> Result<(), ToolError> {
     keeping.await?;
     shop.counts.orders_marked.inc();
     shop.counts.saved_cents.inc_by(order.saved().map_or(0, Money::cents));
-    for line in &sent {
-        mirrors.lower(&line.product_id, 0).await?;
-    }
     Ok(())
 }
 
 async fn reorder(shop: &Shop, who: &Who, user: &User, request: &Request) -> Result<String, ToolError> {
     let id = order_id(request)?;
     let order = shop.documents.get::<Order>(&user.id, KIND, id).await?.ok_or_else(unknown)?.body;
-    let items = order.lines.iter().map(|line| {
-        let item =
-            CartItem { upc: line.product_id.clone(), quantity: line.quantity, modality: line.modality };
-        (item, line.name.clone())
-    });
-    cart::send(shop, who, items.collect()).await?;
+    let store = shop.store(who, None, "location_id").await?;
+    let ids: Vec<&str> = order.lines.iter().map(|line| line.product_id.as_str()).collect();
+    let products = shop.products(&ids, store.as_deref()).await?;
+    let (mut going, mut staying) = (Vec::new(), Vec::new());
+    for line in &order.lines {
+        let name = line.name.as_deref().unwrap_or(&line.product_id);
+        match products.by_id.get(&line.product_id).map(|product| refusal(product, line.quantity)) {
+            None => staying.push(format!("{name} is no longer a product of Kroger")),
+            Some(Some(problem)) => staying.push(format!("{name} {problem}")),
+            Some(None) => {
+                let (upc, quantity) = (line.product_id.clone(), line.quantity);
+                going.push((CartItem { upc, quantity, modality: line.modality }, line.name.clone()));
+            }
+        }
+    }
+    let count = going.len();
+    cart::send(shop, who, going, None).await?;
     let noting = shop.documents.change(&user.id, KIND, id, |order: &mut Order| {
+        // One that was forgotten meanwhile is not made anew.
+        if order.lines.is_empty() {
+            return Err(unknown());
+        }
         order.events.push((now(), "sent to the cart again".to_owned()));
         order.events.truncate(50);
         Ok(())
     });
-    noting.await?;
-    Ok(format!("{} products were sent to your Kroger cart.", order.lines.len()))
+    noting.await.map_err(cart::sent_and_failed)?;
+    let left = if staying.is_empty() { String::new() } else { format!(" Left out: {}.", staying.join("; ")) };
+    Ok(format!("{count} products were sent to your Kroger cart.{left}"))
 }
 
 fn sum(amounts: impl Iterator<Item = Money>) -> Option<Money> {

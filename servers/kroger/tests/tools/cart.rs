@@ -226,3 +226,33 @@ async fn an_addition_that_was_made_and_cannot_be_written_down_is_not_said_to_hav
     }
     panic!("the database was never held in time");
 }
+
+#[tokio::test]
+async fn two_calls_at_once_that_bring_a_product_to_a_number_bring_it_there_once() {
+    let world = World::start(Plan { replicas: 2, ..Plan::default() }).await;
+    let session = world.sign_in("ada").await;
+    world.fault(json!({ "kind": "delay", "milliseconds": 200, "path": "/v1/products" })).await;
+    let body = json!({ "product_id": MILK, "quantity": 2 });
+    let putting = world
+        .servers
+        .iter()
+        .map(|server| world.http.put(format!("http://{server}/cart/{session}/items")).json(&body).send());
+    for answer in futures::future::join_all(putting).await {
+        assert_eq!(answer.unwrap().status(), 200);
+    }
+    assert_eq!(world.cart_of("ada").await, json!({ MILK: 2 }));
+}
+
+#[tokio::test]
+async fn the_most_of_a_product_holds_for_all_additions_together() {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    let products = world.ok("search_products_advanced", json!({ "query": "avocado" })).await;
+    let avocado = products["products"][0]["product_id"].as_str().unwrap();
+    world.ok(CART, add(&session, avocado, 3)).await;
+    assert_eq!(world.fails(CART, add(&session, avocado, 2), 400).await["field"], "quantity");
+    let update = |quantity: u32| json!({ "session_id": session, "action": "update", "product_id": avocado, "quantity": quantity });
+    world.fails(CART, update(5), 400).await;
+    world.ok(CART, update(4)).await;
+    assert_eq!(world.cart_of("ada").await, json!({ avocado: 4 }));
+}

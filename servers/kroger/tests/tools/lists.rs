@@ -142,3 +142,41 @@ async fn devices_and_clients_that_add_at_once_lose_nothing() {
     let shown = world.ok(LISTS, with(&session, &list, json!({}))).await;
     assert_eq!(shown["lists"][0]["items"].as_array().unwrap().len(), added);
 }
+
+#[tokio::test]
+async fn who_sends_a_list_at_once_from_two_devices_sends_each_thing_once() {
+    let world = World::start(Plan { replicas: 2, ..Plan::default() }).await;
+    let session = world.sign_in("ada").await;
+    let list = new_list(&world, &session, "Week").await;
+    let add = json!({ "action": "add_item", "product_id": MILK, "quantity": 2 });
+    world.ok(LISTS, with(&session, &list, add)).await;
+    world.fault(json!({ "kind": "delay", "milliseconds": 200, "path": "/v1/products" })).await;
+    let send = with(&session, &list, json!({ "action": "send_to_cart" }));
+    let sending = world
+        .servers
+        .iter()
+        .map(|server| world.http.post(format!("http://{server}/tools/{LISTS}")).json(&send).send());
+    let statuses: Vec<u16> = futures::future::join_all(sending)
+        .await
+        .into_iter()
+        .map(|answer| answer.unwrap().status().as_u16())
+        .collect();
+    assert!(statuses.contains(&200), "{statuses:?}");
+    assert_eq!(world.cart_of("ada").await, json!({ MILK: 2 }), "{statuses:?}");
+}
+
+#[tokio::test]
+async fn a_sign_in_that_cannot_be_renewed_just_now_leaves_the_list_as_it_was() {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    let list = new_list(&world, &session, "Week").await;
+    world.ok(LISTS, with(&session, &list, json!({ "action": "add_item", "product_id": MILK }))).await;
+    world.switch(reqwest::Method::POST, "tokens/expire", json!({})).await;
+    world.fault(json!({ "kind": "status", "status": 503, "path": "/v1/connect/oauth2/token" })).await;
+    let (status, _) = world.call(LISTS, with(&session, &list, json!({ "action": "send_to_cart" }))).await;
+    assert!(status.is_server_error(), "{status}");
+    world.switch(reqwest::Method::DELETE, "faults", json!({})).await;
+    let shown = world.ok(LISTS, with(&session, &list, json!({}))).await;
+    assert_eq!(shown["lists"][0]["items"][0]["checked"], false, "{shown}");
+    assert_eq!(world.cart_of("ada").await, json!({}));
+}

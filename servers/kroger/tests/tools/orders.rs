@@ -79,3 +79,23 @@ async fn what_the_shop_does_is_counted_and_tells_of_nobody() {
     }
     assert!(!metrics.contains(&session) && !metrics.contains("ada"), "{metrics}");
 }
+
+#[tokio::test]
+async fn of_one_product_what_was_sent_is_ordered_and_what_is_unknown_stays() {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    let add = json!({ "session_id": session, "action": "add", "product_id": MILK });
+    world.ok("manage_cart", add.clone()).await;
+    world.fault(json!({ "kind": "drop", "path": "/v1/cart/add", "times": 1 })).await;
+    world.fails("manage_cart", add, 504).await;
+    let marking = || world.call(ORDERS, json!({ "session_id": session, "action": "mark_ordered" }));
+    let statuses = futures::future::join(marking(), marking()).await;
+    let mut statuses = [statuses.0.0.as_u16(), statuses.1.0.as_u16()];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 422], "two at once make one order");
+    let orders = world.ok(ORDERS, json!({ "session_id": session })).await;
+    assert_eq!(orders["orders"].as_array().unwrap().len(), 1);
+    assert_eq!(orders["orders"][0]["items"][0]["quantity"], 1);
+    let cart = world.ok("manage_cart", json!({ "session_id": session })).await;
+    assert_eq!((&cart["item_count"], &cart["items"][0]["state"]), (&json!(1), &json!("unknown")));
+}

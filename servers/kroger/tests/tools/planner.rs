@@ -143,3 +143,20 @@ async fn a_wrong_argument_is_named(#[case] mut arguments: Value, #[case] field: 
     arguments["session_id"] = json!(world.sign_in("ada").await);
     assert_eq!(world.fails(PLANNER, arguments, 400).await["field"], field);
 }
+
+#[tokio::test]
+async fn the_most_of_a_product_holds_for_all_meals_together() {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    for day in ["2026-11-24", "2026-11-25"] {
+        let mut add = meal(&session, "Toast", &[]);
+        add["date"] = json!(day);
+        add["ingredients"] = json!([{ "text": "hass avocado", "quantity": 3 }, { "text": "garlic" }]);
+        world.ok(PLANNER, add).await;
+    }
+    world.ok(PLANNER, of(&session, "match")).await;
+    let sent = world.ok(PLANNER, of(&session, "send_to_cart")).await;
+    assert!(sent["notes"][0].as_str().unwrap().contains("can be ordered 4 times at most"), "{sent}");
+    let cart = world.cart_of("ada").await;
+    assert_eq!(cart.as_object().unwrap().values().collect::<Vec<_>>(), [&json!(2)], "{cart}");
+}

@@ -52,27 +52,26 @@ async fn what_is_recorded_outlives_the_process_and_nothing_is_recorded_unasked()
 }
 
 #[tokio::test]
-async fn a_drop_of_what_stands_on_a_list_is_told_to_who_asked_for_it() {
-    let world = World::start(Plan::default()).await;
+async fn a_drop_at_the_same_store_is_told_to_who_asked_for_it_and_another_stores_price_is_none() {
+    // A second replica has nothing in its cache yet.
+    let world = World::start(Plan { replicas: 2, ..Plan::default() }).await;
     let session = world.sign_in("ada").await;
     let made = world
         .ok("shopping_lists", json!({ "session_id": session, "action": "create", "name": "Week" }))
         .await;
     let list = &made["lists"][0]["list_id"];
-    world
-        .ok(
-            "shopping_lists",
-            json!({ "session_id": session, "action": "add_item", "list_id": list, "product_id": MILK }),
-        )
-        .await;
+    let item = json!({ "session_id": session, "action": "add_item", "list_id": list, "product_id": MILK });
+    world.ok("shopping_lists", item).await;
     world.switch(Method::PUT, "prices", json!({ MILK: { "regular": 1.99, "promo": 1.09 } })).await;
-    // At another store nothing is in the cache yet.
-    let preferences = json!({ "location_id": "01400413", "notices": { "price_drops": true } });
-    let profile = world
-        .ok("user_profile", json!({ "session_id": session, "action": "update", "preferences": preferences }))
-        .await;
-    assert!(
-        profile["notices"][0].as_str().unwrap().contains("$0.50 less than when you put it on your list"),
-        "{profile}"
-    );
+    let told = async |store: &str| {
+        let preferences = json!({ "location_id": store, "notices": { "price_drops": true } });
+        let update = json!({ "session_id": session, "action": "update", "preferences": preferences });
+        let url = format!("http://{}/tools/user_profile", world.servers[1]);
+        let profile: serde_json::Value =
+            world.http.post(url).json(&update).send().await.unwrap().json().await.unwrap();
+        profile["notices"].to_string()
+    };
+    assert_eq!(told("01400413").await, "[]");
+    let same = told(crate::support::STORE).await;
+    assert!(same.contains("$0.50 less than when you put it on your list"), "{same}");
 }

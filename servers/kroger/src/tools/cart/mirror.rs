@@ -76,10 +76,15 @@ impl Mirrors<'_> {
         changed.await.map(|(_, answer)| answer)
     }
 
-    /// Writes down that `items` are about to be sent.
-    pub(crate) async fn begin(&self, items: &[(CartItem, Option<String>)]) -> Result<Attempt, ToolError> {
+    /// Writes down that `items` are about to be sent; answers what is to be sent. With a `target` that is what is missing to that number of
+    /// each, which of two calls at once only one finds missing.
+    pub(crate) async fn begin(
+        &self,
+        items: &[(CartItem, Option<String>)],
+        target: Option<u32>,
+    ) -> Result<(Attempt, Vec<CartItem>), ToolError> {
         let id = new_id();
-        let line = |(item, name): &(CartItem, Option<String>)| Line {
+        let line = |item: &CartItem, name: &Option<String>| Line {
             product_id: item.upc.clone(),
             name: name.clone(),
             quantity: item.quantity,
@@ -87,16 +92,44 @@ impl Mirrors<'_> {
             sent_at: now(),
             attempt: Some(id.clone()),
         };
-        self.change(|mirror| {
-            if mirror.lines.len() + items.len() > MAX_LINES {
+        let begun = self.change(|mirror| {
+            let mut begun = Vec::new();
+            for (item, name) in items {
+                let quantity =
+                    target.map_or(item.quantity, |target| target.saturating_sub(mirror.quantity(&item.upc)));
+                let item = CartItem { quantity, ..item.clone() };
+                if quantity > 0 {
+                    mirror.lines.push(line(&item, name));
+                    begun.push(item);
+                }
+            }
+            if mirror.lines.len() > MAX_LINES {
                 let problem = format!("more than {MAX_LINES} lines were sent within a day; clear some first");
                 return Err(ToolError::Refused(problem));
             }
-            mirror.lines.extend(items.iter().map(line));
+            Ok(begun)
+        });
+        Ok((Attempt { id: id.clone() }, begun.await?))
+    }
+
+    /// Takes out everything that Kroger has taken, for an order. What may never have reached the cart stays.
+    pub(crate) async fn take_sent(&self) -> Result<Vec<Line>, ToolError> {
+        self.change(|mirror| {
+            let (sent, unknown) =
+                std::mem::take(&mut mirror.lines).into_iter().partition(|line| line.attempt.is_none());
+            mirror.lines = unknown;
+            Ok(sent)
+        })
+        .await
+    }
+
+    /// Puts lines back that were taken out.
+    pub(crate) async fn put_back(&self, lines: &[Line]) -> Result<(), ToolError> {
+        self.change(|mirror| {
+            mirror.lines.extend(lines.iter().cloned());
             Ok(())
         })
-        .await?;
-        Ok(Attempt { id })
+        .await
     }
 
     /// Kroger has carried it out: its lines join those of the same product.

@@ -5,6 +5,7 @@ mod partner;
 mod view;
 
 use portico_kit::{
+    Secret,
     tool::{Answer, ToolError},
     upstream::{self, Class},
 };
@@ -123,6 +124,24 @@ pub(crate) async fn read(
     Ok(cart)
 }
 
+/// The lines of a partner's cart, as those of the mirror are.
+pub(crate) async fn of_partner(shop: &Shop, who: &Who) -> Result<Vec<mirror::Line>, ToolError> {
+    let cart = partner::read(shop, who).await?;
+    let line = |line: crate::upstream::cart::PartnerLine| mirror::Line {
+        modality: if line.modality.as_deref() == Some("DELIVERY") {
+            Modality::Delivery
+        } else {
+            Modality::Pickup
+        },
+        product_id: line.upc,
+        name: line.description,
+        quantity: line.quantity,
+        sent_at: portico_kit::store::now(),
+        attempt: None,
+    };
+    Ok(cart.items.into_iter().map(line).collect())
+}
+
 /// What was sent for this user.
 pub(crate) fn mirrors<'a>(shop: &'a Shop, user: &'a User) -> Mirrors<'a> {
     Mirrors { documents: &shop.documents, user: &user.id }
@@ -155,12 +174,8 @@ async fn apply(
             let (id, wanted) = (product_id(request)?, quantity(request, 0)?);
             let sent = mirrors.read().await?.quantity(id);
             if wanted > sent {
-                let more = Request {
-                    quantity: Some(wanted - sent),
-                    product_id: Some(id.to_owned()),
-                    ..more(request)
-                };
-                return add(shop, who, &more, store).await;
+                let found = look_up(shop, request, store, wanted).await?;
+                return send(shop, who, vec![(found.item, found.name)], Some(wanted)).await;
             }
             if wanted == sent {
                 return Ok(());
@@ -172,30 +187,26 @@ async fn apply(
     Ok(())
 }
 
-fn more(request: &Request) -> Request {
-    Request {
-        _session_id: None,
-        action: Action::Add,
-        product_id: None,
-        quantity: None,
-        modality: request.modality,
-        location_id: None,
-    }
-}
-
 async fn add(shop: &Shop, who: &Who, request: &Request, store: Option<&str>) -> Result<(), ToolError> {
-    let wanted = look_up(shop, request, store).await?;
-    send(shop, who, vec![(wanted.item, wanted.name)]).await
+    let sent = mirrors(shop, who.user("a cart")?).read().await?.quantity(product_id(request)?);
+    let total = sent.saturating_add(quantity(request, 1)?);
+    let wanted = look_up(shop, request, store, total).await?;
+    send(shop, who, vec![(wanted.item, wanted.name)], None).await
 }
 
-/// The product and the number, checked against what Kroger tells of the product.
-async fn look_up(shop: &Shop, request: &Request, store: Option<&str>) -> Result<Wanted, ToolError> {
+/// The product and the number, with which there are `total`, checked against what Kroger tells of the product.
+async fn look_up(
+    shop: &Shop,
+    request: &Request,
+    store: Option<&str>,
+    total: u32,
+) -> Result<Wanted, ToolError> {
     let (id, quantity) = (product_id(request)?, quantity(request, 1)?);
     let products = shop.products(&[id], store).await?;
     let Some(product) = products.by_id.get(id) else {
         return Err(ToolError::invalid("product_id", format!("Kroger has no product {id}")));
     };
-    if let Some(problem) = refusal(product, quantity) {
+    if let Some(problem) = refusal(product, total) {
         let name = product.description.as_deref().unwrap_or("this product");
         return Err(ToolError::invalid("quantity", format!("{name} {problem}")));
     }
@@ -218,12 +229,13 @@ fn quantity(request: &Request, least: u32) -> Result<u32, ToolError> {
     Err(ToolError::invalid("quantity", format!("must be from {least} to {MOST}")))
 }
 
-/// Sends items to the customer's cart in one call, once. It is written down before, so that a process that dies in between leaves the
-/// lines as "not known".
+/// Sends items to the customer's cart in one call, once; with a `target` what is missing to that number. It is written down before, so that
+/// a process that dies in between leaves the lines as "not known". A partner reads the cart itself, so nothing is written down.
 pub(crate) async fn send(
     shop: &Shop,
     who: &Who,
     items: Vec<(CartItem, Option<String>)>,
+    target: Option<u32>,
 ) -> Result<(), ToolError> {
     if items.is_empty() {
         return Err(ToolError::Refused("there is nothing to send".to_owned()));
@@ -231,22 +243,20 @@ pub(crate) async fn send(
     if items.len() > MOST_LINES {
         return Err(ToolError::Refused(format!("more than {MOST_LINES} products cannot be sent at once")));
     }
-    let mirrors = mirrors(shop, who.user("a cart")?);
     // Whoever has not signed in learns it before anything is written down.
     let token = shop.accounts.token(who, "to add to a cart").await?;
-    let attempt = mirrors.begin(&items).await?;
-    let wire: Vec<CartItem> = items.into_iter().map(|(item, _)| item).collect();
-    let sent = shop.accounts.retry_refused(who, token, |token| shop.kroger.add_to_cart(token, &wire)).await;
-    match sent {
-        Ok(()) => {
-            shop.counts.cart_items.inc_by(wire.iter().map(|item| u64::from(item.quantity)).sum());
-            mirrors.done(&attempt).await.map_err(sent_and_failed)
-        }
-        Err(ToolError::Upstream(error)) if error.class() == Class::UnknownOutcome => {
-            shop.counts.cart_unknown.inc();
-            let problem = format!("{}; your cart is at {CART_URL}", error.reason());
-            Err(ToolError::Upstream(error.with_reason(problem)))
-        }
+    if shop.is_partner {
+        let wire: Vec<CartItem> = items.into_iter().map(|(item, _)| item).collect();
+        return put(shop, who, token, &wire).await;
+    }
+    let mirrors = mirrors(shop, who.user("a cart")?);
+    let (attempt, wire) = mirrors.begin(&items, target).await?;
+    if wire.is_empty() {
+        return Ok(());
+    }
+    match put(shop, who, token, &wire).await {
+        Ok(()) => mirrors.done(&attempt).await.map_err(sent_and_failed),
+        Err(error) if is_unknown(&error) => Err(error),
         Err(error) => {
             mirrors.refused(&attempt).await?;
             Err(error)
@@ -254,9 +264,24 @@ pub(crate) async fn send(
     }
 }
 
+async fn put(shop: &Shop, who: &Who, token: Secret, wire: &[CartItem]) -> Result<(), ToolError> {
+    match shop.accounts.retry_refused(who, token, |token| shop.kroger.add_to_cart(token, wire)).await {
+        Ok(()) => {
+            shop.counts.cart_items.inc_by(wire.iter().map(|item| u64::from(item.quantity)).sum());
+            Ok(())
+        }
+        Err(ToolError::Upstream(error)) if error.class() == Class::UnknownOutcome => {
+            shop.counts.cart_unknown.inc();
+            let problem = format!("{}; your cart is at {CART_URL}", error.reason());
+            Err(ToolError::Upstream(error.with_reason(problem)))
+        }
+        other => other,
+    }
+}
+
 /// What failed after Kroger had taken an addition: whoever asked for it must not simply ask again.
-fn sent_and_failed(error: ToolError) -> ToolError {
-    if matches!(error, ToolError::Upstream(_)) {
+pub(crate) fn sent_and_failed(error: ToolError) -> ToolError {
+    if is_unknown(&error) {
         return error;
     }
     tracing::error!(%error, "an addition was sent, and what followed failed");

@@ -31,14 +31,15 @@ pub(super) async fn apply(
     match request.action {
         Action::View => Ok(()),
         Action::Add => {
-            let item = look_up(shop, request, store).await?.item;
             let cart = cart(shop, who).await?;
+            let total = there(cart.as_ref(), product_id(request)?).saturating_add(quantity(request, 1)?);
+            let item = look_up(shop, request, store, total).await?.item;
             add(shop, who, cart.as_ref(), item).await
         }
         Action::Update if quantity(request, 0)? > 0 => {
-            let item = look_up(shop, request, store).await?.item;
+            let item = look_up(shop, request, store, quantity(request, 1)?).await?.item;
             let cart = cart(shop, who).await?;
-            let is_there = cart.iter().flat_map(|cart| &cart.items).any(|line| line.upc == item.upc);
+            let is_there = there(cart.as_ref(), &item.upc) > 0;
             match cart {
                 Some(cart) if is_there => set(shop, who, &cart.id, item).await,
                 cart => add(shop, who, cart.as_ref(), item).await,
@@ -51,6 +52,12 @@ pub(super) async fn apply(
             remove(shop, who, &all).await
         }
     }
+}
+
+/// How many of a product the cart has.
+fn there(cart: Option<&PartnerCart>, product_id: &str) -> u32 {
+    let lines = cart.iter().flat_map(|cart| &cart.items).filter(|line| line.upc == product_id);
+    lines.map(|line| line.quantity).fold(0, u32::saturating_add)
 }
 
 async fn add(shop: &Shop, who: &Who, cart: Option<&PartnerCart>, item: CartItem) -> Result<(), ToolError> {

@@ -5,7 +5,7 @@ mod matching;
 mod view;
 mod week;
 
-use jiff::{Zoned, civil::Date};
+use jiff::{Timestamp, civil::Date};
 use portico_kit::tool::{Answer, ToolError};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::{cart, profile::Diet};
 use crate::{
     account::{User, Who},
-    shop::{Shop, check_product_id, check_text, money::Money, new_id, product::refusal},
+    shop::{Products, Shop, check_product_id, check_text, money::Money, new_id, product::refusal},
     upstream::cart::{CartItem, Modality},
 };
 pub(crate) use view::Plan;
@@ -123,13 +123,18 @@ pub(crate) async fn manage(shop: &Shop, who: &Who, request: Request) -> Result<A
 
 async fn about(shop: &Shop, who: &Who, user: &User, request: &Request) -> Result<About, ToolError> {
     let preferences = shop.preferences(&user.id).await?;
-    let day = request.date.unwrap_or_else(|| Zoned::now().date());
-    let week = request.week.clone().unwrap_or_else(|| week::week_of(day));
+    let store = shop.store(who, request.location_id.as_deref(), "location_id").await?;
+    let week = match (&request.week, request.date) {
+        (Some(week), _) => week.clone(),
+        (None, Some(date)) => week::week_of(date),
+        // The week where the user shops, which is another one for some hours.
+        (None, None) => week::week_of(Timestamp::now().to_zoned(shop.zone(store.as_deref()).await).date()),
+    };
     let monday = week::starts_on(&week)?;
     Ok(About {
         monday,
         week,
-        store: shop.store(who, request.location_id.as_deref(), "location_id").await?,
+        store,
         diets: request.diets.clone().unwrap_or(preferences.diets),
         budget: request.weekly_budget.or(preferences.weekly_budget),
     })
@@ -275,41 +280,26 @@ async fn choose(shop: &Shop, user: &User, request: &Request, about: &About) -> R
     .map(drop)
 }
 
-/// Sends what was not sent yet. It is marked before, so that a process that dies in between sends nothing twice, and unmarked where
-/// Kroger refuses it.
+/// Sends what was not sent yet. It is marked before, so that a process that dies in between sends nothing twice and of two who send at once
+/// each sends what it has marked itself, and unmarked where Kroger refuses it.
 async fn send(shop: &Shop, who: &Who, about: &About) -> Result<String, ToolError> {
     let user = who.user("a meal plan")?;
-    let week = shop
-        .documents
-        .get::<Week>(&user.id, KIND, &about.week)
-        .await?
-        .map(|found| found.body)
-        .unwrap_or_default();
-    let ids: Vec<&str> =
-        week.ingredients().filter_map(|ingredient| ingredient.product_id.as_deref()).collect();
+    let found = shop.documents.get::<Week>(&user.id, KIND, &about.week).await?;
+    let week = found.map(|found| found.body).unwrap_or_default();
+    let open: Vec<&Ingredient> = week.ingredients().filter(|ingredient| !ingredient.sent).collect();
+    let ids: Vec<&str> = open.iter().filter_map(|ingredient| ingredient.product_id.as_deref()).collect();
     let products = shop.products(&ids, about.store.as_deref()).await?;
-    let (mut going, mut items, mut staying) =
-        (Vec::new(), Vec::<(CartItem, Option<String>)>::new(), Vec::new());
-    for ingredient in week.ingredients().filter(|ingredient| !ingredient.sent) {
-        let product = ingredient.product_id.as_ref().and_then(|id| products.by_id.get(id));
-        match product.map(|product| (product, refusal(product, ingredient.quantity))) {
-            None => {}
-            Some((_, Some(problem))) => staying.push(format!("{} {problem}", ingredient.text)),
-            Some((product, None)) => {
-                going.push(ingredient.id.clone());
-                let known = items.iter_mut().find(|(item, _)| item.upc == product.product_id);
-                match known {
-                    Some((item, _)) => item.quantity += ingredient.quantity,
-                    None => items.push((cart_item(ingredient), product.description.clone())),
-                }
-            }
-        }
-    }
+    let (going, staying) = sorted(&open, &products);
+    shop.accounts.token(who, "to add to a cart").await?;
+    let ids: Vec<String> = going.iter().map(|ingredient| ingredient.id.clone()).collect();
+    let marked = mark(shop, user, about, (&ids, true)).await?;
+    let going: Vec<&Ingredient> =
+        going.into_iter().filter(|ingredient| marked.contains(&ingredient.id)).collect();
+    let items = summed(&going);
     let count = items.len();
-    mark(shop, user, about, &going, true).await?;
-    if let Err(error) = cart::send(shop, who, items).await {
+    if let Err(error) = cart::send(shop, who, items, None).await {
         if !cart::is_unknown(&error) {
-            mark(shop, user, about, &going, false).await?;
+            mark(shop, user, about, (&marked, false)).await?;
         }
         return Err(error);
     }
@@ -317,17 +307,64 @@ async fn send(shop: &Shop, who: &Who, about: &About) -> Result<String, ToolError
     Ok(format!("{count} products were sent to your Kroger cart.{left}"))
 }
 
+/// What can be sent, and why the rest cannot: what Kroger limits is the number of a product over all meals.
+fn sorted<'a>(open: &[&'a Ingredient], products: &Products) -> (Vec<&'a Ingredient>, Vec<String>) {
+    let total = |id: &str| {
+        let same = open.iter().filter(|ingredient| ingredient.product_id.as_deref() == Some(id));
+        same.map(|ingredient| ingredient.quantity).fold(0, u32::saturating_add)
+    };
+    let (mut going, mut staying) = (Vec::new(), Vec::new());
+    for ingredient in open {
+        let Some(id) = &ingredient.product_id else { continue };
+        let Some(product) = products.by_id.get(id) else {
+            staying.push(format!("{} is no longer a product of Kroger", ingredient.text));
+            continue;
+        };
+        let count = total(id);
+        let problem = refusal(product, count)
+            .or_else(|| (count > MOST).then(|| format!("is wanted {count} times; {MOST} is the most")));
+        match problem {
+            Some(problem) => staying.push(format!("{} {problem}", ingredient.text)),
+            None => going.push(*ingredient),
+        }
+    }
+    (going, staying)
+}
+
+/// One line a product.
+fn summed(going: &[&Ingredient]) -> Vec<(CartItem, Option<String>)> {
+    let mut items: Vec<(CartItem, Option<String>)> = Vec::new();
+    for ingredient in going {
+        let item = cart_item(ingredient);
+        match items.iter_mut().find(|(known, _)| known.upc == item.upc) {
+            Some((known, _)) => known.quantity = known.quantity.saturating_add(item.quantity),
+            None => items.push((item, ingredient.name.clone())),
+        }
+    }
+    items
+}
+
 fn cart_item(ingredient: &Ingredient) -> CartItem {
     let upc = ingredient.product_id.clone().unwrap_or_default();
     CartItem { upc, quantity: ingredient.quantity, modality: Modality::default() }
 }
 
-async fn mark(shop: &Shop, user: &User, about: &About, ids: &[String], sent: bool) -> Result<(), ToolError> {
-    let marking = change(shop, user, about, |week| {
-        week.ingredients_mut()
-            .filter(|ingredient| ids.contains(&ingredient.id))
-            .for_each(|ingredient| ingredient.sent = sent);
+/// Marks ingredients as sent, or takes that back; answers those that it has changed.
+async fn mark(
+    shop: &Shop,
+    user: &User,
+    about: &About,
+    (ids, sent): (&[String], bool),
+) -> Result<Vec<String>, ToolError> {
+    let mut changed = Vec::new();
+    change(shop, user, about, |week| {
+        changed.clear();
+        for ingredient in week.ingredients_mut().filter(|one| ids.contains(&one.id) && one.sent != sent) {
+            ingredient.sent = sent;
+            changed.push(ingredient.id.clone());
+        }
         Ok(())
-    });
-    marking.await.map(drop)
+    })
+    .await?;
+    Ok(changed)
 }
