@@ -304,7 +304,7 @@ impl Accounts {
         // A mark that another has left stays until it is known what came of that.
         let mark = i64::from(spent == Spent::Perhaps || held.was_sent);
         self.release(user, held.generation, lease, mark).await?;
-        Ok(Renewal::Failed(error.into()))
+        Ok(Renewal::Failed(as_told(error).into()))
     }
 
     async fn release(
@@ -353,6 +353,19 @@ impl Accounts {
         )
         .bind(now().saturating_sub(UNUSED));
         Ok(self.store.run("forgetting unused sign-ins", query.execute(self.store.write())).await.map(drop)?)
+    }
+}
+
+/// A renewal that failed, as the tools may know it. What is not known of it is whether the refresh token was used; what a tool was
+/// going to do was not begun, and must not be taken for something that was perhaps done.
+fn as_told(error: Error) -> Error {
+    match error.class() {
+        Class::UnknownOutcome | Class::Timeout => Error::new(
+            "Kroger",
+            Class::Server,
+            format!("the sign-in could not be renewed: {}", error.reason()),
+        ),
+        _ => error,
     }
 }
 

@@ -90,7 +90,7 @@ async fn a_renewal_whose_answer_is_lost_is_tried_once_more_and_then_means_signin
     world.set(json!({"drop_refreshes": 1})).await;
     let asked = world.asked().await;
     let lost = world.accounts.good_token(&user).await.unwrap_err();
-    assert!(matches!(lost, ToolError::Upstream(error) if error.class() == Class::UnknownOutcome));
+    assert!(matches!(lost, ToolError::Upstream(error) if error.class() == Class::Server));
     assert_eq!(world.count("SELECT sent FROM kroger_accounts").await, 1);
     // Another process finds the mark.
     assert!(world.replica.good_token(&user).await.unwrap().is_none());
