@@ -126,6 +126,12 @@ pub(super) fn failed(headers: &HeaderMap, failure: Failure) -> Response {
             "Too many sign-ins",
             "Too many people are signing in at this moment. Try again in a few minutes.",
         ),
+        Failure::Linked => refuse(
+            headers,
+            StatusCode::CONFLICT,
+            "An account is linked already",
+            "An account at Kroger was linked meanwhile, and nothing was changed. You can go back to your assistant.",
+        ),
         Failure::Refused => refuse(
             headers,
             StatusCode::BAD_GATEWAY,

@@ -201,6 +201,61 @@ async fn whom_the_gateway_vouches_for_signs_in_by_a_link_that_gives_the_browser_
     assert!(thief.session().is_none());
 }
 
+/// Begins a sign-in by a link for `ada` of the gateway; the browser and where Kroger sends it back to.
+async fn begun_by_link(world: &World) -> (Browser, String) {
+    let url = world.accounts.who_calls(&subject("ada@example.com")).await.unwrap().sign_in_url.unwrap();
+    let mut browser = Browser::default();
+    let sent = follow(world, &mut browser, &url).await;
+    let back = world.consent(&sent).await;
+    (browser, back)
+}
+
+async fn tokens(world: &World) -> Vec<u8> {
+    let query = sqlx::query_scalar("SELECT tokens FROM kroger_accounts");
+    query.fetch_one(world.store.write()).await.unwrap()
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_sign_in_by_a_link_changes_no_account_that_was_linked_after_it_was_begun(
+    #[values(On::Memory, On::Postgres)] on: On,
+) {
+    let world = world(on).await;
+    let (mut thief, stolen) = begun_by_link(&world).await;
+    let (mut ada, back) = begun_by_link(&world).await;
+    assert_eq!(world.get(&mut ada, &back, &[]).await.status(), 200);
+    let linked = tokens(&world).await;
+    let refused = world.get(&mut thief, &stolen, &[]).await;
+    assert_eq!(refused.status(), 409);
+    assert!(text(refused).await.contains("linked already"));
+    assert_eq!(tokens(&world).await, linked);
+    // Tokens that are over, and such as no key opens, are in nobody's way.
+    for nothing in [
+        "UPDATE kroger_accounts SET tokens = substr(tokens, 1, 0)",
+        "UPDATE kroger_accounts SET tokens = substr(tokens, 1, 9)",
+    ] {
+        world.sql(nothing).await;
+        let (mut again, back) = begun_by_link(&world).await;
+        assert_eq!(world.get(&mut again, &back, &[]).await.status(), 200, "{nothing}");
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn of_two_sign_ins_by_links_that_end_at_once_one_counts(#[values(On::File, On::Postgres)] on: On) {
+    let world = world(on).await;
+    let (mut one, back) = begun_by_link(&world).await;
+    let (mut other, other_back) = begun_by_link(&world).await;
+    // Both have looked whether an account is linked before the first is saved.
+    world.fault(json!({"path": "/v1/connect/", "kind": "late", "milliseconds": 300, "times": 2})).await;
+    let (first, second) =
+        tokio::join!(world.get(&mut one, &back, &[]), world.get(&mut other, &other_back, &[]));
+    let mut statuses = [first.status().as_u16(), second.status().as_u16()];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 409]);
+    assert_eq!(world.count("SELECT generation FROM kroger_accounts").await, 1);
+}
+
 #[tokio::test]
 async fn signing_out_ends_the_device_and_the_last_one_takes_the_tokens_along() {
     let world = world(On::Memory).await;
