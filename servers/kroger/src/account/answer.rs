@@ -120,12 +120,6 @@ pub(super) fn failed(headers: &HeaderMap, failure: Failure) -> Response {
             "This sign-in is not known",
             "It was begun in another browser, took longer than ten minutes, or is finished already. Begin again.",
         ),
-        Failure::Busy => refuse(
-            headers,
-            StatusCode::SERVICE_UNAVAILABLE,
-            "Too many sign-ins",
-            "Too many people are signing in at this moment. Try again in a few minutes.",
-        ),
         Failure::Linked => refuse(
             headers,
             StatusCode::CONFLICT,

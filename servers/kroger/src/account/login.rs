@@ -21,7 +21,7 @@ use super::{
 const LIFE: i64 = 10 * 60_000;
 /// Longest time for saving one.
 const SAVE: Duration = Duration::from_secs(15);
-/// Sign-ins that are on their way at once.
+/// Sign-ins that are on their way at once. Above that the oldest make room: whoever begins many must not keep others from beginning.
 const MOST: i64 = 10_000;
 
 /// Why a sign-in came to nothing.
@@ -29,8 +29,6 @@ const MOST: i64 = 10_000;
 pub(super) enum Failure {
     /// It was not begun in this browser, is over, or was finished already.
     Unknown,
-    /// Too many are on their way.
-    Busy,
     /// The user's account was linked meanwhile; whoever finishes a link changes no account that is.
     Linked,
     /// Kroger does not take the code.
@@ -86,7 +84,7 @@ impl Accounts {
         return_to: &str,
         whom: For<'_>,
     ) -> Result<Url, Failure> {
-        self.check_room().await?;
+        self.make_room().await?;
         let (state, verifier) = (secrets::code()?, secrets::code()?);
         let digest = secrets::digest("state", &state);
         let query = sqlx::query(
@@ -105,11 +103,20 @@ impl Accounts {
         Ok(Self::authorize_url(settings, &state, &verifier))
     }
 
-    async fn check_room(&self) -> Result<(), Failure> {
+    async fn make_room(&self) -> Result<(), ToolError> {
         self.remove_old_logins().await?;
         let query = sqlx::query_scalar("SELECT COUNT(*) FROM kroger_logins");
         let count: i64 = self.store.run("counting sign-ins", query.fetch_one(self.store.write())).await?;
-        if count < MOST { Ok(()) } else { Err(Failure::Busy) }
+        if count < MOST {
+            return Ok(());
+        }
+        tracing::warn!(count, "so many sign-ins are on their way that the oldest are given up");
+        let query = sqlx::query(
+            "DELETE FROM kroger_logins WHERE state_digest IN \
+             (SELECT state_digest FROM kroger_logins ORDER BY expires_at LIMIT $1)",
+        )
+        .bind(count - MOST + 1);
+        Ok(self.store.run("giving up old sign-ins", query.execute(self.store.write())).await.map(drop)?)
     }
 
     pub(super) async fn remove_old_logins(&self) -> Result<(), ToolError> {

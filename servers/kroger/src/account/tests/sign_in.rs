@@ -256,6 +256,28 @@ async fn of_two_sign_ins_by_links_that_end_at_once_one_counts(#[values(On::File,
     assert_eq!(world.count("SELECT generation FROM kroger_accounts").await, 1);
 }
 
+#[rstest]
+#[tokio::test]
+async fn a_flood_of_begun_sign_ins_pushes_out_the_oldest_and_refuses_nobody(
+    #[values(On::Memory, On::Postgres)] on: On,
+) {
+    let world = world(on).await;
+    world.user().await;
+    world
+        .sql(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10001) \
+             INSERT INTO kroger_logins SELECT 'state' || i, 'browser', substr(tokens, 1, 0), '', '', 1, 9000000000000 - i \
+             FROM n, kroger_accounts",
+        )
+        .await;
+    let mut browser = Browser::default();
+    assert_eq!(world.sign_in(&mut browser).await.status(), 200);
+    // The new one took the last place, and left it.
+    assert_eq!(world.count("SELECT COUNT(*) FROM kroger_logins").await, 9_999);
+    let oldest = "SELECT COUNT(*) FROM kroger_logins WHERE state_digest IN ('state10001', 'state10000')";
+    assert_eq!(world.count(oldest).await, 0);
+}
+
 #[tokio::test]
 async fn signing_out_ends_the_device_and_the_last_one_takes_the_tokens_along() {
     let world = world(On::Memory).await;
