@@ -47,8 +47,16 @@ impl<E: Into<ToolError>> From<E> for Failure {
 pub(super) struct Begun {
     verifier: String,
     pub(super) return_to: String,
-    user: Option<User>,
+    /// For whom it was begun; `None` for somebody new.
+    pub(super) user: Option<User>,
     makes_session: bool,
+}
+
+impl Begun {
+    /// Whether finishing it on a device of `user` would put somebody else in the user's place.
+    pub(super) fn replaces(&self, user: &User) -> bool {
+        self.makes_session && self.user.as_ref() != Some(user)
+    }
 }
 
 /// For whom somebody signs in.

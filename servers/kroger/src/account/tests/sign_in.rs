@@ -279,6 +279,60 @@ async fn a_flood_of_begun_sign_ins_pushes_out_the_oldest_and_refuses_nobody(
 }
 
 #[tokio::test]
+async fn a_link_warns_whoever_would_leave_a_last_device_by_it() {
+    let world = world(On::Memory).await;
+    let (mut phone, mut desk) = (Browser::default(), Browser::default());
+    world.sign_in(&mut phone).await;
+    world.sign_in(&mut desk).await;
+    let link: Value = world.post(&mut phone, "/auth/link", &[]).await.json().await.unwrap();
+    let url = link["login_url"].as_str().unwrap();
+    let shown = async |browser: &mut Browser| text(world.get(browser, url, &[]).await).await;
+    assert!(shown(&mut desk).await.contains("your last device"));
+    assert!(!shown(&mut phone).await.contains("your last device"), "the phone's user stays the same");
+    assert!(!shown(&mut Browser::default()).await.contains("your last device"));
+    let user = desk.who(&world).await.user.unwrap();
+    world.accounts.join(&user, "Firefox").await.unwrap();
+    assert!(!shown(&mut desk).await.contains("your last device"));
+}
+
+#[tokio::test]
+async fn a_sign_in_that_was_begun_for_nobody_ends_no_session_that_came_meanwhile() {
+    let world = world(On::Memory).await;
+    let mut browser = Browser::default();
+    let first = world.get(&mut browser, "/auth/login", &[]).await;
+    let second = world.get(&mut browser, "/auth/login", &[]).await;
+    let third = world.get(&mut browser, "/auth/login", &[]).await;
+    let [first, second, third] =
+        [world.consent(&first).await, world.consent(&second).await, world.consent(&third).await];
+    world.get(&mut browser, &first, &[]).await;
+    let (user, linked) = (browser.who(&world).await.user, tokens(&world).await);
+    let stays = world.get(&mut browser, &second, &[]).await;
+    assert!(text(stays).await.contains("sign out first"));
+    assert_eq!((browser.who(&world).await.user, tokens(&world).await), (user.clone(), linked));
+    // Whose sign-in has ended gets the new tokens, as the same user.
+    world.sql("DELETE FROM kroger_accounts").await;
+    assert_eq!(world.get(&mut browser, &third, &[]).await.status(), 200);
+    assert_eq!(browser.who(&world).await.user, user);
+    assert_eq!(world.count("SELECT COUNT(*) FROM kroger_accounts").await, 1);
+    assert_eq!(world.count("SELECT COUNT(*) FROM kroger_sessions").await, 1);
+}
+
+#[tokio::test]
+async fn a_sign_in_begun_as_one_user_does_not_end_the_last_session_of_another() {
+    let world = world(On::Memory).await;
+    let (mut phone, mut desk) = (Browser::default(), Browser::default());
+    world.sign_in(&mut phone).await;
+    world.sign_in(&mut desk).await;
+    let sent = world.get(&mut desk, "/auth/login?again=true", &[]).await;
+    let back = world.consent(&sent).await;
+    desk.cookies.insert("portico_session".to_owned(), phone.session().unwrap().clone());
+    let user = phone.who(&world).await.user;
+    assert_eq!(world.get(&mut desk, &back, &[]).await.status(), 200);
+    assert_eq!(desk.who(&world).await.user, user);
+    assert_eq!(phone.who(&world).await.user, user);
+}
+
+#[tokio::test]
 async fn signing_out_ends_the_device_and_the_last_one_takes_the_tokens_along() {
     let world = world(On::Memory).await;
     let (mut phone, mut desk) = (Browser::default(), Browser::default());
