@@ -215,6 +215,25 @@ async fn an_addition_whose_answer_is_lost_is_sent_once_and_not_said_to_have_fail
 }
 
 #[tokio::test]
+async fn an_addition_before_which_the_sign_in_could_not_be_renewed_is_not_said_to_be_made_perhaps() {
+    let world = world().await;
+    let server = world.server().await;
+    let session = world.sign_in(&server).await;
+    // The server has its application's token by now.
+    assert_eq!(world.add(&server, &session).await.0, 200);
+    world.at_standin("POST", "tokens/expire?customer=ada", json!({})).await;
+    let down = json!({"path": "/v1/connect/", "kind": "status", "status": 503, "form": "html"});
+    world.at_standin("POST", "faults", down).await;
+    let (status, problem) = world.add(&server, &session).await;
+    assert_eq!((status, &problem["class"]), (502, &json!("server")), "{problem}");
+    assert_eq!(world.carts().await["ada"][0]["quantity"], 2);
+    world.at_standin("DELETE", "faults", json!({})).await;
+    assert_eq!(world.add(&server, &session).await.0, 200);
+    assert_eq!(world.carts().await["ada"][0]["quantity"], 4);
+    server.end().await;
+}
+
+#[tokio::test]
 async fn a_permission_taken_back_at_kroger_leads_to_signing_in_again_as_the_same_user() {
     let world = world().await;
     let server = world.server().await;

@@ -120,11 +120,11 @@ pub(super) fn failed(headers: &HeaderMap, failure: Failure) -> Response {
             "This sign-in is not known",
             "It was begun in another browser, took longer than ten minutes, or is finished already. Begin again.",
         ),
-        Failure::Busy => refuse(
+        Failure::Linked => refuse(
             headers,
-            StatusCode::SERVICE_UNAVAILABLE,
-            "Too many sign-ins",
-            "Too many people are signing in at this moment. Try again in a few minutes.",
+            StatusCode::CONFLICT,
+            "An account is linked already",
+            "An account at Kroger was linked meanwhile, and nothing was changed. You can go back to your assistant.",
         ),
         Failure::Refused => refuse(
             headers,

@@ -21,7 +21,7 @@ use super::{
 const LIFE: i64 = 10 * 60_000;
 /// Longest time for saving one.
 const SAVE: Duration = Duration::from_secs(15);
-/// Sign-ins that are on their way at once.
+/// Sign-ins that are on their way at once. Above that the oldest make room: whoever begins many must not keep others from beginning.
 const MOST: i64 = 10_000;
 
 /// Why a sign-in came to nothing.
@@ -29,8 +29,8 @@ const MOST: i64 = 10_000;
 pub(super) enum Failure {
     /// It was not begun in this browser, is over, or was finished already.
     Unknown,
-    /// Too many are on their way.
-    Busy,
+    /// The user's account was linked meanwhile; whoever finishes a link changes no account that is.
+    Linked,
     /// Kroger does not take the code.
     Refused,
     /// Something else failed.
@@ -47,8 +47,16 @@ impl<E: Into<ToolError>> From<E> for Failure {
 pub(super) struct Begun {
     verifier: String,
     pub(super) return_to: String,
-    user: Option<User>,
+    /// For whom it was begun; `None` for somebody new.
+    pub(super) user: Option<User>,
     makes_session: bool,
+}
+
+impl Begun {
+    /// Whether finishing it on a device of `user` would put somebody else in the user's place.
+    pub(super) fn replaces(&self, user: &User) -> bool {
+        self.makes_session && self.user.as_ref() != Some(user)
+    }
 }
 
 /// For whom somebody signs in.
@@ -84,7 +92,7 @@ impl Accounts {
         return_to: &str,
         whom: For<'_>,
     ) -> Result<Url, Failure> {
-        self.check_room().await?;
+        self.make_room().await?;
         let (state, verifier) = (secrets::code()?, secrets::code()?);
         let digest = secrets::digest("state", &state);
         let query = sqlx::query(
@@ -103,11 +111,20 @@ impl Accounts {
         Ok(Self::authorize_url(settings, &state, &verifier))
     }
 
-    async fn check_room(&self) -> Result<(), Failure> {
+    async fn make_room(&self) -> Result<(), ToolError> {
         self.remove_old_logins().await?;
         let query = sqlx::query_scalar("SELECT COUNT(*) FROM kroger_logins");
         let count: i64 = self.store.run("counting sign-ins", query.fetch_one(self.store.write())).await?;
-        if count < MOST { Ok(()) } else { Err(Failure::Busy) }
+        if count < MOST {
+            return Ok(());
+        }
+        tracing::warn!(count, "so many sign-ins are on their way that the oldest are given up");
+        let query = sqlx::query(
+            "DELETE FROM kroger_logins WHERE state_digest IN \
+             (SELECT state_digest FROM kroger_logins ORDER BY expires_at LIMIT $1)",
+        )
+        .bind(count - MOST + 1);
+        Ok(self.store.run("giving up old sign-ins", query.execute(self.store.write())).await.map(drop)?)
     }
 
     pub(super) async fn remove_old_logins(&self) -> Result<(), ToolError> {
@@ -146,26 +163,43 @@ impl Accounts {
         code: &str,
         device: &str,
     ) -> Result<Option<Made>, Failure> {
-        let granted = self.exchange(settings, code, &begun.verifier).await.map_err(of_exchange)?;
         let user = match &begun.user {
             Some(user) => user.clone(),
             None => User::new()?,
         };
+        let over = if begun.makes_session { Over::Any } else { self.unlinked(&user).await? };
+        let granted = self.exchange(settings, code, &begun.verifier).await.map_err(of_exchange)?;
         let sealed = self.seal_pair(&user, &granted, None)?;
         let saving = async {
             let mut transaction = self.store.begin().await?;
-            save_tokens(&mut transaction, &user, sealed, &granted).await?;
+            if !save_tokens(&mut transaction, &user, sealed, &granted, over).await? {
+                return Ok(None);
+            }
             let made = if begun.makes_session {
                 Some(sessions::make(&mut transaction, &user, device).await?)
             } else {
                 None
             };
             transaction.commit().await.map_err(failed)?;
-            Ok(made)
+            Ok(Some(made))
         };
-        let made = in_time(saving).await?;
+        let made = in_time(saving).await?.ok_or(Failure::Linked)?;
         self.note("signed_in", &user, &[("device", device)]).await;
         Ok(made)
+    }
+
+    /// What a sign-in by a link may be saved over: a row that has no tokens, or none that can be read. Nobody may put another account at
+    /// Kroger in the place of the one that a user has.
+    async fn unlinked(&self, user: &User) -> Result<Over, Failure> {
+        let query =
+            sqlx::query_scalar("SELECT generation FROM kroger_accounts WHERE user_id = $1").bind(&*user.id);
+        // Read first: tokens that come after this move it on.
+        let generation: Option<i64> =
+            self.store.run("reading the sign-in", query.fetch_optional(self.store.write())).await?;
+        if self.is_linked(user).await? {
+            return Err(Failure::Linked);
+        }
+        Ok(Over::Generation(generation.unwrap_or_default()))
     }
 
     /// A session of a user on a further device, without asking Kroger again.
@@ -193,12 +227,23 @@ fn of_exchange(error: Error) -> Failure {
     if error.class() == Class::Validation { Failure::Refused } else { Failure::Tool(error.into()) }
 }
 
+/// What tokens are saved over.
+#[derive(Clone, Copy)]
+enum Over {
+    /// Whatever there is.
+    Any,
+    /// A row of this generation, or none; no row has the generation 0.
+    Generation(i64),
+}
+
+/// Saves the tokens of a sign-in; `false` where there are some over which these may not go.
 async fn save_tokens(
     transaction: &mut Transaction<'static, Any>,
     user: &User,
     sealed: Vec<u8>,
     granted: &Granted,
-) -> Result<(), ToolError> {
+    over: Over,
+) -> Result<bool, ToolError> {
     let at = now();
     let (renew_at, expires_at) = granted.times(at);
     // The generation moves on, so that a renewal of the old pair that is under way is not saved over this one.
@@ -208,13 +253,18 @@ async fn save_tokens(
          VALUES ($1, $2, $3, $4, $5, 1, '', 0, 0) \
          ON CONFLICT (user_id) DO UPDATE SET tokens = excluded.tokens, renew_at = excluded.renew_at, \
          expires_at = excluded.expires_at, renewed_at = excluded.renewed_at, \
-         generation = kroger_accounts.generation + 1, lease_id = '', lease_until = 0, sent = 0",
+         generation = kroger_accounts.generation + 1, lease_id = '', lease_until = 0, sent = 0 \
+         WHERE $6 < 0 OR kroger_accounts.generation = $6",
     )
     .bind(&*user.id)
     .bind(sealed)
     .bind(renew_at)
     .bind(expires_at)
-    .bind(at);
-    query.execute(&mut **transaction).await.map_err(failed)?;
-    Ok(())
+    .bind(at)
+    .bind(match over {
+        Over::Any => -1,
+        Over::Generation(generation) => generation,
+    });
+    let saved = query.execute(&mut **transaction).await.map_err(failed)?;
+    Ok(saved.rows_affected() == 1)
 }

@@ -123,7 +123,7 @@ struct LoginRequest {
 async fn login(State(site): Shared, headers: HeaderMap, Query(request): Query<LoginRequest>) -> Response {
     let back = return_to(request.return_to.as_deref());
     let next = match &request.link {
-        Some(code) => confirm_link(&site, code, back).await,
+        Some(code) => confirm_link(&site, &headers, code, back).await,
         None => login_or_stay(&site, &headers, back, request.again).await,
     };
     next.unwrap_or_else(|failure| failed(&headers, failure))
@@ -175,20 +175,31 @@ fn is_secret(text: &str) -> bool {
 }
 
 /// Asks before a link is followed: it may have come from somebody else.
-async fn confirm_link(site: &Site, code: &str, back: &str) -> Result<Response, Failure> {
+async fn confirm_link(site: &Site, headers: &HeaderMap, code: &str, back: &str) -> Result<Response, Failure> {
     let link = site.accounts.look_at_link(code).await?.ok_or(Failure::Unknown)?;
     let what = match link.purpose {
         Purpose::Device => "Another device asks that this one share what it keeps here.",
         Purpose::SignIn => "An assistant asks to use your Kroger account.",
     };
+    let warning = warning_before(site, headers, &link).await?;
     let body = format!(
-        "<p>{what} Go on only if that was you, a moment ago. If somebody else gave you this link, close this page.</p>\
+        "<p>{what} Go on only if that was you, a moment ago. If somebody else gave you this link, close this page.</p>{warning}\
          <form method=\"post\" action=\"login\"><input type=\"hidden\" name=\"link\" value=\"{}\">\
          <input type=\"hidden\" name=\"return_to\" value=\"{}\"><button>That was me, go on</button></form>",
         escape(code),
         escape(back),
     );
     Ok(Page::new("Was it you?", body).respond_leading_away())
+}
+
+/// What whoever is signed in here loses by following `link`: the device goes over to the link's user.
+async fn warning_before(site: &Site, headers: &HeaderMap, link: &Link) -> Result<&'static str, ToolError> {
+    match site.session_of(headers).await? {
+        Some(session) if link.purpose == Purpose::Device && session.user != link.user => {
+            last_device_warning(site, &session).await
+        }
+        _ => Ok(""),
+    }
 }
 
 /// `POST /auth/login` with a link code: joins its user, or signs in for it.
@@ -247,7 +258,15 @@ async fn finish(site: &Site, headers: &HeaderMap, request: &Callback) -> Result<
     let (Some(code), Some(state), Some(browser)) = (&request.code, &request.state, browser) else {
         return Err(Failure::Unknown);
     };
-    let begun = site.accounts.take_login(state, browser).await?;
+    let mut begun = site.accounts.take_login(state, browser).await?;
+    let session = site.session_of(headers).await?;
+    // Somebody has signed in on this device meanwhile, and stays who it is: the last session of a user takes all that is kept along.
+    if let Some(session) = session.filter(|session| begun.replaces(&session.user)) {
+        if begun.user.is_some() || site.accounts.is_linked(&session.user).await? {
+            return Ok(stay(headers, &session, &begun.return_to));
+        }
+        begun.user = Some(session.user);
+    }
     match site.accounts.finish_login(&site.settings, &begun, code, device(headers)).await? {
         Some(made) => signed_in(site, headers, &made, &begun.return_to).await,
         None if begun.return_to.is_empty() => Ok(done(headers)),
@@ -310,15 +329,17 @@ async fn logout(State(site): Shared, headers: HeaderMap) -> Response {
     next.unwrap_or_else(|error| tool_failed(&headers, &error))
 }
 
+const LAST_DEVICE: &str = "<p>This is your last device: what you keep here, such as lists and plans, cannot be reached any more after \
+    that. To keep it, sign in on another device first, or export it.</p>";
+
+async fn last_device_warning(site: &Site, session: &Session) -> Result<&'static str, ToolError> {
+    let is_last = site.accounts.devices(&session.user).await? <= 1;
+    Ok(if is_last { LAST_DEVICE } else { "" })
+}
+
 async fn ask(site: &Site, headers: &HeaderMap) -> Result<Response, ToolError> {
     let Some(session) = site.session_of(headers).await? else { return Ok(signed_out(headers, false)) };
-    let is_last = site.accounts.devices(&session.user).await? <= 1;
-    let warning = if is_last {
-        "<p>This is your last device: what you keep here, such as lists and plans, cannot be reached any more after that. To keep it, \
-         sign in on another device first, or export it.</p>"
-    } else {
-        ""
-    };
+    let warning = last_device_warning(site, &session).await?;
     Ok(Page::new("Sign out?", format!("{warning}{LOGOUT}")).respond())
 }
 

@@ -33,6 +33,8 @@ const WAIT: Duration = Duration::from_secs(45);
 const LOOK: u64 = 150;
 /// Tokens of users without a device are kept this long without use, in milliseconds: 30 days.
 const UNUSED: i64 = 30 * 24 * 3_600_000;
+/// Rows that are looked at together when they are sealed again.
+const PAGE: i64 = 100;
 /// Renewals on request, at most one in this time, in milliseconds.
 const ON_REQUEST: i64 = 60_000;
 
@@ -304,7 +306,7 @@ impl Accounts {
         // A mark that another has left stays until it is known what came of that.
         let mark = i64::from(spent == Spent::Perhaps || held.was_sent);
         self.release(user, held.generation, lease, mark).await?;
-        Ok(Renewal::Failed(error.into()))
+        Ok(Renewal::Failed(as_told(error).into()))
     }
 
     async fn release(
@@ -340,6 +342,50 @@ impl Accounts {
         Ok(ended.rows_affected() == 1)
     }
 
+    /// Seals anew, with the newest key, the tokens that an older one sealed; how many users' that were. Tokens that no key opens are left
+    /// as they are. The error is the database's.
+    pub(crate) async fn seal_again(&self) -> Result<u64, ToolError> {
+        let (mut last, mut sealed) = (String::new(), 0);
+        loop {
+            let query = sqlx::query(
+                "SELECT user_id, tokens, generation FROM kroger_accounts WHERE user_id > $1 AND length(tokens) > 0 \
+                 ORDER BY user_id LIMIT $2",
+            )
+            .bind(last.as_str())
+            .bind(PAGE);
+            let rows = self.store.run("reading sign-ins", query.fetch_all(self.store.write())).await?;
+            let Some(end) = rows.last() else { return Ok(sealed) };
+            last = end.try_get("user_id").map_err(|error| form(&error))?;
+            for row in &rows {
+                sealed += u64::from(self.seal_row_again(row).await?);
+            }
+        }
+    }
+
+    /// The generation stays: it is the same pair, and a renewal of it that is under way may be saved.
+    async fn seal_row_again(&self, row: &sqlx::any::AnyRow) -> Result<bool, ToolError> {
+        let id: String = row.try_get("user_id").map_err(|error| form(&error))?;
+        let user = User { id: id.into() };
+        let old: Vec<u8> = row.try_get("tokens").map_err(|error| form(&error))?;
+        let opened = match self.sealer.open(&context(&user), &old) {
+            Ok(opened) if opened.old => opened,
+            Ok(_) => return Ok(false),
+            Err(error) => {
+                tracing::warn!(%error, "the tokens of a user cannot be opened with any key that is there");
+                return Ok(false);
+            }
+        };
+        let query = sqlx::query(
+            "UPDATE kroger_accounts SET tokens = $4 WHERE user_id = $1 AND generation = $2 AND tokens = $3",
+        )
+        .bind(&*user.id)
+        .bind(row.try_get::<i64, _>("generation").map_err(|error| form(&error))?)
+        .bind(old)
+        .bind(self.sealer.seal(&context(&user), &opened.plain)?);
+        let written = self.store.run("sealing sign-ins again", query.execute(self.store.write())).await?;
+        Ok(written.rows_affected() == 1)
+    }
+
     /// Forgets the user's tokens: Kroger has no call for giving them back.
     pub(super) async fn forget_tokens(&self, user: &User) -> Result<(), store::Error> {
         let query = sqlx::query("DELETE FROM kroger_accounts WHERE user_id = $1").bind(&*user.id);
@@ -353,6 +399,19 @@ impl Accounts {
         )
         .bind(now().saturating_sub(UNUSED));
         Ok(self.store.run("forgetting unused sign-ins", query.execute(self.store.write())).await.map(drop)?)
+    }
+}
+
+/// A renewal that failed, as the tools may know it. What is not known of it is whether the refresh token was used; what a tool was
+/// going to do was not begun, and must not be taken for something that was perhaps done.
+fn as_told(error: Error) -> Error {
+    match error.class() {
+        Class::UnknownOutcome | Class::Timeout => Error::new(
+            "Kroger",
+            Class::Server,
+            format!("the sign-in could not be renewed: {}", error.reason()),
+        ),
+        _ => error,
     }
 }
 

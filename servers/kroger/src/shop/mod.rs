@@ -98,11 +98,16 @@ impl Shop {
         let mut often = tokio::time::interval(Duration::from_hours(6));
         loop {
             often.tick().await;
-            match self.documents.seal_again().await {
-                Ok(0) => {}
-                Ok(documents) => tracing::info!(documents, "sealed again with the newest key"),
+            let sealed = async {
+                Ok::<_, ToolError>((self.documents.seal_again().await?, self.accounts.seal_again().await?))
+            };
+            match sealed.await {
+                Ok((0, 0)) => {}
+                Ok((documents, accounts)) => {
+                    tracing::info!(documents, accounts, "sealed again with the newest key");
+                }
                 Err(error) => {
-                    tracing::warn!(%error, "documents could not be sealed again; it is tried again in six hours");
+                    tracing::warn!(%error, "what older keys sealed could not be sealed again; it is tried again in six hours");
                 }
             }
         }

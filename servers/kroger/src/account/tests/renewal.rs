@@ -1,5 +1,6 @@
 //! Tokens: renewed in time, once, and never in a loop.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures::future::join_all;
 use portico_kit::{
     Secret,
@@ -12,7 +13,7 @@ use rstest::rstest;
 use serde_json::json;
 
 use super::{On, PATIENCE, User, Who, World, accounts, eventually, settings, world};
-use crate::account::tokens::Renewal;
+use crate::account::{Accounts, tokens::Renewal};
 
 const DUE: &str = "UPDATE kroger_accounts SET renew_at = 0";
 const OVER: &str = "UPDATE kroger_accounts SET renew_at = 0, expires_at = 0";
@@ -90,7 +91,7 @@ async fn a_renewal_whose_answer_is_lost_is_tried_once_more_and_then_means_signin
     world.set(json!({"drop_refreshes": 1})).await;
     let asked = world.asked().await;
     let lost = world.accounts.good_token(&user).await.unwrap_err();
-    assert!(matches!(lost, ToolError::Upstream(error) if error.class() == Class::UnknownOutcome));
+    assert!(matches!(lost, ToolError::Upstream(error) if error.class() == Class::Server));
     assert_eq!(world.count("SELECT sent FROM kroger_accounts").await, 1);
     // Another process finds the mark.
     assert!(world.replica.good_token(&user).await.unwrap().is_none());
@@ -267,6 +268,45 @@ async fn tokens_are_sealed_and_with_other_keys_one_signs_in_again() {
     let settings = settings(&base, "http://127.0.0.1:9/auth/callback");
     let others = accounts(&settings, &base, &world.store, &Sealer::ephemeral().unwrap());
     assert!(others.good_token(&user).await.unwrap().is_none());
+}
+
+/// The keys `ids`, the last of which is the newest.
+fn keys(folder: &std::path::Path, ids: &[u8]) -> Sealer {
+    let key = |id: &u8| {
+        json!({
+            "id": format!("key{id}"), "key": STANDARD.encode([*id; 32]),
+            "created": "2026-01-01T00:00:00Z", "usableFrom": format!("2026-01-0{id}T00:00:00Z"),
+        })
+    };
+    let path = folder.join(format!("keys-{}.json", ids.len()));
+    std::fs::write(&path, json!({ "keys": ids.iter().map(key).collect::<Vec<_>>() }).to_string()).unwrap();
+    Sealer::from_file(&path).unwrap()
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_an_old_key_sealed_is_sealed_again_with_the_newest_and_needs_the_old_one_no_more(
+    #[values(On::Memory, On::Postgres)] on: On,
+) {
+    let world = world(on).await;
+    let user = world.user().await;
+    let folder = tempfile::tempdir().unwrap();
+    let (old, both) = (keys(folder.path(), &[1]), keys(folder.path(), &[1, 2]));
+    let held = world.accounts.held(&user).await.unwrap().unwrap();
+    let with = |sealer: &Sealer| Accounts { sealer: sealer.clone(), ..world.accounts.clone() };
+    let pair = json!({"access": held.access.expose(), "refresh": held.refresh.expose()}).to_string();
+    let context = format!("kroger_accounts.tokens/{}", user.id);
+    let sealed = old.seal(&context, pair.as_bytes()).unwrap();
+    let query = sqlx::query("UPDATE kroger_accounts SET tokens = $1").bind(sealed);
+    query.execute(world.store.write()).await.unwrap();
+    world.sql("INSERT INTO kroger_accounts SELECT 'ended', substr(tokens, 1, 0), 0, 0, 0, 1, '', 0, 0 FROM kroger_accounts").await;
+
+    assert_eq!(with(&both).seal_again().await.unwrap(), 1);
+    assert_eq!(with(&both).seal_again().await.unwrap(), 0, "it was sealed with the newest key already");
+    assert!(with(&old).held(&user).await.unwrap().is_none(), "the old key opens it still");
+    let now_held = with(&both).held(&user).await.unwrap().unwrap();
+    assert_eq!(now_held.generation, held.generation);
+    assert_eq!(now_held.refresh.expose(), held.refresh.expose());
 }
 
 #[tokio::test]

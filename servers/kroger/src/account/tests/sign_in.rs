@@ -201,6 +201,137 @@ async fn whom_the_gateway_vouches_for_signs_in_by_a_link_that_gives_the_browser_
     assert!(thief.session().is_none());
 }
 
+/// Begins a sign-in by a link for `ada` of the gateway; the browser and where Kroger sends it back to.
+async fn begun_by_link(world: &World) -> (Browser, String) {
+    let url = world.accounts.who_calls(&subject("ada@example.com")).await.unwrap().sign_in_url.unwrap();
+    let mut browser = Browser::default();
+    let sent = follow(world, &mut browser, &url).await;
+    let back = world.consent(&sent).await;
+    (browser, back)
+}
+
+async fn tokens(world: &World) -> Vec<u8> {
+    let query = sqlx::query_scalar("SELECT tokens FROM kroger_accounts");
+    query.fetch_one(world.store.write()).await.unwrap()
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_sign_in_by_a_link_changes_no_account_that_was_linked_after_it_was_begun(
+    #[values(On::Memory, On::Postgres)] on: On,
+) {
+    let world = world(on).await;
+    let (mut thief, stolen) = begun_by_link(&world).await;
+    let (mut ada, back) = begun_by_link(&world).await;
+    assert_eq!(world.get(&mut ada, &back, &[]).await.status(), 200);
+    let linked = tokens(&world).await;
+    let refused = world.get(&mut thief, &stolen, &[]).await;
+    assert_eq!(refused.status(), 409);
+    assert!(text(refused).await.contains("linked already"));
+    assert_eq!(tokens(&world).await, linked);
+    // Tokens that are over, and such as no key opens, are in nobody's way.
+    for nothing in [
+        "UPDATE kroger_accounts SET tokens = substr(tokens, 1, 0)",
+        "UPDATE kroger_accounts SET tokens = substr(tokens, 1, 9)",
+    ] {
+        world.sql(nothing).await;
+        let (mut again, back) = begun_by_link(&world).await;
+        assert_eq!(world.get(&mut again, &back, &[]).await.status(), 200, "{nothing}");
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn of_two_sign_ins_by_links_that_end_at_once_one_counts(#[values(On::File, On::Postgres)] on: On) {
+    let world = world(on).await;
+    let (mut one, back) = begun_by_link(&world).await;
+    let (mut other, other_back) = begun_by_link(&world).await;
+    // Both have looked whether an account is linked before the first is saved.
+    world.fault(json!({"path": "/v1/connect/", "kind": "late", "milliseconds": 300, "times": 2})).await;
+    let (first, second) =
+        tokio::join!(world.get(&mut one, &back, &[]), world.get(&mut other, &other_back, &[]));
+    let mut statuses = [first.status().as_u16(), second.status().as_u16()];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 409]);
+    assert_eq!(world.count("SELECT generation FROM kroger_accounts").await, 1);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_flood_of_begun_sign_ins_pushes_out_the_oldest_and_refuses_nobody(
+    #[values(On::Memory, On::Postgres)] on: On,
+) {
+    let world = world(on).await;
+    world.user().await;
+    world
+        .sql(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10001) \
+             INSERT INTO kroger_logins SELECT 'state' || i, 'browser', substr(tokens, 1, 0), '', '', 1, 9000000000000 - i \
+             FROM n, kroger_accounts",
+        )
+        .await;
+    let mut browser = Browser::default();
+    assert_eq!(world.sign_in(&mut browser).await.status(), 200);
+    // The new one took the last place, and left it.
+    assert_eq!(world.count("SELECT COUNT(*) FROM kroger_logins").await, 9_999);
+    let oldest = "SELECT COUNT(*) FROM kroger_logins WHERE state_digest IN ('state10001', 'state10000')";
+    assert_eq!(world.count(oldest).await, 0);
+}
+
+#[tokio::test]
+async fn a_link_warns_whoever_would_leave_a_last_device_by_it() {
+    let world = world(On::Memory).await;
+    let (mut phone, mut desk) = (Browser::default(), Browser::default());
+    world.sign_in(&mut phone).await;
+    world.sign_in(&mut desk).await;
+    let link: Value = world.post(&mut phone, "/auth/link", &[]).await.json().await.unwrap();
+    let url = link["login_url"].as_str().unwrap();
+    let shown = async |browser: &mut Browser| text(world.get(browser, url, &[]).await).await;
+    assert!(shown(&mut desk).await.contains("your last device"));
+    assert!(!shown(&mut phone).await.contains("your last device"), "the phone's user stays the same");
+    assert!(!shown(&mut Browser::default()).await.contains("your last device"));
+    let user = desk.who(&world).await.user.unwrap();
+    world.accounts.join(&user, "Firefox").await.unwrap();
+    assert!(!shown(&mut desk).await.contains("your last device"));
+}
+
+#[tokio::test]
+async fn a_sign_in_that_was_begun_for_nobody_ends_no_session_that_came_meanwhile() {
+    let world = world(On::Memory).await;
+    let mut browser = Browser::default();
+    let first = world.get(&mut browser, "/auth/login", &[]).await;
+    let second = world.get(&mut browser, "/auth/login", &[]).await;
+    let third = world.get(&mut browser, "/auth/login", &[]).await;
+    let [first, second, third] =
+        [world.consent(&first).await, world.consent(&second).await, world.consent(&third).await];
+    world.get(&mut browser, &first, &[]).await;
+    let (user, linked) = (browser.who(&world).await.user, tokens(&world).await);
+    let stays = world.get(&mut browser, &second, &[]).await;
+    assert!(text(stays).await.contains("sign out first"));
+    assert_eq!((browser.who(&world).await.user, tokens(&world).await), (user.clone(), linked));
+    // Whose sign-in has ended gets the new tokens, as the same user.
+    world.sql("DELETE FROM kroger_accounts").await;
+    assert_eq!(world.get(&mut browser, &third, &[]).await.status(), 200);
+    assert_eq!(browser.who(&world).await.user, user);
+    assert_eq!(world.count("SELECT COUNT(*) FROM kroger_accounts").await, 1);
+    assert_eq!(world.count("SELECT COUNT(*) FROM kroger_sessions").await, 1);
+}
+
+#[tokio::test]
+async fn a_sign_in_begun_as_one_user_does_not_end_the_last_session_of_another() {
+    let world = world(On::Memory).await;
+    let (mut phone, mut desk) = (Browser::default(), Browser::default());
+    world.sign_in(&mut phone).await;
+    world.sign_in(&mut desk).await;
+    let sent = world.get(&mut desk, "/auth/login?again=true", &[]).await;
+    let back = world.consent(&sent).await;
+    desk.cookies.insert("portico_session".to_owned(), phone.session().unwrap().clone());
+    let user = phone.who(&world).await.user;
+    assert_eq!(world.get(&mut desk, &back, &[]).await.status(), 200);
+    assert_eq!(desk.who(&world).await.user, user);
+    assert_eq!(phone.who(&world).await.user, user);
+}
+
 #[tokio::test]
 async fn signing_out_ends_the_device_and_the_last_one_takes_the_tokens_along() {
     let world = world(On::Memory).await;
