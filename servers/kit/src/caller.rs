@@ -89,12 +89,6 @@ impl Caller {
         let digest = Sha256::new().chain_update(kind).chain_update([0]).chain_update(text).finalize();
         digest.iter().take(16).fold(0, |key, byte| key << 8 | u128::from(*byte))
     }
-
-    /// Whether it is known who calls.
-    #[must_use]
-    pub fn is_named(&self) -> bool {
-        self.subject.is_some() || self.session.is_some()
-    }
 }
 
 impl fmt::Debug for Caller {
