@@ -54,7 +54,7 @@ impl Patient<'_> {
 
 /// Without statuses and what counts changes; addresses of a Service made anew are others.
 fn lasting(state: &Leaves) -> Leaves {
-    let passing = [".status", "eneration", "deployment.kubernetes.io", "clusterIP", "other", "volumeName"];
+    let passing = [".status", "eneration", "deployment.kubernetes.io", "clusterIP", "other"];
     let kept = |path: &String| !passing.iter().any(|word| path.contains(word));
     state.iter().filter(|(path, _)| kept(path)).map(|(path, value)| (path.clone(), value.clone())).collect()
 }

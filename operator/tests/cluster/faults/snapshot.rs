@@ -76,8 +76,15 @@ fn add(leaves: &mut Leaves, kind: &str, name: &str, object: &DynamicObject) {
     let meta = &mut object.metadata;
     (meta.uid, meta.resource_version, meta.creation_timestamp, meta.managed_fields) =
         (None, None, None, None);
-    // Set by the controller of volumes, or not, as it happens to see a new volume bound or unbound.
-    meta.annotations.iter_mut().for_each(|notes| notes.retain(|key, _| !key.contains("storage-provisioner")));
+    // Set by the controller of volumes, or not yet, as it happens to see a new volume bound or unbound.
+    let of_volumes = |key: &str| key.contains("storage-provisioner") || key.starts_with("pv.kubernetes.io/");
+    meta.annotations.iter_mut().for_each(|notes| notes.retain(|key, _| !of_volumes(key)));
+    if kind == "PersistentVolumeClaim"
+        && let Some(spec) = object.data["spec"].as_object_mut()
+    {
+        // The cluster's choice: no two claims have one volume.
+        spec.remove("volumeName");
+    }
     for owner in meta.owner_references.iter_mut().flatten() {
         owner.uid = String::new();
     }
