@@ -7,16 +7,18 @@ use portico_kit::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::cart;
+use super::cart::{
+    self,
+    wanted::{Wanted, sorted, summed, told},
+};
 use crate::{
     account::{User, Who},
     shop::{
         Products, Shop, check_product_id, check_text, moment,
         money::Money,
         new_id,
-        product::{ShownPrice, price_now, refusal},
+        product::{ShownPrice, price_now},
     },
-    upstream::cart::{CartItem, Modality},
 };
 
 /// Lists of one user.
@@ -333,18 +335,18 @@ async fn send(shop: &Shop, who: &Who, request: &Request, store: Option<&str>) ->
     let (mut going, staying) = sorted(&open, &products);
     // Who cannot send learns it before anything is marked, and of two who send at once each sends what it has marked itself.
     shop.accounts.token(who, "to add to a cart").await?;
-    let sent: Vec<String> = going.iter().map(|(item, _)| item.id.clone()).collect();
+    let sent: Vec<String> = going.iter().map(|item| item.id.clone()).collect();
     let sent = mark(shop, user, request, (&sent, true)).await?;
-    going.retain(|(item, _)| sent.contains(&item.id));
-    let wire = going.iter().map(|(item, name)| (wire(item), name.clone())).collect();
-    if let Err(error) = cart::send(shop, who, wire, None).await {
+    going.retain(|item| sent.contains(&item.id));
+    let items = summed(&going, &products);
+    let count = items.len();
+    if let Err(error) = cart::send(shop, who, items, None).await {
         if !cart::is_unknown(&error) {
             mark(shop, user, request, (&sent, false)).await?;
         }
         return Err(error);
     }
-    let left = if staying.is_empty() { String::new() } else { format!(" Left out: {}.", staying.join("; ")) };
-    Ok(format!("{} products were sent to your Kroger cart.{left}", sent.len()))
+    Ok(told(count, &staying))
 }
 
 /// Checks items, or takes that back; answers those that it has changed.
@@ -367,25 +369,14 @@ async fn mark(
     Ok(changed)
 }
 
-fn wire(item: &Item) -> CartItem {
-    let upc = item.product_id.clone().unwrap_or_default();
-    CartItem { upc, quantity: item.quantity, modality: Modality::default() }
-}
-
-type Going<'a> = Vec<(&'a Item, Option<String>)>;
-
-/// What can be sent, and why the rest cannot.
-fn sorted<'a>(open: &[&'a Item], products: &Products) -> (Going<'a>, Vec<String>) {
-    let (mut going, mut staying) = (Vec::new(), Vec::new());
-    for item in open {
-        let product = item.product_id.as_ref().and_then(|id| products.by_id.get(id));
-        match product.map(|product| (product, refusal(product, item.quantity))) {
-            None => staying.push(format!("{} is no longer a product of Kroger", item.text)),
-            Some((_, Some(problem))) => staying.push(format!("{} {problem}", item.text)),
-            Some((product, None)) => going.push((*item, product.description.clone())),
-        }
+impl Wanted for Item {
+    fn text(&self) -> &str {
+        &self.text
     }
-    (going, staying)
+
+    fn product(&self) -> Option<(&str, u32)> {
+        self.product_id.as_deref().map(|id| (id, self.quantity))
+    }
 }
 
 async fn show(

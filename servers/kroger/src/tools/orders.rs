@@ -8,16 +8,14 @@ use portico_kit::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::cart;
+use super::cart::{
+    self,
+    wanted::{Wanted, sorted, summed, told},
+};
 use crate::{
     account::{User, Who},
-    shop::{
-        Shop, moment,
-        money::Money,
-        new_id,
-        product::{price_now, refusal},
-    },
-    upstream::cart::{CartItem, Modality},
+    shop::{Shop, moment, money::Money, new_id, product::price_now},
+    upstream::cart::Modality,
 };
 
 /// Orders of one user; the oldest must be forgotten before there are more.
@@ -222,20 +220,11 @@ async fn reorder(shop: &Shop, who: &Who, user: &User, request: &Request) -> Resu
     let store = shop.store(who, None, "location_id").await?;
     let ids: Vec<&str> = order.lines.iter().map(|line| line.product_id.as_str()).collect();
     let products = shop.products(&ids, store.as_deref()).await?;
-    let (mut going, mut staying) = (Vec::new(), Vec::new());
-    for line in &order.lines {
-        let name = line.name.as_deref().unwrap_or(&line.product_id);
-        match products.by_id.get(&line.product_id).map(|product| refusal(product, line.quantity)) {
-            None => staying.push(format!("{name} is no longer a product of Kroger")),
-            Some(Some(problem)) => staying.push(format!("{name} {problem}")),
-            Some(None) => {
-                let (upc, quantity) = (line.product_id.clone(), line.quantity);
-                going.push((CartItem { upc, quantity, modality: line.modality }, line.name.clone()));
-            }
-        }
-    }
-    let count = going.len();
-    cart::send(shop, who, going, None).await?;
+    let lines: Vec<&Line> = order.lines.iter().collect();
+    let (going, staying) = sorted(&lines, &products);
+    let items = summed(&going, &products);
+    let count = items.len();
+    cart::send(shop, who, items, None).await?;
     let noting = shop.documents.change(&user.id, KIND, id, |order: &mut Order| {
         // One that was forgotten meanwhile is not made anew.
         if order.lines.is_empty() {
@@ -246,8 +235,21 @@ async fn reorder(shop: &Shop, who: &Who, user: &User, request: &Request) -> Resu
         Ok(())
     });
     noting.await.map_err(cart::sent_and_failed)?;
-    let left = if staying.is_empty() { String::new() } else { format!(" Left out: {}.", staying.join("; ")) };
-    Ok(format!("{count} products were sent to your Kroger cart.{left}"))
+    Ok(told(count, &staying))
+}
+
+impl Wanted for Line {
+    fn text(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.product_id)
+    }
+
+    fn product(&self) -> Option<(&str, u32)> {
+        Some((&self.product_id, self.quantity))
+    }
+
+    fn modality(&self) -> Modality {
+        self.modality
+    }
 }
 
 fn sum(amounts: impl Iterator<Item = Money>) -> Option<Money> {

@@ -21,6 +21,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub const STORE: &str = "01400376";
 pub const MILK: &str = "0001111041700";
+/// No more than four of it can be ordered.
+pub const AVOCADO: &str = "0009999041854";
 pub const EGGS: &str = "0009999041742";
 
 /// Where a world keeps its data.

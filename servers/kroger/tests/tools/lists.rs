@@ -3,7 +3,7 @@
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::support::{EGGS, MILK, On, Plan, World, world};
+use crate::support::{AVOCADO, EGGS, MILK, On, Plan, World, world};
 
 const LISTS: &str = "shopping_lists";
 
@@ -84,6 +84,31 @@ async fn a_list_is_sent_to_the_cart_in_one_call_and_only_once() {
     assert!(sent["notes"][0].as_str().unwrap().starts_with("2 products were sent"), "{sent}");
     world.fails(LISTS, send, 422).await;
     assert_eq!(world.cart_of("ada").await, json!({ MILK: 2, EGGS: 1 }));
+}
+
+/// Kroger lets nobody have more than four of this one.
+#[tokio::test]
+async fn the_limit_of_a_product_holds_for_all_lines_of_a_list_together() {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    let list = new_list(&world, &session, "Week").await;
+    for item in [
+        json!({ "product_id": AVOCADO, "text": "for the salad", "quantity": 3 }),
+        json!({ "product_id": AVOCADO, "text": "for the dip", "quantity": 2 }),
+        json!({ "product_id": MILK, "quantity": 1 }),
+        json!({ "product_id": MILK, "quantity": 2 }),
+    ] {
+        let mut add = with(&session, &list, item);
+        add["action"] = json!("add_item");
+        world.ok(LISTS, add).await;
+    }
+    let sent = world.ok(LISTS, with(&session, &list, json!({ "action": "send_to_cart" }))).await;
+    assert_eq!(world.cart_of("ada").await, json!({ MILK: 3 }));
+    assert_eq!(
+        sent["notes"][0],
+        "1 product was sent to your Kroger cart. Left out: for the salad can be ordered 4 times at most; \
+         for the dip can be ordered 4 times at most."
+    );
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 pub(crate) mod mirror;
 mod partner;
 mod view;
+pub(crate) mod wanted;
 
 use portico_kit::{
     Secret,

@@ -10,11 +10,16 @@ use portico_kit::tool::{Answer, ToolError};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{cart, profile::Diet};
+use super::{
+    cart::{
+        self,
+        wanted::{Wanted, sorted, summed, told},
+    },
+    profile::Diet,
+};
 use crate::{
     account::{User, Who},
-    shop::{Products, Shop, check_product_id, check_text, money::Money, new_id, product::refusal},
-    upstream::cart::{CartItem, Modality},
+    shop::{Products, Shop, check_product_id, check_text, money::Money, new_id},
 };
 pub(crate) use view::Plan;
 pub(crate) use week::KIND;
@@ -295,7 +300,7 @@ async fn send(shop: &Shop, who: &Who, about: &About) -> Result<String, ToolError
     let marked = mark(shop, user, about, (&ids, true)).await?;
     let going: Vec<&Ingredient> =
         going.into_iter().filter(|ingredient| marked.contains(&ingredient.id)).collect();
-    let items = summed(&going);
+    let items = summed(&going, &products);
     let count = items.len();
     if let Err(error) = cart::send(shop, who, items, None).await {
         if !cart::is_unknown(&error) {
@@ -303,50 +308,17 @@ async fn send(shop: &Shop, who: &Who, about: &About) -> Result<String, ToolError
         }
         return Err(error);
     }
-    let left = if staying.is_empty() { String::new() } else { format!(" Left out: {}.", staying.join("; ")) };
-    Ok(format!("{count} products were sent to your Kroger cart.{left}"))
+    Ok(told(count, &staying))
 }
 
-/// What can be sent, and why the rest cannot: what Kroger limits is the number of a product over all meals.
-fn sorted<'a>(open: &[&'a Ingredient], products: &Products) -> (Vec<&'a Ingredient>, Vec<String>) {
-    let total = |id: &str| {
-        let same = open.iter().filter(|ingredient| ingredient.product_id.as_deref() == Some(id));
-        same.map(|ingredient| ingredient.quantity).fold(0, u32::saturating_add)
-    };
-    let (mut going, mut staying) = (Vec::new(), Vec::new());
-    for ingredient in open {
-        let Some(id) = &ingredient.product_id else { continue };
-        let Some(product) = products.by_id.get(id) else {
-            staying.push(format!("{} is no longer a product of Kroger", ingredient.text));
-            continue;
-        };
-        let count = total(id);
-        let problem = refusal(product, count)
-            .or_else(|| (count > MOST).then(|| format!("is wanted {count} times; {MOST} is the most")));
-        match problem {
-            Some(problem) => staying.push(format!("{} {problem}", ingredient.text)),
-            None => going.push(*ingredient),
-        }
+impl Wanted for Ingredient {
+    fn text(&self) -> &str {
+        &self.text
     }
-    (going, staying)
-}
 
-/// One line a product.
-fn summed(going: &[&Ingredient]) -> Vec<(CartItem, Option<String>)> {
-    let mut items: Vec<(CartItem, Option<String>)> = Vec::new();
-    for ingredient in going {
-        let item = cart_item(ingredient);
-        match items.iter_mut().find(|(known, _)| known.upc == item.upc) {
-            Some((known, _)) => known.quantity = known.quantity.saturating_add(item.quantity),
-            None => items.push((item, ingredient.name.clone())),
-        }
+    fn product(&self) -> Option<(&str, u32)> {
+        self.product_id.as_deref().map(|id| (id, self.quantity))
     }
-    items
-}
-
-fn cart_item(ingredient: &Ingredient) -> CartItem {
-    let upc = ingredient.product_id.clone().unwrap_or_default();
-    CartItem { upc, quantity: ingredient.quantity, modality: Modality::default() }
 }
 
 /// Marks ingredients as sent, or takes that back; answers those that it has changed.
