@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     account::{User, Who},
-    shop::{Products, Shop, check_product_id, check_text, money::Money, new_id},
+    shop::{Shop, check_product_id, check_text, money::Money, new_id},
 };
 pub(crate) use view::Plan;
 pub(crate) use week::KIND;
