@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use kube::api::ListParams;
+use kube::{Api, ResourceExt as _};
 use portico_cluster::{Level, wait_for, wanted};
 use portico_operator::rights::ROLES;
 use serde_json::{Value, json};
@@ -51,14 +54,18 @@ async fn live(world: &World, plan: &Plan, mut scenario: Scenario, more: Vec<Valu
     }
 }
 
-/// Waits until the operator has seen the last edit, whatever it thinks of it, and rests.
+/// Waits until the operator has seen the last edit, whatever it thinks of it, and rests; what it replaces a volume by must serve
+/// before that goes.
 async fn until_looked_at(run: &Run<'_>, plan: &Plan) {
+    let claims = Api::<PersistentVolumeClaim>::namespaced(run.client.clone(), run.namespace);
     wait_for("the last edit looked at", SOON, async || {
         let found = run.api().get_opt(run.name).await.map_err(|error| error.to_string())?;
         let seen = found.is_none_or(|object| {
             object.data["status"]["observedGeneration"].as_i64() == object.metadata.generation
         });
-        Ok::<_, String>((seen && plan.is_quiet_for(Duration::from_secs(1))).then_some(()))
+        let claims = claims.list(&ListParams::default()).await.map_err(|error| error.to_string())?;
+        let one_each = claims.iter().filter(|claim| claim.name_any().starts_with(run.name)).count() <= 1;
+        Ok::<_, String>((seen && one_each && plan.is_quiet_for(Duration::from_secs(1))).then_some(()))
     })
     .await
     .unwrap();

@@ -10,6 +10,7 @@ mod mirror;
 mod pages;
 mod planted;
 mod steps;
+mod suites;
 mod system;
 mod test;
 mod tools;

@@ -1,10 +1,12 @@
 //! `cargo xtask test`, `coverage` and the quickstart of the release build.
 
+use std::ffi::OsString;
 use std::process::Command;
+use std::time::Instant;
 
 use crate::clusters::Clusters;
 use crate::steps::{build_all, built, cargo, step, target};
-use crate::{pages, system, tools};
+use crate::{pages, suites, system, tools};
 
 /// Tests that need a cluster fail without one when this is set, and say that they were left out otherwise.
 pub const CLUSTER_TESTS: &str = "PORTICO_CLUSTER_TESTS";
@@ -27,18 +29,20 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     }
     build_all()?;
     let clusters = if without { None } else { Some(Clusters::start()?) };
-    let mut tests = cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
-    tests.env(PROGRAM, built("portico"));
+    let mut environment: Vec<(&str, OsString)> = vec![(PROGRAM, built("portico").into())];
     if let Some(clusters) = &clusters {
-        tests.env(CLUSTER_TESTS, "1").env(JOIN, clusters.folders());
+        environment.extend([(CLUSTER_TESTS, "1".into()), (JOIN, clusters.folders())]);
     }
     if !filters.is_empty() {
-        // Whoever picks tests wants to see the figures that they print.
-        tests.args(["--", "--show-output"]).args(&filters);
+        // Whoever picks tests wants to see the figures that they print, and picks among those of cargo.
+        let mut tests = cargo(&["test", "--workspace", "--locked", "--no-fail-fast", "--", "--show-output"]);
+        return step("tests", tests.args(&filters).envs(environment));
     }
-    // Whoever picks tests picks among those of cargo. The pages mostly wait for a browser, so they do it beside the others.
-    let pages = (!without && filters.is_empty()).then(|| std::thread::spawn(pages::test));
-    let tested = step("tests", &mut tests);
+    // The pages mostly wait for a browser, so they do it beside the others.
+    let pages = (!without).then(|| std::thread::spawn(pages::test));
+    let begin = Instant::now();
+    let tested = suites::run(&environment);
+    eprintln!("    tests: done in {} s", begin.elapsed().as_secs());
     let shown = pages
         .map(|pages| pages.join().unwrap_or_else(|_| Err("the tests of the pages broke off".to_owned())));
     tested.and(shown.unwrap_or(Ok(())))
