@@ -77,9 +77,8 @@ impl<S: Server> Calls<S> {
         call.user = self.server.identify(&call.caller).await?;
         if let Some(limit) = &self.limit {
             let per_minute = limit.per_minute().get();
-            limit
-                .take(call.caller.key(call.user.as_deref()))
-                .map_err(|wait| ToolError::TooOften { per_minute, wait })?;
+            let taken = limit.take(call.caller.key(call.user.as_deref())).await;
+            taken.map_err(|wait| ToolError::TooOften { per_minute, wait })?;
         }
         let carried_out = AssertUnwindSafe(self.server.call(call)).catch_unwind();
         carried_out.await.unwrap_or_else(|panic| Err(ToolError::Internal(said(panic.as_ref()))))

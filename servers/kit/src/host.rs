@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    ConfigError, Environment, Error, Secret, Serving, Transport,
+    Cache, ConfigError, Environment, Error, Secret, Serving, Transport,
     audit::Audit,
     caller::{Caller, cookie},
     calls::Calls,
@@ -32,6 +32,8 @@ use crate::{
 pub struct Hosting {
     /// Calls a minute and user; `None` for no limit.
     pub per_minute: Option<NonZeroU32>,
+    /// Where replicas count the calls of a user together, if it is in Redis; each counts for itself where absent.
+    pub shared: Option<Cache>,
     /// Whose word on callers is taken; nobody's where absent.
     pub identities: Option<Identities>,
     /// Where failures are reported to.
@@ -47,6 +49,7 @@ impl Hosting {
         let per_minute = environment.number("MAX_REQUESTS_PER_MINUTE", 1..=1_000_000, 60)?;
         Ok(Self {
             per_minute: u32::try_from(per_minute).ok().and_then(NonZeroU32::new),
+            shared: None,
             identities: Identities::from_env(environment)?,
             reports: Reports::from_env(environment, server)?,
             traces: Traces::from_env(environment, server)?,
@@ -125,7 +128,7 @@ fn assemble<S: Server>(
     let calls = Arc::new(Calls {
         server,
         metrics: Arc::clone(&serving.metrics),
-        limit: hosting.per_minute.map(Limit::new),
+        limit: hosting.per_minute.map(|per_minute| Limit::new(per_minute, hosting.shared)),
         reports: hosting.reports,
         traces: hosting.traces,
         audit: Audit::of_process(),

@@ -12,7 +12,7 @@ mod upstream;
 
 use std::{pin::Pin, sync::Arc};
 
-use portico_kit::{Serving, Transport, host, host_on, seal, store};
+use portico_kit::{Hosting, Serving, Transport, host, host_on, seal, store};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -49,9 +49,9 @@ pub fn run(
     stop: CancellationToken,
 ) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send>> {
     Box::pin(async move {
-        let Ready { server, shop, serving } = prepare(&config).await?;
+        let Ready { hosting, server, shop, serving } = prepare(config).await?;
         tokio::select! {
-            ended = host(server, transport, config.hosting, serving, stop) => Ok(ended?),
+            ended = host(server, transport, hosting, serving, stop) => Ok(ended?),
             () = shop.keep() => Ok(()),
         }
     })
@@ -64,23 +64,25 @@ pub fn run_on(
     stop: CancellationToken,
 ) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send>> {
     Box::pin(async move {
-        let Ready { server, shop, serving } = prepare(&config).await?;
+        let Ready { hosting, server, shop, serving } = prepare(config).await?;
         tokio::select! {
-            ended = host_on(listener, server, config.hosting, serving, stop) => Ok(ended?),
+            ended = host_on(listener, server, hosting, serving, stop) => Ok(ended?),
             () = shop.keep() => Ok(()),
         }
     })
 }
 
 struct Ready {
+    hosting: Hosting,
     server: Arc<Kroger>,
     shop: Arc<Shop>,
     serving: Serving,
 }
 
-async fn prepare(config: &Config) -> Result<Ready, Error> {
+async fn prepare(config: Config) -> Result<Ready, Error> {
     let serving = Serving::default();
-    let shop = Arc::new(Shop::open(config, &serving).await?);
+    let shop = Arc::new(Shop::open(&config, &serving).await?);
     let server = Arc::new(Kroger::new(Arc::clone(&shop)));
-    Ok(Ready { server, shop, serving })
+    let hosting = Hosting { shared: Some(shop.cache.clone()), ..config.hosting };
+    Ok(Ready { hosting, server, shop, serving })
 }

@@ -10,7 +10,7 @@ mod metrics;
 mod redis;
 mod removals;
 
-use std::{sync::Arc, time::Duration};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -174,6 +174,15 @@ impl Cache {
                 Ok(Fetched { value: made?, age: Duration::ZERO, is_stale: false })
             }
         }
+    }
+
+    /// Takes one of `per_minute` calls of all replicas under `key`; the error is the time until the next is allowed. No answer where nothing is
+    /// shared: in memory, and while Redis is away.
+    pub(crate) async fn admit(&self, key: &str, per_minute: NonZeroU32) -> Option<Result<(), Duration>> {
+        let Backend::Redis(redis) = &self.inner.backend else { return None };
+        let admitted = redis.admit(key, per_minute).await;
+        self.inner.note(admitted.is_some());
+        admitted
     }
 
     fn serve(&self, entry: &Entry, outcome: Lookup) -> Fetched {

@@ -1,6 +1,7 @@
 //! Values in Redis, which replicas share. While it is away everything is a miss, and nobody waits for it.
 
 use std::{
+    num::NonZeroU32,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -25,6 +26,7 @@ const REST: Duration = Duration::from_secs(1);
 const STEP: usize = 1_000;
 /// Longest time for the removal of all keys with a prefix.
 const REMOVAL: Duration = Duration::from_secs(10);
+const MINUTE: Duration = Duration::from_mins(1);
 
 pub(super) struct Redis {
     client: Client,
@@ -37,6 +39,17 @@ pub(super) struct Redis {
     unsettled: Mutex<Unsettled>,
     settling: AtomicBool,
 }
+
+/// The generic cell rate algorithm, by the clock of Redis, which all replicas share: answers 0 where a call is allowed, else the microseconds until
+/// the next one is. `ARGV` is the time that one call takes up, and how much may be taken up at once, in microseconds.
+const ADMIT: &str = "
+local clock = redis.call('TIME')
+local now = clock[1] * 1000000 + clock[2]
+local taken = math.max(tonumber(redis.call('GET', KEYS[1]) or now), now) + tonumber(ARGV[1])
+local wait = taken - tonumber(ARGV[2]) - now
+if wait > 0 then return math.ceil(wait) end
+redis.call('SET', KEYS[1], string.format('%.0f', taken), 'PX', math.ceil((taken - now) / 1000))
+return 0";
 
 /// Why a command has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -105,6 +118,16 @@ impl Redis {
             self.unsettled().add(prefix, true, now());
         }
         removed
+    }
+
+    /// Takes one of `per_minute` calls under `key`: nothing, or how long until the next is allowed. No answer while Redis is away.
+    pub(super) async fn admit(&self, key: &str, per_minute: NonZeroU32) -> Option<Result<(), Duration>> {
+        let mut command = cmd("EVAL");
+        command.arg(ADMIT).arg(1).arg(self.key(key));
+        let each = (MINUTE / per_minute.get()).as_micros();
+        command.arg(each.to_string()).arg(MINUTE.as_micros().to_string());
+        let wait = self.ask::<u64>(&command).await.ok()?;
+        Some(if wait == 0 { Ok(()) } else { Err(Duration::from_micros(wait)) })
     }
 
     /// Whether something that should be gone is still there.

@@ -45,6 +45,7 @@ pub(crate) struct Shop {
     pub(crate) counts: Counts,
     /// What is kept of users, as a whole.
     pub(crate) person: Person,
+    pub(crate) cache: Cache,
     /// The store whose prices are shown where neither the call nor the user names one.
     pub(crate) default_store: Option<String>,
     /// Whether Kroger has given the application a partner's rights.
@@ -79,7 +80,8 @@ impl Shop {
         Ok(Self {
             kroger,
             accounts,
-            person: Person::new(cache, audit, holdings),
+            person: Person::new(cache.clone(), audit, holdings),
+            cache,
             documents,
             counts: Counts::new(metrics),
             prices: Prices::new(config.records_prices.then(|| store.clone())),

@@ -50,13 +50,13 @@ pub(crate) fn summed<W: Wanted>(going: &[&W], products: &Products) -> Vec<(CartI
     for line in going {
         let Some((id, quantity)) = line.product() else { continue };
         let modality = line.modality();
-        match items.iter_mut().find(|(known, _)| known.upc == id && known.modality == modality) {
-            Some((known, _)) => known.quantity = known.quantity.saturating_add(quantity),
-            None => {
-                let name = products.by_id.get(id).and_then(|product| product.description.clone());
-                items.push((CartItem { upc: id.to_owned(), quantity, modality }, name));
-            }
+        let known = items.iter_mut().find(|(known, _)| known.upc == id && known.modality == modality);
+        if let Some((known, _)) = known {
+            known.quantity = known.quantity.saturating_add(quantity);
+            continue;
         }
+        let name = products.by_id.get(id).and_then(|product| product.description.clone());
+        items.push((CartItem { upc: id.to_owned(), quantity, modality }, name));
     }
     items
 }
