@@ -153,14 +153,14 @@ impl<K: Child> Children<K> {
     /// Creates a child whose content is not to be made twice; `None` where one of that name exists already.
     pub async fn create(&self, desired: &K) -> Result<Option<K>, Error> {
         let (namespace, name) = (desired.namespace().unwrap_or_default(), desired.name_any());
-        let (api, params) = (self.api(&namespace), PostParams::default());
+        let (api, params) = (self.api(&namespace), written());
         self.unless_raced(("create", Why::Create), &name, api.create(&params, desired)).await
     }
 
     /// Replaces a child as it was read; `None` where somebody else has written it since, or deleted it.
     pub async fn replace(&self, changed: &K, why: Why) -> Result<Option<K>, Error> {
         let (namespace, name) = (changed.namespace().unwrap_or_default(), changed.name_any());
-        let (api, params) = (self.api(&namespace), PostParams::default());
+        let (api, params) = (self.api(&namespace), written());
         self.unless_raced(("update", why), &name, api.replace(&name, &params, changed)).await
     }
 
@@ -327,6 +327,11 @@ impl<K: Child> Children<K> {
     }
 }
 
+/// A whole object is written in the operator's name, by which it is known again.
+fn written() -> PostParams {
+    PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() }
+}
+
 /// Resource versions of one cluster can be compared as numbers (KEP-5504).
 fn is_newer<K: Resource>(one: &K, other: &K) -> bool {
     let version =
@@ -336,7 +341,7 @@ fn is_newer<K: Resource>(one: &K, other: &K) -> bool {
 
 /// Whether an object that nobody controls is one that the operator left under this name: it says so by its labels,
 /// or, should somebody have removed those, by who has written it.
-fn is_of_operator<K: Resource>(live: &K, desired: &K) -> bool {
+pub fn is_of_operator<K: Resource>(live: &K, desired: &K) -> bool {
     let own = [labels::MANAGED_BY, labels::INSTANCE, labels::COMPONENT];
     let labelled = own.iter().all(|key| live.labels().get(*key) == desired.labels().get(*key));
     let written = live.managed_fields().iter().any(|entry| entry.manager.as_deref() == Some(FIELD_MANAGER));

@@ -31,24 +31,10 @@ pub struct Csp {
     pub resource_domains: &'static [&'static str],
 }
 
-impl Page {
-    /// The URI of its resource, such as `ui://portico/product-grid.html`.
-    #[must_use]
-    pub fn uri(&self) -> String {
-        format!("ui://portico/{}.html", self.name)
-    }
-}
-
 /// The page of that name.
 #[must_use]
 pub fn page(name: &str) -> Option<&'static Page> {
     PAGES.iter().find(|page| page.name == name)
-}
-
-/// The page with that URI, as [`Page::uri`] gives it.
-#[must_use]
-pub fn page_at(uri: &str) -> Option<&'static Page> {
-    page(uri.strip_prefix("ui://portico/")?.strip_suffix(".html")?)
 }
 
 #[cfg(test)]
@@ -71,14 +57,12 @@ mod tests {
     ];
 
     #[test]
-    fn every_page_is_found_by_its_name_and_its_uri() {
+    fn every_page_is_found_by_its_name() {
         assert_eq!(PAGES.iter().map(|page| page.name).collect::<Vec<_>>(), NAMES);
         for name in NAMES {
-            let found = page(name).unwrap();
-            assert_eq!(page_at(&found.uri()), Some(found));
+            assert_eq!(page(name).unwrap().name, name);
         }
         assert_eq!(page("elsewhere"), None);
-        assert_eq!(page_at("ui://other/cart.html"), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Limits {
-    /// Calls a minute that one user may cause.
+    /// Calls a minute that one user may cause: counted by all pods together where there is a Redis, else by each for itself.
     #[serde(default = "default_requests_per_minute")]
     #[schemars(range(min = 1, max = 60000))]
     pub requests_per_minute: i32,
@@ -39,10 +39,6 @@ pub struct DailyRequests {
     #[serde(default = "default_locations")]
     #[schemars(range(min = 0, max = 100_000_000))]
     pub locations: i32,
-    /// Look-ups of chains.
-    #[serde(default = "default_locations")]
-    #[schemars(range(min = 0, max = 100_000_000))]
-    pub chains: i32,
     /// Look-ups of departments.
     #[serde(default = "default_locations")]
     #[schemars(range(min = 0, max = 100_000_000))]
@@ -51,7 +47,7 @@ pub struct DailyRequests {
     #[serde(default = "default_customer")]
     #[schemars(range(min = 0, max = 100_000_000))]
     pub cart: i32,
-    /// Look-ups of the signed-in customer.
+    /// Other calls in the name of the signed-in customer.
     #[serde(default = "default_customer")]
     #[schemars(range(min = 0, max = 100_000_000))]
     pub identity: i32,
@@ -75,7 +71,6 @@ impl Default for DailyRequests {
         Self {
             products: default_products(),
             locations: look_ups,
-            chains: look_ups,
             departments: look_ups,
             cart: customer,
             identity: customer,

@@ -23,7 +23,7 @@ fn full() -> Value {
         "baseUrl": "http://standin:9300",
         "defaultStore": {"locationId": "01400376"},
         "limits": {"requestsPerMinute": 30, "dailyRequests": {
-            "products": 1, "locations": 2, "chains": 3, "departments": 4, "cart": 5, "identity": 6}},
+            "products": 1, "locations": 2, "departments": 4, "cart": 5, "identity": 6}},
         "storage": {"postgresql": {"secretRef": "database", "key": "dsn", "readReplicaKey": "replica"}},
         "cache": {"redis": {"secretRef": "redis", "key": "address"}},
         "redirectUri": "https://shop.example/auth/callback",
@@ -56,7 +56,7 @@ fn what_the_spec_leaves_out_is_what_kroger_publishes() {
     let read: Limits = serde_json::from_value(json!({"dailyRequests": {}})).unwrap();
     assert_eq!(read, Limits { requests_per_minute: 60, daily_requests: Some(DailyRequests::default()) });
     let groups = serde_json::to_value(DailyRequests::default()).unwrap();
-    let published = json!({"products": 10000, "locations": 1600, "chains": 1600, "departments": 1600,
+    let published = json!({"products": 10000, "locations": 1600, "departments": 1600,
         "cart": 5000, "identity": 5000});
     assert_eq!(groups, published);
     assert_eq!(serde_json::from_value::<SessionKeys>(json!({})).unwrap(), SessionKeys::default());

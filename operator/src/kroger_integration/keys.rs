@@ -10,7 +10,7 @@ use super::{
     render::{KEYRING_KEY, keys_name, mend, new_keys, rotated_keys},
     validate::ValidatedIntegration,
 };
-use crate::child::controller;
+use crate::child::{controller, is_of_operator};
 
 /// The next step about the Secret.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub enum Step {
     Create(Box<Secret>),
     /// It is to be replaced, under the version it was read at: a new key joins.
     Rotate(Box<Secret>),
-    /// It is to be replaced, under the version it was read at: labels or owner were taken from it.
+    /// It is to be replaced, under the version it was read at: labels or owner are not as they should be.
     Mend(Box<Secret>),
     /// What it holds is no keyring, for this reason. It is left alone.
     Unreadable(String),
@@ -80,9 +80,8 @@ pub fn decide(
     })
 }
 
-/// Whether the Secret is this integration's. Labels or the owner may have been taken from it, not both.
+/// Whether the Secret is this integration's, or was left by one of its name.
 fn is_ours(integration: &ValidatedIntegration, live: &Secret) -> bool {
-    let wanted = integration.owner.meta(String::new()).labels.unwrap_or_default();
-    let labelled = || wanted.iter().all(|(key, value)| live.labels().get(key) == Some(value));
-    controller(live).map_or_else(labelled, |uid| uid == integration.owner.uid)
+    let wanted = Secret { metadata: integration.owner.lasting_meta(String::new()), ..Secret::default() };
+    controller(live).map_or_else(|| is_of_operator(live, &wanted), |uid| uid == integration.owner.uid)
 }

@@ -303,7 +303,8 @@ async fn until_left(world: &World, wanted: &[&str]) {
 }
 
 #[tokio::test]
-async fn a_deleted_integration_leaves_its_retained_volume_and_one_of_its_name_finds_it_again() {
+async fn a_deleted_integration_leaves_its_retained_volume_and_its_keys_and_one_of_its_name_finds_them_again()
+{
     if !wanted(Level::Kwok) {
         return;
     }
@@ -314,8 +315,9 @@ async fn a_deleted_integration_leaves_its_retained_volume_and_one_of_its_name_fi
     world.until_said(&kroger(), "a", &["Ready True"]).await;
     let claim: PersistentVolumeClaim = world.api().get("a-kroger-data").await.unwrap();
     world.dynamic(&kroger()).delete("a", &DeleteParams::background()).await.unwrap();
-    let kept = "persistentvolumeclaim/a-kroger-data";
-    until_left(&world, &[kept]).await;
+    let kept = ["persistentvolumeclaim/a-kroger-data", "secret/a-kroger-keys"];
+    until_left(&world, &kept).await;
+    let before = keyring(&keys(&world).await);
     // Somebody has taken its labels; who wrote it is still known.
     let change = json!({"metadata": {"labels": null}});
     let by_hand = PatchParams::default();
@@ -328,6 +330,7 @@ async fn a_deleted_integration_leaves_its_retained_volume_and_one_of_its_name_fi
     world.until_said(&kroger(), "a", &["Ready True"]).await;
     let again: PersistentVolumeClaim = world.api().get("a-kroger-data").await.unwrap();
     assert_eq!((again.uid(), again.labels()), (claim.uid(), claim.labels()));
+    assert_eq!(keyring(&keys(&world).await), before, "what was kept can be read again");
     // Now it is to go, and does.
     world.apply_kind(&kroger(), "a", &embedded("Delete")).await;
     world.until_said(&kroger(), "a", &["Ready True"]).await;

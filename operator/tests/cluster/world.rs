@@ -25,7 +25,7 @@ use crate::composite::Answers;
 use crate::faults::Plan;
 
 /// For what takes a moment, on a machine that also builds something.
-pub const SOON: Duration = Duration::from_secs(40);
+pub const SOON: Duration = Duration::from_mins(2);
 /// What the operator promises for a damaged child.
 pub const HEALED: Duration = Duration::from_secs(10);
 

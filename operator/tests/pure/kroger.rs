@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use k8s_openapi::jiff::Timestamp;
 use portico_crds::check::check;
 use portico_crds::kroger_integration::Keys;
@@ -182,8 +183,19 @@ fn every_secret_and_claim_is_found_with_its_field() {
     );
 }
 
+/// With a volume that goes with the integration.
+fn passing() -> Value {
+    let mut spec = minimal();
+    spec["storage"] = json!({"embedded": {"whenDeleted": "Delete"}});
+    spec
+}
+
 fn made() -> Secret {
-    let mut secret = new_keys(&validate(&minimal()).unwrap(), &Keyring::first(now(), &[1; 32]));
+    made_for(&minimal())
+}
+
+fn made_for(spec: &Value) -> Secret {
+    let mut secret = new_keys(&validate(spec).unwrap(), &Keyring::first(now(), &[1; 32]));
     secret.metadata.resource_version = Some("7".to_owned());
     secret
 }
@@ -209,9 +221,43 @@ fn a_secret_is_replaced_under_the_version_it_was_read_at() {
     assert_eq!(secret.metadata.resource_version.as_deref(), Some("7"));
 }
 
+/// Whoever keeps a database keeps what opens it.
+#[rstest]
+#[case::retained(minimal(), 0)]
+#[case::a_database(everything(), 0)]
+#[case::another_claim(json!({"credentials": {"secretRef": "kroger"}, "storage": {"embedded": {"claimRef": "own"}}}), 0)]
+#[case::passing(passing(), 1)]
+fn keys_go_with_the_integration_only_where_its_data_do(#[case] spec: Value, #[case] owners: usize) {
+    let valid = validate(&spec).unwrap();
+    for before in [minimal(), passing()] {
+        let live = made_for(&before);
+        let after = match decide(&valid, Some(&live), now(), &[2; 32]) {
+            Step::Mend(mended) => *mended,
+            Step::Keep(_) => live.clone(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(after.metadata.owner_references.unwrap_or_default().len(), owners);
+        assert_eq!(after.data, live.data);
+    }
+}
+
 #[test]
-fn a_secret_is_mended_while_its_owner_or_its_labels_are_left_and_is_somebody_elses_without_both() {
+fn a_secret_is_known_without_owner_or_labels_by_who_wrote_it_and_is_somebody_elses_else() {
     let valid = validate(&minimal()).unwrap();
+    let mut bare = made();
+    bare.metadata.labels = None;
+    assert!(matches!(decide(&valid, Some(&bare), now(), &[2; 32]), Step::Taken));
+    bare.metadata.managed_fields = Some(vec![ManagedFieldsEntry {
+        manager: Some("portico-operator".to_owned()),
+        ..ManagedFieldsEntry::default()
+    }]);
+    assert!(matches!(decide(&valid, Some(&bare), now(), &[2; 32]), Step::Mend(_)));
+}
+
+#[test]
+fn a_secret_that_goes_with_the_integration_is_mended_while_its_owner_or_its_labels_are_left() {
+    let valid = validate(&passing()).unwrap();
+    let made = || made_for(&passing());
     let step = |change: fn(&mut Secret)| {
         let mut secret = made();
         change(&mut secret);

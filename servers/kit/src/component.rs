@@ -7,8 +7,12 @@ use serde_json::{Value, json};
 
 /// Type of their content, written as the specification has it: without a space.
 pub const MIME_TYPE: &str = "text/html;profile=mcp-app";
-/// How long a page may be kept: a week. Another version has another digest.
+/// How long a page may be kept under an address with its version: a week. Another version has another address.
 pub const LIFE_SECONDS: u64 = 7 * 24 * 60 * 60;
+/// How long it may be kept under an address that means whichever version is there.
+pub(crate) const UNVERSIONED_SECONDS: u64 = 60 * 60;
+/// Digits of the digest that make the version.
+const VERSION: usize = 12;
 
 /// One page, complete in itself. It holds no data: that comes from the tool's answer.
 #[derive(Debug)]
@@ -45,10 +49,31 @@ impl Component {
         self
     }
 
-    /// Its address.
+    /// Its address, with its version.
     #[must_use]
     pub fn uri(&self) -> String {
-        uri(self.name)
+        format!("{}?v={}", self.unversioned(), self.version())
+    }
+
+    /// The address that means whichever version is there.
+    fn unversioned(&self) -> String {
+        format!("ui://portico/{}.html", self.name)
+    }
+
+    /// The beginning of its digest.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        self.digest().get(..VERSION).unwrap_or_default()
+    }
+
+    /// Whether `uri` leads here, and for how many seconds what is read there may be kept. Under the address of an older version a host
+    /// gets this one, to be asked for again soon.
+    #[must_use]
+    pub fn keeps(&self, uri: &str) -> Option<u64> {
+        let (address, version) =
+            uri.split_once("?v=").map_or((uri, None), |(address, version)| (address, Some(version)));
+        let seconds = if version == Some(self.version()) { LIFE_SECONDS } else { UNVERSIONED_SECONDS };
+        (address == self.unversioned()).then_some(seconds)
     }
 
     /// SHA-256 of the document in hexadecimal: its entity tag.
@@ -79,32 +104,28 @@ impl Component {
         resource
     }
 
-    /// Its content.
+    /// Its content, for whoever asks for it at `uri`.
     #[must_use]
-    pub fn read(&self) -> ReadResourceResult {
+    pub fn read(&self, uri: &str) -> ReadResourceResult {
         let content = ResourceContents::TextResourceContents {
-            uri: self.uri(),
+            uri: uri.to_owned(),
             mime_type: Some(MIME_TYPE.to_owned()),
             text: self.html.to_owned(),
             meta: Some(self.meta()),
         };
         let mut result = ReadResourceResult::new(vec![content]);
-        result.ttl_ms = Some(LIFE_SECONDS * 1_000);
+        result.ttl_ms = Some(self.keeps(uri).unwrap_or_default() * 1_000);
         result.cache_scope = Some(rmcp::model::CacheScope::Public);
         result
     }
 }
 
-fn uri(name: &str) -> String {
-    format!("ui://portico/{name}.html")
-}
-
-/// `tool`, shown by the component `name`. The key without structure is deprecated; hosts of the first hour read no other.
+/// `tool`, shown by `component`. The key without structure is deprecated; hosts of the first hour read no other.
 #[must_use]
-pub fn shown_by(mut tool: Tool, name: &str) -> Tool {
+pub fn shown_by(mut tool: Tool, component: &Component) -> Tool {
     let mut meta = tool.meta.take().map(|meta| meta.0).unwrap_or_default();
-    meta.insert("ui".to_owned(), json!({ "resourceUri": uri(name), "visibility": ["model", "app"] }));
-    meta.insert("ui/resourceUri".to_owned(), Value::String(uri(name)));
+    meta.insert("ui".to_owned(), json!({ "resourceUri": component.uri(), "visibility": ["model", "app"] }));
+    meta.insert("ui/resourceUri".to_owned(), Value::String(component.uri()));
     tool.meta = Some(MetaObject(meta));
     tool
 }

@@ -20,7 +20,7 @@ use crate::{
     component::MIME_TYPE,
     host::Callers,
     server::{Server, ToolCall},
-    tool,
+    tool::{self, ToolError},
     trace::Parent,
 };
 
@@ -84,8 +84,13 @@ impl<S: Server> ServerHandler for Mcp<S> {
         let parts = context.extensions.get::<Parts>();
         let headers = parts.map_or(&none, |parts| &parts.headers);
         let address = parts.and_then(|parts| Callers::address(&parts.extensions));
-        let caller = self.callers.of(headers, address).await;
-        let mut caller = caller.map_err(|refusal| ErrorData::invalid_request(refusal.to_string(), None))?;
+        let mut caller = match self.callers.of(headers, address).await {
+            Ok(caller) => caller,
+            Err(refusal) => {
+                let error = ToolError::SignIn { problem: refusal.to_string(), url: None };
+                return tool::respond_saying(Err(error), &context, ToString::to_string);
+            }
+        };
         if parts.is_none() {
             // Whoever started the process speaks to it over its standard input, and nobody else does.
             caller.subject = Some(OWNER.into());
@@ -116,8 +121,9 @@ impl<S: Server> ServerHandler for Mcp<S> {
         request: ReadResourceRequestParams,
         _context: Context,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        let found = self.calls.server.components().iter().find(|component| component.uri() == request.uri);
-        found.map(|component| component.read().into()).ok_or_else(|| {
+        let found =
+            self.calls.server.components().iter().find(|component| component.keeps(&request.uri).is_some());
+        found.map(|component| component.read(&request.uri).into()).ok_or_else(|| {
             let shown: String = request.uri.chars().take(200).collect();
             ErrorData::resource_not_found(
                 format!("there is no `{shown}`; resources/list names what there is"),

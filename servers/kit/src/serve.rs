@@ -32,7 +32,12 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower_http::compression::CompressionLayer;
 
-use crate::{checks::Checks, metered::Metered, metrics::Metrics};
+use crate::{
+    caller::{CORRELATION_ID, Correlation},
+    checks::Checks,
+    metered::Metered,
+    metrics::Metrics,
+};
 
 /// Time that running calls get to end after the server was told to stop.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -220,7 +225,8 @@ fn router<H: ServerHandler + Clone>(
     );
     let mcp = Router::new()
         .nest_service("/mcp", service)
-        .layer(middleware::from_fn_with_state(sessions, bound_sessions));
+        .layer(middleware::from_fn_with_state(sessions, bound_sessions))
+        .layer(middleware::from_fn(correlated));
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
@@ -230,6 +236,16 @@ fn router<H: ServerHandler + Clone>(
         .merge(serving.routes.clone())
         .merge(mcp)
         .layer(CompressionLayer::new())
+}
+
+/// Gives a message its correlation id, under which its answer comes back.
+async fn correlated(mut request: Request, next: Next) -> Response {
+    let id = Correlation::of_headers(request.headers());
+    let Ok(id) = HeaderValue::from_str(id.as_str()) else { return next.run(request).await };
+    request.headers_mut().insert(CORRELATION_ID, id.clone());
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(CORRELATION_ID, id);
+    response
 }
 
 fn http_config(

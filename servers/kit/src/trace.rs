@@ -14,8 +14,9 @@ use http::HeaderMap;
 use reqwest::Url;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
+use tracing::Instrument as _;
 
-use crate::{ConfigError, Environment, Secret};
+use crate::{ConfigError, Environment, Secret, caller::Correlation};
 
 /// Spans that wait to be sent, and most of one request.
 const QUEUE: usize = 4_096;
@@ -76,6 +77,25 @@ pub(crate) struct Trace {
     parent: Parent,
     trace: u128,
     span: u64,
+}
+
+/// `work` as a part of the call that asks for it now, for a task of its own that may outlast the call: under its correlation id, in its
+/// trace and in its span of the log.
+pub fn within_call<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
+    let (id, trace) = (Correlation::current(), CURRENT.try_with(Clone::clone).ok());
+    let traced = async move {
+        match trace {
+            Some(trace) => CURRENT.scope(trace, work).await,
+            None => work.await,
+        }
+    };
+    let found = async move {
+        match id {
+            Some(id) => id.scope(traced).await,
+            None => traced.await,
+        }
+    };
+    found.in_current_span()
 }
 
 impl Traces {

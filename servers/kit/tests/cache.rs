@@ -15,6 +15,7 @@ use bytes::Bytes;
 use portico_kit::{
     Cache, Environment, Metrics, Secret,
     cache::{Fetched, Keep, Lookup},
+    caller::Correlation,
     upstream::{Class, Error},
 };
 use portico_services::Redis;
@@ -172,6 +173,16 @@ async fn the_source_is_asked_once_however_many_wait(#[values(In::Memory, In::Red
     let again = kept.cache.fetch("a", LONG, fails(Class::Server)).await.unwrap();
     assert!(!again.is_stale && text(&again) == "made");
     assert_eq!((kept.metrics.cache_lookups(Lookup::Hit), kept.metrics.cache_lookups(Lookup::Miss)), (1, 50));
+}
+
+#[tokio::test]
+async fn a_source_is_asked_under_the_id_of_the_call_that_asks_first() {
+    let kept = Kept::new(In::Memory).await;
+    let id = Correlation::new();
+    let seen = kept.cache.fetch("a", LONG, async {
+        Ok(Bytes::from(Correlation::current().map(|id| id.to_string()).unwrap_or_default()))
+    });
+    assert_eq!(text(&id.clone().scope(seen).await.unwrap()), id.to_string());
 }
 
 #[rstest]

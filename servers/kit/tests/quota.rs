@@ -78,6 +78,25 @@ async fn a_restart_forgets_nothing_and_a_new_day_begins_with_its_first_request(
     assert!((opened.unwrap() - now()).abs() < HOUR / 60);
 }
 
+/// A window that stays where a wrong clock has put it would be full for a month.
+#[rstest]
+#[tokio::test]
+async fn a_window_that_a_clock_ahead_of_its_time_has_opened_is_over(
+    #[values(On::File, On::Postgres)] on: On,
+) {
+    let database = Database::new(on).await;
+    let store = database.open(&[]).await.unwrap();
+    let quota = DailyQuota::stored(&store, "products", 3).with_patience(PATIENCE);
+    assert_eq!(granted(&quota, 4).await, 3);
+    pass(&store, -30 * 24 * HOUR).await;
+    assert_eq!(granted(&quota, 4).await, 3);
+    let Taken::Exhausted(wait) = quota.take().await else { panic!("some was left") };
+    assert!(wait <= Duration::from_hours(24), "{wait:?}");
+    // Clocks of replicas may differ by a little.
+    pass(&store, -HOUR / 2).await;
+    assert_eq!(granted(&quota, 1).await, 0);
+}
+
 #[tokio::test]
 async fn while_the_database_is_away_it_counts_on_and_adds_up_later() {
     let mut database = Database::new(On::Postgres).await;

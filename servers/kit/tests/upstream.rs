@@ -235,6 +235,8 @@ async fn a_wait_that_the_api_asks_for_and_the_call_has_not_ends_it(
     let error = world.get().await.unwrap_err();
     assert_eq!((error.class(), error.wait()), (Class::RateLimited, Some(Duration::from_hours(1))));
     assert_eq!(world.api.count(), 1);
+    // What is not sent again is no retry, and uses none up.
+    assert!(!world.metrics.render().contains("portico_server_upstream_retries_total{"));
 }
 
 #[tokio::test]
@@ -302,6 +304,7 @@ async fn after_its_rest_one_request_tries_while_the_others_are_refused() {
             tokio::task::yield_now().await;
         }
         let refused = join_all((0..10).map(|_| world.get())).await;
+        world.counts(r#"portico_server_upstream_circuit{group="things"} 1"#);
         assert!(refused.into_iter().all(|result| class(result) == Class::CircuitOpen));
         gate.add_permits(100);
     };

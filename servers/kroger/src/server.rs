@@ -40,8 +40,15 @@ pub(crate) struct Kroger {
 
 impl Kroger {
     pub(crate) fn new(shop: Arc<Shop>) -> Self {
-        let components = PAGES.iter().filter_map(|(name, title)| Component::shipped(name, title)).collect();
-        Self { shop, tools: tools(), components }
+        let components: Vec<Component> =
+            PAGES.iter().filter_map(|(name, title)| Component::shipped(name, title)).collect();
+        let shown =
+            |(tool, page): (Tool, &str)| match components.iter().find(|component| component.name == page) {
+                Some(component) => shown_by(tool, component),
+                None => tool,
+            };
+        let tools = [of_kroger(), of_users()].concat().into_iter().map(shown).collect();
+        Self { shop, tools, components }
     }
 }
 
@@ -99,12 +106,8 @@ impl Server for Kroger {
     }
 }
 
-fn tools() -> Vec<Tool> {
-    [of_kroger(), of_users()].concat()
-}
-
-/// Those that ask Kroger.
-fn of_kroger() -> Vec<Tool> {
+/// Those that ask Kroger, each with its page.
+fn of_kroger() -> Vec<(Tool, &'static str)> {
     let search = define::<search::Request, search::Found>(
         "search_products_advanced",
         "Search Kroger products",
@@ -131,16 +134,11 @@ fn of_kroger() -> Vec<Tool> {
         "Shows what is on sale at a store for a category; with a partner's rights, coupons to clip.",
         Effect::ChangesOutside,
     );
-    vec![
-        shown_by(search, "product-grid"),
-        shown_by(stores, "store-map"),
-        shown_by(cart, "cart"),
-        shown_by(coupons, "coupons"),
-    ]
+    vec![(search, "product-grid"), (stores, "store-map"), (cart, "cart"), (coupons, "coupons")]
 }
 
 /// Those that keep something for users.
-fn of_users() -> Vec<Tool> {
+fn of_users() -> Vec<(Tool, &'static str)> {
     let profile = define::<profile::Request, profile::Profile>(
         "user_profile",
         "Profile",
@@ -166,12 +164,7 @@ fn of_users() -> Vec<Tool> {
          them to the Kroger cart.",
         Effect::ChangesOutside,
     );
-    vec![
-        shown_by(profile, "profile"),
-        shown_by(orders, "orders"),
-        shown_by(lists, "lists"),
-        shown_by(planner, "planner"),
-    ]
+    vec![(profile, "profile"), (orders, "orders"), (lists, "lists"), (planner, "planner")]
 }
 
 /// The paths of the REST interface that are named after what they are for.

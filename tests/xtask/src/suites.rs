@@ -9,7 +9,7 @@ use crate::steps::{cargo, step};
 
 /// Package and name of the programs that mostly wait, for a control plane to say something, and how many of their tests run at once:
 /// on the two cores of a small machine libtest would run two, and leave most of both idle.
-const WAITING: [(&str, &str, &str); 1] = [("portico-operator", "cluster", "6")];
+const WAITING: [(&str, &str, &str); 1] = [("portico-operator", "cluster", "4")];
 
 /// A test program.
 struct Suite {

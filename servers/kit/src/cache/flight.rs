@@ -11,7 +11,10 @@ use futures::FutureExt as _;
 use tokio::sync::watch;
 
 use super::{Inner, Keep, removals::Removals};
-use crate::upstream::{Class, Error};
+use crate::{
+    trace::within_call,
+    upstream::{Class, Error},
+};
 
 type Made = Result<Bytes, Error>;
 type Waiting = watch::Receiver<Option<Made>>;
@@ -62,7 +65,7 @@ where
     state.running.insert(key.to_owned(), waiting.clone());
     let flight =
         Flight { inner: Arc::clone(inner), key: key.to_owned(), since: state.removals.number(), sender };
-    tokio::spawn(flight.run(keep, make));
+    tokio::spawn(within_call(flight.run(keep, make)));
     waiting
 }
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use axum::{
     Router,
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::Response,
 };
@@ -16,8 +16,8 @@ use super::problem;
 /// `router`, guarded.
 pub(crate) fn guarded(router: Router, address: SocketAddr, max_body_bytes: usize) -> Router {
     router
-        .layer(middleware::from_fn_with_state(address.ip().is_loopback(), own_site))
         .layer(RequestBodyLimitLayer::new(max_body_bytes))
+        .layer(middleware::from_fn_with_state(address.ip().is_loopback(), own_site))
 }
 
 /// Lets requests pass that no page sent, or a page of this server itself. On a loopback address the host must be one too: another
@@ -29,6 +29,10 @@ async fn own_site(State(loopback): State<bool>, request: Request, next: Next) ->
         return problem::foreign();
     }
     let mut response = next.run(request).await;
+    // The layer below refuses a length that is too great in words of its own.
+    if response.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        response = problem::too_long();
+    }
     let nosniff = HeaderValue::from_static("nosniff");
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
     response

@@ -11,7 +11,7 @@ use axum::{
     Json, Router,
     body::Bytes,
     extract::{ConnectInfo, Path, RawPathParams, Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
     routing::{MethodFilter, get, on, post},
 };
@@ -23,10 +23,10 @@ pub(crate) use guard::guarded;
 use crate::{
     caller::{CORRELATION_ID, Correlation},
     calls::Calls,
-    component::LIFE_SECONDS,
+    component::{LIFE_SECONDS, UNVERSIONED_SECONDS},
     host::Callers,
     server::{RestRoute, Server, ToolCall},
-    tool::Answer,
+    tool::{Answer, ToolError},
     trace::Parent,
 };
 
@@ -67,10 +67,11 @@ async fn document<S: Server>(State(rest): State<Shared<S>>) -> impl IntoResponse
     ([(header::CONTENT_TYPE, "application/json")], rest.openapi.clone())
 }
 
-/// A page, to be kept for a week by whoever fetched it.
+/// A page, to be kept for a week by whoever fetched this version of it (`?v=`), and for an hour by others.
 async fn page<S: Server>(
     State(rest): State<Shared<S>>,
     Path(page): Path<String>,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Response {
     let components = rest.calls.server.components();
@@ -80,8 +81,9 @@ async fn page<S: Server>(
     };
     let tag = format!("\"{}\"", component.digest());
     let known = headers.get(header::IF_NONE_MATCH).and_then(|given| given.to_str().ok());
-    let keep =
-        [(header::ETAG, tag.clone()), (header::CACHE_CONTROL, format!("public, max-age={LIFE_SECONDS}"))];
+    let version = uri.query().and_then(|query| query.strip_prefix("v="));
+    let life = if version == Some(component.version()) { LIFE_SECONDS } else { UNVERSIONED_SECONDS };
+    let keep = [(header::ETAG, tag.clone()), (header::CACHE_CONTROL, format!("public, max-age={life}"))];
     if known.is_some_and(|known| known.split(',').any(|given| given.trim().trim_start_matches("W/") == tag)) {
         return (StatusCode::NOT_MODIFIED, keep).into_response();
     }
@@ -119,7 +121,8 @@ async fn form<S: Server>(
 ) -> Response {
     let (headers, address) = (request.headers().clone(), request.extensions().get().copied());
     let mut arguments = if matches!(route.method, Method::GET | Method::DELETE) {
-        query(request.uri().query().unwrap_or_default())
+        let tool = rest.calls.tool(route.tool);
+        query(request.uri().query().unwrap_or_default(), tool.map(|tool| tool.input_schema.as_ref()))
     } else {
         match body(request).await {
             Ok(arguments) => arguments,
@@ -163,7 +166,11 @@ impl<S: Server> Rest<S> {
             return problem::absent("there is no such tool; /openapi.json names those there are");
         }
         let languages = call.caller.languages.clone();
-        match self.calls.call(call, Parent::of_headers(headers)).await {
+        let (calls, parent) = (Arc::clone(&self.calls), Parent::of_headers(headers));
+        // As over MCP, a call that has begun comes to its end, also where the client has gone: half of it might be done.
+        let carried_out = tokio::spawn(async move { calls.call(call, parent).await });
+        let ended = carried_out.await.unwrap_or_else(|error| Err(ToolError::Internal(error.to_string())));
+        match ended {
             Ok(answer) => shown(answer, headers),
             Err(error) => problem::of(&error, &self.calls.said(&error, languages.as_deref())),
         }
@@ -199,13 +206,31 @@ async fn body(request: Request) -> Result<JsonObject, Box<Response>> {
     serde_json::from_slice(&bytes).map_err(|error| Box::new(problem::malformed(&error)))
 }
 
-/// Arguments of a query: numbers and flags are taken for what they look like.
-fn query(text: &str) -> JsonObject {
-    let pairs = form_urlencoded::parse(text.as_bytes());
-    let typed = |value: &str| match value {
-        "true" => Value::Bool(true),
-        "false" => Value::Bool(false),
-        number => number.parse::<u32>().map_or_else(|_| Value::String(number.to_owned()), Value::from),
+/// Arguments of a query, of the types that the tool's schema gives them. What does not look like its type stays text, which is refused
+/// under its name.
+fn query(text: &str, schema: Option<&JsonObject>) -> JsonObject {
+    let properties = schema.and_then(|schema| schema.get("properties"));
+    let typed = |name: &str, value: &str| {
+        let property = properties.and_then(|properties| properties.get(name));
+        property.and_then(|property| read(property, value)).unwrap_or_else(|| Value::String(value.to_owned()))
     };
-    pairs.take(64).map(|(name, value)| (name.into_owned(), typed(&value))).collect()
+    let pairs = form_urlencoded::parse(text.as_bytes()).take(64);
+    pairs.map(|(name, value)| (name.to_string(), typed(&name, &value))).collect()
+}
+
+/// A number or a flag, where the property is one.
+fn read(property: &Value, value: &str) -> Option<Value> {
+    let kinds = &property["type"];
+    let is = |kind: &str| {
+        kinds == kind || kinds.as_array().is_some_and(|kinds| kinds.iter().any(|one| one == kind))
+    };
+    if is("boolean") {
+        value.parse::<bool>().ok().map(Value::Bool)
+    } else if is("integer") {
+        value.parse::<i64>().ok().map(Value::from)
+    } else if is("number") {
+        value.parse::<f64>().ok().and_then(serde_json::Number::from_f64).map(Value::Number)
+    } else {
+        None
+    }
 }

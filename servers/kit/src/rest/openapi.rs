@@ -41,32 +41,59 @@ fn form(route: &RestRoute, tool: &Tool) -> Value {
     let names = route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     let id =
         |name: &str| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } });
+    let mut parameters: Vec<Value> = names.clone().map(id).collect();
+    let mut input = embedded(&tool.input_schema);
+    let fixed: Vec<&str> = names.chain(route.fixed.keys().map(String::as_str)).collect();
+    without(&mut input, &fixed);
+    let by_query = matches!(route.method, Method::GET | Method::DELETE);
+    if by_query {
+        parameters.extend(of_query(&input));
+    }
     let mut operation = json!({
         "operationId": format!("{} {}", route.method, route.path).replace(['/', '{', '}', ' '], "_"),
         "summary": route.summary,
-        "parameters": names.clone().map(id).collect::<Vec<_>>(),
+        "parameters": parameters,
         "responses": responses(tool),
     });
-    if !matches!(route.method, Method::GET | Method::DELETE) {
-        let mut input = embedded(&tool.input_schema);
-        let fixed: Vec<&str> = names.chain(route.fixed.keys().map(String::as_str)).collect();
-        without(&mut input, &fixed);
+    if !by_query {
         operation["requestBody"] = json!({ "content": { "application/json": { "schema": input } } });
     }
     operation
 }
 
+/// The arguments that a query can give: no lists and no objects.
+fn of_query(input: &Value) -> Vec<Value> {
+    let is_plain = |schema: &Value| {
+        let kinds = &schema["type"];
+        ["array", "object"]
+            .iter()
+            .all(|kind| kinds != kind && !kinds.as_array().is_some_and(|kinds| kinds.contains(&json!(kind))))
+    };
+    let is_required =
+        |name: &str| input["required"].as_array().is_some_and(|names| names.contains(&json!(name)));
+    let plain = input["properties"].as_object().into_iter().flatten().filter(|(_, schema)| is_plain(schema));
+    let parameter = |(name, schema): (&String, &Value)| {
+        let mut parameter =
+            json!({ "name": name, "in": "query", "required": is_required(name), "schema": schema });
+        if let Some(description) = schema.get("description") {
+            parameter["description"] = description.clone();
+        }
+        parameter
+    };
+    plain.map(parameter).collect()
+}
+
 /// What the path says need not be said in the body.
 fn without(schema: &mut Value, names: &[&str]) {
-    if let Some(properties) = schema["properties"].as_object_mut() {
+    if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
         properties.retain(|name, _| !names.contains(&name.as_str()));
     }
-    if let Some(required) = schema["required"].as_array_mut() {
+    if let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) {
         required.retain(|name| name.as_str().is_none_or(|name| !names.contains(&name)));
     }
 }
 
-/// A schema within the document. Definitions stay in it, and their references are relative to it by its own `$id`.
+/// A schema within the document, with its definitions in the places that name them.
 fn embedded(schema: &JsonObject) -> Value {
     let mut schema = schema.clone();
     schema.remove("$schema");
@@ -76,26 +103,24 @@ fn embedded(schema: &JsonObject) -> Value {
     schema
 }
 
-/// Deepest nesting of definitions; none of ours is recursive.
+/// Deepest nesting of definitions within definitions; none of ours is recursive.
 const DEEPEST: usize = 16;
 
 /// Puts definitions in the place of references to them: a reference would be looked for at the root of the whole document.
-fn inline(schema: &mut Value, definitions: &Value, depth: usize) {
-    if depth > DEEPEST {
-        return;
-    }
-    let name = schema["$ref"].as_str().and_then(|text| text.strip_prefix("#/$defs/")).map(str::to_owned);
-    if let Some(definition) = name.and_then(|name| definitions.get(name))
+fn inline(schema: &mut Value, definitions: &Value, mut depth: usize) {
+    let name = schema.get("$ref").and_then(Value::as_str).and_then(|text| text.strip_prefix("#/$defs/"));
+    if let Some(definition) = name.and_then(|name| definitions.get(name)).filter(|_| depth < DEEPEST)
         && let Value::Object(object) = schema
     {
+        depth += 1;
         object.remove("$ref");
         for (key, value) in definition.as_object().into_iter().flatten() {
             object.entry(key.clone()).or_insert_with(|| value.clone());
         }
     }
     match schema {
-        Value::Object(object) => object.values_mut().for_each(|value| inline(value, definitions, depth + 1)),
-        Value::Array(items) => items.iter_mut().for_each(|value| inline(value, definitions, depth + 1)),
+        Value::Object(object) => object.values_mut().for_each(|value| inline(value, definitions, depth)),
+        Value::Array(items) => items.iter_mut().for_each(|value| inline(value, definitions, depth)),
         _ => {}
     }
 }

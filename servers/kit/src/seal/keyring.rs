@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Cow,
+    collections::HashSet,
     fmt, fs,
     fs::{File, OpenOptions},
     io,
@@ -66,7 +67,15 @@ impl Keyring {
         let written: Written<'_> = serde_json::from_slice(text)
             .map_err(|error| format!("is no keyring (line {}, column {})", error.line(), error.column()))?;
         let keys: Vec<Key> = written.keys.iter().map(Key::read).collect::<Result<_, _>>()?;
-        if keys.is_empty() { Err("holds no key".to_owned()) } else { Ok(Self(keys)) }
+        if keys.is_empty() {
+            return Err("holds no key".to_owned());
+        }
+        let mut ids = HashSet::new();
+        match keys.iter().find(|key| !ids.insert(&key.id)) {
+            // What one of them seals the other would be asked to open.
+            Some(twice) => Err(format!("has two keys with the id '{}'", twice.id)),
+            None => Ok(Self(keys)),
+        }
     }
 
     /// One new key, for a process or a file of its own.

@@ -131,6 +131,19 @@ fn a_file_that_cannot_be_used_leaves_the_keys_as_they_were(#[case] text: &str) {
     );
 }
 
+/// What one of them seals the other would be asked to open.
+#[test]
+fn two_keys_of_one_id_are_refused_by_name() {
+    let (file, sealer) = Kept::new(&ring(&[entry("a", 1, PAST)]));
+    let sealed = sealer.seal("x", b"first").unwrap();
+    file.becomes(&ring(&[entry("a", 1, PAST), entry("a", 2, PAST)]));
+    sealer.look_now();
+    assert_eq!(&*sealer.open("x", &sealed).unwrap().plain, b"first");
+    assert_eq!(&*sealer.open("x", &sealer.seal("x", b"second").unwrap()).unwrap().plain, b"second");
+    let refused = Sealer::from_file(&file.path).unwrap_err().to_string();
+    assert!(refused.contains("two keys with the id 'a'"), "{refused}");
+}
+
 #[test]
 fn no_key_and_nothing_sealed_is_ever_printed() {
     let secret = STANDARD.encode([7; 32]);

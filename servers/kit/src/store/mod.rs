@@ -102,19 +102,20 @@ impl Store {
             .map_or(&self.inner.write, Replica::pool)
     }
 
-    /// Runs `query` on the replica, and where that fails on the writer. `doing` names it in errors, such as `reading the list`.
-    pub async fn reading<T>(
-        &self,
-        doing: &'static str,
-        query: impl AsyncFn(&AnyPool) -> Result<T, sqlx::Error>,
-    ) -> Result<T, Error> {
+    /// Runs `query` on the replica, and where that fails for whatever reason on the writer: a replica gives up what its writer's changes
+    /// come in the way of, and may not have a new table yet. `doing` names it in errors, such as `reading the list`.
+    pub async fn reading<T, F>(&self, doing: &'static str, query: impl Fn(AnyPool) -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, sqlx::Error>>,
+    {
         if let Some(replica) = self.inner.replica.as_ref().filter(|replica| replica.answers()) {
-            match within(REPLICA_WITHIN, doing, query(replica.pool())).await {
+            match within(REPLICA_WITHIN, doing, query(replica.pool().clone())).await {
+                Ok(found) => return Ok(found),
                 Err(Error::Away { problem, .. }) => replica.is_away(&problem),
-                other => return other,
+                Err(error) => tracing::debug!(%error, "the replica could not answer"),
             }
         }
-        self.run(doing, query(&self.inner.write)).await
+        self.run(doing, query(self.inner.write.clone())).await
     }
 
     /// Waits for `query`, for ten seconds at most; `doing` names it in errors, such as `saving the list`.

@@ -79,7 +79,9 @@ fn parse(url: &str) -> Result<AnyConnectOptions, sqlx::Error> {
 
 /// One connection that never closes, for the data is gone with it.
 async fn memory() -> Result<AnyPool, sqlx::Error> {
-    let pool = pool(1, SQLITE).min_connections(1).idle_timeout(None).max_lifetime(None);
+    // A test that is given up half-way would close it, too.
+    let pool =
+        pool(1, SQLITE).min_connections(1).idle_timeout(None).max_lifetime(None).test_before_acquire(false);
     pool.connect_with(parse("sqlite::memory:")?).await
 }
 

@@ -12,6 +12,7 @@ use futures::{Stream, StreamExt};
 use tokio::sync::{Semaphore, oneshot};
 
 use super::error::{Class, Error};
+use crate::trace::within_call;
 
 /// What a look-up of many keys comes to: a value for each key that exists.
 type Found<K, V> = Pin<Box<dyn Future<Output = Result<HashMap<K, V>, Error>> + Send>>;
@@ -102,9 +103,9 @@ where
         queue.keys.push((key, vec![answer]));
         if queue.keys.len() >= self.0.bounds.keys {
             let full = queue.take();
-            tokio::spawn(look_up(Arc::clone(&self.0), full));
+            tokio::spawn(within_call(look_up(Arc::clone(&self.0), full)));
         } else if queue.keys.len() == 1 {
-            tokio::spawn(wait_and_look_up(Arc::clone(&self.0), queue.number));
+            tokio::spawn(within_call(wait_and_look_up(Arc::clone(&self.0), queue.number)));
         }
     }
 }
@@ -190,6 +191,19 @@ mod tests {
         let found = join_all([2, 3, 2, 4].map(|key| batch.get(key))).await;
         assert_eq!(found, [Ok(Some(4)), Ok(None), Ok(Some(4)), Ok(Some(8))]);
         assert_eq!(*asked.lock().unwrap(), [[2, 3, 4]]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_up_is_made_under_the_id_of_who_asks_first() {
+        use crate::caller::Correlation;
+        for keys in [1, 10] {
+            let batch = Batch::new("Shop", Bounds { keys, ..Bounds::default() }, |keys: Vec<u32>| {
+                let id = Correlation::current().map(|id| id.to_string());
+                async move { Ok(keys.into_iter().zip(id).collect()) }.boxed()
+            });
+            let id = Correlation::new();
+            assert_eq!(id.clone().scope(batch.get(1)).await.unwrap(), Some(id.to_string()));
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -143,17 +143,19 @@ impl Client {
                 Err(error) => error,
             };
             retries += 1;
-            match self.wait_before(call, &error, retries) {
-                // A wait beyond the call's time would only delay the bad news.
-                Some(wait) if Instant::now() + wait < end => tokio::time::sleep(wait).await,
-                _ => return Err(error),
+            match self.wait_before(call, &error, (retries, end)) {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => return Err(error),
             }
         }
     }
 
-    /// The wait before the next attempt, where there is to be one.
-    fn wait_before(&self, call: &Call, error: &Error, retry: u32) -> Option<Duration> {
+    /// The wait before the next attempt, where there is to be one. A wait beyond the call's end would only delay the bad news.
+    fn wait_before(&self, call: &Call, error: &Error, (retry, end): (u32, Instant)) -> Option<Duration> {
         let wait = self.policy.retry.wait(error, retry).filter(|_| call.repeatable)?;
+        if Instant::now() + wait >= end {
+            return None;
+        }
         let allowed = self.budget.spend();
         self.metrics.upstream_retried(call.group, allowed);
         allowed.then_some(wait)
@@ -166,6 +168,9 @@ impl Client {
     async fn attempt(&self, call: &Call, sent: &AtomicBool) -> Result<Answer, Error> {
         let circuit = self.circuit(call.group);
         let leave = circuit.admit().map_err(|wait| self.left_alone(call.group, wait))?;
+        if circuit.state() == State::HalfOpen {
+            self.metrics.circuit(call.group, State::HalfOpen.number(), false);
+        }
         self.wait_for_turn().await?;
         self.take_quota(call).await?;
         sent.store(true, Ordering::Relaxed);

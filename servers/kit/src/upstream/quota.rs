@@ -12,6 +12,8 @@ use crate::store::{Store, now};
 
 const DAY: Duration = Duration::from_hours(24);
 const DAY_MS: i64 = 24 * 3600 * 1000;
+/// A window that opens later than this from now was opened by a clock that was wrong: replicas' clocks differ by less.
+const AHEAD_MS: i64 = 3600 * 1000;
 /// Longest wait for the database, where no other is asked for.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Time after a failure in which the database is not asked.
@@ -23,16 +25,16 @@ const WARNINGS: [u64; 2] = [80, 95];
 /// request, and the next one opens with the first request after its end. No row means that nothing is left.
 const TAKE: &str = "INSERT INTO kit_quotas (name, opened_at, used) VALUES ($1, $2, 1)
     ON CONFLICT (name) DO UPDATE SET
-        used = CASE WHEN kit_quotas.opened_at <= $3 THEN 1 ELSE kit_quotas.used + 1 END,
-        opened_at = CASE WHEN kit_quotas.opened_at <= $3 THEN $2 ELSE kit_quotas.opened_at END
-    WHERE kit_quotas.opened_at <= $3 OR kit_quotas.used < $4
+        used = CASE WHEN kit_quotas.opened_at <= $3 OR kit_quotas.opened_at > $5 THEN 1 ELSE kit_quotas.used + 1 END,
+        opened_at = CASE WHEN kit_quotas.opened_at <= $3 OR kit_quotas.opened_at > $5 THEN $2 ELSE kit_quotas.opened_at END
+    WHERE kit_quotas.opened_at <= $3 OR kit_quotas.opened_at > $5 OR kit_quotas.used < $4
     RETURNING opened_at, used";
 
 /// Adds requests that were made while the database was away, whether or not they were allowed.
 const ADD: &str = "INSERT INTO kit_quotas (name, opened_at, used) VALUES ($1, $2, $4)
     ON CONFLICT (name) DO UPDATE SET
-        used = CASE WHEN kit_quotas.opened_at <= $3 THEN $4 ELSE kit_quotas.used + $4 END,
-        opened_at = CASE WHEN kit_quotas.opened_at <= $3 THEN $2 ELSE kit_quotas.opened_at END";
+        used = CASE WHEN kit_quotas.opened_at <= $3 OR kit_quotas.opened_at > $5 THEN $4 ELSE kit_quotas.used + $4 END,
+        opened_at = CASE WHEN kit_quotas.opened_at <= $3 OR kit_quotas.opened_at > $5 THEN $2 ELSE kit_quotas.opened_at END";
 
 const LOOK: &str = "SELECT opened_at, used FROM kit_quotas WHERE name = $1";
 
@@ -142,7 +144,9 @@ impl DailyQuota {
 
     async fn take_shared(&self, store: &Store) -> Taken {
         let problem = match tokio::time::timeout(self.patience, self.ask_in_turn(store)).await {
-            Ok(Ok(taken)) => {
+            // It was found away while this one waited, which was said then.
+            Ok(Ok(None)) => return self.count().take(self.limit, true),
+            Ok(Ok(Some(taken))) => {
                 if std::mem::take(&mut self.count().told) {
                     tracing::info!(quota = self.name, "requests are counted in the database again");
                 }
@@ -155,14 +159,14 @@ impl DailyQuota {
         self.count().take(self.limit, true)
     }
 
-    async fn ask_in_turn(&self, store: &Store) -> Result<Taken, sqlx::Error> {
+    /// What the database says; nothing where whoever was before found it away.
+    async fn ask_in_turn(&self, store: &Store) -> Result<Option<Taken>, sqlx::Error> {
         let _turn = self.turn.lock().await;
-        // Whoever was before us may have found it away.
         if self.rests() {
-            return Ok(self.count().take(self.limit, true));
+            return Ok(None);
         }
         let mut owed = Owed { quota: self, amount: std::mem::take(&mut self.count().unwritten) };
-        self.ask(store, &mut owed).await
+        self.ask(store, &mut owed).await.map(Some)
     }
 
     fn away(&self, problem: &str) {
@@ -179,14 +183,16 @@ impl DailyQuota {
 
     async fn ask(&self, store: &Store, owed: &mut Owed<'_>) -> Result<Taken, sqlx::Error> {
         let time = now();
+        let windowed = |sql, number: u64| {
+            let query = sqlx::query(sql).bind(self.name).bind(time).bind(time - DAY_MS);
+            query.bind(signed(number)).bind(time + AHEAD_MS)
+        };
         if owed.amount > 0 {
-            let add =
-                sqlx::query(ADD).bind(self.name).bind(time).bind(time - DAY_MS).bind(signed(owed.amount));
+            let add = windowed(ADD, owed.amount);
             add.execute(store.write()).await?;
             owed.amount = 0;
         }
-        let take = sqlx::query(TAKE).bind(self.name).bind(time).bind(time - DAY_MS).bind(signed(self.limit));
-        if let Some(row) = take.fetch_optional(store.write()).await? {
+        if let Some(row) = windowed(TAKE, self.limit).fetch_optional(store.write()).await? {
             let used = self.count().learn(time - row.try_get::<i64, _>(0)?, row.try_get(1)?);
             return Ok(Taken::Granted { used });
         }

@@ -15,7 +15,10 @@ use rmcp::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tokio::net::TcpListener;
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, watch},
+};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 #[derive(Deserialize, JsonSchema)]
@@ -26,6 +29,49 @@ struct Request {
     /// Session of who greets.
     #[serde(rename = "session_id")]
     _session: Option<String>,
+    /// How to greet.
+    #[serde(default, rename = "manner")]
+    _manner: Manner,
+    /// Words of welcome.
+    words: Option<String>,
+    /// How often.
+    times: Option<i32>,
+    /// Whether to shout.
+    loudly: Option<bool>,
+    /// Degrees.
+    warmth: Option<f64>,
+}
+
+/// A definition within a definition, as schemas of servers have them.
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+struct Manner {
+    inner: Option<Inner>,
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct Inner {
+    outward: Option<Vec<Outward>>,
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct Outward {
+    gesture: Option<Gesture>,
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct Gesture {
+    hands: Option<Vec<Hand>>,
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct Hand {
+    fingers: Option<Vec<Finger>>,
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+enum Finger {
+    Thumb,
+    Other,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -34,6 +80,10 @@ struct Greeting {
     subject: Option<String>,
     has_session: bool,
     correlation: String,
+    words: Option<String>,
+    times: Option<i32>,
+    loudly: Option<bool>,
+    warmth: Option<f64>,
 }
 
 static PAGES: [Component; 1] =
@@ -42,12 +92,17 @@ static PAGES: [Component; 1] =
 
 pub struct Greeter {
     tools: Vec<Tool>,
+    /// Whoever greets the sleeper waits until it is woken.
+    pub awake: Notify,
+    /// Told when a greeting of the sleeper begins, and when it has ended.
+    pub sleeper: watch::Sender<&'static str>,
 }
 
 impl Default for Greeter {
     fn default() -> Self {
         let tool = define::<Request, Greeting>("greet", "Greet", "Greets somebody.", Effect::Reads);
-        Self { tools: vec![component::shown_by(tool, "greeting")] }
+        let tools = vec![component::shown_by(tool, &PAGES[0])];
+        Self { tools, awake: Notify::new(), sleeper: watch::Sender::new("alone") }
     }
 }
 
@@ -96,6 +151,11 @@ impl Server for Greeter {
                 return Err(ToolError::SignIn { problem: "only friends are greeted".to_owned(), url });
             }
             "the hangman" => panic!("the rope broke at ada@example.com"),
+            "the sleeper" => {
+                self.sleeper.send_replace("greeted");
+                self.awake.notified().await;
+                self.sleeper.send_replace("awake");
+            }
             "the baker" => panic!("the oven is cold"),
             _ => {}
         }
@@ -104,6 +164,10 @@ impl Server for Greeter {
             subject: call.caller.subject.as_deref().map(str::to_owned),
             has_session: call.caller.session.is_some(),
             correlation: call.correlation.to_string(),
+            words: request.words,
+            times: request.times,
+            loudly: request.loudly,
+            warmth: request.warmth,
         };
         Answer::new(greeting.greeting.clone(), &greeting)
     }
@@ -112,6 +176,7 @@ impl Server for Greeter {
 pub struct World {
     pub address: SocketAddr,
     pub http: reqwest::Client,
+    pub greeter: Arc<Greeter>,
     _stop: DropGuard,
 }
 
@@ -125,8 +190,9 @@ pub async fn world_with(hosting: Hosting) -> World {
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
     let serving = Serving { max_body_bytes: 10_000, ..Serving::default() };
-    tokio::spawn(host_on(listener, Arc::new(Greeter::default()), hosting, serving, stop.clone()));
-    World { address, http: reqwest::Client::new(), _stop: stop.drop_guard() }
+    let greeter = Arc::new(Greeter::default());
+    tokio::spawn(host_on(listener, Arc::clone(&greeter), hosting, serving, stop.clone()));
+    World { address, http: reqwest::Client::new(), greeter, _stop: stop.drop_guard() }
 }
 
 pub fn calls_a_minute(number: u32) -> Hosting {

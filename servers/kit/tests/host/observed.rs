@@ -48,6 +48,27 @@ async fn a_callers_correlation_id_comes_back_and_reaches_the_server() {
 }
 
 #[tokio::test]
+async fn over_mcp_a_correlation_id_comes_back_as_well() {
+    let world = world().await;
+    let call = serde_json::json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
+        "name": "greet", "arguments": { "name": "Ada" }, "_meta": {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientInfo": { "name": "test", "version": "1" },
+            "io.modelcontextprotocol/clientCapabilities": {},
+        },
+    } });
+    let request = world.http.post(world.url("/mcp")).header("accept", "application/json, text/event-stream");
+    let request = request
+        .header("mcp-protocol-version", "2026-07-28")
+        .header("mcp-method", "tools/call")
+        .header("mcp-name", "greet");
+    let answer = request.header("x-correlation-id", "order-17").json(&call).send().await.unwrap();
+    assert_eq!(answer.headers()["x-correlation-id"], "order-17");
+    let text = answer.text().await.unwrap();
+    assert!(text.contains(r#""correlation":"order-17""#), "{text}");
+}
+
+#[tokio::test]
 async fn a_call_is_a_span_of_the_callers_trace() {
     let (collector, mut seen) = receiver().await;
     let variables = [

@@ -2,8 +2,12 @@
 
 use rstest::rstest;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 use crate::greeter::{calls_a_minute, world, world_with};
+
+/// Longest wait for anything that must happen.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 async fn a_tool_is_a_path_that_answers_its_data_or_its_text() {
@@ -16,6 +20,53 @@ async fn a_tool_is_a_path_that_answers_its_data_or_its_text() {
     assert_eq!(text, "Hello, Zoë!");
     let form = world.http.get(world.url("/greetings/%E6%B8%AC")).send().await.unwrap();
     assert_eq!(form.json::<Value>().await.unwrap()["greeting"], "Hello, 測!");
+}
+
+#[rstest]
+#[case::text_of_digits("words=01400376", "words", json!("01400376"))]
+#[case::text_of_a_flag("words=true", "words", json!("true"))]
+#[case::number("times=-3", "times", json!(-3))]
+#[case::fraction("warmth=36.6", "warmth", json!(36.6))]
+#[case::flag("loudly=true", "loudly", json!(true))]
+#[tokio::test]
+async fn arguments_of_a_query_are_what_the_tools_schema_says(
+    #[case] query: &str,
+    #[case] name: &str,
+    #[case] value: Value,
+) {
+    let world = world().await;
+    let url = world.url(&format!("/greetings/Ada?{query}"));
+    let answer: Value = world.http.get(url).send().await.unwrap().json().await.unwrap();
+    assert_eq!(answer[name], value, "{answer}");
+}
+
+#[tokio::test]
+async fn an_argument_of_a_query_that_does_not_look_like_its_type_is_named() {
+    let world = world().await;
+    let answer = world.http.get(world.url("/greetings/Ada?times=often")).send().await.unwrap();
+    assert_eq!(answer.status(), 400);
+    let problem: Value = answer.json().await.unwrap();
+    assert_eq!(problem["field"], "times", "{problem}");
+}
+
+/// Half of a change must not be left behind by a client that loses patience.
+#[tokio::test]
+async fn a_call_whose_client_has_gone_comes_to_its_end() {
+    let world = world().await;
+    let mut sleeper = world.greeter.sleeper.subscribe();
+    let request = world.http.post(world.url("/tools/greet")).json(&json!({ "name": "the sleeper" }));
+    let asked = tokio::spawn(request.send());
+    let mut until = async |state| {
+        tokio::time::timeout(PATIENCE, sleeper.wait_for(|now| *now == state)).await.unwrap().unwrap();
+    };
+    until("greeted").await;
+    asked.abort();
+    assert!(asked.await.unwrap_err().is_cancelled());
+    // By then the server has learnt that the connection is closed: it answers another on a new one.
+    let other = reqwest::Client::new().post(world.url("/tools/greet")).json(&json!({ "name": "Ada" }));
+    assert_eq!(other.send().await.unwrap().status(), 200);
+    world.greeter.awake.notify_one();
+    until("awake").await;
 }
 
 #[rstest]
@@ -54,6 +105,14 @@ async fn a_body_of_another_kind_or_without_end_is_refused() {
     assert_eq!(form.status(), 415);
     let long = world.greet(&"x".repeat(20_000)).await;
     assert_eq!(long.status(), 413);
+    assert_eq!(long.headers()["content-type"], "application/problem+json");
+    let chunks = futures::stream::iter((0..20).map(|_| Ok::<_, std::io::Error>("x".repeat(1_000))));
+    let endless = world.http.post(world.url("/tools/greet")).header("content-type", "application/json");
+    let endless = endless.body(reqwest::Body::wrap_stream(chunks)).send().await.unwrap();
+    assert_eq!(
+        (endless.status().as_u16(), &endless.headers()["content-type"]),
+        (413, &"application/problem+json".parse().unwrap())
+    );
 }
 
 #[tokio::test]
@@ -106,17 +165,39 @@ async fn the_document_is_openapi_and_names_every_path() {
     assert!(errors.is_empty(), "{errors:?}");
     let paths: Vec<&String> = document["paths"].as_object().unwrap().keys().collect();
     assert_eq!(paths, ["/tools/greet", "/greetings/{name}"]);
+    assert!(!document.to_string().contains("#/$defs/"), "a definition is left out");
+    let form = &document["paths"]["/greetings/{name}"]["get"]["parameters"];
+    let places: Vec<String> = form
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| format!("{} {}", one["in"].as_str().unwrap(), one["name"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        places,
+        ["path name", "query session_id", "query words", "query times", "query loudly", "query warmth"]
+    );
+    for (path, operation) in document["paths"].as_object().unwrap() {
+        for part in ["/post/requestBody", "/post/responses/200", "/get/responses/200"] {
+            if let Some(schema) = operation.pointer(&format!("{part}/content/application~1json/schema")) {
+                jsonschema::validator_for(schema).unwrap_or_else(|error| panic!("{path}{part}: {error}"));
+            }
+        }
+    }
     let mut broken = document.clone();
     broken["paths"]["/tools/greet"]["post"]["responses"] = json!({ "200": {} });
     assert!(!validator.is_valid(&broken), "the schema would accept anything");
 }
 
 #[tokio::test]
-async fn a_page_is_kept_for_a_week_by_its_digest() {
+async fn a_page_is_kept_for_a_week_by_its_version_and_for_an_hour_without() {
     let world = world().await;
     let get = || world.http.get(world.url("/ui/greeting.html"));
     let page = get().send().await.unwrap();
-    assert_eq!(page.headers()["cache-control"], "public, max-age=604800");
+    assert_eq!(page.headers()["cache-control"], "public, max-age=3600");
+    let versioned = format!("/ui/greeting.html?v={}", &page.headers()["etag"].to_str().unwrap()[1..13]);
+    let versioned = world.http.get(world.url(&versioned)).send().await.unwrap();
+    assert_eq!(versioned.headers()["cache-control"], "public, max-age=604800");
     let policy = page.headers()["content-security-policy"].to_str().unwrap();
     assert!(
         policy.starts_with("default-src 'none'")

@@ -17,11 +17,9 @@ async fn a_tool_answers_and_names_the_page_that_shows_it(#[values(false, true)] 
     let client = world.client(modern).await;
     let tools = client.list_all_tools().await.unwrap();
     let meta = serde_json::to_value(tools[0].meta.as_ref().unwrap()).unwrap();
-    assert_eq!(
-        meta["ui"],
-        json!({ "resourceUri": "ui://portico/greeting.html", "visibility": ["model", "app"] })
-    );
-    assert_eq!(meta["ui/resourceUri"], "ui://portico/greeting.html");
+    let page = meta["ui/resourceUri"].as_str().unwrap();
+    assert!(page.starts_with("ui://portico/greeting.html?v="), "{page}");
+    assert_eq!(meta["ui"], json!({ "resourceUri": page, "visibility": ["model", "app"] }));
     let answer = client.call_tool(call("Ada")).await.unwrap();
     assert_eq!(answer.structured_content.unwrap()["greeting"], "Hello, Ada!");
 }
@@ -35,8 +33,7 @@ async fn a_page_is_a_resource_that_says_what_it_may_load_and_how_long_it_keeps(
     let client = world.client(modern).await;
     let listed = client.list_all_resources().await.unwrap();
     assert_eq!(listed[0].mime_type.as_deref(), Some("text/html;profile=mcp-app"));
-    let request = ReadResourceRequestParams::new("ui://portico/greeting.html");
-    let read = client.read_resource(request).await.unwrap();
+    let read = client.read_resource(ReadResourceRequestParams::new(&listed[0].uri)).await.unwrap();
     let ResourceContents::TextResourceContents { text, meta, mime_type, .. } = &read.contents[0] else {
         panic!("no text")
     };
@@ -46,9 +43,17 @@ async fn a_page_is_a_resource_that_says_what_it_may_load_and_how_long_it_keeps(
         serde_json::to_value(meta).unwrap()["ui"]["csp"]["resourceDomains"],
         json!(["https://pictures.example"])
     );
-    if modern {
-        assert_eq!(read.ttl_ms, Some(604_800_000));
+    let other_version = ReadResourceRequestParams::new("ui://portico/greeting.html?v=0123456789ab");
+    let whichever = ReadResourceRequestParams::new("ui://portico/greeting.html");
+    for (request, life) in [(other_version, 3_600_000), (whichever, 3_600_000)] {
+        let found = client.read_resource(request.clone()).await.unwrap();
+        let ResourceContents::TextResourceContents { uri, .. } = &found.contents[0] else {
+            panic!("no text")
+        };
+        assert_eq!(uri, &request.uri);
+        assert_eq!(found.ttl_ms, Some(life));
     }
+    assert_eq!(read.ttl_ms, Some(604_800_000));
     let unknown =
         client.read_resource(ReadResourceRequestParams::new("ui://portico/other.html")).await.unwrap_err();
     assert!(unknown.to_string().contains("resources/list"), "{unknown}");

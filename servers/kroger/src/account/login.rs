@@ -175,6 +175,9 @@ impl Accounts {
             if !save_tokens(&mut transaction, &user, sealed, &granted, over).await? {
                 return Ok(None);
             }
+            if begun.user.is_none() {
+                sessions::note_browser_user(&mut transaction, &user).await?;
+            }
             let made = if begun.makes_session {
                 Some(sessions::make(&mut transaction, &user, device).await?)
             } else {

@@ -38,7 +38,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 pub(crate) use settings::Settings;
-pub(crate) use tables::MIGRATION;
+pub(crate) use tables::{BROWSER_USERS, MIGRATION};
 
 /// A user: a name of ours, which tells nothing of the person. Kroger's own id of a customer maps to nothing here, as its acceptable
 /// use policy wants it.
@@ -104,7 +104,7 @@ pub(crate) struct Accounts {
 }
 
 impl Accounts {
-    /// Users in `store`, which was opened with [`MIGRATION`]; `client` calls Kroger. Without `settings` nobody can sign in.
+    /// Users in `store`, which was opened with [`MIGRATION`] and [`BROWSER_USERS`]; `client` calls Kroger. Without `settings` nobody can sign in.
     pub(crate) fn new(
         settings: Option<Settings>,
         client: Client,

@@ -25,8 +25,9 @@ use crate::shop::moment;
 
 /// Longest address to return to, in bytes.
 const MAX_RETURN: usize = 512;
-/// How long a browser keeps the cookies, in seconds.
-const SESSION_SECONDS: i64 = 30 * 24 * 3_600;
+/// How long a browser keeps the cookies, in seconds. That of the session is kept as long as browsers keep any: the database knows when the
+/// session ends, which each use puts off.
+const SESSION_SECONDS: i64 = 400 * 24 * 3_600;
 const LOGIN_SECONDS: i64 = 600;
 /// Length of the secrets that browsers hold for us, in bytes.
 const SECRET: usize = 43;
@@ -48,6 +49,7 @@ pub(super) fn routes(accounts: &Accounts, settings: &Arc<Settings>) -> Router {
         .route("/auth/logout", get(logout).post(confirmed_logout))
         .route("/auth/refresh", post(refresh))
         .route("/auth/link", post(link))
+        .route("/auth/session", post(further))
         .route("/auth/{tail}", get(broken_callback))
         .with_state(Arc::new(site))
 }
@@ -139,23 +141,56 @@ async fn login_or_stay(
         return begin(site, headers, back, For::Anybody).await;
     };
     if !again && site.accounts.is_linked(&session.user).await? {
-        return Ok(stay(headers, &session, back));
+        return Ok(stay(site, headers, &session, back));
     }
     // Whoever must sign in again stays the same user.
     begin(site, headers, back, For::Device(&session.user)).await
 }
 
 /// Whoever is signed in need not be again. Another customer at the same device must not get into what this one keeps.
-fn stay(headers: &HeaderMap, session: &Session, back: &str) -> Response {
+fn stay(site: &Site, headers: &HeaderMap, session: &Session, back: &str) -> Response {
+    let mut response = if wants_json(headers) {
+        json(StatusCode::OK, json!({ "signed_in": true, "expires_at": moment(session.expires_at) }))
+    } else if back.is_empty() {
+        Page::new("You are signed in", format!("{FURTHER}<p>To use another Kroger account, sign out first.</p>{LOGOUT}\
+             <p>Should Kroger ask you once more what this may do? <a href=\"login?again=true\">Sign in again</a> as the same person.</p>"))
+            .respond()
+    } else {
+        go_to(back)
+    };
+    // The browser keeps it for as long again.
+    if let Some(id) = cookie(headers, site.settings.session_cookie()) {
+        site.set_session(&mut response, id, SESSION_SECONDS);
+    }
+    response
+}
+
+const FURTHER: &str = "<p>Does an assistant ask for your session? Give it one of its own.</p>\
+    <form method=\"post\" action=\"session\"><button>Make a session</button></form>";
+
+/// `POST /auth/session`: a further session of the same user, for an assistant that cannot have the browser's cookie.
+async fn further(State(site): Shared, headers: HeaderMap) -> Response {
+    if let Some(refused) = site.refuse_foreign(&headers) {
+        return refused;
+    }
+    made_further(&site, &headers).await.unwrap_or_else(|failure| failed(&headers, failure))
+}
+
+async fn made_further(site: &Site, headers: &HeaderMap) -> Result<Response, Failure> {
+    let session = site.signed_in_session(headers).await?;
+    let made = site.accounts.join(&session.user, "an assistant").await?;
     if wants_json(headers) {
-        return json(StatusCode::OK, json!({ "signed_in": true, "expires_at": moment(session.expires_at) }));
+        return Ok(told_session(&made));
     }
-    if !back.is_empty() {
-        return go_to(back);
-    }
-    Page::new("You are signed in", format!("<p>To use another Kroger account, sign out first.</p>{LOGOUT}<p>Should Kroger ask you once more what this may do? \
-         <a href=\"login?again=true\">Sign in again</a> as the same person.</p>"))
-        .respond()
+    Ok(Page::new("A session for your assistant", shown_session(&made)).respond())
+}
+
+fn told_session(made: &Made) -> Response {
+    json(StatusCode::OK, json!({ "session_id": made.id, "expires_at": moment(made.expires_at) }))
+}
+
+fn shown_session(made: &Made) -> String {
+    format!("<p>Give this to your assistant, and to nobody else: <code>{}</code></p>", escape(&made.id))
 }
 
 /// Sends the browser to Kroger. The secret in its cookie stays the same for several sign-ins at once.
@@ -263,7 +298,7 @@ async fn finish(site: &Site, headers: &HeaderMap, request: &Callback) -> Result<
     // Somebody has signed in on this device meanwhile, and stays who it is: the last session of a user takes all that is kept along.
     if let Some(session) = session.filter(|session| begun.replaces(&session.user)) {
         if begun.user.is_some() || site.accounts.is_linked(&session.user).await? {
-            return Ok(stay(headers, &session, &begun.return_to));
+            return Ok(stay(site, headers, &session, &begun.return_to));
         }
         begun.user = Some(session.user);
     }
@@ -281,13 +316,9 @@ async fn signed_in(site: &Site, headers: &HeaderMap, made: &Made, back: &str) ->
         site.accounts.end_session(&old).await?;
     }
     let mut response = if wants_json(headers) {
-        json(StatusCode::OK, json!({ "session_id": made.id, "expires_at": moment(made.expires_at) }))
+        told_session(made)
     } else if back.is_empty() {
-        let body = format!(
-            "<p>You can go back to where you came from.</p><p>If an assistant asks for your session, give it this, and nobody else: \
-             <code>{}</code></p>",
-            escape(&made.id),
-        );
+        let body = format!("<p>You can go back to where you came from.</p>{}", shown_session(made));
         Page::new("You are signed in", body).respond()
     } else {
         go_to(back)
@@ -329,11 +360,13 @@ async fn logout(State(site): Shared, headers: HeaderMap) -> Response {
     next.unwrap_or_else(|error| tool_failed(&headers, &error))
 }
 
-const LAST_DEVICE: &str = "<p>This is your last device: what you keep here, such as lists and plans, cannot be reached any more after \
+const LAST_DEVICE: &str = "<p>This is your last device: what you keep here, such as lists and plans, is deleted after \
     that. To keep it, sign in on another device first, or export it.</p>";
 
 async fn last_device_warning(site: &Site, session: &Session) -> Result<&'static str, ToolError> {
-    let is_last = site.accounts.devices(&session.user).await? <= 1;
+    let accounts = &site.accounts;
+    let is_last =
+        accounts.devices(&session.user).await? <= 1 && accounts.is_of_browsers(&session.user).await?;
     Ok(if is_last { LAST_DEVICE } else { "" })
 }
 

@@ -98,6 +98,25 @@ impl Accounts {
         Ok(self.store.run("removing ended sessions", query.execute(self.store.write())).await.map(drop)?)
     }
 
+    /// Whether nobody but browsers knows the user, so that nobody reaches it without one.
+    pub(super) async fn is_of_browsers(&self, user: &User) -> Result<bool, ToolError> {
+        let query = sqlx::query_scalar("SELECT COUNT(*) FROM kroger_browser_users WHERE user_id = $1");
+        let count: i64 =
+            self.store.run("finding a user", query.bind(&*user.id).fetch_one(self.store.write())).await?;
+        Ok(count > 0)
+    }
+
+    /// Users whom their browsers alone knew, and none does any more: up to 500 of them. What is kept of them serves nobody.
+    pub(crate) async fn unreachable(&self) -> Result<Vec<User>, ToolError> {
+        let query = sqlx::query_scalar(
+            "SELECT user_id FROM kroger_browser_users WHERE NOT EXISTS \
+             (SELECT 1 FROM kroger_sessions WHERE kroger_sessions.user_id = kroger_browser_users.user_id) LIMIT 500",
+        );
+        let found =
+            self.store.run("finding users without devices", query.fetch_all(self.store.write())).await?;
+        Ok(found.into_iter().map(|id: String| User { id: id.into() }).collect())
+    }
+
     /// What is kept of a user's devices: what they are and when they were used, no ids.
     pub(super) async fn export_devices(&self, user: &User) -> Result<Value, ToolError> {
         let query = sqlx::query(
@@ -119,6 +138,7 @@ impl Accounts {
             "DELETE FROM kroger_sessions WHERE user_id = $1",
             "DELETE FROM kroger_logins WHERE user_id = $1",
             "DELETE FROM kroger_accounts WHERE user_id = $1",
+            "DELETE FROM kroger_browser_users WHERE user_id = $1",
         ] {
             let query = sqlx::query(statement).bind(&*user.id);
             let gone = self.store.run("deleting a user", query.execute(self.store.write())).await?;
@@ -126,6 +146,15 @@ impl Accounts {
         }
         Ok(rows)
     }
+}
+
+/// Writes down that nobody but the browser knows `user`.
+pub(super) async fn note_browser_user(
+    transaction: &mut Transaction<'static, Any>,
+    user: &User,
+) -> Result<(), ToolError> {
+    let insert = sqlx::query("INSERT INTO kroger_browser_users (user_id) VALUES ($1)").bind(&*user.id);
+    insert.execute(&mut **transaction).await.map(drop).map_err(failed)
 }
 
 /// Makes a session of `user` on `device`.

@@ -21,3 +21,10 @@ pub(crate) const MIGRATION: Migration = Migration {
         CREATE INDEX kroger_logins_end ON kroger_logins (expires_at);
         CREATE TABLE kroger_used_links (link_digest TEXT NOT NULL PRIMARY KEY, expires_at BIGINT NOT NULL)",
 };
+
+/// Users whom nobody but their browsers knows: without a session nobody reaches them again.
+pub(crate) const BROWSER_USERS: Migration = Migration {
+    version: 101,
+    name: "users of browsers",
+    sql: "CREATE TABLE kroger_browser_users (user_id TEXT NOT NULL PRIMARY KEY)",
+};

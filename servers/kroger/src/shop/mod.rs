@@ -34,7 +34,7 @@ use crate::{
 };
 
 /// The tables of this server.
-const MIGRATIONS: &[Migration] = &[account::MIGRATION, prices::MIGRATION];
+const MIGRATIONS: &[Migration] = &[account::MIGRATION, account::BROWSER_USERS, prices::MIGRATION];
 
 /// Everything of one server.
 pub(crate) struct Shop {
@@ -119,11 +119,20 @@ impl Shop {
         let mut hourly = tokio::time::interval(Duration::from_hours(1));
         loop {
             hourly.tick().await;
-            let carts = self.documents.forget(mirror::KIND, now() - mirror::LIFE).await.map(drop);
-            if let Err(error) = carts.and(self.prices.forget().await) {
+            if let Err(error) = self.forget_once().await {
                 tracing::warn!(%error, "what is over could not be removed; it is tried again in an hour");
             }
         }
+    }
+
+    /// Removes carts that are over, prices that may not be kept, and all that is kept of users whom nobody can reach any more.
+    pub(crate) async fn forget_once(&self) -> Result<(), ToolError> {
+        self.documents.forget(mirror::KIND, now() - mirror::LIFE).await?;
+        self.prices.forget().await?;
+        for user in self.accounts.unreachable().await? {
+            self.person.delete(&user.id).await?;
+        }
+        Ok(())
     }
 
     /// The store that a call is about: the one it names in `field`, the user's, the server's.

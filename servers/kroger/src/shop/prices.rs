@@ -176,11 +176,13 @@ async fn recorded(
         "SELECT product_id, day, price FROM kroger_prices WHERE location_id = $1 AND product_id IN ({}) ORDER BY day",
         places.join(", ")
     );
-    // Only the numbers of the places are put together here.
-    let query = prices
-        .iter()
-        .fold(sqlx::query(AssertSqlSafe(text)).bind(location), |query, (product, _)| query.bind(product));
-    let rows = store.run("reading prices", query.fetch_all(store.read())).await?;
+    let reading = store.reading("reading prices", |pool| {
+        // Only the numbers of the places are put together here.
+        let query = sqlx::query(AssertSqlSafe(text.clone())).bind(location);
+        let query = prices.iter().fold(query, |query, (product, _)| query.bind(product));
+        async move { query.fetch_all(&pool).await }
+    });
+    let rows = reading.await?;
     let mut past: HashMap<String, Past> = HashMap::new();
     for row in rows {
         let (product, day, price): (String, i64, i64) = (row.get(0), row.get(1), row.get(2));

@@ -41,6 +41,7 @@ pub struct World {
     pub folder: tempfile::TempDir,
     pub postgres: Option<Postgres>,
     pub redis: Option<Redis>,
+    stop: CancellationToken,
     _stop: DropGuard,
 }
 
@@ -90,21 +91,23 @@ impl World {
             postgres: if plan.on == On::Postgres { Some(Postgres::start(&[]).await.unwrap()) } else { None },
             redis: if plan.redis { Some(Redis::start(&[]).await.unwrap()) } else { None },
             _stop: stop.clone().drop_guard(),
+            stop,
         };
         for _ in 0..plan.replicas {
-            world.serve(plan.variables, &stop).await;
+            world.serve(plan.variables).await;
         }
         world
     }
 
-    async fn serve(&mut self, variables: &[(&str, &str)], stop: &CancellationToken) {
+    /// Starts one more replica.
+    pub async fn serve(&mut self, variables: &[(&str, &str)]) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let environment = self.environment(address, variables);
         let lookup =
             |name: &str| environment.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
         let config = Config::from_env(&lookup).unwrap().with_policy(quick());
-        tokio::spawn(run_on(listener, config, stop.clone()));
+        tokio::spawn(run_on(listener, config, self.stop.clone()));
         self.servers.push(address);
     }
 

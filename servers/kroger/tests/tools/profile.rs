@@ -1,7 +1,9 @@
 //! `user_profile`: preferences, export and deletion.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::{Mutex, Once, PoisonError};
+use std::time::{Duration, Instant};
 
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -166,6 +168,40 @@ async fn a_deletion_leaves_no_trace_but_its_record(#[case] on: On, #[case] redis
     for told in ["Zanzibar", ada.as_str(), bob.as_str()] {
         assert!(!kept.contains(told), "{told} stands in the cache");
         assert!(!log.contains(told), "{told} stands in the log");
+    }
+    assert_eq!(
+        world.ok("shopping_lists", json!({ "session_id": bob })).await["lists"][0]["name"],
+        "Zanzibar-list"
+    );
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_nobody_can_reach_any_more_is_deleted_and_what_somebody_can_stays(
+    #[values(On::File, On::Postgres)] on: On,
+) {
+    let mut world = World::start(Plan { on, ..Plan::default() }).await;
+    let (ada, bob) = (world.sign_in("ada").await, world.sign_in("bob").await);
+    live(&world, &ada).await;
+    live(&world, &bob).await;
+    let cookie = format!("portico_session={ada}");
+    let out = world.http.post(world.url("/auth/logout")).header("cookie", cookie).send().await.unwrap();
+    assert_eq!(out.status(), 200);
+    // A server looks when it starts, and every hour.
+    world.serve(&[]).await;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let rows = rows(&world).await;
+        let users: BTreeSet<&str> = rows
+            .iter()
+            .filter(|(table, _)| *table == "kit_documents")
+            .map(|(_, user)| user.as_str())
+            .collect();
+        if users.len() == 1 && rows.contains(&("kit_audit", "data_deleted".to_owned())) {
+            break;
+        }
+        assert!(!users.is_empty() && Instant::now() < deadline, "{rows:?}");
+        tokio::task::yield_now().await;
     }
     assert_eq!(
         world.ok("shopping_lists", json!({ "session_id": bob })).await["lists"][0]["name"],

@@ -74,6 +74,8 @@ async fn the_paths_of_the_rest_interface_are_the_same_tools() {
     assert_eq!(send(Method::PUT, "/cart/ID/items", Some(items)).await["item_count"], 2);
     assert_eq!(world.cart_of("ada").await, json!({ "0001111041700": 2 }));
     assert_eq!(send(Method::GET, "/cart/ID", None).await["item_count"], 2);
+    let at_store = send(Method::GET, "/cart/ID?location_id=01400376", None).await;
+    assert!(at_store["items"][0]["price"]["current"].is_number(), "{at_store}");
     let preferences = json!({ "preferences": { "household_size": 4 } });
     assert_eq!(send(Method::PUT, "/profile/ID", Some(preferences)).await["preferences"]["household_size"], 4);
     assert_eq!(send(Method::GET, "/profile/ID", None).await["account"], "linked");
@@ -90,6 +92,8 @@ async fn the_paths_of_the_rest_interface_are_the_same_tools() {
         .collect();
     assert!(errors.is_empty(), "{errors:?}");
     assert_eq!(document["paths"].as_object().unwrap().len(), 8 + 5);
+    let text = document.to_string();
+    assert!(!text.contains("#/$defs/") && !text.contains(r#""required":null"#), "{text}");
 }
 
 /// One call that Kroger answers, then the same in bad times after the answer has become old: it is shown, and said to be old.

@@ -26,7 +26,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use portico_kit::tool::ToolError;
 
-use super::{Accounts, MIGRATION, Settings, User, Who};
+use super::{Accounts, BROWSER_USERS, MIGRATION, Settings, User, Who};
 
 /// Longest wait for anything that must happen.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -64,7 +64,9 @@ fn settings(base: &str, redirect: &str) -> Settings {
 
 async fn open(url: &str) -> Store {
     let lookup = |name: &str| (name == "DATABASE_URL").then(|| url.to_owned());
-    Store::open(&StoreConfig::from_env(&Environment::new(&lookup)).unwrap(), &[MIGRATION]).await.unwrap()
+    Store::open(&StoreConfig::from_env(&Environment::new(&lookup)).unwrap(), &[MIGRATION, BROWSER_USERS])
+        .await
+        .unwrap()
 }
 
 fn accounts(settings: &Settings, base: &str, store: &Store, sealer: &Sealer) -> Accounts {

@@ -44,7 +44,7 @@ async fn a_sign_in_makes_a_session_that_its_cookie_carries(
     let session = browser.session().unwrap().clone();
     assert_eq!(session.len(), 43);
     assert!(!text(page).await.contains("<script"));
-    assert_eq!(browser.attributes["portico_session"], "Path=/; HttpOnly; SameSite=Lax; Max-Age=2592000");
+    assert_eq!(browser.attributes["portico_session"], "Path=/; HttpOnly; SameSite=Lax; Max-Age=34560000");
     let who = browser.who(&world).await;
     assert_eq!(world.accounts.state(who.user.as_ref().unwrap()).await.unwrap(), (Link::Linked, 1));
     let kept = sqlx::query_scalar::<_, String>("SELECT session_digest FROM kroger_sessions");
@@ -469,7 +469,7 @@ async fn what_is_kept_of_a_user_can_be_read_and_deleted() {
         (&json!("linked"), &json!("a program"))
     );
     assert!(!kept.to_string().contains(browser.session().unwrap()));
-    assert_eq!(world.accounts.delete(&user.id).await.unwrap(), 2);
+    assert_eq!(world.accounts.delete(&user.id).await.unwrap(), 3);
     assert_eq!(world.accounts.delete(&user.id).await.unwrap(), 0);
     assert!(browser.who(&world).await.user.is_none());
 }
@@ -482,4 +482,65 @@ async fn a_code_that_kroger_does_not_take_signs_nobody_in() {
     let back = world.consent(&sent).await.replace("code=", "code=x");
     assert_eq!(world.get(&mut browser, &back, &[]).await.status(), 502);
     assert!(browser.session().is_none());
+}
+
+/// Each further chat asks for a session, and the browser has shown its own once.
+#[tokio::test]
+async fn whoever_is_signed_in_gets_a_session_for_an_assistant() {
+    let world = world(On::Memory).await;
+    let mut browser = Browser::default();
+    assert_eq!(world.post(&mut browser, "/auth/session", &[]).await.status(), 401);
+    world.sign_in(&mut browser).await;
+    let own = browser.session().unwrap().clone();
+    let page = text(world.get(&mut browser, "/auth/login", &[]).await).await;
+    assert!(page.contains("action=\"session\""), "{page}");
+    let shown = text(world.post(&mut browser, "/auth/session", &[]).await).await;
+    let given = shown.split_once("<code>").unwrap().1.split_once("</code>").unwrap().0;
+    assert_ne!(given, own);
+    assert_eq!(browser.session(), Some(&own), "the browser keeps its own");
+    let mut assistant = Browser::default();
+    assistant.cookies.insert("portico_session".to_owned(), given.to_owned());
+    assert_eq!(assistant.who(&world).await.user, browser.who(&world).await.user);
+    let foreign = [("sec-fetch-site", "cross-site")];
+    let refused = world.send(&mut browser, ("POST", "/auth/session"), &foreign, &[]).await;
+    assert_eq!(refused.status(), 403);
+    let asked = [JSON, ("sec-fetch-site", "same-origin")];
+    let told: Value =
+        world.send(&mut browser, ("POST", "/auth/session"), &asked, &[]).await.json().await.unwrap();
+    assert!(told["session_id"].is_string() && told["expires_at"].is_string(), "{told}");
+}
+
+/// A session ends after 30 days without use, so a browser must not forget it while it is used.
+#[tokio::test]
+async fn a_browser_keeps_the_cookie_longer_than_any_session_lasts() {
+    let world = world(On::Memory).await;
+    let mut browser = Browser::default();
+    world.sign_in(&mut browser).await;
+    browser.attributes.clear();
+    world.get(&mut browser, "/auth/login?return_to=/lists", &[]).await;
+    assert!(browser.attributes["portico_session"].contains("Max-Age=34560000"), "{:?}", browser.attributes);
+}
+
+#[rstest]
+#[tokio::test]
+async fn users_of_browsers_alone_are_out_of_reach_without_a_session(
+    #[values(On::Memory, On::Postgres)] on: On,
+) {
+    let world = world(on).await;
+    let mut browsers = [Browser::default(), Browser::default()];
+    for browser in &mut browsers {
+        world.sign_in(browser).await;
+    }
+    let [mut gone, stays] = browsers;
+    let user = gone.who(&world).await.user.unwrap();
+    // Whom the gateway vouches for comes back without a session.
+    let vouched = world.accounts.who_calls(&subject("ada")).await.unwrap().user.unwrap();
+    world.accounts.join(&vouched, "Firefox").await.unwrap();
+    assert_eq!(world.accounts.unreachable().await.unwrap(), []);
+    world.post(&mut gone, "/auth/logout", &[]).await;
+    world.sql("DELETE FROM kroger_sessions WHERE device = 'Firefox'").await;
+    assert_eq!(world.accounts.unreachable().await.unwrap(), [user.clone()]);
+    world.accounts.delete_user(&user).await.unwrap();
+    assert_eq!(world.accounts.unreachable().await.unwrap(), []);
+    assert!(stays.who(&world).await.user.is_some());
 }
