@@ -21,7 +21,7 @@ pub enum Step {
     Create(Box<Secret>),
     /// It is to be replaced, under the version it was read at: a new key joins.
     Rotate(Box<Secret>),
-    /// It is to be replaced, under the version it was read at: labels or owner are not as they should be.
+    /// It is to be replaced, under the version it was read at: labels were taken from it.
     Mend(Box<Secret>),
     /// What it holds is no keyring, for this reason. It is left alone.
     Unreadable(String),

@@ -4,7 +4,7 @@
 use k8s_openapi::{
     ByteString,
     api::core::v1::{PersistentVolumeClaim, PersistentVolumeClaimSpec, Secret, VolumeResourceRequirements},
-    apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::ObjectMeta},
+    apimachinery::pkg::api::resource::Quantity,
 };
 use kube::ResourceExt as _;
 use portico_crds::{
@@ -19,7 +19,6 @@ use portico_crds::{
 
 use super::{keyring::Keyring, validate::ValidatedIntegration};
 use crate::{
-    child::controller,
     composite::{builtin, destination, override_with, plain, secret},
     rendered::RenderedServer,
 };
@@ -160,8 +159,12 @@ fn volume(integration: &str, embedded: &Embedded) -> Volume {
 /// The claim that the operator makes. One that is to be retained names no owner, so nothing collects it.
 #[must_use]
 pub fn claim(integration: &ValidatedIntegration) -> Option<PersistentVolumeClaim> {
-    let embedded = integration.own_volume()?;
-    let metadata = kept_meta(integration, claim_name(&integration.owner.name));
+    let (embedded, owner) = (integration.own_volume()?, &integration.owner);
+    let name = claim_name(&owner.name);
+    let metadata = match embedded.when_deleted.unwrap_or_default() {
+        WhenDeleted::Retain => owner.lasting_meta(name),
+        WhenDeleted::Delete => owner.meta(name),
+    };
     let size = embedded.size.as_ref().map_or(DEFAULT_SIZE, |size| &size.0);
     let requests = [("storage".to_owned(), Quantity(size.to_owned()))].into();
     let spec = PersistentVolumeClaimSpec {
@@ -173,20 +176,11 @@ pub fn claim(integration: &ValidatedIntegration) -> Option<PersistentVolumeClaim
     Some(PersistentVolumeClaim { metadata, spec: Some(spec), status: None })
 }
 
-/// Metadata of what outlives the integration unless its data go with it.
-fn kept_meta(integration: &ValidatedIntegration, name: String) -> ObjectMeta {
-    let own = integration.own_volume().and_then(|embedded| embedded.when_deleted);
-    match own.unwrap_or_default() {
-        WhenDeleted::Retain => integration.owner.lasting_meta(name),
-        WhenDeleted::Delete => integration.owner.meta(name),
-    }
-}
-
-/// The Secret with a keyring that did not exist before: without it nobody can read what customers keep, so it stays as long as that
-/// does. A wish that came with the integration itself is answered.
+/// The Secret with a keyring that did not exist before. It names no owner and stays when the integration goes: without it nobody could read
+/// what customers keep. A wish that came with the integration itself is answered.
 #[must_use]
 pub fn new_keys(integration: &ValidatedIntegration, keyring: &Keyring) -> Secret {
-    let mut metadata = kept_meta(integration, keys_name(&integration.owner.name));
+    let mut metadata = integration.owner.lasting_meta(keys_name(&integration.owner.name));
     metadata.annotations = integration.rotate_keys.clone().map(answered);
     Secret { metadata, type_: Some("Opaque".to_owned()), data: Some(content(keyring)), ..Secret::default() }
 }
@@ -200,18 +194,12 @@ pub fn rotated_keys(integration: &ValidatedIntegration, live: &Secret, keyring: 
     changed
 }
 
-/// Gives a Secret back the labels and the owner that somebody took from it, and takes the owner away that is to have it no longer; says
-/// whether anything was to do.
+/// Gives a Secret back the labels that somebody took from it; says whether any was missing. Owners are left as they are: to change them one
+/// would need the right to delete Secrets.
 pub fn mend(integration: &ValidatedIntegration, live: &mut Secret) -> bool {
     let before = live.metadata.clone();
-    let wanted = kept_meta(integration, String::new());
+    let wanted = integration.owner.lasting_meta(String::new());
     live.labels_mut().extend(wanted.labels.into_iter().flatten());
-    let owners = wanted.owner_references.unwrap_or_default();
-    if owners.is_empty() {
-        live.owner_references_mut().retain(|owner| owner.uid != integration.owner.uid);
-    } else if controller(live).is_none() {
-        live.owner_references_mut().extend(owners);
-    }
     live.metadata != before
 }
 

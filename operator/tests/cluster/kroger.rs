@@ -335,7 +335,7 @@ async fn a_deleted_integration_leaves_its_retained_volume_and_its_keys_and_one_o
     world.apply_kind(&kroger(), "a", &embedded("Delete")).await;
     world.until_said(&kroger(), "a", &["Ready True"]).await;
     world.dynamic(&kroger()).delete("a", &DeleteParams::background()).await.unwrap();
-    until_left(&world, &[]).await;
+    until_left(&world, &["secret/a-kroger-keys"]).await;
     volume.delete().await;
 }
 

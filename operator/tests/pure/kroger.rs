@@ -183,19 +183,8 @@ fn every_secret_and_claim_is_found_with_its_field() {
     );
 }
 
-/// With a volume that goes with the integration.
-fn passing() -> Value {
-    let mut spec = minimal();
-    spec["storage"] = json!({"embedded": {"whenDeleted": "Delete"}});
-    spec
-}
-
 fn made() -> Secret {
-    made_for(&minimal())
-}
-
-fn made_for(spec: &Value) -> Secret {
-    let mut secret = new_keys(&validate(spec).unwrap(), &Keyring::first(now(), &[1; 32]));
+    let mut secret = new_keys(&validate(&minimal()).unwrap(), &Keyring::first(now(), &[1; 32]));
     secret.metadata.resource_version = Some("7".to_owned());
     secret
 }
@@ -221,26 +210,6 @@ fn a_secret_is_replaced_under_the_version_it_was_read_at() {
     assert_eq!(secret.metadata.resource_version.as_deref(), Some("7"));
 }
 
-/// Whoever keeps a database keeps what opens it.
-#[rstest]
-#[case::retained(minimal(), 0)]
-#[case::a_database(everything(), 0)]
-#[case::another_claim(json!({"credentials": {"secretRef": "kroger"}, "storage": {"embedded": {"claimRef": "own"}}}), 0)]
-#[case::passing(passing(), 1)]
-fn keys_go_with_the_integration_only_where_its_data_do(#[case] spec: Value, #[case] owners: usize) {
-    let valid = validate(&spec).unwrap();
-    for before in [minimal(), passing()] {
-        let live = made_for(&before);
-        let after = match decide(&valid, Some(&live), now(), &[2; 32]) {
-            Step::Mend(mended) => *mended,
-            Step::Keep(_) => live.clone(),
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(after.metadata.owner_references.unwrap_or_default().len(), owners);
-        assert_eq!(after.data, live.data);
-    }
-}
-
 #[test]
 fn a_secret_is_known_without_owner_or_labels_by_who_wrote_it_and_is_somebody_elses_else() {
     let valid = validate(&minimal()).unwrap();
@@ -255,26 +224,22 @@ fn a_secret_is_known_without_owner_or_labels_by_who_wrote_it_and_is_somebody_els
 }
 
 #[test]
-fn a_secret_that_goes_with_the_integration_is_mended_while_its_owner_or_its_labels_are_left() {
-    let valid = validate(&passing()).unwrap();
-    let made = || made_for(&passing());
-    let step = |change: fn(&mut Secret)| {
+fn a_secret_outlives_its_integration_and_is_somebody_elses_with_another_owner() {
+    let valid = validate(&minimal()).unwrap();
+    let owned = |uid: &str| {
         let mut secret = made();
-        change(&mut secret);
+        secret.metadata.owner_references = valid.owner.meta(String::new()).owner_references;
+        secret.metadata.owner_references.as_mut().unwrap()[0].uid = uid.to_owned();
         decide(&valid, Some(&secret), now(), &[2; 32])
     };
-    let Step::Mend(mended) = step(|secret| secret.metadata.labels = None) else { panic!("not mended") };
-    assert_eq!(*mended, made());
-    let Step::Mend(mended) = step(|secret| secret.metadata.owner_references = None) else {
-        panic!("not mended")
-    };
-    assert_eq!(*mended, made());
-    assert!(matches!(step(|secret| secret.metadata = made_by_somebody()), Step::Taken));
-    assert!(matches!(
-        step(|secret| secret.metadata.owner_references.as_mut().unwrap()[0].uid = "x".into()),
-        Step::Taken
-    ));
-    assert!(matches!(step(|secret| secret.data = None), Step::Unreadable(_)));
+    assert_eq!(made().metadata.owner_references, None);
+    assert!(matches!(owned("uid-1"), Step::Keep(_)), "as an older version made it");
+    assert!(matches!(owned("x"), Step::Taken));
+    let mut empty = made();
+    empty.data = None;
+    assert!(matches!(decide(&valid, Some(&empty), now(), &[2; 32]), Step::Unreadable(_)));
+    empty.metadata = made_by_somebody();
+    assert!(matches!(decide(&valid, Some(&empty), now(), &[2; 32]), Step::Taken));
 }
 
 fn made_by_somebody() -> k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
