@@ -36,7 +36,7 @@ pub(super) const FOODS: &str = "rice quinoa bean lentil pea oil sugar salt peppe
 /// Words beside them that say of what kind they are, and bring nothing in.
 pub(super) const KINDS: &str = "organic fresh frozen raw dry dried pure natural whole ground granulated powder brown white red green black \
     yellow long grain jasmine basmati pinto kidney garbanzo navy baby sweet sea kosher extra virgin olive vegetable canola avocado coconut \
-    oat almond soy bell clover large medium small grade cage free reduced fat lowfat skim unsalted salted heavy whipping shredded block \
+    oat almond peanut soy creamy crunchy bell clover large medium small grade cage free reduced fat lowfat skim unsalted salted heavy whipping shredded block \
     cheddar mozzarella gouda parmesan feta aged sharp mild diced crushed sliced paste floret crown kernel orange apple lemon lime sparkling colombian purified drinking \
     boneless skinless breast thigh loin chop fillet lean wild caught atlantic peeled";
 
