@@ -214,6 +214,8 @@ mod tests {
     #[case("Organic Carrots", "Produce", None, Diet::Organic, true)]
     #[case("Carrots", "Produce", None, Diet::Organic, false)]
     #[case("Corn Muffins", "Bakery", None, Diet::GlutenFree, false)]
+    #[case("Corn Muffins", "Bakery", Some("Milk"), Diet::GlutenFree, false)]
+    #[case("Mystery Loaf", "Bakery", Some("Soybeans"), Diet::GlutenFree, false)]
     #[case("Cinnamon Sugar Donuts", "Bakery", None, Diet::GlutenFree, false)]
     #[case("Sea Salt Pita Chips", "Snacks", None, Diet::GlutenFree, false)]
     #[case("Chicken Noodle Soup", "Canned & Packaged", None, Diet::GlutenFree, false)]

@@ -25,8 +25,8 @@ pub(super) const NUTS: &str = "nut almond peanut pecan walnut cashew hazelnut pi
     muesli pesto baklava satay";
 
 /// What has gluten wherever it is.
-pub(super) const WHEAT: &str = "wheat bread breaded breading flour cracker cookie pretzel cereal bagel bun roll pizza pasta noodle spaghetti \
-    macaroni lasagna ravioli couscous croissant naan pita tortilla pancake waffle biscuit muffin donut doughnut cake brownie pie \
+pub(super) const WHEAT: &str = "wheat bread loaf baguette breaded breading flour cracker cookie pretzel cereal bagel bun roll pizza pasta \
+    noodle spaghetti macaroni lasagna ravioli couscous croissant naan pita tortilla pancake waffle biscuit muffin donut doughnut cake brownie pie \
     crouton stuffing ramen wonton dumpling granola barley rye malt malted beer seitan farro bulgur semolina spelt soy oat";
 
 /// Foods that are nothing but themselves, where no further one stands beside them.
@@ -34,11 +34,12 @@ pub(super) const FOODS: &str = "rice quinoa bean lentil pea oil sugar salt peppe
     strawberry spinach tomato juice coffee tea water milk cream butter cheese egg chicken beef pork turkey lamb salmon tilapia cod shrimp";
 
 /// Words beside them that say of what kind they are, and bring nothing in.
-pub(super) const KINDS: &str = "organic fresh frozen raw dry dried pure natural whole ground granulated powder brown white red green black \
-    yellow long grain jasmine basmati pinto kidney garbanzo navy baby sweet sea kosher extra virgin olive vegetable canola avocado coconut \
-    oat almond peanut soy creamy crunchy bell clover large medium small grade cage free reduced fat lowfat skim unsalted salted heavy whipping shredded block \
-    cheddar mozzarella gouda parmesan feta aged sharp mild diced crushed sliced paste floret crown kernel orange apple lemon lime sparkling colombian purified drinking \
-    boneless skinless breast thigh loin chop fillet lean wild caught atlantic peeled";
+pub(super) const KINDS: &str = "organic fresh frozen raw dry dried pure natural whole ground granulated powder brown white red green \
+    black yellow long grain jasmine basmati pinto kidney garbanzo navy baby sweet sea kosher extra virgin olive vegetable canola \
+    avocado coconut oat almond peanut soy creamy crunchy bell clover large medium small grade cage free reduced fat lowfat skim \
+    unsalted salted heavy whipping shredded block cheddar mozzarella gouda parmesan feta aged sharp mild diced crushed sliced paste \
+    floret crown kernel orange apple lemon lime sparkling colombian purified drinking boneless skinless breast thigh loin chop fillet \
+    lean wild caught atlantic peeled";
 
 /// What makes more of fruit and vegetables than themselves.
 pub(super) const PREPARED: &str = "kit dip salad dressing sauce bowl tray snack mix stuffed seasoned glazed caramel chocolate roll soup pudding";
