@@ -1,10 +1,12 @@
 //! `digital_coupons`: Kroger publishes no coupons, so without a partner's rights this shows what is on sale; with them, coupons to clip.
 
-use jiff::Timestamp;
+use http::StatusCode;
+use jiff::{Timestamp, tz::TimeZone};
 use portico_kit::tool::{Answer, ToolError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::ends::{days_left, when};
 use crate::{
     account::Who,
     shop::{
@@ -18,6 +20,8 @@ use crate::{
 /// Products looked at for sales of a category, and sales shown.
 const LOOKED_AT: usize = 50;
 const MAX_OFFERS: usize = 20;
+/// Coupons that a model reads of; the page shows all.
+const MAX_TOLD: usize = 50;
 const NO_COUPONS: &str =
     "Kroger's public API has no coupons: these are products on sale. Clip coupons in Kroger's own app.";
 
@@ -60,7 +64,7 @@ pub(crate) struct ShownCoupon {
     value: Option<f64>,
     /// RFC 3339.
     expires_at: Option<String>,
-    /// Whole days until then.
+    /// Until then by the calendar of the store: 0 today, 1 tomorrow; negative where it is over.
     pub(crate) days_left: Option<i64>,
     clipped: bool,
     product_ids: Vec<String>,
@@ -75,7 +79,7 @@ pub(crate) struct Coupons {
     coupons: Vec<ShownCoupon>,
     /// Products on sale.
     offers: Vec<Shown>,
-    /// What one of each offer saves.
+    /// What one piece of each offer saves; of goods sold by weight as Kroger estimates it.
     offered_savings: Option<Money>,
     notes: Vec<String>,
     /// Kroger could not be asked: the answer is so many seconds old.
@@ -86,17 +90,19 @@ pub(crate) struct Coupons {
 pub(crate) async fn manage(shop: &Shop, who: &Who, request: Request) -> Result<Answer, ToolError> {
     let category = request.category.as_deref().map(|text| check_text(text, "category", 60)).transpose()?;
     let coupons = if shop.is_partner {
-        if request.action == Action::Clip {
-            clip(shop, who, &request).await?;
+        let mut notes = Vec::new();
+        if request.action == Action::Clip && !clip(shop, who, &request).await? {
+            notes.push("This coupon is clipped already.".to_owned());
         }
-        let coupons = of_customer(shop, who, category.as_deref()).await?;
+        let store = shop.store(who, request.location_id.as_deref(), "location_id").await?;
+        let coupons = of_customer(shop, who, category.as_deref(), store.as_deref()).await?;
         Coupons {
             source: "partner",
             can_clip: true,
             coupons,
             offers: Vec::new(),
             offered_savings: None,
-            notes: Vec::new(),
+            notes,
             stale_seconds: None,
         }
     } else {
@@ -108,30 +114,47 @@ pub(crate) async fn manage(shop: &Shop, who: &Who, request: Request) -> Result<A
     Answer::new(describe(&coupons), &coupons)
 }
 
-async fn clip(shop: &Shop, who: &Who, request: &Request) -> Result<(), ToolError> {
+/// Clips a coupon; `false` where it was clipped before.
+async fn clip(shop: &Shop, who: &Who, request: &Request) -> Result<bool, ToolError> {
     let id = request.coupon_id.as_deref().unwrap_or_default();
     let id = check_text(id, "coupon_id", 100)?;
     let token = shop.accounts.token(who, "to clip a coupon").await?;
-    shop.accounts.retry_refused(who, token, |token| shop.kroger.clip(token, &id)).await?;
-    shop.counts.coupons_clipped.inc();
-    Ok(())
+    let clipping = shop.accounts.retry_refused(who, token, |token| shop.kroger.clip(token, &id)).await;
+    match clipping {
+        Ok(()) => {
+            shop.counts.coupons_clipped.inc();
+            Ok(true)
+        }
+        // So is a repetition refused whose first answer was lost: the list tells what has become of it.
+        Err(ToolError::Upstream(error)) if error.status() == Some(StatusCode::CONFLICT) => {
+            let is_clipped = |coupon: &Coupon| coupon.id == id && coupon.clipped;
+            let coupons = read(shop, who, None).await?;
+            if coupons.iter().any(is_clipped) { Ok(false) } else { Err(ToolError::Upstream(error)) }
+        }
+        Err(error) => Err(error),
+    }
 }
 
-/// The customer's coupons, those that end first at the top.
+async fn read(shop: &Shop, who: &Who, category: Option<&str>) -> Result<Vec<Coupon>, ToolError> {
+    let token = shop.accounts.token(who, "to see coupons").await?;
+    shop.accounts.retry_refused(who, token, |token| shop.kroger.coupons(token, category)).await
+}
+
+/// The customer's coupons, those that end first at the top, by the calendar of this store.
 pub(crate) async fn of_customer(
     shop: &Shop,
     who: &Who,
     category: Option<&str>,
+    store: Option<&str>,
 ) -> Result<Vec<ShownCoupon>, ToolError> {
-    let token = shop.accounts.token(who, "to see coupons").await?;
-    let found = shop.accounts.retry_refused(who, token, |token| shop.kroger.coupons(token, category)).await?;
-    let now = Timestamp::now();
-    let mut coupons: Vec<ShownCoupon> = found.iter().map(|coupon| show(coupon, now)).collect();
+    let found = read(shop, who, category).await?;
+    let (now, zone) = (Timestamp::now(), shop.zone(store).await);
+    let mut coupons: Vec<ShownCoupon> = found.iter().map(|coupon| show(coupon, now, &zone)).collect();
     coupons.sort_by_key(|coupon| coupon.days_left.unwrap_or(i64::MAX));
     Ok(coupons)
 }
 
-fn show(coupon: &Coupon, now: Timestamp) -> ShownCoupon {
+fn show(coupon: &Coupon, now: Timestamp, zone: &TimeZone) -> ShownCoupon {
     let expires: Option<Timestamp> = coupon.expires.as_deref().and_then(|text| text.parse().ok());
     ShownCoupon {
         coupon_id: coupon.id.clone(),
@@ -140,7 +163,7 @@ fn show(coupon: &Coupon, now: Timestamp) -> ShownCoupon {
         category: coupon.category.clone(),
         value: coupon.value,
         expires_at: expires.map(|time| time.to_string()),
-        days_left: expires.map(|time| (time.as_second() - now.as_second()).div_euclid(86_400)),
+        days_left: expires.map(|end| days_left(end, now, zone)),
         clipped: coupon.clipped,
         product_ids: coupon.product_ids.clone(),
     }
@@ -180,7 +203,10 @@ async fn offers(
         source: "offers",
         can_clip: false,
         coupons: Vec::new(),
-        offered_savings: offers.iter().filter_map(saving).reduce(Money::plus),
+        offered_savings: offers
+            .iter()
+            .filter_map(|offer| offer.price.as_ref()?.piece_saves())
+            .reduce(Money::plus),
         offers,
         notes: vec![NO_COUPONS.to_owned()],
         stale_seconds: looked.stale_seconds,
@@ -193,7 +219,13 @@ fn saving(product: &Shown) -> Option<Money> {
 
 fn describe(found: &Coupons) -> String {
     let mut lines = vec![format!("{} coupons, {} offers", found.coupons.len(), found.offers.len())];
-    lines.extend(found.coupons.iter().map(coupon_line));
+    lines.extend(found.coupons.iter().take(MAX_TOLD).map(coupon_line));
+    if found.coupons.len() > MAX_TOLD {
+        lines.push(format!(
+            "{} more end later; a category narrows them down.",
+            found.coupons.len() - MAX_TOLD
+        ));
+    }
     lines.extend(found.offers.iter().map(line));
     lines.extend(found.notes.iter().cloned());
     lines.join("\n")
@@ -203,8 +235,7 @@ fn coupon_line(coupon: &ShownCoupon) -> String {
     let title = coupon.title.as_deref().unwrap_or("(no title)");
     let left = match coupon.days_left {
         Some(days) if days < 0 => ", over".to_owned(),
-        Some(0) => ", ends today".to_owned(),
-        Some(days) => format!(", {days} days left"),
+        Some(days) => format!(", ends {}", when(days)),
         None => String::new(),
     };
     let clipped = if coupon.clipped { ", clipped" } else { "" };

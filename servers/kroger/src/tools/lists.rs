@@ -55,6 +55,11 @@ pub(crate) struct Item {
 }
 
 impl Item {
+    /// Whether it stands for a product that is still to be bought.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.checked && self.product_id.is_some()
+    }
+
     /// What the product has become cheaper by at the store where its price was noted.
     pub(crate) fn dropped_by(&self, store: Option<&str>, now: Option<Money>) -> Option<Money> {
         let same = store.is_some() && self.price_at.as_deref() == store;
@@ -119,7 +124,7 @@ struct ShownItem {
     quantity: u32,
     checked: bool,
     product_id: Option<String>,
-    /// What one costs now; missing where Kroger gives no price.
+    /// What it costs now; missing where Kroger gives no price.
     price: Option<ShownPrice>,
     /// What it has become cheaper by since it was put here.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -328,8 +333,7 @@ async fn send(shop: &Shop, who: &Who, request: &Request, store: Option<&str>) ->
     let user = who.user("a shopping list")?;
     let list =
         shop.documents.get::<List>(&user.id, KIND, list_id(request)?).await?.ok_or_else(unknown_list)?.body;
-    let open: Vec<&Item> =
-        list.items.iter().filter(|item| !item.checked && item.product_id.is_some()).collect();
+    let open: Vec<&Item> = list.items.iter().filter(|item| item.is_open()).collect();
     let ids: Vec<&str> = open.iter().filter_map(|item| item.product_id.as_deref()).collect();
     let products = shop.products(&ids, store).await?;
     let (mut going, staying) = sorted(&open, &products);
@@ -445,7 +449,11 @@ fn describe(lists: &Lists) -> String {
 
 fn line(item: &ShownItem) -> String {
     let mark = if item.checked { "x" } else { " " };
-    let price = item.price.as_ref().map(|price| format!(" ${}", price.current)).unwrap_or_default();
-    let drop = item.dropped_by.map(|drop| format!(", ${drop} less than before")).unwrap_or_default();
+    let price = item.price.as_ref();
+    let drop = price.zip(item.dropped_by);
+    let drop =
+        drop.map(|(price, drop)| format!(", {} less than before", price.told(drop))).unwrap_or_default();
+    let price =
+        price.map(|price| format!(" {}{}", price.told(price.current), price.about())).unwrap_or_default();
     format!("- [{mark}] {} × {}{price}{drop} [{}]", item.quantity, item.text, item.item_id)
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod cart;
 pub(crate) mod coupons;
+mod ends;
 mod hours;
 pub(crate) mod lists;
 mod notices;

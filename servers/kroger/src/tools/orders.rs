@@ -1,6 +1,7 @@
 //! `order_history`: what the user has marked as ordered. Kroger shows no orders to applications, so nothing else is known of them.
 
 use portico_kit::{
+    digest,
     documents::{Document, Kind},
     store::now,
     tool::{Answer, ToolError},
@@ -14,12 +15,21 @@ use super::cart::{
 };
 use crate::{
     account::{User, Who},
-    shop::{Shop, moment, money::Money, new_id, product::price_now},
+    shop::{
+        Shop, moment,
+        money::Money,
+        new_id,
+        product::{ESTIMATED, ShownPrice, price_now},
+    },
     upstream::cart::Modality,
 };
 
 /// Orders of one user; the oldest must be forgotten before there are more.
 pub(crate) const KIND: Kind = Kind { name: "order", most: 200 };
+/// Events of one order: the newest are kept.
+const MAX_EVENTS: usize = 50;
+/// How long a partner's cart is taken for the one that was marked last, in milliseconds: Kroger does not tell an order from the next.
+const SAME: i64 = 24 * 60 * 60 * 1_000;
 const NOTE: &str = "Kroger shows no orders to applications: these are the carts that you marked as ordered here, with the prices of that moment.";
 
 /// An order as it is kept.
@@ -38,6 +48,9 @@ struct Line {
     modality: Modality,
     price: Option<Money>,
     saved: Option<Money>,
+    /// Whether the price is what Kroger estimates for a piece.
+    #[serde(default)]
+    estimated: bool,
 }
 
 /// What to do.
@@ -47,7 +60,7 @@ enum Action {
     /// Show them, the last first.
     #[default]
     List,
-    /// The cart that was sent from here has been ordered.
+    /// What was sent from here has been ordered; with a partner's rights what is in the cart, to be marked before the check-out empties it.
     MarkOrdered,
     /// Send the products of an order to the cart again.
     Reorder,
@@ -80,8 +93,10 @@ struct ShownLine {
     product_id: String,
     name: Option<String>,
     quantity: u32,
-    /// What one cost when it was marked; missing where Kroger gave no price.
+    /// What a piece cost when it was marked; missing where Kroger gave no price.
     price: Option<Money>,
+    /// Whether that is an estimate, as for goods sold by weight.
+    estimated: bool,
     line_total: Option<Money>,
 }
 
@@ -119,6 +134,8 @@ struct ShownOrder {
 pub(crate) struct Orders {
     source: &'static str,
     orders: Vec<ShownOrder>,
+    /// Orders that are kept; `orders` has as many of them as were asked for.
+    total: usize,
     /// What sales saved, over all orders that are kept.
     total_savings: Option<Money>,
     notes: Vec<String>,
@@ -147,8 +164,11 @@ pub(crate) async fn manage(shop: &Shop, who: &Who, request: Request) -> Result<A
         )?;
     all.sort_by_key(|order| std::cmp::Reverse(order.body.placed_at));
     let savings = sum(all.iter().filter_map(|order| order.body.saved()));
-    let orders = all.iter().take(request.limit).map(shown).collect();
-    let orders = Orders { source: "local", orders, total_savings: savings, notes };
+    let orders: Vec<ShownOrder> = all.iter().take(request.limit).map(shown).collect();
+    if orders.iter().flat_map(|order| &order.items).any(|line| line.estimated) {
+        notes.push(ESTIMATED.to_owned());
+    }
+    let orders = Orders { source: "local", orders, total: all.len(), total_savings: savings, notes };
     Answer::new(describe(&orders), &orders)
 }
 
@@ -166,23 +186,60 @@ fn unknown() -> ToolError {
 /// Turns what was sent into an order, once. What may never have reached the cart stays where it is.
 async fn mark(shop: &Shop, who: &Who, user: &User) -> Result<(), ToolError> {
     if shop.is_partner {
-        let sent = cart::of_partner(shop, who).await?;
-        return keep(shop, who, user, &sent).await;
+        return mark_cart(shop, who, user).await;
     }
     let mirrors = cart::mirrors(shop, user);
     let sent = mirrors.take_sent().await?;
-    let kept = keep(shop, who, user, &sent).await;
-    if kept.is_err() && !sent.is_empty() {
+    if sent.is_empty() {
+        let problem = "there is nothing to mark: of what was sent to the cart from here within the last day, everything that Kroger \
+                       has confirmed is marked already";
+        return Err(ToolError::Refused(problem.to_owned()));
+    }
+    let kept = keep(shop, who, user, (&new_id(), &sent)).await;
+    if kept.is_err() {
         mirrors.put_back(&sent).await?;
     }
     kept
 }
 
-async fn keep(shop: &Shop, who: &Who, user: &User, sent: &[cart::mirror::Line]) -> Result<(), ToolError> {
-    if sent.is_empty() {
-        let problem = "nothing was sent to the cart from here within the last day";
+/// Marks a partner's cart. It stays as it is until the customer checks out, so that it is there to be marked a second time.
+async fn mark_cart(shop: &Shop, who: &Who, user: &User) -> Result<(), ToolError> {
+    let cart = cart::of_partner(shop, who).await?;
+    if cart.is_empty() {
+        let problem =
+            "your cart at Kroger is empty, as it is after an order: mark a cart before you check it out";
         return Err(ToolError::Refused(problem.to_owned()));
     }
+    let all = shop.documents.all::<Order>(&user.id, KIND).await?;
+    let last = all.iter().max_by_key(|order| order.body.placed_at);
+    if last.is_some_and(|last| last.body.placed_at > now() - SAME && last.body.is_of(&cart)) {
+        return Err(marked_already());
+    }
+    // What follows the same order has the same id, so that of two who mark a cart at once one finds it there.
+    let id = digest(format!("order/{}/{}", user.id, last.map_or("", |last| last.id.as_str())));
+    let id: String = id.chars().take(12).collect();
+    keep(shop, who, user, (&id, &cart)).await
+}
+
+fn marked_already() -> ToolError {
+    let problem =
+        "this cart is marked as ordered already; forget that order first if it is to be marked anew";
+    ToolError::Refused(problem.to_owned())
+}
+
+/// Products and numbers in one order.
+fn goods<'a>(lines: impl Iterator<Item = (&'a str, u32)>) -> Vec<(&'a str, u32)> {
+    let mut goods: Vec<(&str, u32)> = lines.collect();
+    goods.sort_unstable();
+    goods
+}
+
+async fn keep(
+    shop: &Shop,
+    who: &Who,
+    user: &User,
+    (id, sent): (&str, &[cart::mirror::Line]),
+) -> Result<(), ToolError> {
     let store = shop.store(who, None, "location_id").await?;
     let ids: Vec<&str> = sent.iter().map(|line| line.product_id.as_str()).collect();
     let products = shop.products_if_possible(&ids, store.as_deref(), &mut Vec::new()).await;
@@ -193,8 +250,9 @@ async fn keep(shop: &Shop, who: &Who, user: &User, sent: &[cart::mirror::Line]) 
             name: line.name.clone(),
             quantity: line.quantity,
             modality: line.modality,
-            saved: price.as_ref().and_then(|price| price.savings),
-            price: price.map(|price| price.current),
+            saved: price.as_ref().and_then(ShownPrice::piece_saves),
+            estimated: price.as_ref().is_some_and(|price| price.unit.is_some()),
+            price: price.as_ref().and_then(ShownPrice::piece),
         }
     };
     let at = now();
@@ -203,8 +261,10 @@ async fn keep(shop: &Shop, who: &Who, user: &User, sent: &[cart::mirror::Line]) 
         lines: sent.iter().map(line).collect(),
         events: vec![(at, "marked as ordered".to_owned())],
     };
-    let id = new_id();
-    let keeping = shop.documents.change(&user.id, KIND, &id, |kept: &mut Order| {
+    let keeping = shop.documents.change(&user.id, KIND, id, |kept: &mut Order| {
+        if !kept.lines.is_empty() {
+            return Err(marked_already());
+        }
         kept.clone_from(&order);
         Ok(())
     });
@@ -230,8 +290,7 @@ async fn reorder(shop: &Shop, who: &Who, user: &User, request: &Request) -> Resu
         if order.lines.is_empty() {
             return Err(unknown());
         }
-        order.events.push((now(), "sent to the cart again".to_owned()));
-        order.events.truncate(50);
+        order.note(now(), "sent to the cart again");
         Ok(())
     });
     noting.await.map_err(cart::sent_and_failed)?;
@@ -257,6 +316,17 @@ fn sum(amounts: impl Iterator<Item = Money>) -> Option<Money> {
 }
 
 impl Order {
+    fn is_of(&self, cart: &[cart::mirror::Line]) -> bool {
+        let own = self.lines.iter().map(|line| (line.product_id.as_str(), line.quantity));
+        goods(own) == goods(cart.iter().map(|line| (line.product_id.as_str(), line.quantity)))
+    }
+
+    fn note(&mut self, at: i64, what: &str) {
+        self.events.push((at, what.to_owned()));
+        let oldest = self.events.len().saturating_sub(MAX_EVENTS);
+        self.events.drain(..oldest);
+    }
+
     /// Missing where a price was not known: a sum without it would be wrong.
     fn total(&self) -> Option<Money> {
         let each: Option<Vec<Money>> =
@@ -275,6 +345,7 @@ fn shown(order: &Document<Order>) -> ShownOrder {
         name: line.name.clone(),
         quantity: line.quantity,
         price: line.price,
+        estimated: line.estimated,
         line_total: line.price.map(|price| price.times(line.quantity)),
     };
     ShownOrder {
@@ -298,8 +369,17 @@ fn describe(orders: &Orders) -> String {
     if orders.orders.is_empty() {
         lines.push("Nothing is marked as ordered.".to_owned());
     }
+    if orders.total > orders.orders.len() {
+        lines.push(format!(
+            "The last {} of {} orders; a higher limit shows more.",
+            orders.orders.len(),
+            orders.total
+        ));
+    }
     for order in &orders.orders {
-        let total = order.total.map_or_else(|| "total not known".to_owned(), |total| format!("${total}"));
+        let about = if order.items.iter().any(|line| line.estimated) { "about " } else { "" };
+        let total =
+            order.total.map_or_else(|| "total not known".to_owned(), |total| format!("{about}${total}"));
         let names: Vec<String> = order
             .items
             .iter()
@@ -315,4 +395,19 @@ fn describe(orders: &Orders) -> String {
     }
     lines.extend(orders.total_savings.map(|saved| format!("Sales saved ${saved} in all.")));
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_events_the_newest_are_kept() {
+        let mut order = Order::default();
+        for at in 1..=60 {
+            order.note(at, "sent to the cart again");
+        }
+        let kept = order.events.iter().map(|(at, _)| *at);
+        assert!(kept.eq(11..=60), "{:?}", order.events);
+    }
 }

@@ -62,7 +62,7 @@ pub(crate) enum Fulfillment {
 pub(crate) struct Notices {
     /// Products of your lists that have become cheaper.
     pub(crate) price_drops: bool,
-    /// Coupons and sales that are about to end.
+    /// Sales of products on your lists that are about to end; with a partner's rights coupons as well.
     pub(crate) coupons: bool,
 }
 

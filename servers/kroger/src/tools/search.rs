@@ -33,7 +33,7 @@ const MAX_OFFSET: usize = 250;
 pub(crate) struct Request {
     /// Words to search for: 3 to 127 characters, at most 8 words.
     query: String,
-    /// Session of a signed-in customer. Product look-ups need none, and the answer is the same without it.
+    /// Session of a signed-in customer, whose preferred store is used where `filters.location_id` is missing. Searching needs none.
     session_id: Option<String>,
     #[serde(default)]
     filters: Filters,
@@ -59,10 +59,10 @@ fn default_limit() -> usize {
 struct Filters {
     /// Brand, spelled as Kroger does.
     brand: Option<String>,
-    /// Lowest price in US dollars. Needs a store.
+    /// Lowest price in US dollars, of a pound for goods sold by weight. Needs a store.
     #[schemars(range(min = 0))]
     min_price: Option<f64>,
-    /// Highest price in US dollars. Needs a store.
+    /// Highest price in US dollars, of a pound for goods sold by weight. Needs a store.
     #[schemars(range(min = 0))]
     max_price: Option<f64>,
     /// Only products on sale. Needs a store.
@@ -73,7 +73,7 @@ struct Filters {
     in_stock: bool,
     /// How the product is to be had. Needs a store.
     fulfillment: Option<Way>,
-    /// Store, 8 characters; the server's default store where it is missing.
+    /// Store, 8 characters. Where it is missing: the one that the customer prefers, else the server's default.
     location_id: Option<String>,
 }
 

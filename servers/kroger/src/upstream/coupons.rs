@@ -26,23 +26,49 @@ pub(crate) struct Coupon {
     pub(crate) clipped: bool,
 }
 
-/// Coupons of one answer.
-const PAGE: &str = "50";
+/// Coupons of one answer, and those that are read in all.
+const PAGE: usize = 50;
+const MOST: usize = 500;
 
 impl Api {
-    /// The customer's coupons, of one category or of all.
+    /// The customer's coupons, of one category or of all: the first 500, page by page.
     pub(crate) async fn coupons(&self, token: Secret, category: Option<&str>) -> Result<Vec<Coupon>, Error> {
+        let mut coupons: Vec<Coupon> = Vec::new();
+        let mut read = 0;
+        loop {
+            let page = self.page_of_coupons(token.clone(), category, read).await?;
+            let count = page.data.len();
+            read += count;
+            // Where one ends or comes meanwhile, the pages shift and may overlap.
+            let is_new = |coupon: &Coupon| coupons.iter().all(|known| known.id != coupon.id);
+            let new: Vec<Coupon> = page.data.into_iter().filter(is_new).collect();
+            coupons.extend(new);
+            let total = page.meta.pagination.total;
+            let is_last = if total > 0 { read >= total } else { count < PAGE };
+            if count == 0 || is_last || read >= MOST {
+                coupons.truncate(MOST);
+                return Ok(coupons);
+            }
+        }
+    }
+
+    async fn page_of_coupons(
+        &self,
+        token: Secret,
+        category: Option<&str>,
+        start: usize,
+    ) -> Result<List<Coupon>, Error> {
         let call = Call::get("/v1/coupons")
             .group("coupons")
             .bearer(token)
             .quota(&self.quotas().identity)
-            .query("filter.limit", PAGE);
+            .query("filter.start", start.to_string())
+            .query("filter.limit", PAGE.to_string());
         let call = category.iter().fold(call, |call, category| call.query("filter.category", *category));
-        let list: List<Coupon> = self.client().send(&call).await?.json()?;
-        Ok(list.data)
+        self.client().send(&call).await?.json()
     }
 
-    /// Clips a coupon for the customer. Clipping it twice is refused by the API and does no harm.
+    /// Clips a coupon for the customer. Clipping it twice is refused by the API (409) and does no harm.
     pub(crate) async fn clip(&self, token: Secret, coupon: &str) -> Result<(), Error> {
         let call = Call::new(Method::POST, "/v1/coupons").segment(coupon).segment("clip");
         self.client()

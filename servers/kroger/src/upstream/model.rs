@@ -76,6 +76,11 @@ pub(crate) struct Price {
     pub(crate) regular: Option<Money>,
     #[serde(default, deserialize_with = "lenient")]
     pub(crate) promo: Option<Money>,
+    /// Of goods sold by weight: what one piece costs about. The prices above are a pound's then.
+    #[serde(default, rename = "regularPerUnitEstimate", deserialize_with = "lenient")]
+    pub(crate) regular_estimate: Option<Money>,
+    #[serde(default, rename = "promoPerUnitEstimate", deserialize_with = "lenient")]
+    pub(crate) promo_estimate: Option<Money>,
     #[serde(rename = "expirationDate")]
     pub(crate) expiration_date: Option<Moment>,
 }

@@ -1,8 +1,9 @@
 //! `digital_coupons`.
 
-use serde_json::json;
+use rstest::rstest;
+use serde_json::{Value, json};
 
-use crate::support::{Plan, World, world};
+use crate::support::{EGGS, MILK, Plan, World, world};
 
 const COUPONS: &str = "digital_coupons";
 
@@ -54,7 +55,8 @@ async fn with_them_coupons_are_shown_by_their_end_and_clipped_once() {
             .clone()
     };
     assert_eq!(of(&open["coupon_id"])["clipped"], true);
-    assert_eq!(world.fails(COUPONS, clip, 502).await["class"], "validation");
+    let again = world.ok(COUPONS, clip).await;
+    assert_eq!(again["notes"], json!(["This coupon is clipped already."]));
     world.fails(COUPONS, json!({ "session_id": session, "action": "clip", "coupon_id": "none" }), 404).await;
     world.fails(COUPONS, json!({}), 401).await;
 }
@@ -71,4 +73,83 @@ async fn who_asked_for_it_is_told_of_coupons_that_end_soon() {
         !notices.is_empty() && notices.iter().all(|notice| notice.as_str().unwrap().contains(" ends ")),
         "{profile}"
     );
+}
+
+async fn partner() -> World {
+    let world = World::start(Plan { variables: &[("KROGER_PARTNER", "true")], ..Plan::default() }).await;
+    world.settings(json!({ "partner": true })).await;
+    world
+}
+
+#[tokio::test]
+async fn a_clip_whose_answer_was_lost_ends_as_clipped() {
+    let world = partner().await;
+    let session = world.sign_in("ada").await;
+    let clip = json!({ "session_id": session, "action": "clip", "coupon_id": "800000000002" });
+    world.fault(json!({ "kind": "drop", "path": "/v1/coupons/", "times": 1 })).await;
+    let clipped = world.ok(COUPONS, clip.clone()).await;
+    let coupons = clipped["coupons"].as_array().unwrap();
+    let coupon = coupons.iter().find(|coupon| coupon["coupon_id"] == "800000000002").unwrap();
+    assert_eq!(coupon["clipped"], true);
+    // A conflict about a coupon that is not clipped stays one.
+    world.fault(json!({ "kind": "status", "status": 409, "path": "/v1/coupons/", "times": 1 })).await;
+    let other = json!({ "session_id": session, "action": "clip", "coupon_id": "800000000004" });
+    assert_eq!(world.fails(COUPONS, other, 502).await["class"], "validation");
+}
+
+#[rstest]
+#[case::several_pages(60, 75, 2)]
+#[case::whole_pages(85, 100, 2)]
+#[case::too_many(600, 500, 10)]
+#[tokio::test]
+async fn all_pages_of_coupons_are_read_within_a_bound(
+    #[case] more: usize,
+    #[case] shown: usize,
+    #[case] asked: u64,
+) {
+    let world = partner().await;
+    world.settings(json!({ "more_coupons": more })).await;
+    let session = world.sign_in("ada").await;
+    let found = world.ok(COUPONS, json!({ "session_id": session })).await;
+    let ids: std::collections::HashSet<String> =
+        found["coupons"].as_array().unwrap().iter().map(|coupon| coupon["coupon_id"].to_string()).collect();
+    assert_eq!((ids.len(), world.asked("/v1/coupons").await), (shown, asked));
+    let text = world.text(COUPONS, json!({ "session_id": session })).await;
+    assert!(text.contains(&format!("\n{} more end later", shown - 50)), "{text}");
+}
+
+#[rstest]
+#[case::everybody("false")]
+#[case::partner("true")]
+#[tokio::test]
+async fn who_asked_for_it_is_told_of_sales_on_open_items_of_lists_that_end_soon(#[case] is_partner: &str) {
+    let world = World::start(Plan { variables: &[("KROGER_PARTNER", is_partner)], ..Plan::default() }).await;
+    world.settings(json!({ "partner": true })).await;
+    let session = world.sign_in("ada").await;
+    let in_hours = |hours| jiff::Timestamp::now() + jiff::SignedDuration::from_hours(hours);
+    let butter = "0009999041756";
+    let prices = json!({
+        MILK: { "regular": 1.99, "promo": 1.09, "ends": in_hours(30) },
+        EGGS: { "regular": 2.99, "promo": 2.09, "ends": in_hours(240) },
+        butter: { "regular": 3.99, "promo": 3.09, "ends": in_hours(30) },
+    });
+    world.switch(reqwest::Method::PUT, "prices", prices).await;
+    let made = world
+        .ok("shopping_lists", json!({ "session_id": session, "action": "create", "name": "Week" }))
+        .await;
+    let list = &made["lists"][0]["list_id"];
+    for (product, checked) in [(MILK, false), (MILK, false), (EGGS, false), (butter, true)] {
+        let item = json!({ "session_id": session, "action": "add_item", "list_id": list, "product_id": product,
+            "checked": checked });
+        world.ok("shopping_lists", item).await;
+    }
+    let wish = json!({ "session_id": session, "action": "update", "preferences": { "notices": { "coupons": true } } });
+    let profile = world.ok("user_profile", wish).await;
+    let of_sales = |notice: &&Value| notice.as_str().unwrap().starts_with("The sale of ");
+    let sales: Vec<&Value> = profile["notices"].as_array().unwrap().iter().filter(of_sales).collect();
+    assert_eq!(sales.len(), 1, "{profile}");
+    let told = sales[0].as_str().unwrap();
+    // Thirty hours from now it is tomorrow or the day after, wherever the store is.
+    assert!(told.starts_with("The sale of Kroger 2% Reduced Fat Milk at $1.09 ends "), "{told}");
+    assert!(told.ends_with(" tomorrow.") || told.ends_with(" in 2 days."), "{told}");
 }

@@ -13,3 +13,4 @@ mod prices;
 mod profile;
 mod tokens;
 mod ways;
+mod weight;

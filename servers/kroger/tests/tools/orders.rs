@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{MILK, world};
+use crate::support::{EGGS, MILK, Plan, World, world};
 
 const ORDERS: &str = "order_history";
 
@@ -98,4 +98,50 @@ async fn of_one_product_what_was_sent_is_ordered_and_what_is_unknown_stays() {
     assert_eq!(orders["orders"][0]["items"][0]["quantity"], 1);
     let cart = world.ok("manage_cart", json!({ "session_id": session })).await;
     assert_eq!((&cart["item_count"], &cart["items"][0]["state"]), (&json!(1), &json!("unknown")));
+}
+
+#[tokio::test]
+async fn a_partners_cart_is_marked_once_and_an_empty_one_is_said_to_be_empty() {
+    let world = World::start(Plan { variables: &[("KROGER_PARTNER", "true")], ..Plan::default() }).await;
+    world.settings(json!({ "partner": true })).await;
+    let session = world.sign_in("ada").await;
+    let mark = json!({ "session_id": session, "action": "mark_ordered" });
+    let problem = world.fails(ORDERS, mark.clone(), 422).await;
+    assert!(problem["detail"].as_str().unwrap().contains("your cart at Kroger is empty"), "{problem}");
+    let add = |product: &str| json!({ "session_id": session, "action": "add", "product_id": product });
+    world.ok("manage_cart", add(MILK)).await;
+    let marking = || world.call(ORDERS, mark.clone());
+    let statuses = futures::future::join(marking(), marking()).await;
+    let mut statuses = [statuses.0.0.as_u16(), statuses.1.0.as_u16()];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 422], "two at once make one order");
+    let problem = world.fails(ORDERS, mark.clone(), 422).await;
+    assert!(problem["detail"].as_str().unwrap().contains("marked as ordered already"), "{problem}");
+    let orders = world.ok(ORDERS, json!({ "session_id": session })).await;
+    assert_eq!((&orders["total"], &orders["total_savings"]), (&json!(1), &json!(0.4)));
+    // Another cart is another order.
+    world.ok("manage_cart", add(EGGS)).await;
+    let orders = world.ok(ORDERS, mark.clone()).await;
+    assert_eq!(orders["total"], 2);
+    let forget =
+        json!({ "session_id": session, "action": "forget", "order_id": orders["orders"][0]["order_id"] });
+    world.ok(ORDERS, forget).await;
+    assert_eq!(world.ok(ORDERS, mark).await["total"], 2);
+}
+
+#[tokio::test]
+async fn who_sees_some_of_the_orders_is_told_how_many_there_are() {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    for _ in 0..2 {
+        world.ok("manage_cart", json!({ "session_id": session, "action": "add", "product_id": MILK })).await;
+        world.ok(ORDERS, json!({ "session_id": session, "action": "mark_ordered" })).await;
+    }
+    let some = json!({ "session_id": session, "limit": 1 });
+    let orders = world.ok(ORDERS, some.clone()).await;
+    assert_eq!((orders["orders"].as_array().unwrap().len(), &orders["total"]), (1, &json!(2)));
+    let text = world.text(ORDERS, some).await;
+    assert!(text.contains("The last 1 of 2 orders"), "{text}");
+    let text = world.text(ORDERS, json!({ "session_id": session })).await;
+    assert!(!text.contains(" of 2 orders"), "{text}");
 }

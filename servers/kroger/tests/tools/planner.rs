@@ -160,3 +160,40 @@ async fn the_most_of_a_product_holds_for_all_meals_together() {
     let cart = world.cart_of("ada").await;
     assert_eq!(cart.as_object().unwrap().values().collect::<Vec<_>>(), [&json!(2)], "{cart}");
 }
+
+#[tokio::test]
+async fn a_plan_is_judged_by_the_diets_of_now_whenever_it_is_shown_or_sent() {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    world.ok(PLANNER, meal(&session, "Dinner", &["organic chicken breasts", "garlic bulb"])).await;
+    let plan = world.ok(PLANNER, of(&session, "match")).await;
+    assert_eq!(ingredients(&plan)[0]["state"], "matched", "{plan}");
+    let garlic = ingredients(&plan)[1]["product"]["price"]["current"].clone();
+    let mut view = of(&session, "view");
+    view["diets"] = json!(["vegetarian"]);
+    let plan = world.ok(PLANNER, view.clone()).await;
+    let chicken = &ingredients(&plan)[0];
+    assert_eq!((&chicken["state"], &ingredients(&plan)[1]["state"]), (&json!("excluded"), &json!("matched")));
+    assert_eq!(chicken["reason"], "the product is meat or fish, or has some of it");
+    assert_eq!(plan["estimated_total"], garlic, "what is not going to be sent costs nothing");
+    assert!(plan["notes"].to_string().contains("do not fit the diets and are not sent: 1."), "{plan}");
+    let text = world.text(PLANNER, view).await;
+    assert!(text.contains("1 of 2 matched; open: organic chicken breasts (the product is meat"), "{text}");
+    let preferences =
+        json!({ "session_id": session, "action": "update", "preferences": { "diets": ["vegetarian"] } });
+    world.ok("user_profile", preferences).await;
+    let sent = world.ok(PLANNER, of(&session, "send_to_cart")).await;
+    let told = sent["notes"][0].as_str().unwrap();
+    assert!(told.contains("Left out: organic chicken breasts is meat or fish"), "{told}");
+    assert_eq!(world.cart_of("ada").await.as_object().unwrap().len(), 1);
+    assert_eq!(
+        (&ingredients(&sent)[0]["sent"], &ingredients(&sent)[1]["sent"]),
+        (&json!(false), &json!(true))
+    );
+    let problem = world.fails(PLANNER, of(&session, "send_to_cart"), 422).await;
+    assert!(problem["detail"].as_str().unwrap().contains("organic chicken breasts is meat"), "{problem}");
+    let mut send = of(&session, "send_to_cart");
+    send["diets"] = json!([]);
+    world.ok(PLANNER, send).await;
+    assert_eq!(world.cart_of("ada").await.as_object().unwrap().len(), 2);
+}

@@ -14,6 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -27,11 +28,14 @@ use super::{
 const DAY: Duration = Duration::from_hours(24);
 
 /// Prices in US dollars that go before those of the data.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewPrice {
     pub(crate) regular: f64,
     pub(crate) promo: Option<f64>,
+    /// When they end (RFC 3339); without it they end when those of the data do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ends: Option<Timestamp>,
 }
 
 /// Calls of one group in a window of 24 hours that opens with the first.
@@ -74,7 +78,7 @@ impl Control {
     }
 
     pub(crate) fn price(&self, id: &str) -> Option<NewPrice> {
-        self.prices.lock().unwrap_or_else(PoisonError::into_inner).get(id).copied()
+        self.prices.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 
     /// Counts the request; `true` where the calls of the group's day were used up before it.

@@ -81,10 +81,12 @@ pub(crate) async fn list(
     let in_category = |coupon: &&Coupon| {
         filters.category.as_ref().is_none_or(|category| coupon.category.eq_ignore_ascii_case(category))
     };
+    let more: Vec<Coupon> = (1..=standin.control.settings().more_coupons).map(further).collect();
     let found: Vec<&Coupon> = standin
         .catalogue
         .coupons
         .iter()
+        .chain(&more)
         .filter(|coupon| standin.coupons.is_live(coupon))
         .filter(in_category)
         .collect();
@@ -97,6 +99,19 @@ pub(crate) async fn list(
         .collect();
     let meta = json!({ "pagination": { "start": start, "limit": limit, "total": found.len() } });
     reply::data(Value::Array(page), meta)
+}
+
+/// One of the coupons that a setting adds.
+fn further(number: usize) -> Coupon {
+    Coupon {
+        id: format!("9{number:011}"),
+        title: format!("Save $0.10 on item {number}"),
+        description: "Save 10 cents.".to_owned(),
+        category: "General".to_owned(),
+        value: Some(0.1),
+        days: 90,
+        product_ids: Vec::new(),
+    }
 }
 
 /// Coupons to skip and to show; 10 are shown where no limit is given.

@@ -176,7 +176,7 @@ fn shown(standin: &Shared, product: &Value, with_store: bool) -> Value {
     let mut shown = product.clone();
     if with_store {
         if let Some(price) = standin.control.price(text(product, "productId")) {
-            reprice(&mut shown["items"][0], price);
+            reprice(&mut shown["items"][0], &price);
         }
         return shown;
     }
@@ -191,8 +191,8 @@ fn shown(standin: &Shared, product: &Value, with_store: bool) -> Value {
     shown
 }
 
-/// Sets both prices; the estimate for one piece of a weighed product keeps its share.
-fn reprice(item: &mut Value, price: NewPrice) {
+/// Sets both prices, and when they end; the estimate for one piece of a weighed product keeps its share.
+fn reprice(item: &mut Value, price: &NewPrice) {
     let number = |value: &Value| value.as_f64().filter(|number| *number > 0.0);
     let share = match (number(&item["price"]["regular"]), number(&item["price"]["regularPerUnitEstimate"])) {
         (Some(regular), Some(estimate)) => estimate / regular,
@@ -207,4 +207,7 @@ fn reprice(item: &mut Value, price: NewPrice) {
     item["price"]["promo"] = json!(promo);
     item["price"]["regularPerUnitEstimate"] = json!(estimate(price.regular));
     item["price"]["promoPerUnitEstimate"] = json!(estimate(promo));
+    if let Some(ends) = price.ends {
+        item["price"]["expirationDate"] = json!({ "value": ends, "timezone": "UTC" });
+    }
 }

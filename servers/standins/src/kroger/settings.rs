@@ -9,6 +9,8 @@ use serde_json::Value;
 const MAX_ENTRIES: usize = 64;
 /// Longest name of a customer, in bytes.
 const MAX_CUSTOMER: usize = 64;
+/// Coupons beyond those of the data.
+const MAX_COUPONS: usize = 10_000;
 /// Access and refresh tokens of the real API, in seconds: half an hour and six months.
 const TOKEN_SECONDS: u64 = 1_800;
 const REFRESH_SECONDS: u64 = 182 * 24 * 3_600;
@@ -41,6 +43,8 @@ pub(crate) struct Settings {
     pub(crate) drop_refreshes: u64,
     /// The application is a partner's.
     pub(crate) partner: bool,
+    /// So many coupons more than the data has, all alike.
+    pub(crate) more_coupons: usize,
 }
 
 impl Settings {
@@ -57,6 +61,9 @@ impl Settings {
         }
         if new.customer.len() > MAX_CUSTOMER {
             return Err("customer has at most 64 bytes\n".to_owned());
+        }
+        if new.more_coupons > MAX_COUPONS {
+            return Err("more_coupons is at most 10000\n".to_owned());
         }
         Ok(new)
     }

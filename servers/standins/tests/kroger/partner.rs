@@ -138,3 +138,12 @@ async fn a_coupon_is_clipped_once_by_each_customer_and_never_after_its_end() {
     let grace = Partner { token: grace.access, ..partner };
     assert_eq!(grace.get("/v1/coupons?filter.limit=1").await.1["data"][0]["clipped"], false);
 }
+
+#[tokio::test]
+async fn a_setting_adds_coupons_for_further_pages() {
+    let partner = partner().await;
+    partner.standin.set(json!({"more_coupons": 40})).await;
+    let (_, page) = partner.get("/v1/coupons?filter.start=50&filter.limit=50").await;
+    let page = (page["data"].as_array().unwrap().len(), &page["meta"]["pagination"]["total"]);
+    assert_eq!(page, (5, &json!(55)));
+}

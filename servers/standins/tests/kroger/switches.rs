@@ -62,6 +62,9 @@ async fn prices_change_by_a_switch_and_an_unknown_product_changes_none() {
     let milk = price("0001111041700").await;
     assert_eq!((&milk["regular"], &milk["promo"]), (&json!(2.5), &json!(2.0)));
     assert_eq!(price("0009999041735").await["regular"], 1.0);
+    let ending = json!({"0001111041700": {"regular": 2.5, "promo": 2.0, "ends": "2030-01-02T03:04:05Z"}});
+    assert_eq!(put(ending).await.unwrap().status(), 204);
+    assert_eq!(price("0001111041700").await["expirationDate"]["value"], "2030-01-02T03:04:05Z");
     let unknown = json!({"0001111041700": {"regular": 9.0}, "0": {"regular": 9.0}});
     assert_eq!(put(unknown).await.unwrap().status(), 404);
     assert_eq!(price("0001111041700").await["regular"], 2.5);

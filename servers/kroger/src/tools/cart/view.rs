@@ -8,7 +8,7 @@ use crate::{
     shop::{
         Products, moment,
         money::Money,
-        product::{ShownPrice, price_now},
+        product::{ESTIMATED, ShownPrice, price_now},
     },
     upstream::cart::{Modality, PartnerCart},
 };
@@ -36,9 +36,9 @@ pub(crate) struct ShownLine {
     pub(crate) name: Option<String>,
     pub(crate) quantity: u32,
     pub(crate) modality: Modality,
-    /// What one costs now; missing where Kroger gives no price.
+    /// What it costs now; missing where Kroger gives no price.
     pub(crate) price: Option<ShownPrice>,
-    /// So many times the price.
+    /// So many times the price of a piece, which is an estimate for goods sold by weight.
     pub(crate) line_total: Option<Money>,
     pub(crate) state: LineState,
     /// When it was sent (RFC 3339).
@@ -64,7 +64,7 @@ pub(crate) struct Cart {
     pub(crate) items: Vec<ShownLine>,
     /// Pieces of all lines.
     pub(crate) item_count: u32,
-    /// By the prices of now, without tax and fees; missing where no line has a price.
+    /// By the prices of now, without tax and fees, goods sold by weight as Kroger estimates them; missing where no line has a price.
     pub(crate) estimated_total: Option<Money>,
     /// What sales save of that.
     pub(crate) savings: Option<Money>,
@@ -84,13 +84,17 @@ impl Cart {
     pub(crate) fn new(
         source: Source,
         items: Vec<ShownLine>,
-        notes: Vec<String>,
+        mut notes: Vec<String>,
         stale_seconds: Option<u64>,
     ) -> Self {
+        let by_weight = |line: &ShownLine| line.price.as_ref().is_some_and(|price| price.unit.is_some());
+        if items.iter().any(by_weight) {
+            notes.push(ESTIMATED.to_owned());
+        }
         let sum = |amounts: Vec<Money>| {
             (!amounts.is_empty()).then(|| amounts.into_iter().fold(Money::ZERO, Money::plus))
         };
-        let savings = |line: &ShownLine| Some(line.price.as_ref()?.savings?.times(line.quantity));
+        let savings = |line: &ShownLine| Some(line.price.as_ref()?.piece_saves()?.times(line.quantity));
         Self {
             source,
             label: if source == Source::Local { SENT_FROM_HERE } else { REAL },
@@ -135,6 +139,10 @@ fn line(line: &ShownLine) -> String {
     )
 }
 
+fn line_total(price: Option<&ShownPrice>, quantity: u32) -> Option<Money> {
+    Some(price?.piece()?.times(quantity))
+}
+
 /// The mirror's lines with the prices of now.
 pub(crate) fn of_mirror(mirror: &Mirror, products: &Products) -> Vec<ShownLine> {
     let show = |line: &super::mirror::Line| {
@@ -144,7 +152,7 @@ pub(crate) fn of_mirror(mirror: &Mirror, products: &Products) -> Vec<ShownLine> 
             name: line.name.clone(),
             quantity: line.quantity,
             modality: line.modality,
-            line_total: price.as_ref().map(|price| price.current.times(line.quantity)),
+            line_total: line_total(price.as_ref(), line.quantity),
             price,
             state: if line.attempt.is_some() { LineState::Unknown } else { LineState::Sent },
             sent_at: Some(moment(line.sent_at)),
@@ -170,7 +178,7 @@ pub(crate) fn of_partner(cart: &PartnerCart, products: &Products) -> Vec<ShownLi
             } else {
                 Modality::Pickup
             },
-            line_total: price.as_ref().map(|price| price.current.times(line.quantity)),
+            line_total: line_total(price.as_ref(), line.quantity),
             price,
             state: LineState::Sent,
             sent_at: line.created_date.clone(),

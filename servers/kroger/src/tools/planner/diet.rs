@@ -1,230 +1,163 @@
 //! Whether a product fits a diet, by what Kroger tells of it: categories, allergens, claims and its name. Where that says too little the
 //! product does not fit: somebody may be allergic.
 
-use crate::{tools::profile::Diet, upstream::model::Product};
+use super::{
+    week::Ingredient,
+    words::{DAIRY, FOODS, KINDS, MEAT, NUTS, OF_ANIMALS, PLANT, PREPARED, WHEAT, is_of},
+};
+use crate::{shop::Products, tools::profile::Diet, upstream::model::Product};
 
-const MEAT: &[&str] = &[
-    "chicken",
-    "beef",
-    "pork",
-    "bacon",
-    "turkey",
-    "sausage",
-    "sausages",
-    "ham",
-    "salmon",
-    "tuna",
-    "shrimp",
-    "tilapia",
-    "fish",
-    "steak",
-    "steaks",
-    "lamb",
-    "anchovy",
-    "anchovies",
-    "gelatin",
-    "rotisserie",
-    "pepperoni",
-    "salami",
-    "cod",
-    "crab",
-    "lobster",
-    "veal",
-    "duck",
-];
-const DAIRY: &[&str] = &[
-    "milk",
-    "cheese",
-    "butter",
-    "cream",
-    "yogurt",
-    "whey",
-    "ricotta",
-    "feta",
-    "mozzarella",
-    "parmesan",
-    "ghee",
-    "casein",
-    "cheddar",
-    "gouda",
-    "pizza",
-    "croissant",
-    "croissants",
-    "custard",
-];
-/// Words before `milk`, `butter` and the like that make them of plants.
-const PLANT: &[&str] = &["oat", "almond", "soy", "coconut", "cashew", "rice", "peanut", "vegan", "pea"];
-const NUTS: &[&str] = &[
-    "almond",
-    "almonds",
-    "peanut",
-    "peanuts",
-    "pecan",
-    "pecans",
-    "walnut",
-    "walnuts",
-    "cashew",
-    "cashews",
-    "hazelnut",
-    "hazelnuts",
-    "pistachio",
-    "pistachios",
-    "nut",
-    "nuts",
-    "macadamia",
-    "praline",
-    "marzipan",
-    "granola",
-];
-/// Categories whose goods are mostly made of wheat.
-const GRAIN: &[&str] =
-    &["Bakery", "Pasta, Sauces, Grain", "Breakfast", "Baking Goods", "Snacks", "Frozen", "Deli"];
-/// What has gluten wherever it is.
-const WHEAT: &[&str] = &[
-    "wheat",
-    "bread",
-    "pasta",
-    "flour",
-    "cracker",
-    "crackers",
-    "cookie",
-    "cookies",
-    "pretzel",
-    "pretzels",
-    "cereal",
-    "bagel",
-    "bagels",
-    "bun",
-    "buns",
-    "pizza",
-    "noodles",
-    "spaghetti",
-    "macaroni",
-    "couscous",
-    "croissant",
-    "croissants",
-    "naan",
-    "tortilla",
-    "tortillas",
-    "pancake",
-    "granola",
-    "barley",
-    "rye",
-    "malt",
-    "beer",
-    "soy",
-    "cake",
-    "cakes",
-    "pie",
-    "pies",
-    "oats",
-    "oat",
-];
-/// What is of those categories and is nothing but itself.
-const NO_GRAIN: &[&str] = &[
-    "rice",
-    "quinoa",
-    "beans",
-    "oil",
-    "sugar",
-    "salt",
-    "pepper",
-    "cumin",
-    "chili",
-    "honey",
-    "potato",
-    "corn",
-    "peas",
-    "broccoli",
-    "blueberries",
-    "popcorn",
-    "hummus",
-];
+/// Why the product does not fit the diets: that of the first which it does not fit.
+pub(super) fn clash(product: &Product, diets: &[Diet]) -> Option<&'static str> {
+    let facts = Facts::of(product);
+    diets.iter().find_map(|diet| facts.conflict(*diet))
+}
 
+/// Why the product that an ingredient has does not fit; `None` also where it has none, or nothing is known of it.
+pub(super) fn clash_of(ingredient: &Ingredient, products: &Products, diets: &[Diet]) -> Option<&'static str> {
+    clash(products.by_id.get(ingredient.product_id.as_deref()?)?, diets)
+}
+
+/// What is known of a product.
 struct Facts<'a> {
+    /// The words of its name, without single letters and numbers.
     words: Vec<String>,
     product: &'a Product,
 }
 
-/// Why the product does not fit; `None` where it does.
-pub(super) fn conflict(product: &Product, diet: Diet) -> Option<&'static str> {
-    let name = product.description.as_deref().unwrap_or_default().to_lowercase();
-    let words = name.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty());
-    let facts = Facts { words: words.map(str::to_owned).collect(), product };
-    match diet {
-        Diet::Vegetarian => facts.is_meat().then_some("is meat or fish"),
-        Diet::Vegan if facts.is_meat() => Some("is meat or fish"),
-        Diet::Vegan if facts.is_dairy() => Some("has milk"),
-        Diet::Vegan => (facts.says(&["egg", "eggs", "honey"]) || facts.has_allergen(&["egg"]))
-            .then_some("comes from animals"),
-        Diet::GlutenFree => facts.has_gluten().then_some("is not said to be free of gluten"),
-        Diet::DairyFree => facts.is_dairy().then_some("has milk"),
-        Diet::NutFree => facts.has_nuts().then_some("has nuts"),
-        Diet::Organic => (!facts.is_organic()).then_some("is not organic"),
-    }
+fn words(text: &str) -> Vec<String> {
+    let text = text.to_lowercase().replace('&', " and ");
+    let words = text.split(|letter: char| !letter.is_alphanumeric());
+    let says_something = |word: &&str| word.len() > 1 && !word.bytes().all(|byte| byte.is_ascii_digit());
+    words.filter(says_something).map(str::to_owned).collect()
 }
 
-impl Facts<'_> {
-    fn says(&self, words: &[&str]) -> bool {
-        self.words.iter().any(|word| words.contains(&word.as_str()))
+impl<'a> Facts<'a> {
+    fn of(product: &'a Product) -> Self {
+        Self { words: words(product.description.as_deref().unwrap_or_default()), product }
     }
 
-    /// Whether these two words stand one after the other.
-    fn says_both(&self, first: &str, second: &str) -> bool {
-        self.words.windows(2).any(|pair| pair[0] == first && pair[1] == second)
+    fn conflict(&self, diet: Diet) -> Option<&'static str> {
+        match diet {
+            Diet::Vegetarian => self.is_meat().then_some("is meat or fish, or has some of it"),
+            Diet::Vegan => self.against_vegan(),
+            Diet::GlutenFree => self.against_gluten_free(),
+            Diet::DairyFree => self.against_dairy_free(),
+            Diet::NutFree => self.against_nut_free(),
+            Diet::Organic => (!self.is_organic()).then_some("is not organic"),
+        }
     }
 
-    fn is_in(&self, categories: &[&str]) -> bool {
-        self.product.categories.iter().any(|category| categories.contains(&category.as_str()))
+    fn against_vegan(&self) -> Option<&'static str> {
+        if self.is_meat() {
+            return Some("is meat or fish, or has some of it");
+        }
+        if self.is_dairy() {
+            return Some("has milk");
+        }
+        if self.says(OF_ANIMALS) || self.has_allergen(&["egg"]) {
+            return Some("comes from animals");
+        }
+        let settled = self.says("vegan") || self.is_known();
+        (!settled).then_some("is not said to be vegan")
+    }
+
+    fn against_gluten_free(&self) -> Option<&'static str> {
+        const IN_DOUBT: Option<&str> = Some("is not said to be free of gluten");
+        if self.has_allergen(&["wheat", "gluten", "barley", "rye"]) {
+            return Some("has gluten");
+        }
+        if self.is_claimed_free("gluten", &["gluten"]) {
+            return None;
+        }
+        if self.says(WHEAT) || !self.is_known() { IN_DOUBT } else { None }
+    }
+
+    fn against_dairy_free(&self) -> Option<&'static str> {
+        if self.has_allergen(&["milk", "dairy"]) {
+            return Some("has milk");
+        }
+        if self.is_claimed_free("dairy", &["dairy", "milk"]) || self.says("vegan") {
+            return None;
+        }
+        if self.is_dairy() {
+            return Some("has milk");
+        }
+        (!self.is_known()).then_some("is not said to be free of milk")
+    }
+
+    fn against_nut_free(&self) -> Option<&'static str> {
+        if self.has_allergen(&["nut"]) {
+            return Some("has nuts");
+        }
+        if self.is_claimed_free("nut", &["nuts"]) {
+            return None;
+        }
+        if self.says(NUTS) {
+            return Some("has nuts");
+        }
+        (!self.is_known()).then_some("is not said to be free of nuts")
+    }
+
+    /// Whether what is in it is known well enough to go by what it does not name: its maker lists allergens, it is fruit or vegetables, or
+    /// its name has a single food and no word beyond the brand that may bring in another.
+    fn is_known(&self) -> bool {
+        let is_plain_produce = self.is_in("Produce") && !self.says(PREPARED);
+        self.allergens().any(|(_, is_free)| !is_free) || is_plain_produce || self.is_plain()
+    }
+
+    fn is_plain(&self) -> bool {
+        let brand = words(self.product.brand.as_deref().unwrap_or_default());
+        let own: Vec<&String> = self.words.iter().filter(|word| !brand.contains(word)).collect();
+        let foods = own.iter().filter(|word| is_of(word, FOODS)).count();
+        foods == 1 && own.iter().all(|word| is_of(word, FOODS) || is_of(word, KINDS))
+    }
+
+    fn says(&self, list: &str) -> bool {
+        self.words.iter().any(|word| is_of(word, list))
+    }
+
+    fn is_in(&self, category: &str) -> bool {
+        self.product.categories.iter().any(|of_product| of_product == category)
+    }
+
+    /// Names of allergens in small letters, and whether the product is said to be free of them.
+    fn allergens(&self) -> impl Iterator<Item = (String, bool)> {
+        self.product.allergens.iter().map(|allergen| {
+            let small = |text: Option<&String>| text.map(|text| text.to_lowercase()).unwrap_or_default();
+            let level = small(allergen.level_of_containment_name.as_ref());
+            (small(allergen.name.as_ref()), level.contains("free"))
+        })
     }
 
     /// Allergens that the product contains or may contain.
     fn has_allergen(&self, names: &[&str]) -> bool {
-        self.product.allergens.iter().any(|allergen| {
-            let name = allergen.name.as_deref().unwrap_or_default().to_lowercase();
-            let level = allergen.level_of_containment_name.as_deref().unwrap_or_default().to_lowercase();
-            !level.contains("free") && names.iter().any(|wanted| name.contains(wanted))
-        })
+        self.allergens().any(|(name, is_free)| !is_free && names.iter().any(|wanted| name.contains(wanted)))
+    }
+
+    /// Whether its name says `gluten free` and the like, or its maker that it is free of one of these allergens.
+    fn is_claimed_free(&self, of: &str, allergens: &[&str]) -> bool {
+        self.words.windows(2).any(|pair| pair[0] == of && pair[1] == "free")
+            || self.allergens().any(|(name, is_free)| is_free && allergens.contains(&name.as_str()))
     }
 
     fn is_meat(&self) -> bool {
-        self.is_in(&["Meat & Seafood"]) || self.says(MEAT) || self.has_allergen(&["fish"])
+        self.is_in("Meat & Seafood") || self.says(MEAT) || self.has_allergen(&["fish"])
     }
 
     /// Each word of dairy counts, but for one behind a plant's (`oat milk`, `peanut butter`). What stands with the dairy and says nothing
     /// counts too, unless it is eggs or plainly a plant's.
     fn is_dairy(&self) -> bool {
-        let of_plant = |index: usize| index > 0 && PLANT.contains(&self.words[index - 1].as_str());
-        let mut named = self.words.iter().enumerate().filter(|(_, word)| DAIRY.contains(&word.as_str()));
+        let of_plant = |index: usize| index > 0 && is_of(&self.words[index - 1], PLANT);
+        let mut named = self.words.iter().enumerate().filter(|(_, word)| is_of(word, DAIRY));
         let is_named = named.any(|(index, _)| !of_plant(index));
-        let stands_with = self.is_in(&["Dairy"])
-            && !self.says(PLANT)
-            && !self.says(&["egg", "eggs", "tofu", "alternative"]);
-        self.has_allergen(&["milk"]) || is_named || stands_with
-    }
-
-    fn has_gluten(&self) -> bool {
-        if self.has_allergen(&["wheat", "gluten", "barley", "rye"]) {
-            return true;
-        }
-        if self.says_both("gluten", "free") {
-            return false;
-        }
-        let corn = self.says_both("corn", "tortillas") || self.says_both("corn", "tortilla");
-        let wheat = self
-            .words
-            .iter()
-            .any(|word| WHEAT.contains(&word.as_str()) && !(corn && word.starts_with("tortilla")));
-        wheat || (self.is_in(GRAIN) && !self.says(NO_GRAIN))
-    }
-
-    fn has_nuts(&self) -> bool {
-        self.has_allergen(&["nut"]) || self.says(NUTS)
+        let stands_with = self.is_in("Dairy") && !self.says(PLANT) && !self.says("egg tofu alternative");
+        self.has_allergen(&["milk", "dairy"]) || is_named || stands_with
     }
 
     fn is_organic(&self) -> bool {
         self.product.organic_claim_name.as_deref().is_some_and(|name| !name.is_empty())
-            || self.says(&["organic"])
+            || self.says("organic")
     }
 }
 
@@ -235,11 +168,13 @@ mod tests {
 
     use super::*;
 
+    /// A product whose maker lists an allergen, or with `free of` before it that it is not in there.
     fn product(name: &str, category: &str, allergen: Option<&str>) -> Product {
-        let allergens: Vec<_> = allergen
-            .iter()
-            .map(|name| json!({ "name": name, "levelOfContainmentName": "Contains" }))
-            .collect();
+        let listed = |name: &&str| match name.strip_prefix("free of ") {
+            Some(name) => json!({ "name": name, "levelOfContainmentName": "Free from" }),
+            None => json!({ "name": name, "levelOfContainmentName": "Contains" }),
+        };
+        let allergens: Vec<_> = allergen.iter().map(listed).collect();
         serde_json::from_value(json!({ "productId": "1", "description": name, "categories": [category], "allergens": allergens })).unwrap()
     }
 
@@ -270,13 +205,47 @@ mod tests {
     #[case("Sugar Cookies", "Bakery", None, Diet::GlutenFree, false)]
     #[case("Salted Pretzels", "Snacks", None, Diet::GlutenFree, false)]
     #[case("Honey Wheat Crackers", "Snacks", None, Diet::GlutenFree, false)]
-    #[case("Corn Tortillas", "Bakery", None, Diet::GlutenFree, true)]
+    #[case("Corn Tortillas", "Bakery", Some("free of Gluten"), Diet::GlutenFree, true)]
+    #[case("Corn Tortillas", "Bakery", None, Diet::GlutenFree, false)]
     #[case("Gluten Free Bread", "Bakery", Some("Wheat"), Diet::GlutenFree, false)]
     #[case("Ham Steak", "Deli", None, Diet::Vegetarian, false)]
     #[case("Graham Crackers", "Snacks", None, Diet::Vegetarian, true)]
     #[case("Mayonnaise", "Condiment & Sauces", Some("Eggs"), Diet::Vegan, false)]
     #[case("Organic Carrots", "Produce", None, Diet::Organic, true)]
     #[case("Carrots", "Produce", None, Diet::Organic, false)]
+    #[case("Corn Muffins", "Bakery", None, Diet::GlutenFree, false)]
+    #[case("Corn Muffins", "Bakery", Some("Milk"), Diet::GlutenFree, false)]
+    #[case("Mystery Loaf", "Bakery", Some("Soybeans"), Diet::GlutenFree, false)]
+    #[case("Cinnamon Sugar Donuts", "Bakery", None, Diet::GlutenFree, false)]
+    #[case("Sea Salt Pita Chips", "Snacks", None, Diet::GlutenFree, false)]
+    #[case("Chicken Noodle Soup", "Canned & Packaged", None, Diet::GlutenFree, false)]
+    #[case("Chicken & Rice", "Frozen", None, Diet::GlutenFree, false)]
+    #[case("Breaded Shrimp", "Meat & Seafood", None, Diet::GlutenFree, false)]
+    #[case("Caesar Salad Kit", "Produce", None, Diet::GlutenFree, false)]
+    #[case("Boneless Skinless Chicken Breasts", "Meat & Seafood", None, Diet::GlutenFree, true)]
+    #[case("Honeycrisp Apples", "Produce", None, Diet::GlutenFree, true)]
+    #[case("Almond Beverage", "Dairy", Some("Tree Nuts"), Diet::GlutenFree, true)]
+    #[case("Tomato Ketchup", "Condiment & Sauces", Some("free of Gluten"), Diet::GlutenFree, true)]
+    #[case("Tomato Ketchup", "Condiment & Sauces", Some("free of Soybeans"), Diet::GlutenFree, false)]
+    #[case("Sliced Provolone", "Deli", None, Diet::DairyFree, false)]
+    #[case("Sliced Provolone", "Deli", None, Diet::Vegan, false)]
+    #[case("Buttermilk Pancake Mix", "Breakfast", None, Diet::DairyFree, false)]
+    #[case("Buttermilk Pancake Mix", "Breakfast", None, Diet::Vegan, false)]
+    #[case("Mystery Loaf", "Bakery", None, Diet::DairyFree, false)]
+    #[case("Mystery Loaf", "Bakery", None, Diet::Vegan, false)]
+    #[case("Dairy Free Cake", "Bakery", None, Diet::DairyFree, true)]
+    #[case("Dairy Free Cake", "Bakery", None, Diet::Vegan, false)]
+    #[case("Vegan Cheddar Slices", "Dairy", None, Diet::DairyFree, true)]
+    #[case("Pinto Beans", "Canned & Packaged", None, Diet::Vegan, true)]
+    #[case("Mushroom Ravioli", "Frozen", Some("Wheat"), Diet::Vegan, true)]
+    #[case("Meatballs", "Frozen", None, Diet::Vegetarian, false)]
+    #[case("Chorizo", "Deli", None, Diet::Vegetarian, false)]
+    #[case("Prosciutto", "Deli", None, Diet::Vegetarian, false)]
+    #[case("Clam Chowder", "Canned & Packaged", None, Diet::Vegetarian, false)]
+    #[case("Brownie Mix", "Baking Goods", None, Diet::NutFree, false)]
+    #[case("Brownie Mix", "Baking Goods", Some("Wheat"), Diet::NutFree, true)]
+    #[case("Nut Free Brownie Mix", "Baking Goods", None, Diet::NutFree, true)]
+    #[case("Brown Rice", "Pasta, Sauces, Grain", None, Diet::NutFree, true)]
     fn a_diet_is_kept_by_what_is_known_of_a_product(
         #[case] name: &str,
         #[case] category: &str,
@@ -284,6 +253,18 @@ mod tests {
         #[case] diet: Diet,
         #[case] fits: bool,
     ) {
-        assert_eq!(conflict(&product(name, category, allergen), diet).is_none(), fits);
+        assert_eq!(clash(&product(name, category, allergen), &[diet]).is_none(), fits);
+    }
+
+    #[test]
+    fn words_of_the_brand_bring_nothing_in_and_take_nothing_out() {
+        let of_brand = |brand: &str, name: &str| {
+            let product =
+                json!({ "productId": "1", "brand": brand, "description": name, "categories": ["Grain"] });
+            clash(&serde_json::from_value(product).unwrap(), &[Diet::GlutenFree]).is_none()
+        };
+        assert!(of_brand("Harbor Lane", "Harbor Lane Brown Rice"));
+        assert!(!of_brand("Rice Harbor", "Rice Harbor Crisps"));
+        assert!(!of_brand("Wheat Fields", "Wheat Fields Brown Rice"));
     }
 }

@@ -144,7 +144,7 @@ fn choose(products: &[Product], text: &str, diets: &[Diet]) -> Found {
     if named.is_empty() {
         return Found::nothing(State::NoMatch, "was not found at this store");
     }
-    let clash = |product: &Product| diets.iter().find_map(|diet| diet::conflict(product, *diet));
+    let clash = |product: &Product| diet::clash(product, diets);
     let fitting: Vec<&(&Product, usize)> =
         named.iter().filter(|(product, _)| clash(product).is_none()).collect();
     if fitting.is_empty() {
@@ -181,7 +181,7 @@ fn length(product: &Product) -> usize {
 
 fn dollars(product: &Product) -> Money {
     let never = Money::parse("999999").unwrap_or(Money::ZERO);
-    price_now(product).map_or(never, |price| price.current)
+    price_now(product).map_or(never, |price| price.piece().unwrap_or(price.current))
 }
 
 #[cfg(test)]
@@ -217,7 +217,10 @@ mod tests {
     #[test]
     fn what_fits_no_diet_is_said_to_be_left_out_and_why() {
         let found = choose(&[product("1", "Whole Chicken", 1.0, "HIGH")], "chicken", &[Diet::Vegan]);
-        assert_eq!(found, Found::nothing(State::Excluded, "the closest product is meat or fish"));
+        assert_eq!(
+            found,
+            Found::nothing(State::Excluded, "the closest product is meat or fish, or has some of it")
+        );
     }
 
     #[test]

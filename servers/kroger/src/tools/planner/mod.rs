@@ -4,6 +4,7 @@ mod diet;
 mod matching;
 mod view;
 mod week;
+mod words;
 
 use jiff::{Timestamp, civil::Date};
 use portico_kit::tool::{Answer, ToolError};
@@ -44,7 +45,7 @@ enum Action {
     Match,
     /// Take this product for an ingredient; without `product_id` it is looked for again.
     Choose,
-    /// Send the products that were not sent yet to the Kroger cart.
+    /// Send the products that were not sent yet, and fit the diets, to the Kroger cart.
     SendToCart,
     /// Empty the week.
     Clear,
@@ -294,7 +295,19 @@ async fn send(shop: &Shop, who: &Who, about: &About) -> Result<String, ToolError
     let open: Vec<&Ingredient> = week.ingredients().filter(|ingredient| !ingredient.sent).collect();
     let ids: Vec<&str> = open.iter().filter_map(|ingredient| ingredient.product_id.as_deref()).collect();
     let products = shop.products(&ids, about.store.as_deref()).await?;
-    let (going, staying) = sorted(&open, &products);
+    // The diets may be others than those that the products were found for.
+    let clash = |one: &Ingredient| diet::clash_of(one, &products, &about.diets);
+    let mut left_out: Vec<String> =
+        open.iter().filter_map(|one| Some(format!("{} {}", one.text, clash(one)?))).collect();
+    let fitting: Vec<&Ingredient> = open.into_iter().filter(|one| clash(one).is_none()).collect();
+    let (going, staying) = sorted(&fitting, &products);
+    left_out.extend(staying);
+    if going.is_empty() && !left_out.is_empty() {
+        return Err(ToolError::Refused(format!(
+            "there is nothing to send; left out: {}",
+            left_out.join("; ")
+        )));
+    }
     shop.accounts.token(who, "to add to a cart").await?;
     let ids: Vec<String> = going.iter().map(|ingredient| ingredient.id.clone()).collect();
     let marked = mark(shop, user, about, (&ids, true)).await?;
@@ -308,7 +321,7 @@ async fn send(shop: &Shop, who: &Who, about: &About) -> Result<String, ToolError
         }
         return Err(error);
     }
-    Ok(told(count, &staying))
+    Ok(told(count, &left_out))
 }
 
 impl Wanted for Ingredient {

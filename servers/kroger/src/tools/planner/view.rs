@@ -2,19 +2,19 @@
 
 use std::collections::HashMap;
 
-use jiff::{ToSpan as _, civil::Date};
+use jiff::ToSpan as _;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    About,
+    About, diet,
     week::{Ingredient, Meal, Slot, State, Week},
 };
 use crate::{
     shop::{
         Products, Shop,
         money::Money,
-        product::{ShownPrice, price_now},
+        product::{ESTIMATED, ShownPrice, price_now},
     },
     tools::profile::Diet,
 };
@@ -35,7 +35,7 @@ struct ShownIngredient {
     quantity: u32,
     product: Option<ShownProduct>,
     state: State,
-    /// Why there is no product.
+    /// Why there is no product, or why it is not sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     /// Whether it has been sent to the cart.
@@ -67,7 +67,8 @@ pub(crate) struct Plan {
     starts_on: String,
     days: Vec<Day>,
     weekly_budget: Option<Money>,
-    /// Of all products, by the prices of now and before tax; missing where none has a price.
+    /// Of all products that fit your diets or were sent, by the prices of now and before tax, goods sold by weight as Kroger estimates
+    /// them; missing where none has a price.
     estimated_total: Option<Money>,
     /// Missing without a budget or a total.
     over_budget: Option<bool>,
@@ -82,25 +83,29 @@ pub(crate) struct Plan {
 pub(super) async fn show(shop: &Shop, about: &About, week: &Week, mut notes: Vec<String>) -> Plan {
     let ids: Vec<&str> =
         week.ingredients().filter_map(|ingredient| ingredient.product_id.as_deref()).collect();
-    let products = match &about.store {
-        Some(store) => shop.products_if_possible(&ids, Some(store), &mut notes).await,
-        None => Products::default(),
+    let products = if about.store.is_some() || !about.diets.is_empty() {
+        shop.products_if_possible(&ids, about.store.as_deref(), &mut notes).await
+    } else {
+        Products::default()
     };
     if about.store.is_none() && week.ingredients().next().is_some() {
         notes.push("Choose a store for products and prices: set location_id in user_profile.".to_owned());
     }
-    if !about.diets.is_empty() {
-        notes.push("Diets are kept by what Kroger tells of its products. Read the label if it matters to your health.".to_owned());
-    }
-    let (total, unpriced) = total(week, &products);
+    notes.extend(of_diets(about, week, &products));
+    let (total, unpriced) = total(about, week, &products);
     if unpriced > 0 && total.is_some() {
         notes.push(format!("{unpriced} products have no price and are not in the total."));
+    }
+    let by_weight =
+        |id: &&str| products.by_id.get(*id).and_then(price_now).is_some_and(|price| price.unit.is_some());
+    if ids.iter().any(by_weight) {
+        notes.push(ESTIMATED.to_owned());
     }
     let budget = week.weekly_budget.or(about.budget);
     Plan {
         week: about.week.clone(),
         starts_on: about.monday.to_string(),
-        days: (0..7).map(|day| shown_day(about.monday, day, week, &products)).collect(),
+        days: (0..7).map(|day| shown_day(about, day, week, &products)).collect(),
         weekly_budget: budget,
         estimated_total: total,
         over_budget: budget.zip(total).map(|(budget, total)| total > budget),
@@ -110,28 +115,53 @@ pub(super) async fn show(shop: &Shop, about: &About, week: &Week, mut notes: Vec
     }
 }
 
-/// What the products cost, and how many of them have no price.
-fn total(week: &Week, products: &Products) -> (Option<Money>, usize) {
+/// What is to be said of the diets. A plan may be older than they are, so its products are judged whenever it is shown.
+fn of_diets(about: &About, week: &Week, products: &Products) -> Vec<String> {
+    if about.diets.is_empty() {
+        return Vec::new();
+    }
+    let mut notes = vec![
+        "Diets are kept by what Kroger tells of its products. Read the label if it matters to your health."
+            .to_owned(),
+    ];
+    let clashing = week.ingredients().filter(|one| !one.sent && is_clashing(one, about, products)).count();
+    if clashing > 0 {
+        notes
+            .push(format!("Products that do not fit the diets and are not sent: {clashing}. Choose others."));
+    }
+    let with_product = week.ingredients().filter_map(|one| one.product_id.as_ref());
+    let unknown = with_product.filter(|id| !products.by_id.contains_key(*id)).count();
+    if unknown > 0 {
+        notes.push(format!("Products that could not be checked against the diets: {unknown}."));
+    }
+    notes
+}
+
+fn is_clashing(ingredient: &Ingredient, about: &About, products: &Products) -> bool {
+    diet::clash_of(ingredient, products, &about.diets).is_some()
+}
+
+/// What the products cost, and how many of them have no price. What is not going to be sent costs nothing.
+fn total(about: &About, week: &Week, products: &Products) -> (Option<Money>, usize) {
     let mut wanted: HashMap<&str, u32> = HashMap::new();
-    for ingredient in week.ingredients() {
+    for ingredient in week.ingredients().filter(|one| one.sent || !is_clashing(one, about, products)) {
         if let Some(id) = &ingredient.product_id {
             *wanted.entry(id).or_default() += ingredient.quantity;
         }
     }
-    let price = |id: &str| products.by_id.get(id).and_then(price_now).map(|price| price.current);
+    let price = |id: &str| products.by_id.get(id).and_then(price_now).and_then(|price| price.piece());
     let priced: Vec<Money> = wanted.iter().filter_map(|(id, count)| Some(price(id)?.times(*count))).collect();
     let unpriced = wanted.len() - priced.len();
     (priced.into_iter().reduce(Money::plus), unpriced)
 }
 
-fn shown_day(monday: Date, offset: i64, week: &Week, products: &Products) -> Day {
-    let date = monday.saturating_add(offset.days());
-    let meals =
-        week.meals.iter().filter(|meal| meal.date == date).map(|meal| shown_meal(meal, products)).collect();
-    Day { date: date.to_string(), meals }
+fn shown_day(about: &About, offset: i64, week: &Week, products: &Products) -> Day {
+    let date = about.monday.saturating_add(offset.days());
+    let meals = week.meals.iter().filter(|meal| meal.date == date);
+    Day { date: date.to_string(), meals: meals.map(|meal| shown_meal(meal, about, products)).collect() }
 }
 
-fn shown_meal(meal: &Meal, products: &Products) -> ShownMeal {
+fn shown_meal(meal: &Meal, about: &About, products: &Products) -> ShownMeal {
     ShownMeal {
         meal_id: meal.id.clone(),
         slot: meal.slot,
@@ -140,12 +170,13 @@ fn shown_meal(meal: &Meal, products: &Products) -> ShownMeal {
         ingredients: meal
             .ingredients
             .iter()
-            .map(|ingredient| shown_ingredient(ingredient, products))
+            .map(|ingredient| shown_ingredient(ingredient, about, products))
             .collect(),
     }
 }
 
-fn shown_ingredient(ingredient: &Ingredient, products: &Products) -> ShownIngredient {
+fn shown_ingredient(ingredient: &Ingredient, about: &About, products: &Products) -> ShownIngredient {
+    let clash = diet::clash_of(ingredient, products, &about.diets);
     let product = ingredient.product_id.as_ref().map(|id| {
         let known = products.by_id.get(id);
         ShownProduct {
@@ -160,8 +191,8 @@ fn shown_ingredient(ingredient: &Ingredient, products: &Products) -> ShownIngred
         text: ingredient.text.clone(),
         quantity: ingredient.quantity,
         product,
-        state: ingredient.state,
-        reason: ingredient.reason.clone(),
+        state: if clash.is_some() { State::Excluded } else { ingredient.state },
+        reason: clash.map(|why| format!("the product {why}")).or_else(|| ingredient.reason.clone()),
         sent: ingredient.sent,
     }
 }

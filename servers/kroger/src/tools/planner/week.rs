@@ -34,7 +34,7 @@ pub(super) enum State {
     Matched,
     /// The store has nothing by this name.
     NoMatch,
-    /// What the store has does not fit your diets.
+    /// What the store has, or the product that was chosen, does not fit your diets.
     Excluded,
 }
 
