@@ -35,6 +35,8 @@ export interface Call {
   key: string;
   tool: string;
   args: Json;
+  /** Whether the tool takes a store (`location_id`), so that it is asked about the one that is shown. */
+  atStore?: boolean;
   /** Said when it is done. */
   done: string;
   /** Whether the answer is the page's next view. */
@@ -65,7 +67,8 @@ export function useCalls(): Calls {
   const run = async (call: Call): Promise<Outcome | null> => {
     if (states.current.get(call.key)?.state === "busy") return null;
     set(call.key, { state: "busy", text: "" });
-    const made = call.shows ? runtime.callAndShow(call.tool, call.args) : runtime.call(call.tool, call.args);
+    const args = call.atStore ? { ...runtime.store, ...call.args } : call.args;
+    const made = call.shows ? runtime.callAndShow(call.tool, args) : runtime.call(call.tool, args);
     const outcome = await made;
     const progress = progressOf(outcome, call, runtime.state.language);
     set(call.key, progress);

@@ -3,8 +3,8 @@
 import { CODE, type Json, RpcError, isObject } from "./protocol";
 
 export type Outcome =
-  /** `hasView`: the answer had data to show. Without it `view` is empty. */
-  | { kind: "done"; view: Json; hasView: boolean; text: string }
+  /** `hasView`: the answer had data to show. Without it `view` is empty. `locale`: the language that the person chose at the server, if any. */
+  | { kind: "done"; view: Json; hasView: boolean; text: string; locale: unknown }
   /** It was refused, or failed before anything was changed. `text` is the server's, and may be empty. */
   | { kind: "failed"; text: string }
   /** It may have been done: no answer came, or one that does not tell. */
@@ -12,15 +12,17 @@ export type Outcome =
 
 /** Where Portico's servers put the class of a failure. */
 const ERROR_META = "portico.dev/error";
+/** Where they put the language that the person chose. */
+const LOCALE_META = "portico.dev/locale";
 /** Codes by which a host or server says that it did not even begin. */
 const REFUSED: readonly number[] = [CODE.invalidRequest, CODE.methodNotFound, CODE.invalidParams, CODE.notSent];
 
 export function fromResult(result: Json): Outcome {
   const text = textOf(result);
   const view = result.structuredContent;
-  if (result.isError !== true) return isObject(view) ? { kind: "done", view, hasView: true, text } : { kind: "done", view: {}, hasView: false, text };
-  const meta = isObject(result._meta) ? result._meta[ERROR_META] : undefined;
-  return { kind: isUnknown(meta) ? "unknown" : "failed", text };
+  const meta = isObject(result._meta) ? result._meta : {};
+  if (result.isError !== true) return { kind: "done", view: isObject(view) ? view : {}, hasView: isObject(view), text, locale: meta[LOCALE_META] };
+  return { kind: isUnknown(meta[ERROR_META]) ? "unknown" : "failed", text };
 }
 
 export function fromError(error: unknown): Outcome {

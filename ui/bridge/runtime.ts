@@ -6,7 +6,7 @@ import { applyTheme } from "../design/theme";
 import { Bridge, type Listener } from "./bridge";
 import { type Outcome, fromError, fromResult, textOf } from "./outcome";
 import { type HostContext, type Json, isObject } from "./protocol";
-import { text } from "./read";
+import { object, text } from "./read";
 
 export type Phase = "waiting" | "ready" | "failed" | "cancelled" | "alone";
 
@@ -25,6 +25,8 @@ export class Runtime implements Listener {
   state: State;
   private readonly bridge: Bridge;
   private host: HostContext = {};
+  /** The language that the person chose at the server, by its last answer. */
+  private chosen: unknown;
   private readonly watchers = new Set<() => void>();
   private issued = 0;
   private shown = 0;
@@ -54,6 +56,13 @@ export class Runtime implements Listener {
     return () => this.watchers.delete(watcher);
   }
 
+  /** The store that is shown, as an argument of further calls: that of the answer, else that of its call. Empty where neither names one. */
+  get store(): { location_id?: string } {
+    const { view, input } = this.state;
+    const id = text(view, "location_id") ?? text(input, "location_id") ?? text(object(input, "filters") ?? {}, "location_id");
+    return id === undefined ? {} : { location_id: id };
+  }
+
   /** The tool to ask again. Empty where the host does not tell which it was. */
   get tool(): string {
     if (this.ownTool !== "") return this.ownTool;
@@ -68,7 +77,7 @@ export class Runtime implements Listener {
   }
 
   result(result: Json): void {
-    const outcome = fromResult(result);
+    const outcome = this.heard(fromResult(result));
     this.issued += 1;
     if (outcome.kind === "done" && outcome.hasView) this.show(outcome.view, this.issued);
     else this.change({ phase: "failed", failure: textOf(result) });
@@ -80,11 +89,8 @@ export class Runtime implements Listener {
 
   context(context: HostContext): void {
     this.host = { ...this.host, ...context };
-    const root = this.own.document.documentElement;
-    applyTheme(root, context);
-    const language = new Language(this.host.locale ?? this.own.navigator.language, this.host.timeZone);
-    root.lang = language.messages;
-    this.change({ language });
+    applyTheme(this.own.document.documentElement, context);
+    this.speak();
   }
 
   closing(): void {
@@ -97,7 +103,7 @@ export class Runtime implements Listener {
   async call(tool: string, args: Json): Promise<Outcome> {
     const session = text(this.state.input, "session_id");
     try {
-      return fromResult(await this.bridge.callTool(tool, session === undefined ? args : { session_id: session, ...args }));
+      return this.heard(fromResult(await this.bridge.callTool(tool, session === undefined ? args : { session_id: session, ...args })));
     } catch (error) {
       return fromError(error);
     }
@@ -159,6 +165,19 @@ export class Runtime implements Listener {
     } catch {
       return false;
     }
+  }
+
+  private heard(outcome: Outcome): Outcome {
+    if (outcome.kind !== "done" || outcome.locale === this.chosen) return outcome;
+    this.chosen = outcome.locale;
+    this.speak();
+    return outcome;
+  }
+
+  private speak(): void {
+    const language = new Language(this.host.locale ?? this.own.navigator.language, this.host.timeZone, this.chosen);
+    this.own.document.documentElement.lang = language.messages;
+    this.change({ language });
   }
 
   private show(view: Json, turn: number): void {

@@ -22,14 +22,15 @@ const STYLES: Record<DateStyle, Intl.DateTimeFormatOptions> = {
 export class Language {
   /** The language of the messages: en, es, fr or de. */
   readonly messages: string;
-  /** The locale of numbers and dates: the host's, where its language is one of ours. */
+  /** The locale of numbers and dates: that of the person or the host, where its language is one of ours. */
   readonly locale: string;
   private readonly zone: string | undefined;
   private readonly kept = new Map<string, Intl.NumberFormat | Intl.DateTimeFormat | Intl.PluralRules>();
 
-  constructor(locale: unknown, zone: unknown) {
-    const asked = canonical(locale);
-    const language = asked.split("-")[0] ?? "en";
+  /** `locale` is the host's, `chosen` what the person chose at the server, which goes before it. */
+  constructor(locale: unknown, zone: unknown, chosen?: unknown) {
+    const asked = preferred(canonical(chosen), canonical(locale) ?? FALLBACK);
+    const language = languageOf(asked);
     this.messages = languages.includes(language) ? language : "en";
     this.locale = this.messages === language ? asked : FALLBACK;
     this.zone = knownZone(zone);
@@ -86,13 +87,22 @@ export class Language {
   }
 }
 
-function canonical(locale: unknown): string {
-  if (typeof locale !== "string") return FALLBACK;
+function canonical(locale: unknown): string | undefined {
+  if (typeof locale !== "string") return undefined;
   try {
-    return Intl.getCanonicalLocales(locale.replace("_", "-"))[0] ?? FALLBACK;
+    return Intl.getCanonicalLocales(locale.replace("_", "-"))[0];
   } catch {
-    return FALLBACK;
+    return undefined;
   }
+}
+
+function languageOf(locale: string): string {
+  return locale.split("-")[0] ?? "";
+}
+
+/** The person's choice, where it is a language of ours. One without a country takes the host's form of it, such as `en-GB`. */
+function preferred(chosen: string | undefined, host: string): string {
+  return chosen === undefined || !languages.includes(languageOf(chosen)) || chosen === languageOf(host) ? host : chosen;
 }
 
 function knownZone(zone: unknown): string | undefined {

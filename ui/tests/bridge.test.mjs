@@ -88,3 +88,31 @@ test("bridge: an older answer does not replace a newer one", async () => {
     await page.close();
   }
 });
+
+test("bridge: speaks the language that the person chose before the host's, and the host's form of it", async () => {
+  const page = await Opened.of(NAME, { locale: "fr-FR" });
+  const shown = (locale) => page.host("result", { content: [], structuredContent: view, _meta: locale === undefined ? {} : { "portico.dev/locale": locale } });
+  const speaks = (language) => page.frame.waitForFunction((language) => document.documentElement.lang === language, language, { timeout: DEADLINE });
+  try {
+    await page.show(view, input);
+    await speaks("fr");
+    await shown("de");
+    await speaks("de");
+    await page.frame.getByText("2,79\u00a0$").first().waitFor({ timeout: DEADLINE });
+    await page.host("context", { locale: "es-MX" });
+    await page.host("context", { locale: "de-CH", theme: "dark" });
+    await page.frame.getByText("$\u00a02.79").first().waitFor({ timeout: DEADLINE });
+    await page.host("context", { locale: "fr-FR" });
+    await page.frame.getByText("2,79\u00a0$").first().waitFor({ timeout: DEADLINE });
+    await speaks("de");
+    for (const none of ["xx-unknown-language", "pt", 7, undefined]) {
+      await shown("es");
+      await speaks("es");
+      await shown(none);
+      await speaks("fr");
+    }
+    assert.deepEqual(page.errors, []);
+  } finally {
+    await page.close();
+  }
+});

@@ -20,7 +20,7 @@ test("cart: many presses on a quantity are one call, with the last", async () =>
       }
     });
     await page.frame.getByText("$13.95").waitFor({ timeout: DEADLINE });
-    assert.deepEqual(page.calls, [{ tool: "manage_cart", args: { session_id: "s-1", action: "update", product_id: "0001111041700", quantity: 5 } }]);
+    assert.deepEqual(page.calls, [{ tool: "manage_cart", args: { session_id: "s-1", action: "update", product_id: "0001111041700", modality: "PICKUP", quantity: 5 } }]);
   });
 });
 
@@ -29,7 +29,7 @@ test("cart: removes with the keyboard, and shows what the server answers", async
     await page.tabTo("button", `Remove ${MILK}`);
     await page.page.keyboard.press("Enter");
     await until(async () => (await page.frame.locator(".item").count()) === 3, "the row is gone");
-    assert.deepEqual(page.calls[0].args, { session_id: "s-1", action: "remove", product_id: "0001111041700" });
+    assert.deepEqual(page.calls[0].args, { session_id: "s-1", action: "remove", product_id: "0001111041700", modality: "PICKUP" });
     assert.match(await page.frame.getByRole("status").innerText(), /Removed/);
   });
 });
@@ -75,5 +75,58 @@ test("cart: says of which products it is not known whether they were taken", asy
   await showingFixture(NAME, {}, async (page) => {
     assert.equal(await page.frame.locator(".item .badge.warning").count(), 1);
     assert.match(await page.text(), /Look into the cart at Kroger/);
+  });
+});
+
+const inTwoWays = () => {
+  const line = (modality, quantity, state) => ({ ...view.items[0], modality, quantity, state, line_total: quantity * 2.79 });
+  return { ...view, items: [line("PICKUP", 2, "sent"), line("PICKUP", 1, "unknown"), line("DELIVERY", 1, "sent")], item_count: 4 };
+};
+
+test("cart: of a product in two ways each has a row, with what is not known within it, and only the row that is meant is changed", async () => {
+  await showingFixture(NAME, { view: inTwoWays(), answer: answer(inTwoWays().items) }, async (page) => {
+    assert.equal(await page.frame.locator(".item").count(), 2);
+    const pickup = page.frame.locator(".item").first();
+    assert.match(await pickup.innerText(), /Not known of 1 of them/);
+    assert.match(await pickup.innerText(), /\$8\.37/);
+    assert.deepEqual(await page.axe(), []);
+    const args = { session_id: "s-1", product_id: "0001111041700", modality: "DELIVERY" };
+    await page.role("button", `One more of ${MILK}, Delivery`).click();
+    await until(() => page.calls.length === 1, "one more");
+    assert.deepEqual(page.calls[0].args, { ...args, action: "update", quantity: 5 }, "of four in all");
+    await until(async () => (await page.frame.getByRole("textbox", { name: `Quantity of ${MILK}, Delivery` }).inputValue()) === "2", "as it was typed");
+    await page.role("button", `Remove ${MILK}, Delivery`).click();
+    await until(() => page.calls.length === 2, "the removal");
+    assert.deepEqual(page.calls[1].args, { ...args, action: "remove" });
+  });
+});
+
+test("cart: while one row of a product is being changed the other waits", async () => {
+  let release;
+  const held = new Promise((resolve) => (release = resolve));
+  await showingFixture(NAME, { view: inTwoWays(), answer: () => held }, async (page) => {
+    const delivery = page.frame.getByRole("textbox", { name: `Quantity of ${MILK}, Delivery` });
+    await delivery.fill("3");
+    await page.role("button", `Remove ${MILK}, Pickup`).click();
+    await until(() => page.calls.length === 1, "the removal");
+    // What was typed meanwhile goes by a number that may be old by now.
+    await until(async () => (await delivery.inputValue()) === "1", "the old number");
+    release(answer(inTwoWays().items.slice(2))());
+    await until(async () => (await page.frame.locator(".item").count()) === 1, "the row is gone");
+    assert.equal(page.calls.length, 1);
+  });
+});
+
+test("cart: asks about the store that the call was about", async () => {
+  const input = { session_id: "s-1", location_id: "01400943" };
+  await showingFixture(NAME, { input, answer: answer(view.items) }, async (page) => {
+    await page.role("button", "Refresh").click();
+    await until(() => page.calls.length === 1, "the cart again");
+    await page.role("button", `Remove ${MILK}`).click();
+    await until(() => page.calls.length === 2, "the removal");
+    await page.role("button", "Empty the cart").click();
+    await page.role("button", "Yes, empty it").click();
+    await until(() => page.calls.length === 3, "the cart is emptied");
+    assert.deepEqual(page.calls.map(({ args }) => args.location_id), Array(3).fill("01400943"));
   });
 });

@@ -56,3 +56,14 @@ test("coupons: adds what is on sale to the cart", async () => {
     assert.deepEqual(page.calls[0], { tool: "manage_cart", args: { session_id: "s-1", action: "add", product_id: "0000000004011", quantity: 1 } });
   });
 });
+
+test("coupons: stays at the store that the call was about", async () => {
+  const input = { category: "Dairy", session_id: "s-1", location_id: "01400943" };
+  await showingFixture(NAME, { input, answer: () => ({ content: [], structuredContent: view }) }, async (page) => {
+    await page.role("button", "Refresh").click();
+    await until(() => page.calls.length === 1, "the coupons again");
+    await page.role("button", "Add to cart: Bananas").click();
+    await until(() => page.calls.length === 2, "the addition");
+    assert.deepEqual(page.calls.map(({ args }) => args.location_id), ["01400943", "01400943"]);
+  });
+});

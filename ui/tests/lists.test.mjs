@@ -75,3 +75,14 @@ test("lists: opens another list, and sends none that names no product", async ()
     assert.deepEqual(page.calls, []);
   });
 });
+
+test("lists: asks for the prices of the store that the call was about", async () => {
+  const input = { session_id: "s-1", location_id: "01400943" };
+  await showingFixture(NAME, { input, answer: answer(view.lists) }, async (page) => {
+    await page.role("button", "Refresh").click();
+    await until(() => page.calls.length === 1, "the lists again");
+    await page.role("checkbox", /^Milk/).click();
+    await until(() => page.calls.length === 2, "the tick");
+    assert.deepEqual(page.calls.map(({ args }) => args.location_id), ["01400943", "01400943"]);
+  });
+});

@@ -23,7 +23,7 @@ test("orders: orders again and forgets, each with the order's id", async () => {
     await until(async () => (await page.frame.locator(".order").count()) === 1, "it is gone");
     assert.deepEqual(page.calls, [
       { tool: "order_history", args: { session_id: "s-1", action: "reorder", order_id: "o-2" } },
-      { tool: "order_history", args: { session_id: "s-1", action: "forget", order_id: "o-2" } },
+      { tool: "order_history", args: { session_id: "s-1", action: "forget", order_id: "o-2", limit: 200 } },
     ]);
     assert.match(await page.text(), /Forgotten/, "said where the order no longer is");
   });
@@ -34,7 +34,7 @@ test("orders: marks the cart as ordered with the keyboard", async () => {
     await page.tabTo("button", "I have ordered what is in the cart");
     await page.page.keyboard.press("Enter");
     await page.frame.locator(".notice.success").waitFor({ timeout: DEADLINE });
-    assert.deepEqual(page.calls[0].args, { session_id: "s-1", action: "mark_ordered" });
+    assert.deepEqual(page.calls[0].args, { session_id: "s-1", action: "mark_ordered", limit: 200 });
   });
 });
 
@@ -49,5 +49,20 @@ test("orders: shows the newest first ones, times in the host's zone, and the ite
     await page.frame.locator("summary").first().focus();
     await page.page.keyboard.press("Enter");
     await page.frame.getByText("$14,814.00").first().waitFor({ timeout: DEADLINE });
+  });
+});
+
+test("orders: asks for those that the call left out", async () => {
+  const many = Array.from({ length: 45 }, (_, index) => ({ ...view.orders[0], order_id: `o-${index}` }));
+  await showingFixture(NAME, { view: { ...view, orders: many.slice(0, 20), total: 45 }, answer: answer(many) }, async (page) => {
+    for (const shown of [40, 45]) {
+      await page.role("button", "Older ones").click();
+      await until(async () => (await page.frame.locator(".order").count()) === shown, `${shown} orders`);
+    }
+    assert.equal(await page.role("button", "Older ones").count(), 0);
+    assert.deepEqual(page.calls.map(({ args }) => args), [{ session_id: "s-1", action: "list", limit: 200 }]);
+    await page.role("button", "Refresh").click();
+    await until(() => page.calls.length === 2, "all again");
+    assert.equal(page.calls[1].args.limit, 200);
   });
 });

@@ -94,3 +94,19 @@ test("planner: matches, sends, clears, removes, and turns over the end of a year
     ]);
   });
 });
+
+test("planner: stays at the store that the call was about", async () => {
+  const input = { action: "view", ...WEEK, session_id: "s-1", location_id: "01400943" };
+  const answer = (tool) => (tool === "meal_planner" ? same() : { content: [], structuredContent: { products: [{ product_id: "p-1", name: "Basil" }] } });
+  await showingFixture(NAME, { input, answer }, async (page) => {
+    await page.role("button", "Refresh").click();
+    await until(() => page.calls.length === 1, "the week again");
+    await page.role("button", "Find products for all").click();
+    await until(() => page.calls.length === 2, "match");
+    await page.role("button", /Spaghetti with tomatoes/).click();
+    await page.role("button", "Find a product: basil").click();
+    await page.role("button", "Take Basil").click();
+    await until(() => page.calls.length === 4, "search and choice");
+    assert.deepEqual(page.calls.map(({ args }) => args.location_id ?? args.filters), ["01400943", "01400943", { location_id: "01400943" }, "01400943"]);
+  });
+});

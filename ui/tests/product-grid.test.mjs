@@ -59,7 +59,7 @@ test("product-grid: adds to the cart with the keyboard alone, and tells the mode
     await page.tabTo("button", `Add to cart: ${MILK}`);
     await page.page.keyboard.press("Space");
     await page.frame.locator(".notice.success").waitFor({ timeout: DEADLINE });
-    assert.deepEqual(page.calls, [{ tool: "manage_cart", args: { session_id: "s-1", action: "add", product_id: "0001111041700", quantity: 2 } }]);
+    assert.deepEqual(page.calls, [{ tool: "manage_cart", args: { session_id: "s-1", location_id: "01400943", action: "add", product_id: "0001111041700", quantity: 2 } }]);
     assert.match(await page.frame.getByRole("status").innerText(), /Added to the cart: 2 ×/);
     await until(() => page.notes.model.length === 1, "the model is told");
     assert.deepEqual(page.notes.model[0].structuredContent, { added: { product_id: "0001111041700", quantity: 2 } });
@@ -101,7 +101,7 @@ test("product-grid: saves to a list that the person chooses", async () => {
     await page.frame.getByText(`On the list: ${MILK}`).first().waitFor({ timeout: DEADLINE });
     assert.deepEqual(page.calls.map(({ args }) => args), [
       { session_id: "s-1", action: "list" },
-      { session_id: "s-1", action: "add_item", list_id: "l2", text: MILK, quantity: 1, product_id: "0001111041700" },
+      { session_id: "s-1", location_id: "01400943", action: "add_item", list_id: "l2", text: MILK, quantity: 1, product_id: "0001111041700" },
     ]);
   });
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { common, fixture, showingFixture } from "./common.mjs";
+import { common, fixture, messages, showingFixture } from "./common.mjs";
 import { DEADLINE, until } from "./host/index.mjs";
 
 const NAME = "profile";
@@ -75,5 +75,16 @@ test("profile: deletes all only when asked twice, and then shows what is left", 
     await page.role("button", "Yes, delete everything").click();
     await page.frame.getByText("You are not signed in.").waitFor({ timeout: DEADLINE });
     assert.deepEqual(page.calls.map(({ args }) => args.action), ["delete", "view"]);
+  });
+});
+
+test("profile: a language that is chosen is spoken at once", async () => {
+  const preferences = { ...view.preferences, locale: "de" };
+  const answer = () => ({ content: [], structuredContent: { ...view, preferences }, _meta: { "portico.dev/locale": "de" } });
+  await showingFixture(NAME, { answer }, async (page) => {
+    await page.frame.getByLabel("Language of messages").selectOption("de");
+    await page.role("button", "Save").click();
+    await page.frame.waitForFunction((title) => document.title === title, messages("de")["profile.title"], { timeout: DEADLINE });
+    assert.deepEqual(page.calls[0].args.preferences, { locale: "de" });
   });
 });

@@ -41,7 +41,7 @@ test("store-map: makes a store the person's own, and tells the model", async () 
   await showingFixture(NAME, {}, async (page) => {
     await page.role("button", "Make this my store").click();
     await page.frame.getByText("Your store is now Kroger On the Rhine").first().waitFor({ timeout: DEADLINE });
-    assert.deepEqual(page.calls, [{ tool: "user_profile", args: { action: "update", preferences: { location_id: "01400943" } } }]);
+    assert.deepEqual(page.calls, [{ tool: "user_profile", args: { action: "update", preferences: { location_id: "01400943", store_name: "Kroger On the Rhine" } } }]);
     await until(() => page.notes.model.length === 1, "the model is told");
     await page.role("button", "Show on a street map").click();
     await until(() => page.notes.link.length === 1, "the link");
@@ -71,4 +71,12 @@ test("store-map: one store alone, and places on both sides of the date line, are
       assert.match(await page.frame.locator(".scale").textContent(), /\d/);
     });
   }
+});
+
+test("store-map: a store without a name takes away the name of the store before", async () => {
+  await showingFixture(NAME, { view: { ...view, stores: [view.stores[3]] } }, async (page) => {
+    await page.role("button", "Make this my store").click();
+    await until(() => page.calls.length === 1, "the call");
+    assert.deepEqual(page.calls[0].args.preferences, { location_id: "01400999", store_name: null });
+  });
 });

@@ -19,6 +19,9 @@ use crate::upstream;
 /// Where a failed answer carries its code and class under `_meta`.
 pub const ERROR_META: &str = "portico.dev/error";
 
+/// Where an answer carries under `_meta` the language that the user chose for its page (BCP 47), which goes before the host's.
+pub const LOCALE_META: &str = "portico.dev/locale";
+
 /// What a tool does to the world, as hints to the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
@@ -179,13 +182,14 @@ pub struct Answer {
     text: String,
     data: Value,
     blocks: Vec<ContentBlock>,
+    locale: Option<String>,
 }
 
 impl Answer {
     /// An answer of `text` and `data`.
     pub fn new<T: Serialize>(text: impl Into<String>, data: &T) -> Result<Self, ToolError> {
         let data = serde_json::to_value(data).map_err(|error| ToolError::Internal(error.to_string()))?;
-        Ok(Self { text: text.into(), data, blocks: Vec::new() })
+        Ok(Self { text: text.into(), data, blocks: Vec::new(), locale: None })
     }
 
     /// The text for the model.
@@ -210,6 +214,13 @@ impl Answer {
     #[must_use]
     pub fn with_block(mut self, block: ContentBlock) -> Self {
         self.blocks.push(block);
+        self
+    }
+
+    /// Names the language that the user chose for the page, if any (see [`LOCALE_META`]).
+    #[must_use]
+    pub fn with_locale(mut self, locale: Option<String>) -> Self {
+        self.locale = locale;
         self
     }
 }
@@ -262,7 +273,10 @@ fn success(answer: Answer) -> CallToolResult {
     content.extend(answer.blocks);
     let mut result = CallToolResult::success(content);
     result.structured_content = Some(answer.data);
-    result
+    let meta = answer
+        .locale
+        .map(|locale| MetaObject([(LOCALE_META.to_owned(), locale.into())].into_iter().collect()));
+    result.with_meta(meta)
 }
 
 fn failure(error: &ToolError, said: String) -> CallToolResult {

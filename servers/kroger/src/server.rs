@@ -14,7 +14,7 @@ use rmcp::model::Tool;
 use serde_json::{Map, Value};
 
 use crate::{
-    account::User,
+    account::{User, Who},
     shop::Shop,
     tools::{cart, coupons, lists, orders, planner, profile, search, stores},
 };
@@ -90,7 +90,7 @@ impl Server for Kroger {
     async fn call(&self, call: ToolCall) -> Result<Answer, ToolError> {
         let (shop, arguments) = (self.shop.as_ref(), Some(call.arguments));
         let who = shop.accounts.who(call.user.map(|id| User { id }))?;
-        match call.name.as_str() {
+        let answer = match call.name.as_str() {
             "search_products_advanced" => search::search(shop, &who, tool::arguments(arguments)?).await,
             "store_locator_advanced" => {
                 stores::locate(&shop.kroger, tool::arguments(arguments)?, Timestamp::now()).await
@@ -102,8 +102,15 @@ impl Server for Kroger {
             "shopping_lists" => lists::manage(shop, &who, tool::arguments(arguments)?).await,
             "meal_planner" => planner::manage(shop, &who, tool::arguments(arguments)?).await,
             other => Err(ToolError::Internal(format!("tool `{other}` is listed and not written"))),
-        }
+        };
+        Ok(answer?.with_locale(locale(shop, &who).await))
     }
+}
+
+/// The language that the user chose. What was done stays done where it cannot be read.
+async fn locale(shop: &Shop, who: &Who) -> Option<String> {
+    let read = shop.preferences(&who.user.as_ref()?.id).await;
+    read.inspect_err(|error| tracing::warn!(%error, "the user's language could not be read")).ok()?.locale
 }
 
 /// Those that ask Kroger, each with its page.

@@ -22,7 +22,7 @@ export function Coupons({ view }: { view: CouponsView }) {
   const look = (wanted: string): void => {
     setCategory(wanted);
     const args = wanted === "" ? { action: "list" } : { action: "list", category: wanted };
-    void calls.run({ key: "list", tool: TOOL, args, done: t("common.reloaded"), shows: true });
+    void calls.run({ key: "list", tool: TOOL, args, atStore: true, done: t("common.reloaded"), shows: true });
   };
   return (
     <>

@@ -13,13 +13,13 @@ export const TOOL = "shopping_lists";
 
 /** Runs one action of the tool and shows the lists that it answers with. */
 export function act(calls: Calls, key: string, args: Json, done: string) {
-  return calls.run({ key, tool: TOOL, args, done, shows: true, writes: true });
+  return calls.run({ key, tool: TOOL, args, atStore: true, done, shows: true, writes: true });
 }
 
 export function Lists({ view }: { view: ListsView }) {
   const { t } = useLanguage();
   const calls = useCalls();
-  const reload = useReload({ action: "list" }, calls);
+  const reload = useReload({ action: "list" }, calls, true);
   const [chosen, setChosen] = useState<string | undefined>(undefined);
   const [expected, setExpected] = useState<string[] | null>(null);
   const open = view.lists.find((one) => one.id === chosen) ?? view.lists[0];

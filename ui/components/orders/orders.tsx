@@ -10,14 +10,20 @@ import type { Order, OrdersView } from "./view";
 const TOOL = "order_history";
 /** Orders shown at first, and more at a time. */
 const PAGE = 20;
+/** Asked for: as many as the tool gives, so that none is out of reach. */
+const ALL = { limit: 200 };
 
 export function Orders({ view }: { view: OrdersView }) {
   const language = useLanguage();
   const { t } = language;
   const calls = useCalls();
-  const reload = useReload({ action: "list" }, calls);
+  const reload = useReload({ action: "list", ...ALL }, calls);
   const [shown, setShown] = useState(PAGE);
-  const mark = (): void => void calls.run({ key: "mark", tool: TOOL, args: { action: "mark_ordered" }, done: t("orders.marked"), shows: true, writes: true });
+  const mark = (): void => void calls.run({ key: "mark", tool: TOOL, args: { action: "mark_ordered", ...ALL }, done: t("orders.marked"), shows: true, writes: true });
+  const older = async (): Promise<void> => {
+    if (view.orders.length <= shown) await calls.run({ key: "older", tool: TOOL, args: { action: "list", ...ALL }, done: "", shows: true });
+    setShown(shown + PAGE);
+  };
   return (
     <>
       <Heading title={t("orders.title")}>
@@ -38,7 +44,12 @@ export function Orders({ view }: { view: OrdersView }) {
           <One key={order.id} order={order} calls={calls} />
         ))}
       </ol>
-      {view.orders.length > shown && <Button press={() => setShown(shown + PAGE)}>{t("orders.older")}</Button>}
+      {(view.orders.length > shown || view.total > view.orders.length) && (
+        <Button busy={calls.busy("older")} press={() => void older()}>
+          {t("orders.older")}
+        </Button>
+      )}
+      <How progress={calls.of("older")} />
     </>
   );
 }
@@ -48,7 +59,7 @@ function One({ order, calls }: { order: Order; calls: Calls }) {
   const { t } = language;
   const when = order.placedAt === undefined ? t("orders.no_date") : language.date(order.placedAt, "moment");
   const again = (): void => void calls.run({ key: order.id, tool: TOOL, args: { action: "reorder", order_id: order.id }, done: t("orders.again_done"), writes: true });
-  const forget = (): void => void calls.run({ key: "forget", tool: TOOL, args: { action: "forget", order_id: order.id }, done: t("orders.forgotten"), shows: true, writes: true });
+  const forget = (): void => void calls.run({ key: "forget", tool: TOOL, args: { action: "forget", order_id: order.id, ...ALL }, done: t("orders.forgotten"), shows: true, writes: true });
   return (
     <li class="order">
       <div class="panel stack">

@@ -18,11 +18,14 @@ export interface Order {
 
 export interface OrdersView {
   orders: Order[];
+  /** Orders that are kept, which may be more than were asked for. */
+  total: number;
   savings: number | undefined;
 }
 
 export function readOrders(raw: Json): OrdersView {
-  return { orders: list(raw, "orders", readOrder), savings: number(raw, "total_savings") };
+  const orders = list(raw, "orders", readOrder);
+  return { orders, total: Math.max(number(raw, "total") ?? 0, orders.length), savings: number(raw, "total_savings") };
 }
 
 function readOrder(raw: Json): Order | null {

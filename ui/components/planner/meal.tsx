@@ -87,7 +87,8 @@ function Choose({ meal, ingredient, calls, act }: { meal: Meal; ingredient: Ingr
   const key = `choose ${ingredient.id}`;
   const query = queryOf(ingredient);
   const search = async (): Promise<void> => {
-    const outcome = await calls.run({ key, tool: "search_products_advanced", args: { query, limit: 5 }, done: "" });
+    const args = { query, limit: 5, ...(runtime.store.location_id === undefined ? {} : { filters: runtime.store }) };
+    const outcome = await calls.run({ key, tool: "search_products_advanced", args, done: "" });
     if (outcome?.kind === "done") setFound(list(outcome.view, "products", readProduct));
   };
   const take = async (product: Product): Promise<void> => {

@@ -25,8 +25,8 @@ export function Planner({ view }: { view: Plan }) {
   const calls = useCalls();
   const [below, setBelow] = useState<Below>(null);
   const week = view.week === undefined ? {} : { week: view.week };
-  const reload = useReload({ action: "view", ...week }, calls);
-  const act: Act = (key, args, done) => calls.run({ key, tool: TOOL, args: { ...week, ...args }, done, shows: true, writes: args.action !== "view" });
+  const reload = useReload({ action: "view", ...week }, calls, true);
+  const act: Act = (key, args, done) => calls.run({ key, tool: TOOL, args: { ...week, ...args }, atStore: true, done, shows: true, writes: args.action !== "view" });
   const meal = view.days.flatMap((day) => day.meals).find((one) => below !== null && "meal" in below && one.id === below.meal);
   return (
     <>

@@ -35,7 +35,7 @@ export function SaveToList({ product, calls }: { product: Product; calls: Calls 
   };
   const save = async (): Promise<void> => {
     const args = { action: "add_item", list_id: chosen, text: name, quantity: 1, product_id: product.id };
-    const outcome = await calls.run({ key, tool: TOOL, args, done: t("product.listed", { name }), writes: true });
+    const outcome = await calls.run({ key, tool: TOOL, args, atStore: true, done: t("product.listed", { name }), writes: true });
     if (outcome?.kind === "done") setLists(null);
   };
 

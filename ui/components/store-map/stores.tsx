@@ -8,6 +8,9 @@ import { Empty, Heading, How } from "../../design/elements/state";
 import { StoreMap } from "./map";
 import type { Store, StoresView } from "./view";
 
+/** The longest name of a store that the profile takes, in characters. */
+const MAX_NAME = 100;
+
 export function Stores({ view }: { view: StoresView }) {
   const { t } = useLanguage();
   const calls = useCalls();
@@ -96,7 +99,8 @@ function Detail({ store, calls }: { store: Store; calls: Calls }) {
   const { t } = runtime.state.language;
   const name = store.name ?? store.id;
   const mine = async (): Promise<void> => {
-    const args = { action: "update", preferences: { location_id: store.id } };
+    const preferences = { location_id: store.id, store_name: store.name === undefined ? null : [...store.name.trim()].slice(0, MAX_NAME).join("") };
+    const args = { action: "update", preferences };
     const outcome = await calls.run({ key: store.id, tool: "user_profile", args, done: t("stores.is_mine", { name }), writes: true });
     if (outcome?.kind === "done") runtime.tellModel("The person chose this store in the view.", { location_id: store.id });
   };

@@ -60,9 +60,10 @@ export function AddToCart({ product, calls }: { product: Product; calls: Calls }
   const name = nameOf(product, language);
   const key = cartKey(product);
   const add = async (): Promise<void> => {
+    // No modality: the server knows how the person prefers to get things.
     const args = { action: "add", product_id: product.id, quantity };
     const done = language.t("product.added", { count: quantity, name });
-    const outcome = await calls.run({ key, tool: "manage_cart", args, done, writes: true });
+    const outcome = await calls.run({ key, tool: "manage_cart", args, atStore: true, done, writes: true });
     if (outcome?.kind === "done") runtime.tellModel("The person added a product to the cart in this view.", { added: { product_id: product.id, quantity } });
   };
   return (

@@ -143,9 +143,9 @@ export function Reload({ busy, press }: { busy: boolean; press(): void }) {
   );
 }
 
-/** Asks the page's own tool for `args` again. */
-export function useReload(args: Json, calls: Calls): () => void {
+/** Asks the page's own tool for `args` again; `atStore` as in `Call`. */
+export function useReload(args: Json, calls: Calls, atStore = false): () => void {
   const runtime = useRuntime();
   const done = runtime.state.language.t("common.reloaded");
-  return () => void calls.run({ key: "reload", tool: runtime.tool, args, done, shows: true });
+  return () => void calls.run({ key: "reload", tool: runtime.tool, args, atStore, done, shows: true });
 }

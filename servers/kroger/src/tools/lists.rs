@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cart::{
     self,
-    wanted::{Wanted, sorted, summed, told},
+    wanted::{Wanted, sorted, summed_by, told},
 };
 use crate::{
     account::{User, Who},
@@ -336,13 +336,14 @@ async fn send(shop: &Shop, who: &Who, request: &Request, store: Option<&str>) ->
     let open: Vec<&Item> = list.items.iter().filter(|item| item.is_open()).collect();
     let ids: Vec<&str> = open.iter().filter_map(|item| item.product_id.as_deref()).collect();
     let products = shop.products(&ids, store).await?;
+    let way = shop.preferences(&user.id).await?.modality();
     let (mut going, staying) = sorted(&open, &products);
     // Who cannot send learns it before anything is marked, and of two who send at once each sends what it has marked itself.
     shop.accounts.token(who, "to add to a cart").await?;
     let sent: Vec<String> = going.iter().map(|item| item.id.clone()).collect();
     let sent = mark(shop, user, request, (&sent, true)).await?;
     going.retain(|item| sent.contains(&item.id));
-    let items = summed(&going, &products);
+    let items = summed_by(&going, &products, way);
     let count = items.len();
     if let Err(error) = cart::send(shop, who, items, None).await {
         if !cart::is_unknown(&error) {

@@ -14,6 +14,7 @@ use crate::{
     account::{Link, Who},
     config::is_location,
     shop::{Shop, check_text, money::Money},
+    upstream::cart::Modality,
 };
 
 /// One for each user.
@@ -77,12 +78,20 @@ pub(crate) struct Preferences {
     pub(crate) diets: Vec<Diet>,
     /// US dollars a week for meals.
     pub(crate) weekly_budget: Option<Money>,
-    /// People who eat along, 1 to 20.
+    /// People who eat along, 1 to 20: the servings of a meal that names none.
     pub(crate) household_size: Option<u32>,
+    /// How what you add to the cart, and what lists and plans send there, is to reach you. Kroger's cart knows pickup and delivery.
     pub(crate) fulfillment: Option<Fulfillment>,
-    /// Language, such as en or es.
+    /// Language of the pages, such as en or es; that of the program that shows them where it is missing.
     pub(crate) locale: Option<String>,
     pub(crate) notices: Notices,
+}
+
+impl Preferences {
+    /// How what is sent to the cart reaches the user. Kroger's cart has no way for who shops in the store.
+    pub(crate) fn modality(&self) -> Modality {
+        if self.fulfillment == Some(Fulfillment::Delivery) { Modality::Delivery } else { Modality::Pickup }
+    }
 }
 
 /// What to do with the profile.
@@ -198,6 +207,10 @@ fn merged(
     let Value::Object(mut all) = before else {
         return Err(ToolError::Internal("preferences are no object".to_owned()));
     };
+    // Another store has another name.
+    if given.get("location_id").is_some_and(|id| Some(id) != all.get("location_id")) {
+        all.insert("store_name".to_owned(), Value::Null);
+    }
     for (name, value) in given {
         if !all.contains_key(name) {
             let known: Vec<&str> = all.keys().map(String::as_str).collect();

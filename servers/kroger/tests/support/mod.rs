@@ -174,6 +174,19 @@ impl World {
             .collect()
     }
 
+    /// The lines of a customer's cart at the stand-in: product, quantity and way.
+    pub async fn lines_of(&self, customer: &str) -> Value {
+        let carts = self.look("carts").await;
+        let lines = carts[customer].as_array().cloned().unwrap_or_default();
+        lines.iter().map(|line| json!([line["upc"], line["quantity"], line["modality"]])).collect()
+    }
+
+    /// Sets preferences of whoever has this session; the profile with them.
+    pub async fn prefers(&self, session: &str, preferences: Value) -> Value {
+        let update = json!({ "session_id": session, "action": "update", "preferences": preferences });
+        self.ok("user_profile", update).await
+    }
+
     /// How often the stand-in was asked for what begins with `path`.
     pub async fn asked(&self, path: &str) -> u64 {
         let requests = self.look("requests").await;

@@ -256,3 +256,109 @@ async fn the_most_of_a_product_holds_for_all_additions_together() {
     world.ok(CART, update(4)).await;
     assert_eq!(world.cart_of("ada").await, json!({ avocado: 4 }));
 }
+
+#[tokio::test]
+async fn a_larger_number_comes_the_way_that_the_product_comes() {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    let mut delivered = add(&session, MILK, 1);
+    delivered["modality"] = json!("DELIVERY");
+    world.ok(CART, delivered).await;
+    let update = json!({ "session_id": session, "action": "update", "product_id": MILK, "quantity": 3 });
+    let cart = world.ok(CART, update).await;
+    assert_eq!(world.lines_of("ada").await, json!([[MILK, 3, "DELIVERY"]]));
+    assert_eq!(cart["items"].as_array().unwrap().len(), 1, "{cart}");
+    let text = world.text(CART, json!({ "session_id": session })).await;
+    assert!(text.contains("3 × Kroger 2% Reduced Fat Milk $4.77, by delivery ["), "{text}");
+}
+
+#[tokio::test]
+async fn what_is_added_comes_as_the_customer_prefers_unless_the_call_says_how() {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    world.prefers(&session, json!({ "fulfillment": "delivery" })).await;
+    world.ok(CART, add(&session, MILK, 1)).await;
+    let mut fetched = add(&session, EGGS, 1);
+    fetched["modality"] = json!("PICKUP");
+    world.ok(CART, fetched).await;
+    assert_eq!(world.lines_of("ada").await, json!([[MILK, 1, "DELIVERY"], [EGGS, 1, "PICKUP"]]));
+    // Kroger's cart has no way for who shops in the store.
+    world.prefers(&session, json!({ "fulfillment": "in_store" })).await;
+    world.ok(CART, add(&session, EGGS, 1)).await;
+    assert_eq!(world.lines_of("ada").await, json!([[MILK, 1, "DELIVERY"], [EGGS, 2, "PICKUP"]]));
+}
+
+/// Two of a product by pickup, and two by delivery.
+async fn in_two_ways(world: &World, session: &str) {
+    for way in ["PICKUP", "DELIVERY"] {
+        let mut some = add(session, MILK, 2);
+        some["modality"] = json!(way);
+        world.ok(CART, some).await;
+    }
+}
+
+fn ways(cart: &Value) -> Vec<(&str, u64)> {
+    let lines = cart["items"].as_array().unwrap().iter();
+    lines.map(|line| (line["modality"].as_str().unwrap(), line["quantity"].as_u64().unwrap())).collect()
+}
+
+#[tokio::test]
+async fn of_a_product_in_two_ways_only_what_was_meant_is_lowered_and_taken_out() {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    in_two_ways(&world, &session).await;
+    let of = |action: &str, way: &str, quantity: u32| json!({ "session_id": session, "action": action, "product_id": MILK, "modality": way, "quantity": quantity });
+    let cart = world.ok(CART, of("update", "PICKUP", 3)).await;
+    assert_eq!(ways(&cart), [("PICKUP", 1), ("DELIVERY", 2)]);
+    let cart = world.ok(CART, of("update", "PICKUP", 4)).await;
+    assert_eq!(ways(&cart), [("PICKUP", 2), ("DELIVERY", 2)]);
+    let cart = world.ok(CART, of("remove", "DELIVERY", 1)).await;
+    assert_eq!(ways(&cart), [("PICKUP", 2)]);
+    world.fails(CART, of("remove", "DELIVERY", 1), 404).await;
+    assert_eq!(world.lines_of("ada").await, json!([[MILK, 3, "PICKUP"], [MILK, 2, "DELIVERY"]]));
+}
+
+#[tokio::test]
+async fn what_may_never_have_reached_the_cart_is_lowered_before_what_did() {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    world.fault(json!({ "kind": "drop", "path": "/v1/cart/add", "times": 1 })).await;
+    world.fails(CART, add(&session, MILK, 1), 504).await;
+    world.ok(CART, add(&session, MILK, 2)).await;
+    let update = json!({ "session_id": session, "action": "update", "product_id": MILK, "quantity": 2 });
+    let cart = world.ok(CART, update).await;
+    assert_eq!(cart["items"].as_array().unwrap().len(), 1, "{cart}");
+    assert_eq!((&cart["items"][0]["quantity"], &cart["items"][0]["state"]), (&json!(2), &json!("sent")));
+}
+
+#[tokio::test]
+async fn a_partners_cart_keeps_the_way_of_a_line_and_changes_none_that_it_cannot_tell_apart() {
+    let world = World::start(Plan { variables: &[("KROGER_PARTNER", "true")], ..Plan::default() }).await;
+    world.settings(json!({ "partner": true })).await;
+    let session = world.sign_in("ada").await;
+    let mut delivered = add(&session, MILK, 2);
+    delivered["modality"] = json!("DELIVERY");
+    world.ok(CART, delivered).await;
+    let update = |quantity: u32| json!({ "session_id": session, "action": "update", "product_id": MILK, "quantity": quantity });
+    world.ok(CART, update(4)).await;
+    assert_eq!(world.lines_of("ada").await, json!([[MILK, 4, "DELIVERY"]]));
+    world.ok(CART, add(&session, MILK, 1)).await;
+    let mut more = update(6);
+    more["modality"] = json!("PICKUP");
+    world.ok(CART, more).await;
+    let both = json!([[MILK, 4, "DELIVERY"], [MILK, 2, "PICKUP"]]);
+    assert_eq!(world.lines_of("ada").await, both);
+    let mut remove =
+        json!({ "session_id": session, "action": "remove", "product_id": MILK, "modality": "PICKUP" });
+    for refused in [update(3), remove.clone()] {
+        let problem = world.fails(CART, refused, 422).await;
+        assert!(
+            problem["detail"].as_str().unwrap().contains("change it at https://www.kroger.com"),
+            "{problem}"
+        );
+    }
+    assert_eq!(world.lines_of("ada").await, both);
+    remove.as_object_mut().unwrap().remove("modality");
+    world.ok(CART, remove).await;
+    assert_eq!(world.lines_of("ada").await, json!([]));
+}

@@ -205,3 +205,14 @@ async fn a_sign_in_that_cannot_be_renewed_just_now_leaves_the_list_as_it_was() {
     assert_eq!(shown["lists"][0]["items"][0]["checked"], false, "{shown}");
     assert_eq!(world.cart_of("ada").await, json!({}));
 }
+
+#[tokio::test]
+async fn a_list_is_sent_the_way_that_the_customer_prefers() {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    world.prefers(&session, json!({ "fulfillment": "delivery" })).await;
+    let list = new_list(&world, &session, "Week").await;
+    world.ok(LISTS, with(&session, &list, json!({ "action": "add_item", "product_id": MILK }))).await;
+    world.ok(LISTS, with(&session, &list, json!({ "action": "send_to_cart" }))).await;
+    assert_eq!(world.lines_of("ada").await, json!([[MILK, 1, "DELIVERY"]]));
+}

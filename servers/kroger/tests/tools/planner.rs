@@ -197,3 +197,21 @@ async fn a_plan_is_judged_by_the_diets_of_now_whenever_it_is_shown_or_sent() {
     world.ok(PLANNER, send).await;
     assert_eq!(world.cart_of("ada").await.as_object().unwrap().len(), 2);
 }
+
+#[tokio::test]
+async fn a_plan_is_for_the_household_and_sent_the_way_that_it_prefers() {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    world.prefers(&session, json!({ "fulfillment": "delivery", "household_size": 3 })).await;
+    let mut add = meal(&session, "Breakfast", &["milk"]);
+    add.as_object_mut().unwrap().remove("servings");
+    let plan = world.ok(PLANNER, add).await;
+    assert_eq!(plan["days"][2]["meals"][0]["servings"], 3);
+    assert_eq!(world.ok(PLANNER, meal(&session, "Dinner", &[])).await["days"][2]["meals"][1]["servings"], 4);
+    let mut choose = of(&session, "choose");
+    choose["ingredient_id"] = ingredients(&plan)[0]["ingredient_id"].clone();
+    choose["product_id"] = json!(crate::support::MILK);
+    world.ok(PLANNER, choose).await;
+    world.ok(PLANNER, of(&session, "send_to_cart")).await;
+    assert_eq!(world.lines_of("ada").await, json!([[crate::support::MILK, 1, "DELIVERY"]]));
+}

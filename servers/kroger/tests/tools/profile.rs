@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::support::{MILK, On, Plan, World, world};
+use crate::support::{Era, MILK, On, Plan, World, call, world};
 
 const PROFILE: &str = "user_profile";
 
@@ -228,4 +228,55 @@ async fn rows(world: &World) -> Vec<(&'static str, String)> {
         rows.extend(found.into_iter().map(|text| (table, text)));
     }
     rows
+}
+
+#[tokio::test]
+async fn the_name_of_a_store_does_not_outlive_its_choice() {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    world.prefers(&session, json!({ "location_id": "01400413", "store_name": "Corner" })).await;
+    let same = world.prefers(&session, json!({ "location_id": "01400413" })).await;
+    assert_eq!(same["preferences"]["store_name"], "Corner");
+    let other = world.prefers(&session, json!({ "location_id": "01400376" })).await;
+    assert_eq!(other["preferences"]["store_name"], Value::Null);
+    let named = json!({ "location_id": "01400413", "store_name": "Hill" });
+    assert_eq!(world.prefers(&session, named).await["preferences"]["store_name"], "Hill");
+}
+
+#[rstest]
+#[tokio::test]
+async fn every_answer_names_the_language_that_the_user_chose_for_its_page(
+    #[values(Era::Legacy, Era::Modern)] era: Era,
+) {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    let client = world.client(era).await;
+    let language = async |tool: &'static str, arguments: Value| {
+        let answer = call(&client, tool, arguments).await;
+        assert_ne!(answer.is_error, Some(true), "{tool}");
+        answer.meta.and_then(|meta| meta.get("portico.dev/locale").cloned())
+    };
+    let mine = |more: Value| {
+        let mut arguments = more;
+        arguments["session_id"] = json!(session);
+        arguments
+    };
+    let choose = |locale: Value| mine(json!({ "action": "update", "preferences": { "locale": locale } }));
+    assert_eq!(language(PROFILE, choose(json!("de"))).await, Some(json!("de")));
+    for (tool, arguments) in [
+        ("search_products_advanced", json!({ "query": "milk" })),
+        ("manage_cart", json!({})),
+        ("digital_coupons", json!({ "category": "milk" })),
+        ("order_history", json!({})),
+        ("shopping_lists", json!({})),
+        ("meal_planner", json!({})),
+    ] {
+        assert_eq!(language(tool, mine(arguments)).await, Some(json!("de")), "{tool}");
+    }
+    assert_eq!(
+        language("search_products_advanced", json!({ "query": "milk" })).await,
+        None,
+        "whose page is not known"
+    );
+    assert_eq!(language(PROFILE, choose(Value::Null)).await, None);
 }

@@ -167,19 +167,37 @@ impl Mirrors<'_> {
         .await
     }
 
-    /// Sets the number of a product here, where it is smaller than before; 0 takes it out. Says whether it was there.
-    pub(crate) async fn lower(&self, product_id: &str, quantity: u32) -> Result<bool, ToolError> {
+    /// Takes a product out here, or what of it comes by `way`. Says whether there was any.
+    pub(crate) async fn remove(&self, product_id: &str, way: Option<Modality>) -> Result<bool, ToolError> {
+        let is_meant = |line: &Line| line.is_of(product_id) && way.is_none_or(|way| line.modality == way);
         self.change(|mirror| {
-            let mut left = quantity;
             let before = mirror.lines.len();
-            let mut found = false;
-            for line in mirror.lines.iter_mut().filter(|line| line.is_of(product_id)) {
-                found = true;
-                line.quantity = line.quantity.min(left);
-                left -= line.quantity;
+            mirror.lines.retain(|line| !is_meant(line));
+            Ok(mirror.lines.len() < before)
+        })
+        .await
+    }
+
+    /// Lowers the number of a product here to `quantity`, over all its lines: what comes by `way` goes first, and of that what may never
+    /// have reached the cart.
+    pub(crate) async fn lower(
+        &self,
+        product_id: &str,
+        quantity: u32,
+        way: Option<Modality>,
+    ) -> Result<(), ToolError> {
+        self.change(|mirror| {
+            let mut over = mirror.quantity(product_id).saturating_sub(quantity);
+            let mut lines: Vec<&mut Line> =
+                mirror.lines.iter_mut().rev().filter(|line| line.is_of(product_id)).collect();
+            lines.sort_by_key(|line| (way != Some(line.modality), line.attempt.is_none()));
+            for line in lines {
+                let less = over.min(line.quantity);
+                line.quantity -= less;
+                over -= less;
             }
             mirror.lines.retain(|line| line.quantity > 0);
-            Ok(found || mirror.lines.len() < before)
+            Ok(())
         })
         .await
     }
@@ -194,5 +212,10 @@ impl Mirror {
     /// How many of a product were sent, as far as is known.
     pub(crate) fn quantity(&self, product_id: &str) -> u32 {
         self.lines.iter().filter(|line| line.is_of(product_id)).map(|line| line.quantity).sum()
+    }
+
+    /// How a product that was sent reaches the customer; the last one's way where there are several.
+    pub(crate) fn way(&self, product_id: &str) -> Option<Modality> {
+        self.lines.iter().rfind(|line| line.is_of(product_id)).map(|line| line.modality)
     }
 }

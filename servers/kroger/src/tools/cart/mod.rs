@@ -16,7 +16,7 @@ use serde::Deserialize;
 use crate::{
     account::{User, Who},
     shop::{Shop, check_product_id, product::refusal},
-    upstream::cart::{CartItem, Modality},
+    upstream::cart::{CartItem, Modality, PartnerLine},
 };
 use mirror::Mirrors;
 pub(crate) use view::Cart;
@@ -58,9 +58,8 @@ pub(crate) struct Request {
     /// How many, 1 to 99 (update: 0 to 99).
     #[schemars(range(min = 0, max = 99))]
     quantity: Option<u32>,
-    /// How it reaches you. Kroger's default is pickup.
-    #[serde(default)]
-    modality: Modality,
+    /// How it reaches you; where it is missing, as the product comes already (add: as you prefer it). For remove: only what comes this way.
+    modality: Option<Modality>,
     /// Store for prices and stock, 8 characters. Kroger itself uses the store chosen in your account.
     location_id: Option<String>,
 }
@@ -128,12 +127,8 @@ pub(crate) async fn read(
 /// The lines of a partner's cart, as those of the mirror are.
 pub(crate) async fn of_partner(shop: &Shop, who: &Who) -> Result<Vec<mirror::Line>, ToolError> {
     let cart = partner::read(shop, who).await?;
-    let line = |line: crate::upstream::cart::PartnerLine| mirror::Line {
-        modality: if line.modality.as_deref() == Some("DELIVERY") {
-            Modality::Delivery
-        } else {
-            Modality::Pickup
-        },
+    let line = |line: PartnerLine| mirror::Line {
+        modality: partner::way_of(&line),
         product_id: line.upc,
         name: line.description,
         quantity: line.quantity,
@@ -165,7 +160,7 @@ async fn apply(
         Action::Add => return add(shop, who, request, store).await,
         Action::Clear => mirrors.clear().await?,
         Action::Remove => {
-            if !mirrors.lower(product_id(request)?, 0).await? {
+            if !mirrors.remove(product_id(request)?, request.modality).await? {
                 return Err(ToolError::NotFound(
                     "this product was not sent from here within the last day".to_owned(),
                 ));
@@ -173,15 +168,17 @@ async fn apply(
         }
         Action::Update => {
             let (id, wanted) = (product_id(request)?, quantity(request, 0)?);
-            let sent = mirrors.read().await?.quantity(id);
+            let mirror = mirrors.read().await?;
+            let sent = mirror.quantity(id);
             if wanted > sent {
-                let found = look_up(shop, request, store, wanted).await?;
+                let way = way(shop, user, request, mirror.way(id)).await?;
+                let found = look_up(shop, request, store, (way, wanted)).await?;
                 return send(shop, who, vec![(found.item, found.name)], Some(wanted)).await;
             }
             if wanted == sent {
                 return Ok(());
             }
-            mirrors.lower(id, wanted).await?;
+            mirrors.lower(id, wanted, request.modality).await?;
         }
     }
     notes.push(locally);
@@ -189,18 +186,33 @@ async fn apply(
 }
 
 async fn add(shop: &Shop, who: &Who, request: &Request, store: Option<&str>) -> Result<(), ToolError> {
-    let sent = mirrors(shop, who.user("a cart")?).read().await?.quantity(product_id(request)?);
+    let user = who.user("a cart")?;
+    let sent = mirrors(shop, user).read().await?.quantity(product_id(request)?);
     let total = sent.saturating_add(quantity(request, 1)?);
-    let wanted = look_up(shop, request, store, total).await?;
+    let way = way(shop, user, request, None).await?;
+    let wanted = look_up(shop, request, store, (way, total)).await?;
     send(shop, who, vec![(wanted.item, wanted.name)], None).await
 }
 
-/// The product and the number, with which there are `total`, checked against what Kroger tells of the product.
+/// How what is sent reaches the customer: as asked, as what is `there` of the product, as the customer prefers.
+async fn way(
+    shop: &Shop,
+    user: &User,
+    request: &Request,
+    there: Option<Modality>,
+) -> Result<Modality, ToolError> {
+    match request.modality.or(there) {
+        Some(way) => Ok(way),
+        None => Ok(shop.preferences(&user.id).await?.modality()),
+    }
+}
+
+/// The product, its way and the number, with which there are `total`, checked against what Kroger tells of the product.
 async fn look_up(
     shop: &Shop,
     request: &Request,
     store: Option<&str>,
-    total: u32,
+    (modality, total): (Modality, u32),
 ) -> Result<Wanted, ToolError> {
     let (id, quantity) = (product_id(request)?, quantity(request, 1)?);
     let products = shop.products(&[id], store).await?;
@@ -211,7 +223,7 @@ async fn look_up(
         let name = product.description.as_deref().unwrap_or("this product");
         return Err(ToolError::invalid("quantity", format!("{name} {problem}")));
     }
-    let item = CartItem { upc: id.to_owned(), quantity, modality: request.modality };
+    let item = CartItem { upc: id.to_owned(), quantity, modality };
     Ok(Wanted { item, name: product.description.clone() })
 }
 

@@ -2,11 +2,11 @@
 
 use portico_kit::tool::ToolError;
 
-use super::{Action, Request, look_up, product_id, quantity};
+use super::{Action, Request, look_up, product_id, quantity, view::CART_URL, way};
 use crate::{
     account::Who,
     shop::Shop,
-    upstream::cart::{CartItem, PartnerCart},
+    upstream::cart::{CartItem, Modality, PartnerCart, PartnerLine},
 };
 
 const PURPOSE: &str = "to see a cart";
@@ -32,20 +32,29 @@ pub(super) async fn apply(
         Action::View => Ok(()),
         Action::Add => {
             let cart = cart(shop, who).await?;
-            let total = there(cart.as_ref(), product_id(request)?).saturating_add(quantity(request, 1)?);
-            let item = look_up(shop, request, store, total).await?.item;
+            let there = number(&lines(cart.as_ref(), product_id(request)?));
+            let total = there.saturating_add(quantity(request, 1)?);
+            let way = way(shop, who.user("a cart")?, request, None).await?;
+            let item = look_up(shop, request, store, (way, total)).await?.item;
             add(shop, who, cart.as_ref(), item).await
         }
-        Action::Update if quantity(request, 0)? > 0 => {
-            let item = look_up(shop, request, store, quantity(request, 1)?).await?.item;
-            let cart = cart(shop, who).await?;
-            let is_there = there(cart.as_ref(), &item.upc) > 0;
-            match cart {
-                Some(cart) if is_there => set(shop, who, &cart.id, item).await,
-                cart => add(shop, who, cart.as_ref(), item).await,
+        Action::Update if quantity(request, 0)? > 0 => update(shop, who, request, store).await,
+        Action::Update => remove(shop, who, &[product_id(request)?.to_owned()]).await,
+        Action::Remove => {
+            let id = product_id(request)?;
+            if let Some(way) = request.modality {
+                let cart = cart(shop, who).await?;
+                let lines = lines(cart.as_ref(), id);
+                let meant = lines.iter().filter(|line| way_of(line) == way).count();
+                if meant == 0 {
+                    return Ok(());
+                }
+                if meant < lines.len() {
+                    return Err(several_ways());
+                }
             }
+            remove(shop, who, &[id.to_owned()]).await
         }
-        Action::Update | Action::Remove => remove(shop, who, &[product_id(request)?.to_owned()]).await,
         Action::Clear => {
             let lines = read(shop, who).await?.items;
             let all: Vec<String> = lines.into_iter().map(|line| line.upc).collect();
@@ -54,10 +63,43 @@ pub(super) async fn apply(
     }
 }
 
-/// How many of a product the cart has.
-fn there(cart: Option<&PartnerCart>, product_id: &str) -> u32 {
-    let lines = cart.iter().flat_map(|cart| &cart.items).filter(|line| line.upc == product_id);
-    lines.map(|line| line.quantity).fold(0, u32::saturating_add)
+/// The lines of a product in the cart: one for each way in which it reaches the customer.
+fn lines<'a>(cart: Option<&'a PartnerCart>, product_id: &str) -> Vec<&'a PartnerLine> {
+    let all = cart.into_iter().flat_map(|cart| &cart.items);
+    all.filter(|line| line.upc == product_id).collect()
+}
+
+fn number(lines: &[&PartnerLine]) -> u32 {
+    lines.iter().map(|line| line.quantity).fold(0, u32::saturating_add)
+}
+
+/// How a line reaches the customer.
+pub(super) fn way_of(line: &PartnerLine) -> Modality {
+    if line.modality.as_deref() == Some("DELIVERY") { Modality::Delivery } else { Modality::Pickup }
+}
+
+/// Brings a product to a number, over all its lines.
+async fn update(shop: &Shop, who: &Who, request: &Request, store: Option<&str>) -> Result<(), ToolError> {
+    let (id, wanted) = (product_id(request)?, quantity(request, 1)?);
+    let cart = cart(shop, who).await?;
+    let lines = lines(cart.as_ref(), id);
+    let way = way(shop, who.user("a cart")?, request, lines.last().map(|line| way_of(line))).await?;
+    let item = look_up(shop, request, store, (way, wanted)).await?.item;
+    match (cart.as_ref(), lines.as_slice()) {
+        (Some(cart), [_]) => set(shop, who, &cart.id, item).await,
+        (cart, lines) => match wanted.checked_sub(number(lines)) {
+            Some(0) => Ok(()),
+            Some(quantity) => add(shop, who, cart, CartItem { quantity, ..item }).await,
+            None => Err(several_ways()),
+        },
+    }
+}
+
+/// Kroger's API names a product and not its way, so that of several lines the wrong one could be changed.
+fn several_ways() -> ToolError {
+    ToolError::Refused(format!(
+        "the cart has this product by pickup and by delivery, and Kroger's API does not tell the two apart; change it at {CART_URL}"
+    ))
 }
 
 async fn add(shop: &Shop, who: &Who, cart: Option<&PartnerCart>, item: CartItem) -> Result<(), ToolError> {

@@ -130,9 +130,10 @@ impl Cart {
 
 fn line(line: &ShownLine) -> String {
     let total = line.line_total.map(|total| format!(" ${total}")).unwrap_or_default();
+    let way = if line.modality == Modality::Delivery { ", by delivery" } else { "" };
     let state = if line.state == LineState::Unknown { " (not known whether Kroger took it)" } else { "" };
     format!(
-        "- {} × {}{total}{state} [{}]",
+        "- {} × {}{total}{way}{state} [{}]",
         line.quantity,
         line.name.as_deref().unwrap_or("(no name)"),
         line.product_id

@@ -14,13 +14,14 @@ use serde::Deserialize;
 use super::{
     cart::{
         self,
-        wanted::{Wanted, sorted, summed, told},
+        wanted::{Wanted, sorted, summed_by, told},
     },
     profile::Diet,
 };
 use crate::{
     account::{User, Who},
     shop::{Shop, check_product_id, check_text, money::Money, new_id},
+    upstream::cart::Modality,
 };
 pub(crate) use view::Plan;
 pub(crate) use week::KIND;
@@ -84,7 +85,7 @@ pub(crate) struct Request {
     slot: Option<Slot>,
     /// Name of the meal, 1 to 120 characters.
     title: Option<String>,
-    /// People who eat, 1 to 50.
+    /// People who eat, 1 to 50; your household where it is missing.
     #[schemars(range(min = 1, max = 50))]
     servings: Option<u32>,
     /// What the meal is made of, at most 40.
@@ -110,6 +111,9 @@ struct About {
     store: Option<String>,
     diets: Vec<Diet>,
     budget: Option<Money>,
+    /// How what is sent reaches the user, and how many eat along.
+    way: Modality,
+    household: Option<u32>,
 }
 
 pub(crate) async fn manage(shop: &Shop, who: &Who, request: Request) -> Result<Answer, ToolError> {
@@ -139,6 +143,8 @@ async fn about(shop: &Shop, who: &Who, user: &User, request: &Request) -> Result
     let monday = week::starts_on(&week)?;
     Ok(About {
         monday,
+        way: preferences.modality(),
+        household: preferences.household_size,
         week,
         store,
         diets: request.diets.clone().unwrap_or(preferences.diets),
@@ -199,7 +205,7 @@ fn new_meal(request: &Request, about: &About) -> Result<Meal, ToolError> {
     if week::week_of(date) != about.week {
         return Err(ToolError::invalid("date", format!("is not in the week {}", about.week)));
     }
-    let servings = request.servings.unwrap_or(1);
+    let servings = request.servings.or(about.household).unwrap_or(1);
     if !(1..=50).contains(&servings) {
         return Err(ToolError::invalid("servings", "must be from 1 to 50"));
     }
@@ -313,7 +319,7 @@ async fn send(shop: &Shop, who: &Who, about: &About) -> Result<String, ToolError
     let marked = mark(shop, user, about, (&ids, true)).await?;
     let going: Vec<&Ingredient> =
         going.into_iter().filter(|ingredient| marked.contains(&ingredient.id)).collect();
-    let items = summed(&going, &products);
+    let items = summed_by(&going, &products, about.way);
     let count = items.len();
     if let Err(error) = cart::send(shop, who, items, None).await {
         if !cart::is_unknown(&error) {
