@@ -9,6 +9,10 @@ export interface Price {
   regular: number | undefined;
   savings: number | undefined;
   onSale: boolean;
+  /** What the price is for, such as a pound, where it is not one piece. */
+  unit: string | undefined;
+  /** What one piece costs, about, where the price is for something else. */
+  eachAbout: number | undefined;
 }
 
 export interface Product {
@@ -58,12 +62,20 @@ function readPrice(raw: Json | undefined): Price | undefined {
   const current = raw && number(raw, "current");
   if (raw === undefined || current === undefined) return undefined;
   const sale = number(raw, "sale");
-  return { current, regular: number(raw, "regular"), savings: number(raw, "savings"), onSale: sale !== undefined && sale > 0 };
+  return {
+    current,
+    regular: number(raw, "regular"),
+    savings: number(raw, "savings"),
+    onSale: sale !== undefined && sale > 0,
+    unit: text(raw, "unit"),
+    eachAbout: number(raw, "each_about"),
+  };
 }
 
-/** What one pays: some tools give an amount, others a whole price. */
+/** What one pays for a piece: some tools give an amount, others a whole price, of which a piece is an estimate where it is for a pound. */
 export function amountOf(raw: Json, key: string): number | undefined {
-  return number(raw, key) ?? number(object(raw, key) ?? {}, "current");
+  const price = readPrice(object(raw, key));
+  return number(raw, key) ?? (price?.unit === undefined ? price?.current : price.eachAbout);
 }
 
 export type Order = "relevance" | "price_low" | "price_high" | "savings" | "name";

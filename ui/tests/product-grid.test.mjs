@@ -16,6 +16,15 @@ common(NAME, {
 
 const names = (page) => page.frame.locator(".product h2").allInnerTexts();
 
+test("product-grid: says what a price by weight is for, and about what a piece costs", async () => {
+  await showingFixture(NAME, {}, async (page) => {
+    const bananas = await page.frame.locator(".product", { hasText: "Bananas" }).locator(".price").innerText();
+    assert.match(bananas.replace(/\s+/g, " "), /\$0\.59 \/ lb about \$0\.27 each/);
+    const milk = await page.frame.locator(".product", { hasText: MILK }).locator(".price").innerText();
+    assert.doesNotMatch(milk, /\/|each/);
+  });
+});
+
 test("product-grid: sorts at once, and asks the server for the same order", async () => {
   let answer;
   const held = new Promise((resolve) => (answer = resolve));

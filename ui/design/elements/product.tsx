@@ -27,7 +27,11 @@ export function PriceTag({ price, byWeight = false }: { price: Price | undefined
   const was = price.onSale && price.regular !== undefined && price.regular > price.current ? price.regular : undefined;
   return (
     <p class="price row figures">
-      <span class="now">{language.money(price.current)}</span>
+      <span class="now">
+        {language.money(price.current)}
+        {price.unit !== undefined && ` / ${price.unit}`}
+      </span>
+      {price.eachAbout !== undefined && <span class="small soft">{t("product.each_about", { amount: language.money(price.eachAbout) })}</span>}
       {byWeight && <span class="small soft">{t("product.by_weight")}</span>}
       {was !== undefined && (
         <>
