@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cart::{
     self,
-    wanted::{Wanted, sorted, summed_by, told},
+    wanted::{Wanted, not_nothing, sorted, summed_by, told},
 };
 use crate::{
     account::{User, Who},
@@ -338,6 +338,7 @@ async fn send(shop: &Shop, who: &Who, request: &Request, store: Option<&str>) ->
     let products = shop.products(&ids, store).await?;
     let way = shop.preferences(&user.id).await?.modality();
     let (mut going, staying) = sorted(&open, &products);
+    not_nothing(&going, &staying)?;
     // Who cannot send learns it before anything is marked, and of two who send at once each sends what it has marked itself.
     shop.accounts.token(who, "to add to a cart").await?;
     let sent: Vec<String> = going.iter().map(|item| item.id.clone()).collect();

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cart::{
     self,
-    wanted::{Wanted, sorted, summed, told},
+    wanted::{Wanted, not_nothing, sorted, summed, told},
 };
 use crate::{
     account::{User, Who},
@@ -282,6 +282,7 @@ async fn reorder(shop: &Shop, who: &Who, user: &User, request: &Request) -> Resu
     let products = shop.products(&ids, store.as_deref()).await?;
     let lines: Vec<&Line> = order.lines.iter().collect();
     let (going, staying) = sorted(&lines, &products);
+    not_nothing(&going, &staying)?;
     let items = summed(&going, &products);
     let count = items.len();
     cart::send(shop, who, items, None).await?;

@@ -112,6 +112,20 @@ async fn the_limit_of_a_product_holds_for_all_lines_of_a_list_together() {
 }
 
 #[tokio::test]
+async fn a_list_of_which_nothing_can_be_sent_says_why() {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    let list = new_list(&world, &session, "Week").await;
+    let add = json!({ "action": "add_item", "product_id": AVOCADO, "text": "for the dip", "quantity": 9 });
+    world.ok(LISTS, with(&session, &list, add)).await;
+    let problem = world.fails(LISTS, with(&session, &list, json!({ "action": "send_to_cart" })), 422).await;
+    let told = problem["detail"].as_str().unwrap();
+    assert!(told.contains("for the dip can be ordered 4 times at most"), "{told}");
+    let shown = world.ok(LISTS, with(&session, &list, json!({}))).await;
+    assert_eq!(shown["lists"][0]["items"][0]["checked"], false);
+}
+
+#[tokio::test]
 async fn what_kroger_refuses_stays_open_on_the_list() {
     let world = world().await;
     let session = world.sign_in("ada").await;

@@ -1,5 +1,7 @@
 //! What of a list, an order or a plan can be sent to the cart, and what is left out of it and why.
 
+use portico_kit::tool::ToolError;
+
 use crate::{
     shop::{Products, product::refusal},
     upstream::cart::{CartItem, Modality},
@@ -34,6 +36,15 @@ pub(crate) fn sorted<'a, W: Wanted>(wanted: &[&'a W], products: &Products) -> (V
         }
     }
     (going, staying)
+}
+
+/// Refuses where no line can go, with what is against each.
+pub(crate) fn not_nothing<W>(going: &[&W], staying: &[String]) -> Result<(), ToolError> {
+    if going.is_empty() && !staying.is_empty() {
+        let problem = format!("there is nothing to send; left out: {}", staying.join("; "));
+        return Err(ToolError::Refused(problem));
+    }
+    Ok(())
 }
 
 fn obstacle(id: &str, total: u32, products: &Products) -> Option<String> {

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::{
     cart::{
         self,
-        wanted::{Wanted, sorted, summed_by, told},
+        wanted::{Wanted, not_nothing, sorted, summed_by, told},
     },
     profile::Diet,
 };
@@ -308,12 +308,7 @@ async fn send(shop: &Shop, who: &Who, about: &About) -> Result<String, ToolError
     let fitting: Vec<&Ingredient> = open.into_iter().filter(|one| clash(one).is_none()).collect();
     let (going, staying) = sorted(&fitting, &products);
     left_out.extend(staying);
-    if going.is_empty() && !left_out.is_empty() {
-        return Err(ToolError::Refused(format!(
-            "there is nothing to send; left out: {}",
-            left_out.join("; ")
-        )));
-    }
+    not_nothing(&going, &left_out)?;
     shop.accounts.token(who, "to add to a cart").await?;
     let ids: Vec<String> = going.iter().map(|ingredient| ingredient.id.clone()).collect();
     let marked = mark(shop, user, about, (&ids, true)).await?;
