@@ -1,5 +1,6 @@
 //! Sign-ins and tokens against the stand-in, which lets a test lose answers, end tokens and refuse.
 
+mod devices;
 mod renewal;
 mod sign_in;
 
