@@ -66,7 +66,9 @@ fn read(message: &str) -> Option<Suite> {
     let is_test = profile.split_once('}')?.0.contains("\"test\":true");
     let program = PathBuf::from(text(profile, "executable").filter(|_| is_test)?);
     let folder = Path::new(text(message, "manifest_path")?).parent()?.to_owned();
-    let package = text(message, "package_id")?.rsplit_once('#')?.1.split('@').next()?.to_owned();
+    // Where the folder has the package's name the id has the version alone.
+    let named = text(message, "package_id")?.rsplit_once('#')?.1.split_once('@').map(|(name, _)| name);
+    let package = named.or(folder.file_name()?.to_str())?.to_owned();
     let name = text(message.split_once("\"target\":{")?.1, "name")?.to_owned();
     Some(Suite { folder, package, name, program })
 }

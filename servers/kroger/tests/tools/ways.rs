@@ -102,7 +102,7 @@ async fn the_paths_of_the_rest_interface_are_the_same_tools() {
 #[case::too_many_without_a_word(json!({ "kind": "rate_limit" }))]
 #[case::failing(json!({ "kind": "status", "status": 500 }))]
 #[case::page_of_the_network(json!({ "kind": "status", "status": 503, "form": "html" }))]
-#[case::slow(json!({ "kind": "delay", "milliseconds": 2_000 }))]
+#[case::slow(json!({ "kind": "delay", "milliseconds": 60_000 }))]
 #[case::broken_off(json!({ "kind": "malformed" }))]
 #[case::gone(json!({ "kind": "drop" }))]
 #[tokio::test]
