@@ -124,7 +124,6 @@ async fn in_redis(world: &World) -> String {
     let mut connection =
         redis::Client::open(redis.url()).unwrap().get_multiplexed_async_connection().await.unwrap();
     let keys: Vec<Vec<u8>> = redis::cmd("KEYS").arg("*").query_async(&mut connection).await.unwrap();
-    assert!(!keys.is_empty(), "answers are kept there");
     let mut all = String::new();
     for key in keys {
         let value: redis::Value =
@@ -133,6 +132,19 @@ async fn in_redis(world: &World) -> String {
         all.extend(format!(" {value:?} ").chars());
     }
     all
+}
+
+/// On a busy machine Redis is given up for a moment, and what could not be removed is when it answers again.
+async fn until_gone_from_redis(world: &World, told: &[&str]) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        world.ok("search_products_advanced", json!({ "query": "milk" })).await;
+        let kept = in_redis(world).await;
+        if !kept.is_empty() && !told.iter().any(|told| kept.contains(told)) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "in the cache stands: {kept}");
+    }
 }
 
 #[rstest]
@@ -162,11 +174,13 @@ async fn a_deletion_leaves_no_trace_but_its_record(#[case] on: On, #[case] redis
     }
     let records = rows.iter().filter(|(name, event)| *name == "kit_audit" && event == "data_deleted").count();
     assert_eq!(records, 1, "{rows:?}");
-    let kept = in_redis(&world).await;
+    let told = ["Zanzibar", ada.as_str(), bob.as_str()];
+    if redis {
+        until_gone_from_redis(&world, &told).await;
+    }
     let log = String::from_utf8_lossy(&LOG.lock().unwrap_or_else(PoisonError::into_inner)).into_owned();
     assert!(log.contains("cart_updated") && log.contains("data_deleted"), "the log is written");
-    for told in ["Zanzibar", ada.as_str(), bob.as_str()] {
-        assert!(!kept.contains(told), "{told} stands in the cache");
+    for told in told {
         assert!(!log.contains(told), "{told} stands in the log");
     }
     assert_eq!(
