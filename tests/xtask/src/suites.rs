@@ -133,19 +133,19 @@ mod tests {
 
     fn message(package_id: &str, is_test: bool) -> String {
         format!(
-            r#"{{"reason":"compiler-artifact","package_id":"{package_id}","manifest_path":"/work/tests/xtask/Cargo.toml","target":{{"kind":["test"],"name":"cluster","test":true}},"profile":{{"opt_level":"0","test":{is_test}}},"executable":"/target/debug/deps/cluster-1","fresh":true}}"#
+            r#"{{"reason":"compiler-artifact","package_id":"{package_id}","manifest_path":"/src/tests/xtask/Cargo.toml","target":{{"kind":["test"],"name":"cluster","test":true}},"profile":{{"opt_level":"0","test":{is_test}}},"executable":"/target/debug/deps/cluster-1","fresh":true}}"#
         )
     }
 
     #[test]
     fn a_test_program_is_read_with_its_package_whichever_form_the_id_has() {
         for (id, package) in [
-            ("path+file:///work/operator#portico-operator@0.1.0", "portico-operator"),
-            ("path+file:///work/tests/xtask#0.1.0", "xtask"),
+            ("path+file:///src/operator#portico-operator@0.1.0", "portico-operator"),
+            ("path+file:///src/tests/xtask#0.1.0", "xtask"),
         ] {
             let suite = read(&message(id, true)).unwrap();
             assert_eq!((suite.package.as_str(), suite.name.as_str()), (package, "cluster"));
-            assert_eq!(suite.folder, Path::new("/work/tests/xtask"));
+            assert_eq!(suite.folder, Path::new("/src/tests/xtask"));
             assert_eq!(suite.program, Path::new("/target/debug/deps/cluster-1"));
             assert_eq!(suite.at_once().is_some(), package == "portico-operator");
         }
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn what_is_no_test_program_is_left_out() {
-        assert!(read(&message("path+file:///work/operator#portico-operator@0.1.0", false)).is_none());
+        assert!(read(&message("path+file:///src/operator#portico-operator@0.1.0", false)).is_none());
         assert!(read(r#"{"reason":"build-finished","success":true}"#).is_none());
         let without = message("a#b@1", true)
             .replace(r#""executable":"/target/debug/deps/cluster-1""#, r#""executable":null"#);

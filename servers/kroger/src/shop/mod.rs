@@ -126,7 +126,7 @@ impl Shop {
     }
 
     /// Removes carts that are over, prices that may not be kept, and all that is kept of users whom nobody can reach any more.
-    pub(crate) async fn forget_once(&self) -> Result<(), ToolError> {
+    async fn forget_once(&self) -> Result<(), ToolError> {
         self.documents.forget(mirror::KIND, now() - mirror::LIFE).await?;
         self.prices.forget().await?;
         for user in self.accounts.unreachable().await? {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cart::{
     self,
-    wanted::{Wanted, not_nothing, sorted, summed_by, told},
+    wanted::{Wanted, not_nothing, sorted, summed, told},
 };
 use crate::{
     account::{User, Who},
@@ -344,7 +344,7 @@ async fn send(shop: &Shop, who: &Who, request: &Request, store: Option<&str>) ->
     let sent: Vec<String> = going.iter().map(|item| item.id.clone()).collect();
     let sent = mark(shop, user, request, (&sent, true)).await?;
     going.retain(|item| sent.contains(&item.id));
-    let items = summed_by(&going, &products, way);
+    let items = summed(&going, &products, way);
     let count = items.len();
     if let Err(error) = cart::send(shop, who, items, None).await {
         if !cart::is_unknown(&error) {

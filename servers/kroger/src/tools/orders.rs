@@ -283,7 +283,7 @@ async fn reorder(shop: &Shop, who: &Who, user: &User, request: &Request) -> Resu
     let lines: Vec<&Line> = order.lines.iter().collect();
     let (going, staying) = sorted(&lines, &products);
     not_nothing(&going, &staying)?;
-    let items = summed(&going, &products);
+    let items = summed(&going, &products, Modality::default());
     let count = items.len();
     cart::send(shop, who, items, None).await?;
     let noting = shop.documents.change(&user.id, KIND, id, |order: &mut Order| {
@@ -307,8 +307,8 @@ impl Wanted for Line {
         Some((&self.product_id, self.quantity))
     }
 
-    fn modality(&self) -> Modality {
-        self.modality
+    fn modality(&self) -> Option<Modality> {
+        Some(self.modality)
     }
 }
 

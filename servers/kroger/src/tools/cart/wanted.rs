@@ -16,8 +16,8 @@ pub(crate) trait Wanted {
     /// The product, and how many of it; nothing where none was chosen.
     fn product(&self) -> Option<(&str, u32)>;
     /// How it reaches the customer, where the line says so itself.
-    fn modality(&self) -> Modality {
-        Modality::default()
+    fn modality(&self) -> Option<Modality> {
+        None
     }
 }
 
@@ -55,29 +55,16 @@ fn obstacle(id: &str, total: u32, products: &Products) -> Option<String> {
     refusal(product, total).or_else(too_many)
 }
 
-/// What is sent for them: one line a product and way, with its name.
-pub(crate) fn summed<W: Wanted>(going: &[&W], products: &Products) -> Vec<(CartItem, Option<String>)> {
-    sum(going, products, W::modality)
-}
-
-/// The same, with everything by one `way`.
-pub(crate) fn summed_by<W: Wanted>(
+/// What is sent for them: one line a product and way, with its name; by `way` where a line says none.
+pub(crate) fn summed<W: Wanted>(
     going: &[&W],
     products: &Products,
     way: Modality,
 ) -> Vec<(CartItem, Option<String>)> {
-    sum(going, products, |_| way)
-}
-
-fn sum<W: Wanted>(
-    going: &[&W],
-    products: &Products,
-    way: impl Fn(&W) -> Modality,
-) -> Vec<(CartItem, Option<String>)> {
     let mut items: Vec<(CartItem, Option<String>)> = Vec::new();
     for line in going {
         let Some((id, quantity)) = line.product() else { continue };
-        let modality = way(line);
+        let modality = line.modality().unwrap_or(way);
         let known = items.iter_mut().find(|(known, _)| known.upc == id && known.modality == modality);
         if let Some((known, _)) = known {
             known.quantity = known.quantity.saturating_add(quantity);

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::{
     cart::{
         self,
-        wanted::{Wanted, not_nothing, sorted, summed_by, told},
+        wanted::{Wanted, not_nothing, sorted, summed, told},
     },
     profile::Diet,
 };
@@ -314,7 +314,7 @@ async fn send(shop: &Shop, who: &Who, about: &About) -> Result<String, ToolError
     let marked = mark(shop, user, about, (&ids, true)).await?;
     let going: Vec<&Ingredient> =
         going.into_iter().filter(|ingredient| marked.contains(&ingredient.id)).collect();
-    let items = summed_by(&going, &products, about.way);
+    let items = summed(&going, &products, about.way);
     let count = items.len();
     if let Err(error) = cart::send(shop, who, items, None).await {
         if !cart::is_unknown(&error) {
