@@ -69,8 +69,8 @@ async fn replicas_follow_a_load_that_swings_through_two_gateways_and_no_call_fai
     assert_eq!(told.values().sum::<usize>() as u64, answered, "each call was carried out once");
     assert_eq!(told.len() as u64, answered);
     stage.until_replicas("busy", 0).await;
-    // It is told a moment after it is done.
-    stage.until("mcpserver/busy", "{.status.scaling.decision}", |said| said == "1 to 0: Idle").await;
+    // It is told a moment after it is done; how many replicas the last client still had depends on when it stopped.
+    stage.until("mcpserver/busy", "{.status.scaling.decision}", |said| said.ends_with(" to 0: Idle")).await;
     println!("{}", stage.world.kubectl(&["get", "mcpservers"]).await.unwrap());
     let reasons = "{.items[?(@.involvedObject.kind==\"McpServer\")].reason}";
     stage.until("events", reasons, |said| said.contains("LoadFell") && said.contains("Idle")).await;
