@@ -54,6 +54,7 @@ impl<S: Server> Calls<S> {
         let mut running = Running::start(&self.metrics, self.audit, call.name.clone(), arguments);
         let span = tracing::info_span!("call", correlationId = %call.correlation, tool = call.name);
         let (correlation, tool) = (call.correlation.clone(), call.name.clone());
+        let languages = call.caller.languages.clone();
         let trace = self.traces.begin(parent, format!("tools/call {tool}"));
         let since = SystemTime::now();
         let carried_out = correlation.clone().scope(trace.scope(self.guarded(call)).instrument(span));
@@ -69,7 +70,15 @@ impl<S: Server> Calls<S> {
             tracing::error!(%correlation, tool, problem, "a call failed by our own fault");
             self.reports.error(&tool, correlation.as_str(), problem);
         }
-        result
+        result.map(|answer| self.dated(answer, languages.as_deref()))
+    }
+
+    /// Has the text tell how old the data are, where an older answer stands in.
+    fn dated(&self, answer: Answer, languages: Option<&str>) -> Answer {
+        match answer.age() {
+            Some(age) => answer.with_line(&self.messages.stale(Locale::negotiate(languages), age)),
+            None => answer,
+        }
     }
 
     /// Within the user's limit, and with a panic as an error: it must end no other call.

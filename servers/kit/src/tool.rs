@@ -186,7 +186,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// An answer of `text` and `data`.
+    /// An answer of `text` and `data`. Where the data have a number `stale_seconds`, the kit's pages and the text tell how old they are.
     pub fn new<T: Serialize>(text: impl Into<String>, data: &T) -> Result<Self, ToolError> {
         let data = serde_json::to_value(data).map_err(|error| ToolError::Internal(error.to_string()))?;
         Ok(Self { text: text.into(), data, blocks: Vec::new(), locale: None })
@@ -221,6 +221,16 @@ impl Answer {
     #[must_use]
     pub fn with_locale(mut self, locale: Option<String>) -> Self {
         self.locale = locale;
+        self
+    }
+
+    /// The time since the data were true, where their source could not be asked again.
+    pub(crate) fn age(&self) -> Option<Duration> {
+        self.data["stale_seconds"].as_u64().map(Duration::from_secs)
+    }
+
+    pub(crate) fn with_line(mut self, line: &str) -> Self {
+        self.text = format!("{}\n{line}", self.text);
         self
     }
 }

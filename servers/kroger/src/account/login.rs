@@ -33,6 +33,8 @@ pub(super) enum Failure {
     Linked,
     /// Kroger does not take the code.
     Refused,
+    /// Kroger gave no answer to the code: whatever became of it there, nothing was kept here.
+    Unanswered,
     /// Something else failed.
     Tool(ToolError),
 }
@@ -227,7 +229,11 @@ async fn in_time<T>(work: impl Future<Output = Result<T, ToolError>>) -> Result<
 }
 
 fn of_exchange(error: Error) -> Failure {
-    if error.class() == Class::Validation { Failure::Refused } else { Failure::Tool(error.into()) }
+    match error.class() {
+        Class::Validation => Failure::Refused,
+        Class::UnknownOutcome => Failure::Unanswered,
+        _ => Failure::Tool(error.into()),
+    }
 }
 
 /// What tokens are saved over.

@@ -19,6 +19,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod visitor;
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,7 +27,7 @@ use axum::Router;
 use futures::future::BoxFuture;
 use link::Purpose;
 use portico_kit::{
-    Caller, Secret, Store,
+    Caller, Messages, Secret, Store,
     audit_log::{self, AuditLog},
     person::Holdings,
     seal::Sealer,
@@ -39,6 +40,7 @@ use serde_json::{Value, json};
 
 pub(crate) use settings::Settings;
 pub(crate) use tables::{BROWSER_USERS, MIGRATION};
+pub(crate) use visitor::MESSAGES;
 
 /// A user: a name of ours, which tells nothing of the person. Kroger's own id of a customer maps to nothing here, as its acceptable
 /// use policy wants it.
@@ -101,17 +103,20 @@ pub(crate) struct Accounts {
     store: Store,
     sealer: Sealer,
     audit: AuditLog,
+    messages: Arc<Messages>,
 }
 
 impl Accounts {
-    /// Users in `store`, which was opened with [`MIGRATION`] and [`BROWSER_USERS`]; `client` calls Kroger. Without `settings` nobody can sign in.
+    /// Users in `store`, which was opened with [`MIGRATION`] and [`BROWSER_USERS`]; `client` calls Kroger and `messages` are
+    /// made of [`MESSAGES`]. Without `settings` nobody can sign in.
     pub(crate) fn new(
         settings: Option<Settings>,
         client: Client,
         (store, sealer): (Store, Sealer),
         audit: AuditLog,
+        messages: Messages,
     ) -> Self {
-        Self { settings: settings.map(Arc::new), client, store, sealer, audit }
+        Self { settings: settings.map(Arc::new), client, store, sealer, audit, messages: Arc::new(messages) }
     }
 
     /// The paths of the sign-in; none where nobody can sign in.

@@ -5,21 +5,22 @@ use std::sync::Arc;
 use axum::{
     Form, Router,
     extract::{Path, Query, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{StatusCode, header},
     response::Response,
     routing::{get, post},
 };
-use portico_kit::{caller::cookie, tool::ToolError};
+use portico_kit::{Messages, tool::ToolError};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::{
     Accounts, Settings,
-    answer::{Page, escape, failed, go_to, json, refuse, set, tool_failed, wants_json},
+    answer::{escape, go_to, json, set},
     link::{Link, Purpose},
     login::{Failure, For},
     secrets,
     sessions::{Made, Session},
+    visitor::Visitor,
 };
 use crate::shop::moment;
 
@@ -35,7 +36,7 @@ const SECRET: usize = 43;
 type Shared = State<Arc<Site>>;
 
 /// What the paths work on.
-struct Site {
+pub(super) struct Site {
     accounts: Accounts,
     settings: Arc<Settings>,
 }
@@ -55,15 +56,19 @@ pub(super) fn routes(accounts: &Accounts, settings: &Arc<Settings>) -> Router {
 }
 
 impl Site {
-    async fn session_of(&self, headers: &HeaderMap) -> Result<Option<Session>, ToolError> {
-        match cookie(headers, self.settings.session_cookie()) {
+    pub(super) fn messages(&self) -> Arc<Messages> {
+        Arc::clone(&self.accounts.messages)
+    }
+
+    async fn session_of(&self, visitor: &Visitor) -> Result<Option<Session>, ToolError> {
+        match visitor.cookie(self.settings.session_cookie()) {
             Some(id) => self.accounts.session(id).await,
             None => Ok(None),
         }
     }
 
-    async fn signed_in_session(&self, headers: &HeaderMap) -> Result<Session, ToolError> {
-        let session = self.session_of(headers).await?;
+    async fn signed_in_session(&self, visitor: &Visitor) -> Result<Session, ToolError> {
+        let session = self.session_of(visitor).await?;
         session.ok_or_else(|| self.sign_in("nobody is signed in on this device"))
     }
 
@@ -84,9 +89,8 @@ impl Site {
     }
 
     /// Whether one of our own pages sent the request; `None` where the browser does not say.
-    fn is_own(&self, headers: &HeaderMap) -> Option<bool> {
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        match (text("sec-fetch-site"), text("origin")) {
+    fn is_own(&self, visitor: &Visitor) -> Option<bool> {
+        match (visitor.header("sec-fetch-site"), visitor.header("origin")) {
             (Some(site), _) => Some(site == "same-origin"),
             (None, Some(origin)) => Some(origin == self.settings.origin()),
             (None, None) => None,
@@ -94,11 +98,9 @@ impl Site {
     }
 
     /// A change by a page of another site is refused. Programs say nothing of where they come from, and carry no cookies unasked.
-    fn refuse_foreign(&self, headers: &HeaderMap) -> Option<Response> {
-        let foreign = self.is_own(headers) == Some(false);
-        foreign.then(|| {
-            refuse(headers, StatusCode::FORBIDDEN, "Not from here", "Another site's page may not do this.")
-        })
+    fn refuse_foreign(&self, visitor: &Visitor) -> Option<Response> {
+        let foreign = self.is_own(visitor) == Some(false);
+        foreign.then(|| visitor.refuse(StatusCode::FORBIDDEN, "foreign"))
     }
 }
 
@@ -122,81 +124,84 @@ struct LoginRequest {
 }
 
 /// `GET /auth/login?return_to=&link=&again=`: to Kroger; with a link code, asks before.
-async fn login(State(site): Shared, headers: HeaderMap, Query(request): Query<LoginRequest>) -> Response {
+async fn login(State(site): Shared, visitor: Visitor, Query(request): Query<LoginRequest>) -> Response {
     let back = return_to(request.return_to.as_deref());
     let next = match &request.link {
-        Some(code) => confirm_link(&site, &headers, code, back).await,
-        None => login_or_stay(&site, &headers, back, request.again).await,
+        Some(code) => confirm_link(&site, &visitor, code, back).await,
+        None => login_or_stay(&site, &visitor, back, request.again).await,
     };
-    next.unwrap_or_else(|failure| failed(&headers, failure))
+    next.unwrap_or_else(|failure| visitor.failed(&failure))
 }
 
-async fn login_or_stay(
-    site: &Site,
-    headers: &HeaderMap,
-    back: &str,
-    again: bool,
-) -> Result<Response, Failure> {
-    let Some(session) = site.session_of(headers).await? else {
-        return begin(site, headers, back, For::Anybody).await;
+async fn login_or_stay(site: &Site, visitor: &Visitor, back: &str, again: bool) -> Result<Response, Failure> {
+    let Some(session) = site.session_of(visitor).await? else {
+        return begin(site, visitor, back, For::Anybody).await;
     };
     if !again && site.accounts.is_linked(&session.user).await? {
-        return Ok(stay(site, headers, &session, back));
+        return Ok(stay(site, visitor, &session, back));
     }
     // Whoever must sign in again stays the same user.
-    begin(site, headers, back, For::Device(&session.user)).await
+    begin(site, visitor, back, For::Device(&session.user)).await
 }
 
 /// Whoever is signed in need not be again. Another customer at the same device must not get into what this one keeps.
-fn stay(site: &Site, headers: &HeaderMap, session: &Session, back: &str) -> Response {
-    let mut response = if wants_json(headers) {
+fn stay(site: &Site, visitor: &Visitor, session: &Session, back: &str) -> Response {
+    let mut response = if visitor.is_program() {
         json(StatusCode::OK, json!({ "signed_in": true, "expires_at": moment(session.expires_at) }))
     } else if back.is_empty() {
-        Page::new("You are signed in", format!("{FURTHER}<p>To use another Kroger account, sign out first.</p>{LOGOUT}\
-             <p>Should Kroger ask you once more what this may do? <a href=\"login?again=true\">Sign in again</a> as the same person.</p>"))
-            .respond()
+        visitor.page("signed-in", choices(visitor)).respond()
     } else {
         go_to(back)
     };
     // The browser keeps it for as long again.
-    if let Some(id) = cookie(headers, site.settings.session_cookie()) {
+    if let Some(id) = visitor.cookie(site.settings.session_cookie()) {
         site.set_session(&mut response, id, SESSION_SECONDS);
     }
     response
 }
 
-const FURTHER: &str = "<p>Does an assistant ask for your session? Give it one of its own.</p>\
-    <form method=\"post\" action=\"session\"><button>Make a session</button></form>";
-
-/// `POST /auth/session`: a further session of the same user, for an assistant that cannot have the browser's cookie.
-async fn further(State(site): Shared, headers: HeaderMap) -> Response {
-    if let Some(refused) = site.refuse_foreign(&headers) {
-        return refused;
-    }
-    made_further(&site, &headers).await.unwrap_or_else(|failure| failed(&headers, failure))
+/// What whoever is signed in can do here.
+fn choices(visitor: &Visitor) -> String {
+    format!(
+        "{}{}{}{}<p>{} <a href=\"login?again=true\">{}</a></p>",
+        visitor.paragraph("further"),
+        visitor.button("session", "further-make", ""),
+        visitor.paragraph("signed-in-other"),
+        visitor.button("logout", "sign-out", ""),
+        escape(&visitor.say("signed-in-again")),
+        escape(&visitor.say("signed-in-again-link")),
+    )
 }
 
-async fn made_further(site: &Site, headers: &HeaderMap) -> Result<Response, Failure> {
-    let session = site.signed_in_session(headers).await?;
+/// `POST /auth/session`: a further session of the same user, for an assistant that cannot have the browser's cookie.
+async fn further(State(site): Shared, visitor: Visitor) -> Response {
+    if let Some(refused) = site.refuse_foreign(&visitor) {
+        return refused;
+    }
+    made_further(&site, &visitor).await.unwrap_or_else(|failure| visitor.failed(&failure))
+}
+
+async fn made_further(site: &Site, visitor: &Visitor) -> Result<Response, Failure> {
+    let session = site.signed_in_session(visitor).await?;
     let made = site.accounts.join(&session.user, "an assistant").await?;
-    if wants_json(headers) {
+    if visitor.is_program() {
         return Ok(told_session(&made));
     }
-    Ok(Page::new("A session for your assistant", shown_session(&made)).respond())
+    Ok(visitor.page("further-made", shown_session(visitor, &made)).respond())
 }
 
 fn told_session(made: &Made) -> Response {
     json(StatusCode::OK, json!({ "session_id": made.id, "expires_at": moment(made.expires_at) }))
 }
 
-fn shown_session(made: &Made) -> String {
-    format!("<p>Give this to your assistant, and to nobody else: <code>{}</code></p>", escape(&made.id))
+fn shown_session(visitor: &Visitor, made: &Made) -> String {
+    format!("<p>{} <code>{}</code></p>", escape(&visitor.say("session-id")), escape(&made.id))
 }
 
 /// Sends the browser to Kroger. The secret in its cookie stays the same for several sign-ins at once.
-async fn begin(site: &Site, headers: &HeaderMap, back: &str, whom: For<'_>) -> Result<Response, Failure> {
+async fn begin(site: &Site, visitor: &Visitor, back: &str, whom: For<'_>) -> Result<Response, Failure> {
     let name = site.settings.login_cookie();
-    let known = cookie(headers, name).filter(|secret| is_secret(secret));
+    let known = visitor.cookie(name).filter(|secret| is_secret(secret));
     let browser = known.map_or_else(secrets::code, |secret| Ok(secret.to_owned()))?;
     let address = site.accounts.begin_login(&site.settings, &browser, back, whom).await?;
     let mut response = go_to(address.as_str());
@@ -210,66 +215,65 @@ fn is_secret(text: &str) -> bool {
 }
 
 /// Asks before a link is followed: it may have come from somebody else.
-async fn confirm_link(site: &Site, headers: &HeaderMap, code: &str, back: &str) -> Result<Response, Failure> {
+async fn confirm_link(site: &Site, visitor: &Visitor, code: &str, back: &str) -> Result<Response, Failure> {
     let link = site.accounts.look_at_link(code).await?.ok_or(Failure::Unknown)?;
     let what = match link.purpose {
-        Purpose::Device => "Another device asks that this one share what it keeps here.",
-        Purpose::SignIn => "An assistant asks to use your Kroger account.",
+        Purpose::Device => "was-it-you-device",
+        Purpose::SignIn => "was-it-you-assistant",
     };
-    let warning = warning_before(site, headers, &link).await?;
-    let body = format!(
-        "<p>{what} Go on only if that was you, a moment ago. If somebody else gave you this link, close this page.</p>{warning}\
-         <form method=\"post\" action=\"login\"><input type=\"hidden\" name=\"link\" value=\"{}\">\
-         <input type=\"hidden\" name=\"return_to\" value=\"{}\"><button>That was me, go on</button></form>",
+    let fields = format!(
+        "<input type=\"hidden\" name=\"link\" value=\"{}\"><input type=\"hidden\" name=\"return_to\" value=\"{}\">",
         escape(code),
         escape(back),
     );
-    Ok(Page::new("Was it you?", body).respond_leading_away())
+    let body = [
+        visitor.paragraph(what),
+        visitor.paragraph("was-it-you-warning"),
+        warning_before(site, visitor, &link).await?,
+        visitor.button("login", "was-it-you-yes", &fields),
+    ];
+    Ok(visitor.page("was-it-you", body.concat()).respond_leading_away())
 }
 
 /// What whoever is signed in here loses by following `link`: the device goes over to the link's user.
-async fn warning_before(site: &Site, headers: &HeaderMap, link: &Link) -> Result<&'static str, ToolError> {
-    match site.session_of(headers).await? {
+async fn warning_before(site: &Site, visitor: &Visitor, link: &Link) -> Result<String, ToolError> {
+    match site.session_of(visitor).await? {
         Some(session) if link.purpose == Purpose::Device && session.user != link.user => {
-            last_device_warning(site, &session).await
+            last_device_warning(site, visitor, &session).await
         }
-        _ => Ok(""),
+        _ => Ok(String::new()),
     }
 }
 
 /// `POST /auth/login` with a link code: joins its user, or signs in for it.
-async fn login_by_link(
-    State(site): Shared,
-    headers: HeaderMap,
-    Form(request): Form<LoginRequest>,
-) -> Response {
-    if let Some(refused) = site.refuse_foreign(&headers) {
+async fn login_by_link(State(site): Shared, visitor: Visitor, Form(request): Form<LoginRequest>) -> Response {
+    if let Some(refused) = site.refuse_foreign(&visitor) {
         return refused;
     }
     let back = return_to(request.return_to.as_deref());
     let code = request.link.unwrap_or_default();
-    follow(&site, &headers, &code, back).await.unwrap_or_else(|failure| failed(&headers, failure))
+    follow(&site, &visitor, &code, back).await.unwrap_or_else(|failure| visitor.failed(&failure))
 }
 
-async fn follow(site: &Site, headers: &HeaderMap, code: &str, back: &str) -> Result<Response, Failure> {
+async fn follow(site: &Site, visitor: &Visitor, code: &str, back: &str) -> Result<Response, Failure> {
     let Link { user, purpose, .. } = site.accounts.take_link(code).await?.ok_or(Failure::Unknown)?;
     match purpose {
         Purpose::Device => {
-            let made = site.accounts.join(&user, device(headers)).await?;
-            signed_in(site, headers, &made, back).await
+            let made = site.accounts.join(&user, visitor.device()).await?;
+            signed_in(site, visitor, &made, back).await
         }
         // Whoever is signed in stays so: a link that fell into other hands changes no account.
-        Purpose::SignIn if site.accounts.is_linked(&user).await? => Ok(done(headers)),
-        Purpose::SignIn => begin(site, headers, back, For::Elsewhere(&user)).await,
+        Purpose::SignIn if site.accounts.is_linked(&user).await? => Ok(done(visitor)),
+        Purpose::SignIn => begin(site, visitor, back, For::Elsewhere(&user)).await,
     }
 }
 
 /// The end of a sign-in for a user who calls by other means.
-fn done(headers: &HeaderMap) -> Response {
-    if wants_json(headers) {
+fn done(visitor: &Visitor) -> Response {
+    if visitor.is_program() {
         return json(StatusCode::OK, json!({ "signed_in": true }));
     }
-    Page::new("Signed in", "<p>You can go back to your assistant.</p>").respond()
+    visitor.page("linked", visitor.paragraph("linked-back")).respond()
 }
 
 #[derive(Default, Deserialize)]
@@ -281,45 +285,45 @@ struct Callback {
 }
 
 /// `GET /auth/callback?code&state`: where Kroger sends the browser back to.
-async fn callback(State(site): Shared, headers: HeaderMap, Query(request): Query<Callback>) -> Response {
+async fn callback(State(site): Shared, visitor: Visitor, Query(request): Query<Callback>) -> Response {
     if let Some(error) = &request.error {
-        return not_allowed(&headers, error);
+        return not_allowed(&visitor, error);
     }
-    finish(&site, &headers, &request).await.unwrap_or_else(|failure| failed(&headers, failure))
+    finish(&site, &visitor, &request).await.unwrap_or_else(|failure| visitor.failed(&failure))
 }
 
-async fn finish(site: &Site, headers: &HeaderMap, request: &Callback) -> Result<Response, Failure> {
-    let browser = cookie(headers, site.settings.login_cookie());
+async fn finish(site: &Site, visitor: &Visitor, request: &Callback) -> Result<Response, Failure> {
+    let browser = visitor.cookie(site.settings.login_cookie());
     let (Some(code), Some(state), Some(browser)) = (&request.code, &request.state, browser) else {
         return Err(Failure::Unknown);
     };
     let mut begun = site.accounts.take_login(state, browser).await?;
-    let session = site.session_of(headers).await?;
+    let session = site.session_of(visitor).await?;
     // Somebody has signed in on this device meanwhile, and stays who it is: the last session of a user takes all that is kept along.
     if let Some(session) = session.filter(|session| begun.replaces(&session.user)) {
         if begun.user.is_some() || site.accounts.is_linked(&session.user).await? {
-            return Ok(stay(site, headers, &session, &begun.return_to));
+            return Ok(stay(site, visitor, &session, &begun.return_to));
         }
         begun.user = Some(session.user);
     }
-    match site.accounts.finish_login(&site.settings, &begun, code, device(headers)).await? {
-        Some(made) => signed_in(site, headers, &made, &begun.return_to).await,
-        None if begun.return_to.is_empty() => Ok(done(headers)),
+    match site.accounts.finish_login(&site.settings, &begun, code, visitor.device()).await? {
+        Some(made) => signed_in(site, visitor, &made, &begun.return_to).await,
+        None if begun.return_to.is_empty() => Ok(done(visitor)),
         None => Ok(go_to(&begun.return_to)),
     }
 }
 
 /// The session goes to its device: as a cookie always, and in the answer to whoever has use for it there.
-async fn signed_in(site: &Site, headers: &HeaderMap, made: &Made, back: &str) -> Result<Response, Failure> {
+async fn signed_in(site: &Site, visitor: &Visitor, made: &Made, back: &str) -> Result<Response, Failure> {
     // The device cannot use its old session any more.
-    if let Some(old) = site.session_of(headers).await? {
+    if let Some(old) = site.session_of(visitor).await? {
         site.accounts.end_session(&old).await?;
     }
-    let mut response = if wants_json(headers) {
+    let mut response = if visitor.is_program() {
         told_session(made)
     } else if back.is_empty() {
-        let body = format!("<p>You can go back to where you came from.</p>{}", shown_session(made));
-        Page::new("You are signed in", body).respond()
+        let body = visitor.paragraph("signed-in-back") + &shown_session(visitor, made);
+        visitor.page("signed-in", body).respond()
     } else {
         go_to(back)
     };
@@ -327,114 +331,103 @@ async fn signed_in(site: &Site, headers: &HeaderMap, made: &Made, back: &str) ->
     Ok(response)
 }
 
-fn not_allowed(headers: &HeaderMap, error: &str) -> Response {
+fn not_allowed(visitor: &Visitor, error: &str) -> Response {
     if error == "access_denied" {
-        let detail = "You did not allow the use of your Kroger account. Nothing was kept.";
-        return refuse(headers, StatusCode::FORBIDDEN, "Not signed in", detail);
+        return visitor.refuse(StatusCode::FORBIDDEN, "denied");
     }
-    let error: String = error.chars().take(80).collect();
-    let detail =
-        format!("Kroger did not sign you in: {error}. Begin again, or tell whoever runs this server.");
-    refuse(headers, StatusCode::BAD_GATEWAY, "Not signed in", &detail)
+    visitor.refuse_saying(error)
 }
 
 /// Kroger's pages show refusals glued to the redirect address, without the `?`.
-async fn broken_callback(headers: HeaderMap, Path(tail): Path<String>) -> Response {
+async fn broken_callback(visitor: Visitor, Path(tail): Path<String>) -> Response {
     match tail.strip_prefix("callbackerror=") {
-        Some(rest) => not_allowed(&headers, rest.split('&').next().unwrap_or_default()),
-        None => refuse(&headers, StatusCode::NOT_FOUND, "Not found", "There is no such page."),
+        Some(rest) => not_allowed(&visitor, rest.split('&').next().unwrap_or_default()),
+        None => visitor.refuse(StatusCode::NOT_FOUND, "no-page"),
     }
 }
-
-const LOGOUT: &str = "<form method=\"post\" action=\"logout\"><button>Sign out</button></form>";
 
 /// `GET /auth/logout`: signs out where a page of ours sent the browser; asks anybody else, since a picture on a foreign page could
 /// ask for it too.
-async fn logout(State(site): Shared, headers: HeaderMap) -> Response {
-    let is_fetched_ahead = headers.contains_key("sec-purpose");
-    let next = if site.is_own(&headers) == Some(true) && !is_fetched_ahead {
-        end(&site, &headers).await
+async fn logout(State(site): Shared, visitor: Visitor) -> Response {
+    let is_fetched_ahead = visitor.header("sec-purpose").is_some();
+    let next = if site.is_own(&visitor) == Some(true) && !is_fetched_ahead {
+        end(&site, &visitor).await
     } else {
-        ask(&site, &headers).await
+        ask(&site, &visitor).await
     };
-    next.unwrap_or_else(|error| tool_failed(&headers, &error))
+    next.unwrap_or_else(|error| visitor.tool_failed(&error))
 }
 
-const LAST_DEVICE: &str = "<p>This is your last device: what you keep here, such as lists and plans, is deleted after \
-    that. To keep it, sign in on another device first, or export it.</p>";
-
-async fn last_device_warning(site: &Site, session: &Session) -> Result<&'static str, ToolError> {
+async fn last_device_warning(site: &Site, visitor: &Visitor, session: &Session) -> Result<String, ToolError> {
     let accounts = &site.accounts;
     let is_last =
         accounts.devices(&session.user).await? <= 1 && accounts.is_of_browsers(&session.user).await?;
-    Ok(if is_last { LAST_DEVICE } else { "" })
+    Ok(if is_last { visitor.paragraph("last-device") } else { String::new() })
 }
 
-async fn ask(site: &Site, headers: &HeaderMap) -> Result<Response, ToolError> {
-    let Some(session) = site.session_of(headers).await? else { return Ok(signed_out(headers, false)) };
-    let warning = last_device_warning(site, &session).await?;
-    Ok(Page::new("Sign out?", format!("{warning}{LOGOUT}")).respond())
+async fn ask(site: &Site, visitor: &Visitor) -> Result<Response, ToolError> {
+    let Some(session) = site.session_of(visitor).await? else { return Ok(signed_out(visitor, false)) };
+    let warning = last_device_warning(site, visitor, &session).await?;
+    Ok(visitor.page("sign-out-sure", warning + &visitor.button("logout", "sign-out", "")).respond())
 }
 
 /// `POST /auth/logout`.
-async fn confirmed_logout(State(site): Shared, headers: HeaderMap) -> Response {
-    if let Some(refused) = site.refuse_foreign(&headers) {
+async fn confirmed_logout(State(site): Shared, visitor: Visitor) -> Response {
+    if let Some(refused) = site.refuse_foreign(&visitor) {
         return refused;
     }
-    end(&site, &headers).await.unwrap_or_else(|error| tool_failed(&headers, &error))
+    end(&site, &visitor).await.unwrap_or_else(|error| visitor.tool_failed(&error))
 }
 
-async fn end(site: &Site, headers: &HeaderMap) -> Result<Response, ToolError> {
-    let is_last = match site.session_of(headers).await? {
+async fn end(site: &Site, visitor: &Visitor) -> Result<Response, ToolError> {
+    let is_last = match site.session_of(visitor).await? {
         Some(session) => site.accounts.end_session(&session).await?,
         None => false,
     };
-    let mut response = signed_out(headers, is_last);
+    let mut response = signed_out(visitor, is_last);
     site.set_session(&mut response, "", 0);
     Ok(response)
 }
 
-fn signed_out(headers: &HeaderMap, is_last: bool) -> Response {
-    if wants_json(headers) {
+fn signed_out(visitor: &Visitor, is_last: bool) -> Response {
+    if visitor.is_program() {
         return json(StatusCode::OK, json!({ "signed_out": true, "last_device": is_last }));
     }
-    let tokens = if is_last { "<p>The tokens of your Kroger account are deleted.</p>" } else { "" };
-    let remove =
-        "<p>To take the permission back altogether, remove the application in your account at Kroger.</p>";
-    Page::new("You are signed out", format!("{tokens}{remove}")).respond()
+    let tokens = if is_last { visitor.paragraph("signed-out-tokens") } else { String::new() };
+    visitor.page("signed-out", tokens + &visitor.paragraph("signed-out-remove")).respond()
 }
 
 /// `POST /auth/refresh`: a new token from Kroger, at most one a minute, and a session that lasts from now.
-async fn refresh(State(site): Shared, headers: HeaderMap) -> Response {
-    if let Some(refused) = site.refuse_foreign(&headers) {
+async fn refresh(State(site): Shared, visitor: Visitor) -> Response {
+    if let Some(refused) = site.refuse_foreign(&visitor) {
         return refused;
     }
-    refreshed(&site, &headers).await.unwrap_or_else(|error| tool_failed(&headers, &error))
+    refreshed(&site, &visitor).await.unwrap_or_else(|error| visitor.tool_failed(&error))
 }
 
-async fn refreshed(site: &Site, headers: &HeaderMap) -> Result<Response, ToolError> {
-    let session = site.signed_in_session(headers).await?;
+async fn refreshed(site: &Site, visitor: &Visitor) -> Result<Response, ToolError> {
+    let session = site.signed_in_session(visitor).await?;
     let token_ends = site.accounts.renew_on_request(&session.user).await?;
     let token_ends = token_ends.ok_or_else(|| site.sign_in("the sign-in at Kroger has ended"))?;
     let session = site.accounts.prolonged(session).await?;
     let body = json!({ "expires_at": moment(session.expires_at), "token_expires_at": moment(token_ends) });
     let mut response = json(StatusCode::OK, body);
-    if let Some(id) = cookie(headers, site.settings.session_cookie()) {
+    if let Some(id) = visitor.cookie(site.settings.session_cookie()) {
         site.set_session(&mut response, id, SESSION_SECONDS);
     }
     Ok(response)
 }
 
 /// `POST /auth/link`: a code by which a further device joins this user, good once and for ten minutes.
-async fn link(State(site): Shared, headers: HeaderMap) -> Response {
-    if let Some(refused) = site.refuse_foreign(&headers) {
+async fn link(State(site): Shared, visitor: Visitor) -> Response {
+    if let Some(refused) = site.refuse_foreign(&visitor) {
         return refused;
     }
-    linked(&site, &headers).await.unwrap_or_else(|error| tool_failed(&headers, &error))
+    linked(&site, &visitor).await.unwrap_or_else(|error| visitor.tool_failed(&error))
 }
 
-async fn linked(site: &Site, headers: &HeaderMap) -> Result<Response, ToolError> {
-    let session = site.signed_in_session(headers).await?;
+async fn linked(site: &Site, visitor: &Visitor) -> Result<Response, ToolError> {
+    let session = site.signed_in_session(visitor).await?;
     let made = site.accounts.make_link(&session.user, Purpose::Device)?;
     site.accounts.note("device_link_made", &session.user, &[]).await;
     let url = site.settings.link_url(&made.code);
@@ -442,19 +435,6 @@ async fn linked(site: &Site, headers: &HeaderMap) -> Result<Response, ToolError>
         StatusCode::OK,
         json!({ "code": made.code, "login_url": url, "expires_at": moment(made.expires_at) }),
     ))
-}
-
-/// A name for the device that tells no more than people need to know their devices apart.
-fn device(headers: &HeaderMap) -> &'static str {
-    let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let names = [
-        ("Edg", "Edge"),
-        ("OPR", "Opera"),
-        ("Firefox", "Firefox"),
-        ("Chrome", "Chrome"),
-        ("Safari", "Safari"),
-    ];
-    names.into_iter().find(|(mark, _)| agent.contains(mark)).map_or("a program", |(_, name)| name)
 }
 
 #[cfg(test)]
@@ -480,14 +460,5 @@ mod tests {
     #[test]
     fn an_address_that_is_too_long_is_not_returned_to() {
         assert_eq!(return_to(Some(&format!("/{}", "a".repeat(512)))), "");
-    }
-
-    #[rstest]
-    #[case("Mozilla/5.0 (X11) Gecko/20100101 Firefox/130.0", "Firefox")]
-    #[case("Mozilla/5.0 AppleWebKit/537.36 Chrome/130.0 Safari/537.36 Edg/130.0", "Edge")]
-    #[case("curl/8.0", "a program")]
-    fn a_device_is_named_by_its_browser(#[case] agent: &str, #[case] name: &str) {
-        let headers = [(header::USER_AGENT, agent.parse().unwrap())].into_iter().collect();
-        assert_eq!(device(&headers), name);
     }
 }

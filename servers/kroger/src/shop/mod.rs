@@ -9,7 +9,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use jiff::tz::TimeZone;
 use portico_kit::{
-    ConfigError, Serving, Store,
+    ConfigError, Messages, Serving, Store,
     audit_log::AuditLog,
     cache::Cache,
     documents::Documents,
@@ -30,7 +30,10 @@ use crate::{
         cart::mirror,
         profile::{self, Preferences},
     },
-    upstream::{Api, model::Product},
+    upstream::{
+        Api,
+        model::{Location, Product},
+    },
 };
 
 /// The tables of this server.
@@ -74,8 +77,9 @@ impl Shop {
         let told = (checks.add("credentials"), checks.add("kroger"));
         let kroger = Api::new(config, (&store, cache.clone()), Arc::clone(metrics), told)?;
         let kept = (store.clone(), sealer);
-        let accounts =
-            Accounts::new(account::Settings::of(config), kroger.client().clone(), kept, audit.clone());
+        let messages = Messages::new(&account::MESSAGES).map_err(portico_kit::Error::from)?;
+        let settings = account::Settings::of(config);
+        let accounts = Accounts::new(settings, kroger.client().clone(), kept, audit.clone(), messages);
         let holdings: Vec<Arc<dyn Holdings>> = vec![Arc::new(documents.clone()), Arc::new(accounts.clone())];
         Ok(Self {
             kroger,
@@ -158,12 +162,36 @@ impl Shop {
     /// The clock that a store goes by; that of UTC where Kroger does not tell it.
     pub(crate) async fn zone(&self, store: Option<&str>) -> TimeZone {
         let Some(store) = store else { return TimeZone::UTC };
-        let looked = self.kroger.stores(vec![("filter.locationId", store.to_owned())]).await;
-        let name = looked.ok().and_then(|looked| {
-            let hours = looked.data.data.into_iter().next()?.hours?;
-            hours["timezone"].as_str().map(str::to_owned)
-        });
-        name.and_then(|name| TimeZone::get(&name).ok()).unwrap_or(TimeZone::UTC)
+        let hours = self.place(store).await.ok().flatten().and_then(|place| place.hours);
+        let name = hours.as_ref().and_then(|hours| hours["timezone"].as_str());
+        name.and_then(|name| TimeZone::get(name).ok()).unwrap_or(TimeZone::UTC)
+    }
+
+    /// What Kroger tells of a store; `None` where it has none of this id.
+    async fn place(&self, store: &str) -> Result<Option<Location>, ToolError> {
+        let looked = self.kroger.stores(vec![("filter.locationId", store.to_owned())]).await?;
+        Ok(looked.data.data.into_iter().next())
+    }
+
+    /// Refuses a store that Kroger does not have: asked for products there, it finds none and says no more. Where it cannot be asked
+    /// about the store, the store is believed.
+    pub(crate) async fn check_store(&self, store: Option<&str>, field: &str) -> Result<(), ToolError> {
+        let Some(store) = store else { return Ok(()) };
+        if let Ok(None) = self.place(store).await {
+            let problem = format!("Kroger has no store {store}; store_locator_advanced finds stores");
+            return Err(ToolError::invalid(field, problem));
+        }
+        Ok(())
+    }
+
+    /// The product of the argument `product_id`.
+    pub(crate) async fn product(&self, id: &str, store: Option<&str>) -> Result<Product, ToolError> {
+        check_product_id(id, "product_id")?;
+        if let Some(product) = self.products(&[id], store).await?.by_id.remove(id) {
+            return Ok(product);
+        }
+        self.check_store(store, "location_id").await?;
+        Err(ToolError::invalid("product_id", format!("Kroger has no product {id}")))
     }
 
     /// What the user prefers; nothing where the user has never said.

@@ -191,10 +191,13 @@ async fn offers(
     }
     let query = vec![
         ("filter.term", term.to_owned()),
-        ("filter.locationId", store),
+        ("filter.locationId", store.clone()),
         ("filter.limit", LOOKED_AT.to_string()),
     ];
     let looked = shop.kroger.products(query).await?;
+    if looked.data.data.is_empty() {
+        shop.check_store(Some(&store), "location_id").await?;
+    }
     let mut offers: Vec<Shown> =
         looked.data.data.iter().map(shown).filter(|product| saving(product).is_some()).collect();
     offers.sort_by_key(|product| std::cmp::Reverse(saving(product)));

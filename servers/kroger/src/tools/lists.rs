@@ -14,7 +14,7 @@ use super::cart::{
 use crate::{
     account::{User, Who},
     shop::{
-        Products, Shop, check_product_id, check_text, moment,
+        Products, Shop, check_text, moment,
         money::Money,
         new_id,
         product::{ShownPrice, price_now},
@@ -265,12 +265,9 @@ struct Known {
 
 async fn look_up(shop: &Shop, request: &Request, store: Option<&str>) -> Result<Known, ToolError> {
     let Some(id) = request.product_id.as_deref() else { return Ok(Known { name: None, price: None }) };
-    check_product_id(id, "product_id")?;
-    let products = shop.products(&[id], store).await?;
-    let product = products.by_id.get(id);
-    let product =
-        product.ok_or_else(|| ToolError::invalid("product_id", format!("Kroger has no product {id}")))?;
-    Ok(Known { name: product.description.clone(), price: price_now(product).map(|price| price.current) })
+    let product = shop.product(id, store).await?;
+    let price = price_now(&product).map(|price| price.current);
+    Ok(Known { name: product.description, price })
 }
 
 fn quantity(request: &Request) -> Result<Option<u32>, ToolError> {

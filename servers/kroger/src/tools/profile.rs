@@ -190,6 +190,8 @@ async fn update(
     given: &serde_json::Map<String, Value>,
 ) -> Result<Profile, ToolError> {
     let user = who.user("a profile")?;
+    let store = given.get("location_id").and_then(Value::as_str).filter(|id| is_location(id));
+    shop.check_store(store, "preferences.location_id").await?;
     let changed = shop.documents.change(&user.id, KIND, ID, |preferences: &mut Preferences| {
         *preferences = merged(preferences, given)?;
         Ok(())

@@ -156,6 +156,9 @@ pub(crate) async fn search(shop: &Shop, who: &Who, request: Request) -> Result<A
     let store = shop.store(who, asked, "filters.location_id").await?;
     let plan = plan(request, store)?;
     let pages = fetch(&shop.kroger, &plan).await?;
+    if pages.iter().all(|page| page.data.data.is_empty()) {
+        shop.check_store(plan.store.as_deref(), "filters.location_id").await?;
+    }
     let mut found = choose(&plan, &pages);
     if let Some(store) = &plan.store {
         shop.prices.compare(store, &mut found.products).await;

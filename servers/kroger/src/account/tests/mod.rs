@@ -1,6 +1,7 @@
 //! Sign-ins and tokens against the stand-in, which lets a test lose answers, end tokens and refuse.
 
 mod devices;
+mod languages;
 mod renewal;
 mod sign_in;
 
@@ -13,7 +14,7 @@ use std::{
 };
 
 use portico_kit::{
-    Caller, Environment, Metrics, Secret, Store, StoreConfig,
+    Caller, Environment, Messages, Metrics, Secret, Store, StoreConfig,
     audit_log::AuditLog,
     seal::Sealer,
     upstream::{Client, Policy, Retry, Strategy},
@@ -27,7 +28,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use portico_kit::tool::ToolError;
 
-use super::{Accounts, BROWSER_USERS, MIGRATION, Settings, User, Who};
+use super::{Accounts, BROWSER_USERS, MESSAGES, MIGRATION, Settings, User, Who};
 
 /// Longest wait for anything that must happen.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -81,7 +82,8 @@ fn accounts(settings: &Settings, base: &str, store: &Store, sealer: &Sealer) -> 
     let client =
         Client::new("Kroger", base.parse().unwrap(), policy, |_| None, Arc::clone(&metrics)).unwrap();
     let audit = AuditLog::new(store, &metrics, 30);
-    Accounts::new(Some(settings.clone()), client, (store.clone(), sealer.clone()), audit)
+    let messages = Messages::new(&MESSAGES).unwrap();
+    Accounts::new(Some(settings.clone()), client, (store.clone(), sealer.clone()), audit, messages)
 }
 
 async fn world(on: On) -> World {

@@ -215,16 +215,13 @@ async fn look_up(
     (modality, total): (Modality, u32),
 ) -> Result<Wanted, ToolError> {
     let (id, quantity) = (product_id(request)?, quantity(request, 1)?);
-    let products = shop.products(&[id], store).await?;
-    let Some(product) = products.by_id.get(id) else {
-        return Err(ToolError::invalid("product_id", format!("Kroger has no product {id}")));
-    };
-    if let Some(problem) = refusal(product, total) {
+    let product = shop.product(id, store).await?;
+    if let Some(problem) = refusal(&product, total) {
         let name = product.description.as_deref().unwrap_or("this product");
         return Err(ToolError::invalid("quantity", format!("{name} {problem}")));
     }
     let item = CartItem { upc: id.to_owned(), quantity, modality };
-    Ok(Wanted { item, name: product.description.clone() })
+    Ok(Wanted { item, name: product.description })
 }
 
 fn product_id(request: &Request) -> Result<&str, ToolError> {

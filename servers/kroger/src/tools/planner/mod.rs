@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     account::{User, Who},
-    shop::{Shop, check_product_id, check_text, money::Money, new_id},
+    shop::{Shop, check_text, money::Money, new_id},
     upstream::cart::Modality,
 };
 pub(crate) use view::Plan;
@@ -266,14 +266,7 @@ async fn find(shop: &Shop, user: &User, about: &About) -> Result<(), ToolError> 
 async fn choose(shop: &Shop, user: &User, request: &Request, about: &About) -> Result<(), ToolError> {
     let id = needed(request.ingredient_id.as_deref(), "ingredient_id")?;
     let chosen = match request.product_id.as_deref() {
-        Some(product) => {
-            check_product_id(product, "product_id")?;
-            let products = shop.products(&[product], about.store.as_deref()).await?;
-            let found = products.by_id.get(product).cloned();
-            Some(found.ok_or_else(|| {
-                ToolError::invalid("product_id", format!("Kroger has no product {product}"))
-            })?)
-        }
+        Some(product) => Some(shop.product(product, about.store.as_deref()).await?),
         None => None,
     };
     change(shop, user, about, |week| {

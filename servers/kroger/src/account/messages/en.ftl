@@ -1,0 +1,45 @@
+# What customers read in their browsers while they sign in and out.
+signed-in = You are signed in
+signed-in-back = You can go back to where you came from.
+signed-in-other = To use another Kroger account, sign out first.
+signed-in-again = Should Kroger ask you once more what this may do?
+signed-in-again-link = Sign in again as the same person
+further = Does an assistant ask for your session? Give it one of its own.
+further-make = Make a session
+further-made = A session for your assistant
+session-id = Give this to your assistant, and to nobody else:
+linked = Signed in
+linked-back = You can go back to your assistant.
+was-it-you = Was it you?
+was-it-you-device = Another device asks that this one share what it keeps here.
+was-it-you-assistant = An assistant asks to use your Kroger account.
+was-it-you-warning = Go on only if that was you, a moment ago. If somebody else gave you this link, close this page.
+was-it-you-yes = That was me, go on
+last-device = This is your last device: what you keep here, such as lists and plans, is deleted after that. To keep it, sign in on another device first, or export it.
+sign-out = Sign out
+sign-out-sure = Sign out?
+signed-out = You are signed out
+signed-out-tokens = The tokens of your Kroger account are deleted.
+signed-out-remove = To take the permission back altogether, remove the application in your account at Kroger.
+
+# Why a sign-in came to nothing: a title, and below it what to do.
+foreign = Not from here
+foreign-why = Another site's page may not do this.
+denied = Not signed in
+denied-why = You did not allow the use of your Kroger account. Nothing was kept.
+not-signed-in = Not signed in
+not-signed-in-why = Kroger did not sign you in: { $reason }. Begin again, or tell whoever runs this server.
+no-page = Not found
+no-page-why = There is no such page.
+unknown-sign-in = This sign-in is not known
+unknown-sign-in-why = It was begun in another browser, took longer than ten minutes, or is finished already. Begin again.
+already-linked = An account is linked already
+already-linked-why = An account at Kroger was linked meanwhile, and nothing was changed. You can go back to your assistant.
+code-refused = Kroger did not finish the sign-in
+code-refused-why = Kroger does not accept the code that it gave. Begin again.
+unanswered = Kroger did not finish the sign-in
+unanswered-why = Kroger gave no answer, and nothing was kept. Begin again.
+sign-in-first = Sign in first
+upstream-failed = Kroger did not answer as it should
+failed = Something failed
+failed-why = Something failed here. Try again in a moment.
