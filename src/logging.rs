@@ -73,7 +73,10 @@ fn read(text: &str) -> Result<EnvFilter, String> {
     if text.is_empty() {
         return Err("it is empty".to_owned());
     }
-    EnvFilter::try_new(text).map_err(|error| error.to_string())
+    // The MCP library tells of every session, of every method that a server does not have and from `debug` on of arguments and answers,
+    // secrets among them; the Kubernetes client repeats every failure that whoever called it tells better. Whoever wants to read them
+    // names them.
+    EnvFilter::try_new(format!("rmcp=error,kube_client=off,{text}")).map_err(|error| error.to_string())
 }
 
 /// `up` shows states itself, so only what goes wrong is logged beside it.
@@ -81,13 +84,60 @@ fn filter(command: &Command) -> Result<EnvFilter, Failure> {
     match std::env::var("LOG_LEVEL") {
         Ok(text) if !text.trim().is_empty() => read(text.trim()).map_err(Failure::LogLevel),
         _ if matches!(command, Command::Up(_)) => Ok(EnvFilter::new("off")),
-        // The MCP library tells of every session and of every method a server does not have; the Kubernetes client repeats
-        // every failure that whoever called it tells better.
-        _ => Ok(EnvFilter::new("info,rmcp=error,kube_client=off")),
+        _ => read("info").map_err(Failure::LogLevel),
     }
 }
 
 /// Colours are for terminals whose owner does not object (<https://no-color.org>).
 fn colours() -> bool {
     std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What is written of two libraries' events and one of ours.
+    fn logged(filter: &str) -> String {
+        let written = Written::default();
+        let writer = written.clone();
+        let builder = tracing_subscriber::fmt().with_env_filter(read(filter).unwrap());
+        tracing::subscriber::with_default(builder.with_writer(move || writer.clone()).finish(), || {
+            tracing::debug!("ours");
+            tracing::debug!(target: "rmcp::service", "a secret argument");
+            tracing::warn!(target: "rmcp::service", "a secret link");
+            tracing::warn!(target: "kube_client::client", "told twice");
+        });
+        let bytes = written.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn a_level_lets_our_own_events_in_and_not_those_of_libraries_that_hold_secrets() {
+        let all = logged("debug");
+        assert!(all.contains("ours") && !all.contains("secret") && !all.contains("twice"), "{all}");
+        assert_eq!(logged("info"), "");
+    }
+
+    #[test]
+    fn whoever_names_a_library_reads_it() {
+        let all = logged("info,rmcp=debug");
+        assert!(all.contains("a secret argument") && all.contains("a secret link"), "{all}");
+    }
 }

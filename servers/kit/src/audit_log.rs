@@ -110,7 +110,7 @@ impl AuditLog {
     ) -> Result<(), store::Error> {
         self.tell(event, who, detail);
         self.store.run("writing the audit log", insert(self.store.write(), event, who, detail)).await?;
-        self.sweep().await
+        if self.is_due() { self.sweep().await } else { Ok(()) }
     }
 
     fn tell(&self, event: &'static str, who: &Who, detail: &[(&str, &str)]) {
@@ -119,18 +119,27 @@ impl AuditLog {
         self.metrics.security_event(event);
     }
 
-    /// Removes entries that are over, once an hour.
-    async fn sweep(&self) -> Result<(), store::Error> {
+    /// Removes entries that are over. [`AuditLog::note`] does so once an hour; a server that may be quiet for longer calls this as often.
+    pub async fn sweep(&self) -> Result<(), store::Error> {
         let time = now();
-        let last = self.swept.load(Ordering::Relaxed);
-        let is_due = time.saturating_sub(last) >= i64::try_from(SWEEP.as_millis()).unwrap_or(i64::MAX);
-        if is_due && self.swept.compare_exchange(last, time, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-            let removal = sqlx::query("DELETE FROM kit_audit WHERE at < $1").bind(time - self.days * DAY_MS);
-            self.store
-                .run("removing old entries of the audit log", removal.execute(self.store.write()))
-                .await?;
-        }
+        let removal = sqlx::query("DELETE FROM kit_audit WHERE at < $1").bind(time - self.days * DAY_MS);
+        let doing = "removing old entries of the audit log";
+        self.store.run(doing, removal.execute(self.store.write())).await?;
+        self.swept.store(time, Ordering::Relaxed);
         Ok(())
+    }
+
+    fn is_due(&self) -> bool {
+        let passed = now().saturating_sub(self.swept.load(Ordering::Relaxed));
+        passed >= i64::try_from(SWEEP.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// Whether everything of a user was deleted after `at` (milliseconds since 1970): what was begun for them before that is over.
+    pub async fn was_deleted_after(&self, user: &str, at: i64) -> Result<bool, store::Error> {
+        let text = "SELECT COUNT(*) FROM kit_audit WHERE subject_digest = $1 AND event = $2 AND at > $3";
+        let query = sqlx::query_scalar(text).bind(digest_of("subject", user)).bind(DELETED).bind(at);
+        let count: i64 = self.store.run("reading the audit log", query.fetch_one(self.store.write())).await?;
+        Ok(count > 0)
     }
 
     /// Removes what is written of a user and writes that this was done, together or not at all.

@@ -83,11 +83,20 @@ impl Caller {
     pub fn key(&self, user: Option<&str>) -> u128 {
         let (kind, text) = match (user, self.address) {
             (Some(user), _) => ("user", user.to_owned()),
-            (None, Some(address)) => ("address", address.to_string()),
+            (None, Some(address)) => ("address", network(address).to_string()),
             (None, None) => ("nobody", String::new()),
         };
         let digest = Sha256::new().chain_update(kind).chain_update([0]).chain_update(text).finalize();
         digest.iter().take(16).fold(0, |key, byte| key << 8 | u128::from(*byte))
+    }
+}
+
+/// What an address is counted by: that of IPv4 itself, also where it is written as one of IPv6, and the 64 bits of a network of IPv6,
+/// since whoever has one address of it has all.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
+        address => address,
     }
 }
 
@@ -145,6 +154,15 @@ mod tests {
         assert_eq!(at("192.0.2.1").key(Some("ada")), at("192.0.2.2").key(Some("ada")));
         assert_ne!(at("192.0.2.1").key(Some("ada")), at("192.0.2.1").key(Some("bob")));
         assert_ne!(at("192.0.2.1").key(None), at("192.0.2.2").key(None));
+    }
+
+    #[test]
+    fn a_network_of_ipv6_counts_as_one_address() {
+        let key =
+            |address: &str| Caller { address: Some(address.parse().unwrap()), ..Caller::default() }.key(None);
+        assert_eq!(key("2001:db8:1:2::1"), key("2001:db8:1:2:ffff::2"));
+        assert_ne!(key("2001:db8:1:2::1"), key("2001:db8:1:3::1"));
+        assert_eq!(key("::ffff:192.0.2.1"), key("192.0.2.1"));
     }
 
     #[test]

@@ -47,6 +47,12 @@ impl<'a> Environment<'a> {
         (self.lookup)(variable).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
     }
 
+    /// Whether the variable is there, blank or not.
+    #[must_use]
+    pub fn is_set(&self, variable: &str) -> bool {
+        (self.lookup)(variable).is_some()
+    }
+
     /// The value of a variable that must be set; `mend` says to what.
     pub fn required(&self, variable: &str, mend: &str) -> Result<String, ConfigError> {
         self.text(variable).ok_or_else(|| ConfigError::new(variable, "is not set", mend))

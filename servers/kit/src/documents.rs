@@ -18,6 +18,10 @@ use crate::{
 
 /// Largest document before it is sealed, in bytes.
 const MAX_BYTES: usize = 256 * 1024;
+const UNREADABLE: &str = "what you keep here was sealed with a key that is not there; whoever runs this server may bring it back, \
+     or you delete all that is kept of you and begin anew";
+/// Longest id, in bytes.
+const LONGEST_ID: usize = 64;
 /// Changes that are tried again because others were faster.
 const TRIES: u32 = 12;
 
@@ -62,13 +66,16 @@ impl Documents {
         self.store.is_lasting()
     }
 
-    /// One document.
+    /// One document. [`ToolError::Refused`] where it is there and no key opens it. An id with control characters, or longer than 64 bytes, is nobody's.
     pub async fn get<T: DeserializeOwned>(
         &self,
         user: &str,
         kind: Kind,
         id: &str,
     ) -> Result<Option<Document<T>>, ToolError> {
+        if !is_id(id) {
+            return Ok(None);
+        }
         let text = "SELECT id, version, changed_at, body FROM kit_documents WHERE user_id = $1 AND kind = $2 AND id = $3";
         let query = sqlx::query(text).bind(user).bind(kind.name).bind(id);
         let row = self.store.run("reading what you keep", query.fetch_optional(self.store.write())).await?;
@@ -100,6 +107,9 @@ impl Documents {
     where
         T: Serialize + DeserializeOwned + Default,
     {
+        if !is_id(id) {
+            return Err(ToolError::NotFound("there is nothing with this id".to_owned()));
+        }
         for tried in 0..TRIES {
             let found = self.get::<T>(user, kind, id).await?;
             let (mut body, version) =
@@ -160,6 +170,9 @@ impl Documents {
 
     /// Removes a document; says whether it was there.
     pub async fn remove(&self, user: &str, kind: Kind, id: &str) -> Result<bool, ToolError> {
+        if !is_id(id) {
+            return Ok(false);
+        }
         let query = sqlx::query("DELETE FROM kit_documents WHERE user_id = $1 AND kind = $2 AND id = $3");
         let query = query.bind(user).bind(kind.name).bind(id);
         let gone = self.store.run("removing", query.execute(self.store.write())).await?;
@@ -230,14 +243,15 @@ impl Documents {
         let mut all = json!({});
         for row in rows {
             let (kind, id): (String, String) = (column(&row, "kind")?, column(&row, "id")?);
-            let body: Value =
-                self.opened(&format!("documents/{user}/{kind}/{id}"), &column::<Vec<u8>>(&row, "body")?)?;
+            let body: Result<Value, _> =
+                self.opened(&format!("documents/{user}/{kind}/{id}"), &column::<Vec<u8>>(&row, "body")?);
+            let content = body.unwrap_or_else(|error| json!({ "unreadable": error.to_string() }));
             if all[&kind].is_null() {
                 all[&kind] = json!([]);
             }
             if let Some(list) = all[&kind].as_array_mut() {
                 list.push(
-                    json!({ "id": id, "changed_at": column::<i64>(&row, "changed_at")?, "content": body }),
+                    json!({ "id": id, "changed_at": column::<i64>(&row, "changed_at")?, "content": content }),
                 );
             }
         }
@@ -266,10 +280,18 @@ impl Documents {
     }
 
     fn opened<T: DeserializeOwned>(&self, context: &str, sealed: &[u8]) -> Result<T, ToolError> {
-        let opened = self.sealer.open(context, sealed)?;
+        let opened = self.sealer.open(context, sealed).map_err(|error| {
+            tracing::error!(%error, "a document cannot be opened with any key that is there");
+            ToolError::Refused(UNREADABLE.to_owned())
+        })?;
         serde_json::from_slice(&opened.plain)
             .map_err(|error| ToolError::Internal(format!("a document cannot be read: {error}")))
     }
+}
+
+/// PostgreSQL takes no NUL in a text, and calls what is a caller's mistake a failure.
+fn is_id(id: &str) -> bool {
+    (1..=LONGEST_ID).contains(&id.len()) && !id.chars().any(char::is_control)
 }
 
 /// What a sealed body is bound to: it opens at no other place.

@@ -6,7 +6,11 @@ use std::{
     sync::Arc,
 };
 
-use axum::extract::ConnectInfo;
+use axum::{
+    extract::{ConnectInfo, Request, State},
+    middleware::{self, Next},
+    response::Response,
+};
 use http::{Extensions, HeaderMap};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +28,7 @@ use crate::{
     rest,
     serve::{serve_counted, serve_stdio},
     server::Server,
+    tool::ToolError,
     trace::Traces,
 };
 
@@ -114,8 +119,29 @@ pub async fn host_on<S: Server>(
     let address = listener.local_addr().map_err(Error::Http)?;
     let routes = server.routes();
     let (mcp, rest) = assemble(server, hosting, &serving)?;
+    let state = (Arc::clone(&mcp.calls), Arc::clone(&mcp.callers));
+    let routes = routes.layer(middleware::from_fn_with_state(state, within_limit));
     serving.routes = rest::guarded(rest.merge(routes), address, serving.max_body_bytes);
     serve_counted(listener, mcp, serving, stop).await
+}
+
+/// Counts requests of a server's own paths as calls of the user who sends them, since what users do there is written down. Those of nobody
+/// in particular are not counted: behind a gateway all have one address, and a limit would let anybody keep everybody from signing in.
+async fn within_limit<S: Server>(
+    State((calls, callers)): State<(Arc<Calls<S>>, Arc<Callers>)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let address = Callers::address(request.extensions());
+    let caller = callers.of(request.headers(), address).await.unwrap_or_default();
+    let user = calls.server.identify(&caller).await.ok().flatten();
+    if let Some((limit, user)) = calls.limit.as_ref().zip(user)
+        && let Err(wait) = limit.take(caller.key(Some(&user))).await
+    {
+        let error = ToolError::TooOften { per_minute: limit.per_minute().get(), wait };
+        return rest::problem::of(&error, &calls.said(&error, caller.languages.as_deref()));
+    }
+    next.run(request).await
 }
 
 fn assemble<S: Server>(

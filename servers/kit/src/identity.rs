@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     path::PathBuf,
     sync::Arc,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use arc_swap::ArcSwap;
@@ -12,7 +12,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use reqwest::Url;
 use ring::signature::{ECDSA_P256_SHA256_FIXED, ED25519, UnparsedPublicKey, VerificationAlgorithm};
 use serde::Deserialize;
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::Instant};
 
 use crate::{ConfigError, Environment};
 
@@ -25,6 +25,8 @@ const MAX_TOKEN: usize = 8 * 1024;
 const MAX_KEYS: usize = 64 * 1024;
 /// Keys are read again for an unknown one, but not more often than this.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Keys are read again when they are as old as this, since one may have been taken out.
+const OLD: Duration = Duration::from_mins(5);
 /// The subject of what the gateway asks for itself.
 const GATEWAY: &str = "gateway";
 
@@ -161,21 +163,32 @@ impl Identities {
         Ok((claims.sub != GATEWAY).then(|| claims.sub.as_str().into()))
     }
 
-    /// The key of that name; the key set is read again for one that is not known yet.
+    /// The key of that name. The key set is read again for one that is not known yet, and where it is old: a key that the gateway has taken
+    /// out of it is good no more.
     async fn key(&self, id: &str) -> Option<Key> {
-        if let Some(key) = self.keys.load().get(id) {
-            return Some(key.clone());
-        }
-        let mut read = self.read.lock().await;
-        if read.is_none_or(|at| at.elapsed() >= PATIENCE) && !self.keys.load().contains_key(id) {
+        let known = self.known(id);
+        let mut read = match &known {
+            None => self.read.lock().await,
+            // One caller reads it again, and the others go on with what is known.
+            Some(_) => match self.read.try_lock() {
+                Ok(read) => read,
+                Err(_) => return known,
+            },
+        };
+        let patience = if self.known(id).is_some() { OLD } else { PATIENCE };
+        if read.is_none_or(|at| at.elapsed() >= patience) {
             match self.fetch().await {
                 Ok(keys) => self.keys.store(Arc::new(keys)),
                 Err(problem) => {
-                    tracing::warn!(%problem, "the gateway's keys cannot be read; its word on callers is not taken");
+                    tracing::warn!(%problem, "the gateway's keys cannot be read; its word is taken as far as they are known");
                 }
             }
             *read = Some(Instant::now());
         }
+        self.known(id)
+    }
+
+    fn known(&self, id: &str) -> Option<Key> {
         self.keys.load().get(id).cloned()
     }
 
@@ -309,6 +322,22 @@ mod tests {
         let mut changed = claims();
         changed[claim] = value;
         assert_eq!(gateway.identities().check(&gateway.token(&header(), &changed)).await, Err(refusal));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_that_the_gateway_has_taken_out_is_good_no_more() {
+        let gateway = Gateway::new();
+        let identities = gateway.identities();
+        let token = gateway.token(&header(), &claims());
+        assert!(identities.check(&token).await.is_ok());
+        let file = gateway.folder.path().join("keys.json");
+        std::fs::remove_file(&file).unwrap();
+        tokio::time::advance(OLD).await;
+        assert!(identities.check(&token).await.is_ok(), "what is known stays while the set cannot be read");
+        std::fs::write(&file, json!({ "keys": [] }).to_string()).unwrap();
+        assert!(identities.check(&token).await.is_ok(), "it was read a moment ago");
+        tokio::time::advance(OLD).await;
+        assert_eq!(identities.check(&token).await, Err(Refusal::UnknownKey));
     }
 
     #[tokio::test]

@@ -25,6 +25,7 @@ pub mod seal;
 pub mod secret;
 pub mod serve;
 pub mod server;
+mod sessions;
 pub mod store;
 pub mod tool;
 pub mod trace;

@@ -18,6 +18,12 @@ pub trait Holdings: Send + Sync {
 
     /// Removes all that is kept of `user` and says how many rows that were. Doing it twice is the same as once.
     fn delete<'a>(&'a self, user: &'a str) -> BoxFuture<'a, Result<u64, ToolError>>;
+
+    /// Called last, when everything of `user` is gone everywhere: forgets what a deletion that failed half-way is found by, to be tried
+    /// again.
+    fn forget<'a>(&'a self, _user: &'a str) -> BoxFuture<'a, Result<(), ToolError>> {
+        Box::pin(async { Ok(()) })
+    }
 }
 
 impl Holdings for Documents {
@@ -89,6 +95,9 @@ impl Person {
             rows.iter().map(|(name, count)| (*name, count.to_string())).collect();
         let detail: Vec<(&str, &str)> = counts.iter().map(|(name, count)| (*name, count.as_str())).collect();
         rows.push((self.audit.name(), self.audit.delete_and_note(user, &detail).await?));
+        for holding in &self.holdings {
+            holding.forget(user).await?;
+        }
         Ok(Deletion { rows })
     }
 }

@@ -13,7 +13,7 @@ use std::{
 use axum::{
     Router,
     extract::{Request, State},
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
@@ -37,6 +37,7 @@ use crate::{
     checks::Checks,
     metered::Metered,
     metrics::Metrics,
+    sessions::{Sessions, bounded},
 };
 
 /// Time that running calls get to end after the server was told to stop.
@@ -45,9 +46,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 const CLOSE: Duration = Duration::from_secs(5);
 /// A session without a message for this long is dropped. Open streams do not count as messages.
 const SESSION_IDLE: Duration = Duration::from_hours(1);
-/// The first revision without sessions; revisions are dates, so they compare as text.
-const SESSIONLESS: &[u8] = b"2026-07-28";
-/// Sessions kept at once; a session takes some 60 KiB.
+/// Sessions kept at once.
 const MAX_SESSIONS: usize = 2_000;
 
 /// How clients reach a server.
@@ -90,6 +89,8 @@ pub struct Serving {
     pub checks: Arc<Checks>,
     /// Largest request body, in bytes; a longer one gets 413.
     pub max_body_bytes: usize,
+    /// Sessions of clients of revisions before 2026-07-28 that may be open at once; one more gets 503. Each takes some 60 KiB.
+    pub max_sessions: usize,
     /// Paths beside the kit's own.
     pub routes: Router,
 }
@@ -100,6 +101,7 @@ impl Default for Serving {
             metrics: Arc::default(),
             checks: Arc::default(),
             max_body_bytes: 4 * 1024 * 1024,
+            max_sessions: MAX_SESSIONS,
             routes: Router::new(),
         }
     }
@@ -217,15 +219,14 @@ fn router<H: ServerHandler + Clone>(
 ) -> Router {
     let mut sessions = LocalSessionManager::default();
     sessions.session_config.keep_alive = Some(SESSION_IDLE);
-    let sessions = Arc::new(sessions);
     let service = StreamableHttpService::new(
         move || Ok(handler.clone()),
-        Arc::clone(&sessions),
+        Arc::new(Sessions::new(sessions, serving.max_sessions)),
         http_config(address, serving.max_body_bytes, closing),
     );
     let mcp = Router::new()
         .nest_service("/mcp", service)
-        .layer(middleware::from_fn_with_state(sessions, bound_sessions))
+        .layer(middleware::from_fn(bounded))
         .layer(middleware::from_fn(correlated));
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
@@ -264,24 +265,6 @@ fn http_config(
     }
     // A pod is reached by its address and by Service names that it cannot know.
     config.disable_allowed_hosts()
-}
-
-/// Refuses a new session where too many are open; requests of open sessions pass.
-async fn bound_sessions(
-    State(sessions): State<Arc<LocalSessionManager>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let headers = request.headers();
-    let opens = request.method() == Method::POST
-        && !headers.contains_key("mcp-session-id")
-        && headers.get("mcp-protocol-version").is_none_or(|version| version.as_bytes() < SESSIONLESS);
-    if opens && sessions.sessions.read().await.len() >= MAX_SESSIONS {
-        let retry = [(header::RETRY_AFTER, HeaderValue::from_static("30"))];
-        return (StatusCode::SERVICE_UNAVAILABLE, retry, "too many open sessions; try again later\n")
-            .into_response();
-    }
-    next.run(request).await
 }
 
 async fn ready(State(ops): State<Arc<Ops>>) -> (StatusCode, &'static str) {

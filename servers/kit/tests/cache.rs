@@ -415,3 +415,17 @@ fn the_environment_says_where_and_no_password_is_told() {
     assert!(error.variable == "REDIS_URL" && !error.to_string().contains("secret"), "{error}");
     assert_eq!(read(&[("CACHE_MEBIBYTES", "0")]).unwrap_err().variable, "CACHE_MEBIBYTES");
 }
+
+#[tokio::test]
+async fn what_redis_refuses_says_nothing_of_what_it_holds() {
+    let redis = Redis::start(&[]).await.unwrap();
+    let cache = patient(&redis, "portico:test:", &Metrics::default());
+    cache.put("a", Bytes::from_static(b"a"), LONG).await;
+    let mut connection =
+        redis::Client::open(redis.url()).unwrap().get_multiplexed_async_connection().await.unwrap();
+    let full = redis::cmd("CONFIG").arg(&["SET", "maxmemory", "1"]).query_async::<()>(&mut connection).await;
+    full.unwrap();
+    cache.put("b", Bytes::from_static(b"b"), LONG).await;
+    assert!(cache.get("b").await.is_none());
+    assert!(cache.get("a").await.is_some(), "a full Redis still has what it has");
+}

@@ -174,3 +174,36 @@ async fn what_an_older_key_has_sealed_outlives_the_key(#[values(On::File, On::Po
     assert_eq!(lost.seal_again().await.unwrap(), 0);
     assert!(with(&[2]).get::<List>("user 7", LIST, "a").await.is_ok());
 }
+
+#[rstest]
+#[case::nul("\0")]
+#[case::a_line("a\nb")]
+#[case::long(&"x".repeat(65))]
+#[case::empty("")]
+#[tokio::test]
+async fn an_id_that_nobody_gave_out_is_nobodys(#[case] id: &str, #[values(On::File, On::Postgres)] on: On) {
+    let database = Database::new(on).await;
+    let documents = Documents::new(database.open(&[]).await.unwrap(), Sealer::ephemeral().unwrap());
+    assert_eq!(documents.get::<List>("ada", LIST, id).await.unwrap(), None);
+    assert!(!documents.remove("ada", LIST, id).await.unwrap());
+    assert!(matches!(add(&documents, "ada", id, "milk").await, Err(ToolError::NotFound(_))));
+}
+
+#[tokio::test]
+async fn what_no_key_opens_is_told_and_can_be_exported_around_and_deleted() {
+    let database = Database::new(On::File).await;
+    let store = database.open(&[]).await.unwrap();
+    let before = Documents::new(store.clone(), Sealer::ephemeral().unwrap());
+    add(&before, "ada", "a", "milk").await.unwrap();
+    let after = Documents::new(store, Sealer::ephemeral().unwrap());
+    add(&after, "ada", "b", "bread").await.unwrap();
+    let told = after.get::<List>("ada", LIST, "a").await.unwrap_err();
+    assert!(matches!(&told, ToolError::Refused(said) if said.contains("key that is not there")), "{told}");
+    let all = after.export("ada").await.unwrap();
+    let content = |id: &str| {
+        all["list"].as_array().unwrap().iter().find(|list| list["id"] == id).unwrap()["content"].clone()
+    };
+    assert_eq!(content("b")["items"][0], "bread");
+    assert!(content("a")["unreadable"].is_string(), "{all}");
+    assert_eq!(after.delete("ada").await.unwrap(), 2);
+}

@@ -142,13 +142,17 @@ async fn entries_go_when_their_days_are_over(#[values(On::Memory, On::Postgres)]
         let insert = sqlx::query(text).bind(event).bind(portico_kit::store::now() - age);
         insert.execute(kept.store.write()).await.unwrap();
     }
+    let events = async || {
+        let query = sqlx::query_scalar::<_, String>("SELECT event FROM kit_audit ORDER BY at");
+        query.fetch_all(kept.store.write()).await.unwrap()
+    };
     // Another process, which has not looked yet.
     let metrics = Arc::new(Metrics::default());
     AuditLog::new(&kept.store, &metrics, 30).note("noted", &Who::default(), &[]).await.unwrap();
-    let events = sqlx::query_scalar::<_, String>("SELECT event FROM kit_audit ORDER BY at")
-        .fetch_all(kept.store.write())
-        .await;
-    assert_eq!(events.unwrap(), ["younger", "signed_in", "noted"]);
+    assert_eq!(events().await, ["younger", "signed_in", "noted"]);
+    // One in which nothing happens.
+    AuditLog::new(&kept.store, &metrics, 28).sweep().await.unwrap();
+    assert_eq!(events().await, ["signed_in", "noted"]);
 }
 
 #[rstest]

@@ -288,3 +288,26 @@ async fn whoever_deletes_what_is_kept_is_signed_out_everywhere() {
     assert_eq!(world.add(&server, &session).await.0, 401);
     server.end().await;
 }
+
+#[tokio::test]
+async fn what_a_user_does_in_the_browser_counts_as_calls_and_nobody_keeps_others_from_signing_in() {
+    let world = world().await;
+    let server = world.server().await;
+    for _ in 0..100 {
+        let sent = world.http.get(format!("http://{}/auth/login", server.address)).send().await.unwrap();
+        assert_eq!(sent.status(), 303);
+    }
+    let session = world.sign_in(&server).await;
+    let cookie = format!("portico_session={session}");
+    let link = || world.http.post(format!("http://{}/auth/link", server.address)).header("cookie", &cookie);
+    let mut statuses = Vec::new();
+    while statuses.len() < 70 && !statuses.contains(&429) {
+        statuses.push(link().send().await.unwrap().status().as_u16());
+    }
+    assert!((60..70).contains(&statuses.len()), "{statuses:?}");
+    let refused = link().send().await.unwrap();
+    assert!(refused.headers().contains_key("retry-after"));
+    let other = world.sign_in(&server).await;
+    assert_ne!(other, session);
+    server.end().await;
+}

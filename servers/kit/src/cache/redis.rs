@@ -36,6 +36,8 @@ pub(super) struct Redis {
     connection: tokio::sync::Mutex<Option<MultiplexedConnection>>,
     rests_until: Mutex<Option<Instant>>,
     told: AtomicBool,
+    /// When it was told last that Redis refuses something.
+    refused: Mutex<Option<Instant>>,
     unsettled: Mutex<Unsettled>,
     settling: AtomicBool,
 }
@@ -60,6 +62,15 @@ enum Failure {
     Late(Duration),
     #[error("{0}")]
     Redis(#[from] RedisError),
+    #[error("Redis refuses: {0}")]
+    Refused(RedisError),
+}
+
+impl Failure {
+    /// An error that Redis itself answers with to one command says nothing of others.
+    fn of_command(error: RedisError) -> Self {
+        if error.code().is_some() { Self::Refused(error) } else { Self::Redis(error) }
+    }
 }
 
 impl Redis {
@@ -79,6 +90,7 @@ impl Redis {
             connection: tokio::sync::Mutex::default(),
             rests_until: Mutex::default(),
             told: AtomicBool::default(),
+            refused: Mutex::default(),
             unsettled: Mutex::default(),
             settling: AtomicBool::default(),
         })
@@ -197,6 +209,7 @@ impl Redis {
                 tracing::info!("the cache in Redis answers again");
             }
             Ok(_) => {}
+            Err(Failure::Refused(error)) => self.refused(error).await,
             Err(failure) => self.failed(failure).await,
         }
         asked
@@ -204,7 +217,7 @@ impl Redis {
 
     async fn exchange<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Failure> {
         let mut connection = self.connected().await?;
-        Ok(command.query_async(&mut connection).await?)
+        command.query_async(&mut connection).await.map_err(Failure::of_command)
     }
 
     async fn connected(&self) -> Result<MultiplexedConnection, Failure> {
@@ -217,6 +230,19 @@ impl Redis {
             .set_response_timeout(None);
         let made = self.client.get_multiplexed_async_connection_with_config(&config).await?;
         Ok(connection.insert(made).clone())
+    }
+
+    /// Without room for more, without the right to some command: what it answers it goes on answering.
+    async fn refused(&self, error: &RedisError) {
+        // A replica that takes no writes was the primary before: the next command looks for the new one.
+        if error.code() == Some("READONLY") {
+            *self.connection.lock().await = None;
+        }
+        let mut told = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|at| at.elapsed() >= MINUTE) {
+            *told = Some(Instant::now());
+            tracing::warn!(%error, "Redis refuses a command; what it was for goes on without it");
+        }
     }
 
     /// The next command, after a rest, makes a new connection: one that is silent may be so for ever.

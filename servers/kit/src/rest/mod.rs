@@ -3,7 +3,7 @@
 
 mod guard;
 mod openapi;
-mod problem;
+pub(crate) mod problem;
 
 use std::sync::Arc;
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::{tool::ToolError, upstream::Class};
 
 /// The response to a call that failed, in words that the caller understands.
-pub(super) fn of(error: &ToolError, said: &str) -> Response {
+pub(crate) fn of(error: &ToolError, said: &str) -> Response {
     let (status, wait) = match error {
         ToolError::Invalid { .. } => (StatusCode::BAD_REQUEST, None),
         ToolError::Refused(_) => (StatusCode::UNPROCESSABLE_ENTITY, None),

@@ -67,7 +67,12 @@ impl StoreConfig {
     ///
     /// Without `DATABASE_URL` data is kept in memory and lost with the process; a warning says so.
     pub fn from_env(environment: &Environment<'_>) -> Result<Self, ConfigError> {
-        let place = environment.optional_secret(URL)?.map_or_else(|| Ok(unnamed()), |url| place(&url))?;
+        let place = match environment.optional_secret(URL)? {
+            Some(url) => place(&url)?,
+            // A placeholder that was never filled in must not look like a wish for memory.
+            None if environment.is_set(URL) => return Err(ConfigError::new(URL, "is empty", MEND)),
+            None => unnamed(),
+        };
         let replica = environment.optional_secret(READ_URL)?;
         if replica.as_ref().is_some_and(|url| !is_postgres(url.expose()))
             || (replica.is_some() && place.engine() == Engine::Sqlite)
@@ -161,6 +166,8 @@ mod tests {
     #[case(&[("DATABASE_URL", "mysql://ada:secret@db/x")], "DATABASE_URL")]
     #[case(&[("DATABASE_URL", "postgres://ada:secret@[db/x")], "DATABASE_URL")]
     #[case(&[("DATABASE_URL", "sqlite:")], "DATABASE_URL")]
+    #[case(&[("DATABASE_URL", " \n")], "DATABASE_URL")]
+    #[case(&[("DATABASE_URL", "")], "DATABASE_URL")]
     #[case(&[("DATABASE_URL", "sqlite:x.db?mode=ro")], "DATABASE_URL")]
     #[case(&[("DATABASE_URL", "sqlite:x.db"), ("DATABASE_READ_URL", "postgres://secret@db/x")], "DATABASE_READ_URL")]
     #[case(&[("DATABASE_URL", "postgres://db/x"), ("DATABASE_READ_URL", "sqlite:secret")], "DATABASE_READ_URL")]

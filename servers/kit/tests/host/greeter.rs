@@ -173,6 +173,9 @@ impl Server for Greeter {
     }
 }
 
+/// Sessions that a greeter has at once.
+pub const MOST_SESSIONS: usize = 20;
+
 pub struct World {
     pub address: SocketAddr,
     pub http: reqwest::Client,
@@ -189,7 +192,7 @@ pub async fn world_with(hosting: Hosting) -> World {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
-    let serving = Serving { max_body_bytes: 10_000, ..Serving::default() };
+    let serving = Serving { max_body_bytes: 10_000, max_sessions: MOST_SESSIONS, ..Serving::default() };
     let greeter = Arc::new(Greeter::default());
     tokio::spawn(host_on(listener, Arc::clone(&greeter), hosting, serving, stop.clone()));
     World { address, http: reqwest::Client::new(), greeter, _stop: stop.drop_guard() }

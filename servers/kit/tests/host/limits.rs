@@ -6,7 +6,7 @@ use portico_kit::{Cache, Hosting, Metrics, Secret};
 use portico_services::Redis;
 use serde_json::json;
 
-use crate::greeter::{World, world_with};
+use crate::greeter::{MOST_SESSIONS, World, world_with};
 
 /// Longer than a slow machine needs, so that no answer is given up.
 const PATIENT: Duration = Duration::from_mins(1);
@@ -51,4 +51,28 @@ async fn while_redis_is_away_each_replica_counts_for_itself() {
         let statuses = [call(world, "a").await, call(world, "a").await, call(world, "a").await];
         assert_eq!(statuses.map(|answer| answer.status().as_u16()), [200, 200, 429]);
     }
+}
+
+/// An `initialize` that names `version`; its status and whether it came with a session.
+async fn initialize(world: &World, version: &str) -> (u16, bool) {
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize",
+        "params": { "protocolVersion": version, "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } } });
+    let request = world.http.post(world.url("/mcp")).header("mcp-protocol-version", version).json(&body);
+    let answer = request.header("accept", "application/json, text/event-stream").send().await.unwrap();
+    (answer.status().as_u16(), answer.headers().contains_key("mcp-session-id"))
+}
+
+#[tokio::test]
+async fn no_more_sessions_are_opened_than_there_is_room_for_whatever_version_is_named() {
+    let world = world_with(Hosting::default()).await;
+    let openings = (0..MOST_SESSIONS * 2).map(async |number| {
+        initialize(&world, if number % 2 == 0 { "2026-07-28" } else { "2025-06-18" }).await
+    });
+    let opened = futures::future::join_all(openings).await;
+    let good = opened.iter().filter(|opened| **opened == (200, true)).count();
+    let refused = opened.iter().filter(|opened| **opened == (503, false)).count();
+    assert_eq!((good, refused), (MOST_SESSIONS, MOST_SESSIONS), "{opened:?}");
+    // Whoever needs no session is served.
+    let modern = world.client(true).await;
+    assert!(!modern.list_all_tools().await.unwrap().is_empty());
 }

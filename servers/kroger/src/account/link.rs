@@ -41,6 +41,13 @@ pub(super) struct Link {
     end: i64,
 }
 
+impl Link {
+    /// When it was made, in milliseconds since 1970.
+    fn made(&self) -> i64 {
+        self.end.saturating_sub(LIFE)
+    }
+}
+
 /// A code, and when it ends in milliseconds since 1970.
 pub(super) struct Code {
     pub(super) code: String,
@@ -55,7 +62,15 @@ impl Accounts {
         Ok(Code { code: URL_SAFE_NO_PAD.encode(sealed), expires_at })
     }
 
-    /// What the code stands for, where it is one of ours and is not over. It may have been used.
+    /// What the code stands for, where it is good; it may have been used. A link to somebody whose data were deleted since is not: it would
+    /// bring back whom nobody cleans up after.
+    async fn good_link(&self, code: &str) -> Result<Option<Link>, ToolError> {
+        let Some(link) = self.read_link(code) else { return Ok(None) };
+        let is_gone = self.audit.was_deleted_after(&link.user.id, link.made()).await?;
+        Ok((!is_gone).then_some(link))
+    }
+
+    /// What the code stands for, where it is one of ours and is not over.
     fn read_link(&self, code: &str) -> Option<Link> {
         let sealed = URL_SAFE_NO_PAD.decode(code).ok().filter(|_| code.len() <= LONGEST)?;
         let opened = self.sealer.open_text(CONTEXT, &sealed).ok()?;
@@ -68,7 +83,7 @@ impl Accounts {
 
     /// What the code stands for, where it is good; it stays so.
     pub(super) async fn look_at_link(&self, code: &str) -> Result<Option<Link>, ToolError> {
-        let Some(link) = self.read_link(code) else { return Ok(None) };
+        let Some(link) = self.good_link(code).await? else { return Ok(None) };
         let query = sqlx::query_scalar("SELECT COUNT(*) FROM kroger_used_links WHERE link_digest = $1")
             .bind(secrets::digest("link", code));
         let used: i64 = self.store.run("looking for a link", query.fetch_one(self.store.write())).await?;
@@ -77,14 +92,18 @@ impl Accounts {
 
     /// Takes a code; it is good once.
     pub(super) async fn take_link(&self, code: &str) -> Result<Option<Link>, ToolError> {
-        let Some(link) = self.read_link(code) else { return Ok(None) };
+        let Some(link) = self.good_link(code).await? else { return Ok(None) };
+        let is_taken = self.use_up(&secrets::digest("link", code), link.end).await?;
+        Ok(is_taken.then_some(link))
+    }
+
+    /// Writes down that what is good once was used, until `end` (milliseconds since 1970); `false` where it was before.
+    pub(super) async fn use_up(&self, digest: &str, end: i64) -> Result<bool, ToolError> {
         let query = sqlx::query(
             "INSERT INTO kroger_used_links (link_digest, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-        )
-        .bind(secrets::digest("link", code))
-        .bind(link.end);
-        let taken = self.store.run("taking a link", query.execute(self.store.write())).await?;
-        Ok((taken.rows_affected() == 1).then_some(link))
+        );
+        let taken = query.bind(digest).bind(end).execute(self.store.write());
+        Ok(self.store.run("taking a link", taken).await?.rows_affected() == 1)
     }
 
     pub(super) async fn remove_old_links(&self) -> Result<(), ToolError> {

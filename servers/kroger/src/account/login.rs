@@ -2,27 +2,29 @@
 
 use std::time::Duration;
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use portico_kit::{
     Url,
     store::now,
     tool::ToolError,
     upstream::{Class, Error},
 };
-use sqlx::{Any, Row as _, Transaction};
+use serde::{Deserialize, Serialize};
+use sqlx::{Any, Transaction};
 
 use super::{
     Accounts, Settings, User,
     oauth::Granted,
     secrets,
-    sessions::{self, Made, failed, text},
+    sessions::{self, Made, failed},
 };
 
 /// How long a customer may take at Kroger, in milliseconds.
 const LIFE: i64 = 10 * 60_000;
 /// Longest time for saving one.
 const SAVE: Duration = Duration::from_secs(15);
-/// Sign-ins that are on their way at once. Above that the oldest make room: whoever begins many must not keep others from beginning.
-const MOST: i64 = 10_000;
+/// Length of what tells sign-ins of one browser apart.
+const MARK: usize = 8;
 
 /// Why a sign-in came to nothing.
 #[derive(Debug)]
@@ -45,20 +47,51 @@ impl<E: Into<ToolError>> From<E> for Failure {
     }
 }
 
-/// What a sign-in remembers.
+/// What a sign-in remembers. The browser that began it keeps it, sealed, in a cookie of this sign-in: so nothing is written for whoever
+/// begins many, and no number of them pushes out somebody else's.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Begun {
     verifier: String,
     pub(super) return_to: String,
-    /// For whom it was begun; `None` for somebody new.
-    pub(super) user: Option<User>,
+    /// For whom it was begun; empty for somebody new.
+    user: String,
     makes_session: bool,
+    /// In milliseconds since 1970.
+    began: i64,
 }
 
 impl Begun {
+    pub(super) fn user(&self) -> Option<User> {
+        (!self.user.is_empty()).then(|| User { id: self.user.as_str().into() })
+    }
+
+    /// The same for `user`.
+    pub(super) fn of(self, user: &User) -> Self {
+        Self { user: user.id.to_string(), ..self }
+    }
+
     /// Whether finishing it on a device of `user` would put somebody else in the user's place.
     pub(super) fn replaces(&self, user: &User) -> bool {
-        self.makes_session && self.user.as_ref() != Some(user)
+        self.makes_session && self.user != *user.id
     }
+
+    fn end(&self) -> i64 {
+        self.began.saturating_add(LIFE)
+    }
+}
+
+/// A sign-in that is to go on at Kroger.
+pub(super) struct Leaving {
+    pub(super) address: Url,
+    /// What tells the sign-ins of one browser apart.
+    pub(super) mark: String,
+    /// What its cookie holds.
+    pub(super) kept: String,
+}
+
+/// What tells the sign-in of `state` from others of the same browser.
+pub(super) fn mark(state: &str) -> String {
+    secrets::digest("state", state).chars().filter(char::is_ascii_alphanumeric).take(MARK).collect()
 }
 
 /// For whom somebody signs in.
@@ -82,78 +115,52 @@ impl For<'_> {
 }
 
 fn context(state: &str) -> String {
-    format!("kroger_logins.verifier/{state}")
+    format!("kroger.login/{}", secrets::digest("state", state))
 }
 
 impl Accounts {
-    /// Begins a sign-in in the browser that holds the secret `browser`; where to send it.
-    pub(super) async fn begin_login(
+    /// Begins a sign-in in a browser.
+    pub(super) fn begin_login(
         &self,
         settings: &Settings,
-        browser: &str,
         return_to: &str,
         whom: For<'_>,
-    ) -> Result<Url, Failure> {
-        self.make_room().await?;
-        let (state, verifier) = (secrets::code()?, secrets::code()?);
-        let digest = secrets::digest("state", &state);
-        let query = sqlx::query(
-            "INSERT INTO kroger_logins \
-             (state_digest, browser_digest, verifier, return_to, user_id, makes_session, expires_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        )
-        .bind(digest.as_str())
-        .bind(secrets::digest("browser", browser))
-        .bind(self.sealer.seal_text(&context(&digest), &verifier)?)
-        .bind(return_to)
-        .bind(whom.user())
-        .bind(i64::from(!matches!(whom, For::Elsewhere(_))))
-        .bind(now().saturating_add(LIFE));
-        self.store.run("beginning a sign-in", query.execute(self.store.write())).await?;
-        Ok(Self::authorize_url(settings, &state, &verifier))
+    ) -> Result<Leaving, ToolError> {
+        let begun = Begun {
+            verifier: secrets::code()?,
+            return_to: return_to.to_owned(),
+            user: whom.user().to_owned(),
+            makes_session: !matches!(whom, For::Elsewhere(_)),
+            began: now(),
+        };
+        self.leave(settings, &begun)
     }
 
-    async fn make_room(&self) -> Result<(), ToolError> {
-        self.remove_old_logins().await?;
-        let query = sqlx::query_scalar("SELECT COUNT(*) FROM kroger_logins");
-        let count: i64 = self.store.run("counting sign-ins", query.fetch_one(self.store.write())).await?;
-        if count < MOST {
-            return Ok(());
-        }
-        tracing::warn!(count, "so many sign-ins are on their way that the oldest are given up");
-        let query = sqlx::query(
-            "DELETE FROM kroger_logins WHERE state_digest IN \
-             (SELECT state_digest FROM kroger_logins ORDER BY expires_at LIMIT $1)",
-        )
-        .bind(count - MOST + 1);
-        Ok(self.store.run("giving up old sign-ins", query.execute(self.store.write())).await.map(drop)?)
-    }
-
-    pub(super) async fn remove_old_logins(&self) -> Result<(), ToolError> {
-        let query = sqlx::query("DELETE FROM kroger_logins WHERE expires_at <= $1").bind(now());
-        Ok(self.store.run("removing old sign-ins", query.execute(self.store.write())).await.map(drop)?)
-    }
-
-    /// What was begun under `state` in this browser; it is good once. Another browser's guess does not use it up.
-    pub(super) async fn take_login(&self, state: &str, browser: &str) -> Result<Begun, Failure> {
-        let digest = secrets::digest("state", state);
-        let query = sqlx::query(
-            "DELETE FROM kroger_logins WHERE state_digest = $1 AND browser_digest = $2 AND expires_at > $3 \
-             RETURNING verifier, return_to, user_id, makes_session",
-        )
-        .bind(digest.as_str())
-        .bind(secrets::digest("browser", browser))
-        .bind(now());
-        let taken = self.store.run("finding the sign-in", query.fetch_optional(self.store.write())).await?;
-        let row = taken.ok_or(Failure::Unknown)?;
-        let sealed: Vec<u8> = row.try_get("verifier").map_err(failed)?;
-        let user = Some(text(&row, "user_id")?).filter(|id| !id.is_empty()).map(|id| User { id: id.into() });
-        Ok(Begun {
-            verifier: self.sealer.open_text(&context(&digest), &sealed)?.plain.to_string(),
-            return_to: text(&row, "return_to")?,
-            user,
-            makes_session: row.try_get::<i64, _>("makes_session").map_err(failed)? != 0,
+    pub(super) fn leave(&self, settings: &Settings, begun: &Begun) -> Result<Leaving, ToolError> {
+        let state = secrets::code()?;
+        let plain = serde_json::to_string(begun).map_err(|error| ToolError::Internal(error.to_string()))?;
+        let sealed = self.sealer.seal_text(&context(&state), &plain)?;
+        Ok(Leaving {
+            address: Self::authorize_url(settings, &state, &begun.verifier),
+            mark: mark(&state),
+            kept: URL_SAFE_NO_PAD.encode(sealed),
         })
+    }
+
+    /// What was begun under `state` in the browser that has `kept`; it is good once.
+    pub(super) async fn take_login(&self, state: &str, kept: &str) -> Result<Begun, Failure> {
+        let begun = self.read_login(state, kept).ok_or(Failure::Unknown)?;
+        let is_over = begun.end() <= now();
+        if is_over || !self.use_up(&secrets::digest("state", state), begun.end()).await? {
+            return Err(Failure::Unknown);
+        }
+        Ok(begun)
+    }
+
+    fn read_login(&self, state: &str, kept: &str) -> Option<Begun> {
+        let sealed = URL_SAFE_NO_PAD.decode(kept).ok()?;
+        let opened = self.sealer.open_text(&context(state), &sealed).ok()?;
+        serde_json::from_str(&opened.plain).ok()
     }
 
     /// Finishes a sign-in with Kroger's code: a session on this device, if that is wanted, of a user who is new unless the sign-in was
@@ -165,19 +172,20 @@ impl Accounts {
         code: &str,
         device: &str,
     ) -> Result<Option<Made>, Failure> {
-        let user = match &begun.user {
-            Some(user) => user.clone(),
-            None => User::new()?,
-        };
+        let user = begun.user().map_or_else(User::new, Ok)?;
         let over = if begun.makes_session { Over::Any } else { self.unlinked(&user).await? };
         let granted = self.exchange(settings, code, &begun.verifier).await.map_err(of_exchange)?;
         let sealed = self.seal_pair(&user, &granted, None)?;
+        // Whoever has been deleted meanwhile does not come back by this.
+        if self.audit.was_deleted_after(&user.id, begun.began).await? {
+            return Err(Failure::Unknown);
+        }
         let saving = async {
             let mut transaction = self.store.begin().await?;
             if !save_tokens(&mut transaction, &user, sealed, &granted, over).await? {
                 return Ok(None);
             }
-            if begun.user.is_none() {
+            if begun.user.is_empty() {
                 sessions::note_browser_user(&mut transaction, &user).await?;
             }
             let made = if begun.makes_session {
@@ -255,11 +263,12 @@ async fn save_tokens(
 ) -> Result<bool, ToolError> {
     let at = now();
     let (renew_at, expires_at) = granted.times(at);
-    // The generation moves on, so that a renewal of the old pair that is under way is not saved over this one.
+    // The generation moves on, so that a renewal of the old pair that is under way is not saved over this one. It begins with the time, so
+    // that it is another one also where the row was deleted in between.
     let query = sqlx::query(
         "INSERT INTO kroger_accounts \
          (user_id, tokens, renew_at, expires_at, renewed_at, generation, lease_id, lease_until, sent) \
-         VALUES ($1, $2, $3, $4, $5, 1, '', 0, 0) \
+         VALUES ($1, $2, $3, $4, $5, $5, '', 0, 0) \
          ON CONFLICT (user_id) DO UPDATE SET tokens = excluded.tokens, renew_at = excluded.renew_at, \
          expires_at = excluded.expires_at, renewed_at = excluded.renewed_at, \
          generation = kroger_accounts.generation + 1, lease_id = '', lease_until = 0, sent = 0 \

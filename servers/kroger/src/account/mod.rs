@@ -39,7 +39,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 pub(crate) use settings::Settings;
-pub(crate) use tables::{BROWSER_USERS, MIGRATION};
+pub(crate) use tables::MIGRATIONS;
 pub(crate) use visitor::MESSAGES;
 
 /// A user: a name of ours, which tells nothing of the person. Kroger's own id of a customer maps to nothing here, as its acceptable
@@ -107,7 +107,7 @@ pub(crate) struct Accounts {
 }
 
 impl Accounts {
-    /// Users in `store`, which was opened with [`MIGRATION`] and [`BROWSER_USERS`]; `client` calls Kroger and `messages` are
+    /// Users in `store`, which was opened with [`MIGRATIONS`]; `client` calls Kroger and `messages` are
     /// made of [`MESSAGES`]. Without `settings` nobody can sign in.
     pub(crate) fn new(
         settings: Option<Settings>,
@@ -152,6 +152,17 @@ impl Accounts {
             Some(user) => Ok(Some(settings.link_url(&self.make_link(user, Purpose::SignIn)?.code))),
             None => Ok(Some(settings.login_url().to_string())),
         }
+    }
+
+    /// Who calls once everything of theirs is deleted. Whom the browser alone knew is nobody then, and begins anew; whom the gateway vouches
+    /// for stays who they are.
+    pub(crate) async fn after_deletion(&self, who: &Who) -> Result<Who, ToolError> {
+        let is_of_browser = match &who.user {
+            Some(user) => self.is_of_browsers(user).await?,
+            None => true,
+        };
+        let sign_in_url = if is_of_browser { self.sign_in_url(None)? } else { who.sign_in_url.clone() };
+        Ok(Who { user: None, sign_in_url })
     }
 
     /// Whether the user's Kroger account is linked, and on how many devices the user is signed in.
@@ -204,10 +215,9 @@ impl Accounts {
         }
     }
 
-    /// Removes sessions, links and begun sign-ins that are over, and tokens that nobody has used for as long as a refresh token lasts.
+    /// Removes sessions and used links that are over, and tokens that nobody has used for as long as a refresh token lasts.
     async fn sweep(&self) -> Result<(), ToolError> {
         self.remove_ended_sessions().await?;
-        self.remove_old_logins().await?;
         self.remove_old_links().await?;
         self.remove_unused_tokens().await
     }
@@ -235,5 +245,9 @@ impl Holdings for Accounts {
 
     fn delete<'a>(&'a self, user: &'a str) -> BoxFuture<'a, Result<u64, ToolError>> {
         Box::pin(async move { Ok(self.delete_user(&User { id: user.into() }).await?) })
+    }
+
+    fn forget<'a>(&'a self, user: &'a str) -> BoxFuture<'a, Result<(), ToolError>> {
+        Box::pin(async move { Ok(self.forget_browser_user(&User { id: user.into() }).await?) })
     }
 }

@@ -6,7 +6,7 @@ use axum::{
     Form, Router,
     extract::{Path, Query, State},
     http::{StatusCode, header},
-    response::Response,
+    response::{IntoResponse as _, Response},
     routing::{get, post},
 };
 use portico_kit::{Messages, tool::ToolError};
@@ -17,8 +17,7 @@ use super::{
     Accounts, Settings,
     answer::{escape, go_to, json, set},
     link::{Link, Purpose},
-    login::{Failure, For},
-    secrets,
+    login::{Begun, Failure, For, mark},
     sessions::{Made, Session},
     visitor::Visitor,
 };
@@ -30,8 +29,8 @@ const MAX_RETURN: usize = 512;
 /// session ends, which each use puts off.
 const SESSION_SECONDS: i64 = 400 * 24 * 3_600;
 const LOGIN_SECONDS: i64 = 600;
-/// Length of the secrets that browsers hold for us, in bytes.
-const SECRET: usize = 43;
+/// Sign-ins that one browser may have begun; with one more the cookies of all before go.
+const MOST_BEGUN: usize = 8;
 
 type Shared = State<Arc<Site>>;
 
@@ -135,13 +134,13 @@ async fn login(State(site): Shared, visitor: Visitor, Query(request): Query<Logi
 
 async fn login_or_stay(site: &Site, visitor: &Visitor, back: &str, again: bool) -> Result<Response, Failure> {
     let Some(session) = site.session_of(visitor).await? else {
-        return begin(site, visitor, back, For::Anybody).await;
+        return begin(site, visitor, back, For::Anybody);
     };
     if !again && site.accounts.is_linked(&session.user).await? {
         return Ok(stay(site, visitor, &session, back));
     }
     // Whoever must sign in again stays the same user.
-    begin(site, visitor, back, For::Device(&session.user)).await
+    begin(site, visitor, back, For::Device(&session.user))
 }
 
 /// Whoever is signed in need not be again. Another customer at the same device must not get into what this one keeps.
@@ -198,20 +197,17 @@ fn shown_session(visitor: &Visitor, made: &Made) -> String {
     format!("<p>{} <code>{}</code></p>", escape(&visitor.say("session-id")), escape(&made.id))
 }
 
-/// Sends the browser to Kroger. The secret in its cookie stays the same for several sign-ins at once.
-async fn begin(site: &Site, visitor: &Visitor, back: &str, whom: For<'_>) -> Result<Response, Failure> {
+/// Sends the browser to Kroger. Each sign-in has a cookie of its own, so that several may be on their way.
+fn begin(site: &Site, visitor: &Visitor, back: &str, whom: For<'_>) -> Result<Response, Failure> {
     let name = site.settings.login_cookie();
-    let known = visitor.cookie(name).filter(|secret| is_secret(secret));
-    let browser = known.map_or_else(secrets::code, |secret| Ok(secret.to_owned()))?;
-    let address = site.accounts.begin_login(&site.settings, &browser, back, whom).await?;
-    let mut response = go_to(address.as_str());
-    site.set_cookie(&mut response, name, &browser, LOGIN_SECONDS);
+    let leaving = site.accounts.begin_login(&site.settings, back, whom)?;
+    let mut response = go_to(leaving.address.as_str());
+    let begun = visitor.cookies_like(name);
+    if begun.len() >= MOST_BEGUN {
+        begun.iter().for_each(|old| site.set_cookie(&mut response, old, "", 0));
+    }
+    site.set_cookie(&mut response, &format!("{name}{}", leaving.mark), &leaving.kept, LOGIN_SECONDS);
     Ok(response)
-}
-
-/// Whether it has the form of what we gave a browser.
-fn is_secret(text: &str) -> bool {
-    text.len() == SECRET && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
 /// Asks before a link is followed: it may have come from somebody else.
@@ -252,7 +248,11 @@ async fn login_by_link(State(site): Shared, visitor: Visitor, Form(request): For
     }
     let back = return_to(request.return_to.as_deref());
     let code = request.link.unwrap_or_default();
-    follow(&site, &visitor, &code, back).await.unwrap_or_else(|failure| visitor.failed(&failure))
+    let back = back.to_owned();
+    to_its_end(async move {
+        follow(&site, &visitor, &code, &back).await.unwrap_or_else(|failure| visitor.failed(&failure))
+    })
+    .await
 }
 
 async fn follow(site: &Site, visitor: &Visitor, code: &str, back: &str) -> Result<Response, Failure> {
@@ -264,7 +264,7 @@ async fn follow(site: &Site, visitor: &Visitor, code: &str, back: &str) -> Resul
         }
         // Whoever is signed in stays so: a link that fell into other hands changes no account.
         Purpose::SignIn if site.accounts.is_linked(&user).await? => Ok(done(visitor)),
-        Purpose::SignIn => begin(site, visitor, back, For::Elsewhere(&user)).await,
+        Purpose::SignIn => begin(site, visitor, back, For::Elsewhere(&user)),
     }
 }
 
@@ -289,22 +289,38 @@ async fn callback(State(site): Shared, visitor: Visitor, Query(request): Query<C
     if let Some(error) = &request.error {
         return not_allowed(&visitor, error);
     }
-    finish(&site, &visitor, &request).await.unwrap_or_else(|failure| visitor.failed(&failure))
+    to_its_end(async move {
+        finish(&site, &visitor, &request).await.unwrap_or_else(|failure| visitor.failed(&failure))
+    })
+    .await
+}
+
+/// Goes on where the browser goes away: a code that was spent is worth its tokens, and what was done is written down.
+async fn to_its_end(work: impl Future<Output = Response> + Send + 'static) -> Response {
+    tokio::spawn(work).await.unwrap_or_else(|error| {
+        tracing::error!(%error, "a request of the sign-in broke off");
+        StatusCode::INTERNAL_SERVER_ERROR.into_response()
+    })
 }
 
 async fn finish(site: &Site, visitor: &Visitor, request: &Callback) -> Result<Response, Failure> {
-    let browser = visitor.cookie(site.settings.login_cookie());
-    let (Some(code), Some(state), Some(browser)) = (&request.code, &request.state, browser) else {
-        return Err(Failure::Unknown);
-    };
-    let mut begun = site.accounts.take_login(state, browser).await?;
+    let (Some(code), Some(state)) = (&request.code, &request.state) else { return Err(Failure::Unknown) };
+    let name = format!("{}{}", site.settings.login_cookie(), mark(state));
+    let kept = visitor.cookie(&name).ok_or(Failure::Unknown)?;
+    let begun = site.accounts.take_login(state, kept).await?;
+    let mut response = taken(site, visitor, begun, code).await?;
+    site.set_cookie(&mut response, &name, "", 0);
+    Ok(response)
+}
+
+async fn taken(site: &Site, visitor: &Visitor, mut begun: Begun, code: &str) -> Result<Response, Failure> {
     let session = site.session_of(visitor).await?;
     // Somebody has signed in on this device meanwhile, and stays who it is: the last session of a user takes all that is kept along.
     if let Some(session) = session.filter(|session| begun.replaces(&session.user)) {
-        if begun.user.is_some() || site.accounts.is_linked(&session.user).await? {
+        if begun.user().is_some() || site.accounts.is_linked(&session.user).await? {
             return Ok(stay(site, visitor, &session, &begun.return_to));
         }
-        begun.user = Some(session.user);
+        begun = begun.of(&session.user);
     }
     match site.accounts.finish_login(&site.settings, &begun, code, visitor.device()).await? {
         Some(made) => signed_in(site, visitor, &made, &begun.return_to).await,
@@ -376,7 +392,8 @@ async fn confirmed_logout(State(site): Shared, visitor: Visitor) -> Response {
     if let Some(refused) = site.refuse_foreign(&visitor) {
         return refused;
     }
-    end(&site, &visitor).await.unwrap_or_else(|error| visitor.tool_failed(&error))
+    to_its_end(async move { end(&site, &visitor).await.unwrap_or_else(|error| visitor.tool_failed(&error)) })
+        .await
 }
 
 async fn end(site: &Site, visitor: &Visitor) -> Result<Response, ToolError> {
@@ -402,7 +419,10 @@ async fn refresh(State(site): Shared, visitor: Visitor) -> Response {
     if let Some(refused) = site.refuse_foreign(&visitor) {
         return refused;
     }
-    refreshed(&site, &visitor).await.unwrap_or_else(|error| visitor.tool_failed(&error))
+    to_its_end(
+        async move { refreshed(&site, &visitor).await.unwrap_or_else(|error| visitor.tool_failed(&error)) },
+    )
+    .await
 }
 
 async fn refreshed(site: &Site, visitor: &Visitor) -> Result<Response, ToolError> {

@@ -131,20 +131,24 @@ impl Accounts {
         rows.iter().map(device).collect::<Result<Vec<_>, _>>().map(Value::from)
     }
 
-    /// Removes all that is kept here of a user; how many rows that were.
+    /// Removes all that is kept here of a user but that there is one; how many rows that were.
     pub(super) async fn delete_user(&self, user: &User) -> Result<u64, store::Error> {
         let mut rows = 0;
         for statement in [
             "DELETE FROM kroger_sessions WHERE user_id = $1",
-            "DELETE FROM kroger_logins WHERE user_id = $1",
             "DELETE FROM kroger_accounts WHERE user_id = $1",
-            "DELETE FROM kroger_browser_users WHERE user_id = $1",
         ] {
             let query = sqlx::query(statement).bind(&*user.id);
             let gone = self.store.run("deleting a user", query.execute(self.store.write())).await?;
             rows += gone.rows_affected();
         }
         Ok(rows)
+    }
+
+    /// Goes last of all that is kept of a user: by it [`Accounts::unreachable`] finds those whose deletion failed half-way.
+    pub(super) async fn forget_browser_user(&self, user: &User) -> Result<(), store::Error> {
+        let query = sqlx::query("DELETE FROM kroger_browser_users WHERE user_id = $1").bind(&*user.id);
+        self.store.run("deleting a user", query.execute(self.store.write())).await.map(drop)
     }
 }
 

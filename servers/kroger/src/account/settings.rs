@@ -49,9 +49,9 @@ impl Settings {
         if self.is_secure() { "__Host-portico_session" } else { "portico_session" }
     }
 
-    /// The cookie that binds a sign-in to the browser that began it.
+    /// What the cookies begin with that bind sign-ins to the browser that began them; the mark of the sign-in follows.
     pub(super) fn login_cookie(&self) -> &'static str {
-        if self.is_secure() { "__Host-portico_login" } else { "portico_login" }
+        if self.is_secure() { "__Host-portico_login_" } else { "portico_login_" }
     }
 
     pub(super) fn login_url(&self) -> Url {

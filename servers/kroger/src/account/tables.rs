@@ -2,8 +2,10 @@
 
 use portico_kit::store::Migration;
 
-/// Numbers 100 to 109.
-pub(crate) const MIGRATION: Migration = Migration {
+/// All of them. Numbers 100 to 109.
+pub(crate) const MIGRATIONS: [Migration; 3] = [ACCOUNTS, BROWSER_USERS, NO_LOGINS];
+
+const ACCOUNTS: Migration = Migration {
     version: 100,
     name: "accounts",
     sql: "CREATE TABLE kroger_accounts (
@@ -22,8 +24,12 @@ pub(crate) const MIGRATION: Migration = Migration {
         CREATE TABLE kroger_used_links (link_digest TEXT NOT NULL PRIMARY KEY, expires_at BIGINT NOT NULL)",
 };
 
+/// What a sign-in remembers is in a cookie of the browser that began it.
+const NO_LOGINS: Migration =
+    Migration { version: 102, name: "no table of sign-ins", sql: "DROP TABLE kroger_logins" };
+
 /// Users whom nobody but their browsers knows: without a session nobody reaches them again.
-pub(crate) const BROWSER_USERS: Migration = Migration {
+const BROWSER_USERS: Migration = Migration {
     version: 101,
     name: "users of browsers",
     sql: "CREATE TABLE kroger_browser_users (user_id TEXT NOT NULL PRIMARY KEY)",

@@ -189,37 +189,41 @@ impl Accounts {
 
     /// Renews, where nobody else does. It goes on when the caller goes away: a token that was sent is worth its answer.
     async fn renew(&self, user: &User, held: Held) -> Result<Option<Renewal>, ToolError> {
+        let (accounts, user) = (self.clone(), user.clone());
+        let id = Correlation::current().unwrap_or_else(Correlation::new);
+        let renewal = tokio::spawn(id.scope(async move { accounts.renew_alone(&user, &held).await }));
+        renewal.await.map_err(|error| ToolError::Internal(format!("renewing failed: {error}")))?
+    }
+
+    async fn renew_alone(&self, user: &User, held: &Held) -> Result<Option<Renewal>, ToolError> {
         let lease = secrets::hexadecimal::<16>()?;
         if !self.take_lease(user, held.generation, &lease).await? {
             return Ok(None);
         }
-        let (accounts, user) = (self.clone(), user.clone());
-        let id = Correlation::current().unwrap_or_else(Correlation::new);
-        let renewal =
-            tokio::spawn(id.scope(async move { accounts.renew_leased(&user, &held, &lease).await }));
-        let ended =
-            renewal.await.map_err(|error| ToolError::Internal(format!("renewing failed: {error}")))?;
+        let ended = self.renew_leased(user, held, &lease).await;
         Ok(Some(ended.unwrap_or_else(Renewal::Failed)))
     }
 
     /// Takes the lease and marks the refresh token as sent; `false` where another has it, has renewed, or has learnt that the sign-in
-    /// is over.
+    /// is over. One that lasts longer than any can was taken by a clock that was ahead, and binds nobody.
     pub(super) async fn take_lease(
         &self,
         user: &User,
         generation: i64,
         lease: &str,
     ) -> Result<bool, store::Error> {
-        let until = now().saturating_add(i64::try_from(LEASE.as_millis()).unwrap_or(i64::MAX));
+        let life = i64::try_from(LEASE.as_millis()).unwrap_or(i64::MAX);
+        let (at, until) = (now(), now().saturating_add(life));
         let query = sqlx::query(
             "UPDATE kroger_accounts SET lease_id = $3, lease_until = $4, sent = sent + 1 \
-             WHERE user_id = $1 AND generation = $2 AND lease_until < $5 AND length(tokens) > 0",
+             WHERE user_id = $1 AND generation = $2 AND (lease_until < $5 OR lease_until > $6) AND length(tokens) > 0",
         )
         .bind(&*user.id)
         .bind(generation)
         .bind(lease)
         .bind(until)
-        .bind(now());
+        .bind(at)
+        .bind(at.saturating_add(life.saturating_mul(2)));
         let taken =
             self.store.run("taking the lease of a sign-in", query.execute(self.store.write())).await?;
         Ok(taken.rows_affected() == 1)

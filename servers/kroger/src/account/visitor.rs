@@ -53,6 +53,13 @@ impl Visitor {
         caller::cookie(&self.headers, name)
     }
 
+    /// The names of cookies that begin with `prefix`.
+    pub(super) fn cookies_like(&self, prefix: &str) -> Vec<String> {
+        let lines = self.headers.get_all(header::COOKIE).into_iter().filter_map(|line| line.to_str().ok());
+        let names = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+        names.map(|(name, _)| name.to_owned()).filter(|name| name.starts_with(prefix)).collect()
+    }
+
     /// A name for the device that tells no more than people need to know their devices apart.
     pub(super) fn device(&self) -> &'static str {
         device(self.header(header::USER_AGENT.as_str()).unwrap_or_default())

@@ -37,7 +37,10 @@ use crate::{
 };
 
 /// The tables of this server.
-const MIGRATIONS: &[Migration] = &[account::MIGRATION, account::BROWSER_USERS, prices::MIGRATION];
+const MIGRATIONS: &[Migration] = {
+    let [accounts, browser_users, no_logins] = account::MIGRATIONS;
+    &[accounts, browser_users, no_logins, prices::MIGRATION]
+};
 
 /// Everything of one server.
 pub(crate) struct Shop {
@@ -46,6 +49,7 @@ pub(crate) struct Shop {
     pub(crate) documents: Documents,
     pub(crate) prices: Prices,
     pub(crate) counts: Counts,
+    audit: AuditLog,
     /// What is kept of users, as a whole.
     pub(crate) person: Person,
     pub(crate) cache: Cache,
@@ -84,7 +88,8 @@ impl Shop {
         Ok(Self {
             kroger,
             accounts,
-            person: Person::new(cache.clone(), audit, holdings),
+            person: Person::new(cache.clone(), audit.clone(), holdings),
+            audit,
             cache,
             documents,
             counts: Counts::new(metrics),
@@ -133,10 +138,13 @@ impl Shop {
     async fn forget_once(&self) -> Result<(), ToolError> {
         self.documents.forget(mirror::KIND, now() - mirror::LIFE).await?;
         self.prices.forget().await?;
+        self.audit.sweep().await?;
+        let mut all = Ok(());
         for user in self.accounts.unreachable().await? {
-            self.person.delete(&user.id).await?;
+            // One that cannot be deleted now keeps none of the others.
+            all = all.and(self.person.delete(&user.id).await.map(drop));
         }
-        Ok(())
+        all
     }
 
     /// The store that a call is about: the one it names in `field`, the user's, the server's.
@@ -194,10 +202,13 @@ impl Shop {
         Err(ToolError::invalid("product_id", format!("Kroger has no product {id}")))
     }
 
-    /// What the user prefers; nothing where the user has never said.
+    /// What the user prefers; nothing where the user has never said, or where no key opens it any more: searches go on.
     pub(crate) async fn preferences(&self, user: &str) -> Result<Preferences, ToolError> {
-        let found = self.documents.get(user, profile::KIND, profile::ID).await?;
-        Ok(found.map(|document| document.body).unwrap_or_default())
+        match self.documents.get(user, profile::KIND, profile::ID).await {
+            Ok(found) => Ok(found.map(|document| document.body).unwrap_or_default()),
+            Err(ToolError::Refused(_)) => Ok(Preferences::default()),
+            Err(error) => Err(error),
+        }
     }
 
     /// The products of `ids`, with prices where a store is given. Unknown ones are left out.

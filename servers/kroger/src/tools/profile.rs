@@ -269,9 +269,9 @@ async fn delete(shop: &Shop, who: &Who, confirm: bool) -> Result<Profile, ToolEr
             "must be true: this deletes lists, plans, orders, preferences and sessions, and cannot be undone";
         return Err(ToolError::invalid("confirm", problem));
     }
+    let nobody = shop.accounts.after_deletion(who).await?;
     let deletion = shop.person.delete(&user.id).await?;
     let deletion = deletion.rows.into_iter().map(|(name, count)| (name.to_owned(), Value::from(count)));
-    let nobody = Who { user: None, sign_in_url: who.sign_in_url.clone() };
     Ok(Profile { deleted: Some(Value::Object(deletion.collect())), ..view(shop, &nobody).await? })
 }
 

@@ -64,6 +64,8 @@ async fn users_of_browsers_alone_are_out_of_reach_without_a_session(
     world.sql("DELETE FROM kroger_sessions WHERE device = 'Firefox'").await;
     assert_eq!(world.accounts.unreachable().await.unwrap(), std::slice::from_ref(&user));
     world.accounts.delete_user(&user).await.unwrap();
+    assert_eq!(world.accounts.unreachable().await.unwrap(), std::slice::from_ref(&user));
+    world.accounts.forget_browser_user(&user).await.unwrap();
     assert_eq!(world.accounts.unreachable().await.unwrap(), []);
     assert!(stays.who(&world).await.user.is_some());
 }

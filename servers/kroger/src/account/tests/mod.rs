@@ -1,5 +1,7 @@
 //! Sign-ins and tokens against the stand-in, which lets a test lose answers, end tokens and refuse.
 
+mod begun;
+mod deletion;
 mod devices;
 mod languages;
 mod renewal;
@@ -28,7 +30,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use portico_kit::tool::ToolError;
 
-use super::{Accounts, BROWSER_USERS, MESSAGES, MIGRATION, Settings, User, Who};
+use super::{Accounts, MESSAGES, MIGRATIONS, Settings, User, Who};
 
 /// Longest wait for anything that must happen.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -66,9 +68,7 @@ fn settings(base: &str, redirect: &str) -> Settings {
 
 async fn open(url: &str) -> Store {
     let lookup = |name: &str| (name == "DATABASE_URL").then(|| url.to_owned());
-    Store::open(&StoreConfig::from_env(&Environment::new(&lookup)).unwrap(), &[MIGRATION, BROWSER_USERS])
-        .await
-        .unwrap()
+    Store::open(&StoreConfig::from_env(&Environment::new(&lookup)).unwrap(), &MIGRATIONS).await.unwrap()
 }
 
 fn accounts(settings: &Settings, base: &str, store: &Store, sealer: &Sealer) -> Accounts {
