@@ -5,26 +5,31 @@ use serde_json::value::RawValue;
 
 use crate::envelope::{quoted, text};
 
+/// What they begin with.
+const OBJECT: char = '{';
+const ARRAY: char = '[';
+
 /// Appends the canonical form of the JSON text `raw` to `out`. Where the RFC has no answer nothing is lost: members of one
 /// name stay all of them, in their order, and a number that no 64-bit float holds stays as it was written.
 ///
 /// The text must not be nested deeper than the stack bears; definitions are not (`listing::Definition`).
 pub(crate) fn canonical(raw: &str, out: &mut String) -> Result<(), serde_json::Error> {
-    match raw.trim_start().bytes().next() {
-        Some(b'{') => object(raw, out),
-        Some(b'[') => array(raw, out),
-        Some(b'"') => {
-            out.push_str(&text(raw).map_or_else(|| raw.to_owned(), |text| quoted(&text)));
-            Ok(())
-        }
-        Some(b'-' | b'0'..=b'9') => {
-            out.push_str(&number(raw.trim()));
-            Ok(())
-        }
-        _ => {
-            out.push_str(raw.trim());
-            Ok(())
-        }
+    let raw = raw.trim();
+    if raw.starts_with(OBJECT) {
+        return object(raw, out);
+    }
+    if raw.starts_with(ARRAY) {
+        return array(raw, out);
+    }
+    out.push_str(&scalar(raw));
+    Ok(())
+}
+
+fn scalar(raw: &str) -> String {
+    match raw.bytes().next() {
+        Some(b'"') => text(raw).map_or_else(|| raw.to_owned(), |text| quoted(&text)),
+        Some(b'-' | b'0'..=b'9') => number(raw),
+        _ => raw.to_owned(),
     }
 }
 
