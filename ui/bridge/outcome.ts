@@ -10,6 +10,8 @@ export type Outcome =
   /** It may have been done: no answer came, or one that does not tell. */
   | { kind: "unknown"; text: string };
 
+export type Failure = Exclude<Outcome, { kind: "done" }>;
+
 /** Where Portico's servers put the class of a failure. */
 const ERROR_META = "portico.dev/error";
 /** Where they put the language that the person chose. */

@@ -4,9 +4,9 @@ import { imageOrigins, version } from "portico:page";
 import { type Arguments, type Key, Language } from "../design/language";
 import { applyTheme } from "../design/theme";
 import { Bridge, type Listener } from "./bridge";
-import { type Outcome, fromError, fromResult, textOf } from "./outcome";
+import { type Failure, type Outcome, fromError, fromResult } from "./outcome";
 import { type HostContext, type Json, isObject } from "./protocol";
-import { object, text } from "./read";
+import { flag, object, text } from "./read";
 
 export type Phase = "waiting" | "ready" | "failed" | "cancelled" | "alone";
 
@@ -15,11 +15,25 @@ export interface State {
   view: Json;
   /** The arguments of the call whose answer is shown. */
   input: Json;
-  failure: string;
+  failure: Failure;
   language: Language;
   /** For screen readers; the number lets the same words be said twice. */
   said: { text: string; number: number };
 }
+
+/** What the page's own tool is asked, and by what. */
+export interface Source {
+  /** The page's name. */
+  name: string;
+  /** The tool whose answers the page shows; empty for a page of any tool. */
+  tool: string;
+  /** For a tool that can change something: what it is asked instead of a change that was perhaps made. */
+  asks?: Json;
+}
+
+const NO_FAILURE: Failure = { kind: "failed", text: "" };
+/** Arguments that say of what, and not what is to be done. */
+const ABOUT = ["session_id", "location_id", "week", "category"];
 
 export class Runtime implements Listener {
   state: State;
@@ -33,18 +47,16 @@ export class Runtime implements Listener {
 
   constructor(
     private readonly own: Window,
-    readonly name: string,
-    /** The tool whose answers the page shows; empty for a page of any tool. */
-    private readonly ownTool: string,
+    private readonly source: Source,
   ) {
     this.bridge = new Bridge(own, this);
     const language = new Language(own.navigator.language, undefined);
-    this.state = { phase: "waiting", view: {}, input: {}, failure: "", language, said: { text: "", number: 0 } };
+    this.state = { phase: "waiting", view: {}, input: {}, failure: NO_FAILURE, language, said: { text: "", number: 0 } };
   }
 
   async begin(): Promise<void> {
     try {
-      this.context(await this.bridge.connect(`portico-${this.name}`, version));
+      this.context(await this.bridge.connect(`portico-${this.source.name}`, version));
       this.watchSize();
     } catch {
       this.change({ phase: "alone" });
@@ -65,9 +77,34 @@ export class Runtime implements Listener {
 
   /** The tool to ask again. Empty where the host does not tell which it was. */
   get tool(): string {
-    if (this.ownTool !== "") return this.ownTool;
-    const info = isObject(this.host.toolInfo) ? this.host.toolInfo.tool : undefined;
-    return isObject(info) ? (text(info, "name") ?? "") : "";
+    return this.source.tool || (text(this.told, "name") ?? "");
+  }
+
+  /** Whether the call that the page was opened with changes nothing, so that it may be made again. Of tools in general only the host can know it. */
+  get onlyReads(): boolean {
+    const { tool, asks } = this.source;
+    if (tool === "") return flag(object(this.told, "annotations") ?? {}, "readOnlyHint") === true;
+    const action = this.state.input.action ?? undefined;
+    return asks === undefined || action === undefined || action === asks.action;
+  }
+
+  /** What may be asked again: never a change. Undefined where there is nothing of the kind. */
+  get again(): Json | undefined {
+    return this.onlyReads ? this.state.input : this.question;
+  }
+
+  /** The question of the page about what it shows. */
+  private get question(): Json | undefined {
+    const { asks } = this.source;
+    const { view, input } = this.state;
+    if (asks === undefined) return undefined;
+    const about = { ...input, ...("week" in view ? { week: view.week } : {}), ...this.store };
+    return { ...asks, ...Object.fromEntries(Object.entries(about).filter(([name]) => ABOUT.includes(name))) };
+  }
+
+  /** What the host tells of the tool that was called. */
+  private get told(): Json {
+    return (isObject(this.host.toolInfo) && object(this.host.toolInfo, "tool")) || {};
   }
 
   // From the host.
@@ -80,11 +117,11 @@ export class Runtime implements Listener {
     const outcome = this.heard(fromResult(result));
     this.issued += 1;
     if (outcome.kind === "done" && outcome.hasView) this.show(outcome.view, this.issued);
-    else this.change({ phase: "failed", failure: textOf(result) });
+    else this.change({ phase: "failed", failure: this.failureOf(outcome) });
   }
 
   cancelled(): void {
-    if (this.state.phase === "waiting") this.change({ phase: "cancelled" });
+    if (this.state.phase === "waiting") this.change({ phase: "cancelled", failure: this.failureOf({ kind: "unknown", text: "" }) });
   }
 
   context(context: HostContext): void {
@@ -122,12 +159,13 @@ export class Runtime implements Listener {
     return outcome;
   }
 
-  /** Asks once more for what the page was opened with. */
+  /** Asks again, by what changes nothing. */
   async retry(): Promise<void> {
-    const { input, failure } = this.state;
-    this.change({ phase: "waiting", failure: "" });
-    const outcome = await this.refresh(input);
-    if (this.state.phase === "waiting") this.change({ phase: "failed", failure: outcome.text || failure });
+    const { again, state } = this;
+    if (again === undefined) return;
+    this.change({ phase: "waiting", failure: NO_FAILURE });
+    const { text } = await this.refresh(again);
+    if (this.state.phase === "waiting") this.change({ phase: "failed", failure: { ...state.failure, text: text || state.failure.text } });
   }
 
   async open(url: string): Promise<boolean> {
@@ -167,6 +205,11 @@ export class Runtime implements Listener {
     }
   }
 
+  /** An answer without anything to show is a failure of the page, whatever was done. What changes nothing has no outcome to be unknown. */
+  private failureOf({ kind, text }: Outcome): Failure {
+    return { kind: kind === "unknown" && !this.onlyReads ? "unknown" : "failed", text };
+  }
+
   private heard(outcome: Outcome): Outcome {
     if (outcome.kind !== "done" || outcome.locale === this.chosen) return outcome;
     this.chosen = outcome.locale;
@@ -183,7 +226,7 @@ export class Runtime implements Listener {
   private show(view: Json, turn: number): void {
     if (turn < this.shown) return;
     this.shown = turn;
-    this.change({ phase: "ready", view, failure: "" });
+    this.change({ phase: "ready", view, failure: NO_FAILURE });
   }
 
   private change(change: Partial<State>): void {

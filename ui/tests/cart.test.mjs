@@ -8,7 +8,15 @@ const { view } = fixture(NAME);
 const MILK = "Kroger® 2% Reduced Fat Milk";
 const answer = (items) => () => ({ content: [], structuredContent: { ...view, items } });
 
-common(NAME, { title: "cart.title", shown: /Reduced Fat Milk/, empty: { source: "local", items: [], item_count: 0, notes: [], signed_in: true } });
+common(NAME, {
+  title: "cart.title",
+  shown: /Reduced Fat Milk/,
+  empty: { source: "local", items: [], item_count: 0, notes: [], signed_in: true },
+  change: [
+    { action: "add", product_id: "0001111041700", quantity: 2, session_id: "s-1", location_id: "01400943" },
+    { action: "view", session_id: "s-1", location_id: "01400943" },
+  ],
+});
 
 test("cart: many presses on a quantity are one call, with the last", async () => {
   const changed = [{ ...view.items[0], quantity: 5, line_total: 13.95 }];

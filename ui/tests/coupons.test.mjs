@@ -6,7 +6,15 @@ import { DEADLINE, until } from "./host/index.mjs";
 const NAME = "coupons";
 const { view } = fixture(NAME);
 
-common(NAME, { title: "coupons.title", shown: /off Kroger® cheese/, empty: { source: "offers", can_clip: false, coupons: [], offers: [], notes: [] } });
+common(NAME, {
+  title: "coupons.title",
+  shown: /off Kroger® cheese/,
+  empty: { source: "offers", can_clip: false, coupons: [], offers: [], notes: [] },
+  change: [
+    { action: "clip", coupon_id: "c-1", category: "Dairy", session_id: "s-1" },
+    { action: "list", category: "Dairy", session_id: "s-1" },
+  ],
+});
 
 test("coupons: clips with the keyboard, tells the model, and marks it", async () => {
   await showingFixture(NAME, {}, async (page) => {

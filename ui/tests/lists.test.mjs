@@ -8,7 +8,15 @@ const { view } = fixture(NAME);
 const answer = (lists) => () => ({ content: [], structuredContent: { lists } });
 const argsOf = (page) => page.calls.map(({ args: { session_id: _, ...args } }) => args);
 
-common(NAME, { title: "lists.title", shown: /Grandma’s birthday/, empty: { lists: [], notes: [] } });
+common(NAME, {
+  title: "lists.title",
+  shown: /Grandma’s birthday/,
+  empty: { lists: [], notes: [] },
+  change: [
+    { action: "add_item", list_id: "l-1", text: "Bread", session_id: "s-1" },
+    { action: "list", session_id: "s-1" },
+  ],
+});
 
 test("lists: adds item after item with the keyboard, and the field keeps the focus", async () => {
   await showingFixture(NAME, { answer: answer(view.lists) }, async (page) => {

@@ -13,6 +13,10 @@ common(NAME, {
   title: "planner.title",
   shown: /Spaghetti with tomatoes/,
   empty: { week: "2026-W48", starts_on: "2026-11-23", days: [], diets: [], notes: [] },
+  change: [
+    { action: "send_to_cart", week: "2026-W53", session_id: "s-1", location_id: "01400943" },
+    { action: "view", week: "2026-W53", session_id: "s-1", location_id: "01400943" },
+  ],
   expandAll: async (page) => page.frame.locator(".meal").nth(1).click(),
 });
 

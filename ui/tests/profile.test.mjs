@@ -7,7 +7,15 @@ const NAME = "profile";
 const { view } = fixture(NAME);
 const answered = (change) => () => ({ content: [], structuredContent: { ...view, ...change } });
 
-common(NAME, { title: "profile.title", shown: /On the Rhine/, empty: { signed_in: false, account: "absent", preferences: { diets: [], notices: {} }, devices: 0, loyalty: null, notes: [] } });
+common(NAME, {
+  title: "profile.title",
+  shown: /On the Rhine/,
+  empty: { signed_in: false, account: "absent", preferences: { diets: [], notices: {} }, devices: 0, loyalty: null, notes: [] },
+  change: [
+    { action: "delete", confirm: true, session_id: "s-1" },
+    { action: "view", session_id: "s-1" },
+  ],
+});
 
 test("profile: saves with the keyboard only what was changed", async () => {
   const preferences = { ...view.preferences, weekly_budget: 90, diets: ["vegetarian", "organic", "vegan"] };
