@@ -68,7 +68,7 @@ export function useCalls(): Calls {
     if (states.current.get(call.key)?.state === "busy") return null;
     set(call.key, { state: "busy", text: "" });
     const args = call.atStore ? { ...runtime.store, ...call.args } : call.args;
-    const made = call.shows ? runtime.callAndShow(call.tool, args) : runtime.call(call.tool, args);
+    const made = call.shows ? runtime.callAndShow(call.tool, args, call.writes) : runtime.call(call.tool, args);
     const outcome = await made;
     const progress = progressOf(outcome, call, runtime.state.language);
     set(call.key, progress);

@@ -151,11 +151,14 @@ export class Runtime implements Listener {
     return await this.callAndShow(this.tool, args);
   }
 
-  async callAndShow(tool: string, args: Json): Promise<Outcome> {
+  async callAndShow(tool: string, args: Json, writes = false): Promise<Outcome> {
     const turn = ++this.issued;
     const outcome = await this.call(tool, args);
     // An answer without data leaves what is shown: nothing is better known than before.
-    if (outcome.kind === "done" && outcome.hasView) this.show(outcome.view, turn);
+    if (outcome.kind !== "done" || !outcome.hasView) return outcome;
+    const isShown = this.show(outcome.view, turn);
+    // What was asked for first may have been done last: then neither answer tells how things are now.
+    if (!isShown && writes && this.question !== undefined) await this.refresh(this.question);
     return outcome;
   }
 
@@ -223,10 +226,11 @@ export class Runtime implements Listener {
     this.change({ language });
   }
 
-  private show(view: Json, turn: number): void {
-    if (turn < this.shown) return;
+  private show(view: Json, turn: number): boolean {
+    if (turn < this.shown) return false;
     this.shown = turn;
     this.change({ phase: "ready", view, failure: NO_FAILURE });
+    return true;
   }
 
   private change(change: Partial<State>): void {
