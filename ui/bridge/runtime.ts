@@ -29,6 +29,8 @@ export interface Source {
   tool: string;
   /** For a tool that can change something: what it is asked instead of a change that was perhaps made. */
   asks?: Json;
+  /** The view once `args` have been answered, where an answer may hold only a part of it. */
+  join?(before: Json, answer: Json, args: Json): Json;
 }
 
 const NO_FAILURE: Failure = { kind: "failed", text: "" };
@@ -116,7 +118,7 @@ export class Runtime implements Listener {
   result(result: Json): void {
     const outcome = this.heard(fromResult(result));
     this.issued += 1;
-    if (outcome.kind === "done" && outcome.hasView) this.show(outcome.view, this.issued);
+    if (outcome.kind === "done" && outcome.hasView) this.show(outcome.view, this.issued, this.state.input);
     else this.change({ phase: "failed", failure: this.failureOf(outcome) });
   }
 
@@ -156,7 +158,7 @@ export class Runtime implements Listener {
     const outcome = await this.call(tool, args);
     // An answer without data leaves what is shown: nothing is better known than before.
     if (outcome.kind !== "done" || !outcome.hasView) return outcome;
-    const isShown = this.show(outcome.view, turn);
+    const isShown = this.show(outcome.view, turn, args);
     // What was asked for first may have been done last: then neither answer tells how things are now.
     if (!isShown && writes && this.question !== undefined) await this.refresh(this.question);
     return outcome;
@@ -226,9 +228,10 @@ export class Runtime implements Listener {
     this.change({ language });
   }
 
-  private show(view: Json, turn: number): boolean {
+  private show(answer: Json, turn: number, args: Json): boolean {
     if (turn < this.shown) return false;
     this.shown = turn;
+    const view = this.source.join?.(this.state.view, answer, args) ?? answer;
     this.change({ phase: "ready", view, failure: NO_FAILURE });
     return true;
   }

@@ -5,8 +5,24 @@ import { DEADLINE, until } from "./host/index.mjs";
 
 const NAME = "lists";
 const { view } = fixture(NAME);
-const answer = (lists) => () => ({ content: [], structuredContent: { lists } });
 const argsOf = (page) => page.calls.map(({ args: { session_id: _, ...args } }) => args);
+
+/** The lists as the server keeps them: what concerns one list is answered with that list alone, a deletion with those that are left. */
+function kept(start) {
+  const lists = structuredClone(start).map((list) => ({ items: [], ...list }));
+  const item = { rename: (list, { name }) => (list.name = name), add_item: (list, { text, quantity }) => list.items.push({ item_id: `i-${text}`, text, quantity, checked: false }) };
+  item.update_item = (list, { item_id, action: _, list_id: _l, session_id: _s, location_id: _p, ...change }) => Object.assign(list.items.find((one) => one.item_id === item_id), change);
+  item.remove_item = (list, { item_id }) => (list.items = list.items.filter((one) => one.item_id !== item_id));
+  item.send_to_cart = (list) => list.items.filter((one) => one.product_id).forEach((one) => (one.checked = true));
+  return (_, args) => {
+    const id = args.action === "create" ? `l-${args.name}` : args.list_id;
+    if (args.action === "create") lists.push({ list_id: id, name: args.name, items: [] });
+    else if (args.action === "delete") lists.splice(lists.findIndex((list) => list.list_id === id), 1);
+    else item[args.action]?.(lists.find((list) => list.list_id === id), args);
+    const told = args.action === "delete" ? lists : lists.filter((list) => id === undefined || list.list_id === id);
+    return { content: [], structuredContent: structuredClone({ lists: told, notes: [] }) };
+  };
+}
 
 common(NAME, {
   title: "lists.title",
@@ -19,7 +35,7 @@ common(NAME, {
 });
 
 test("lists: adds item after item with the keyboard, and the field keeps the focus", async () => {
-  await showingFixture(NAME, { answer: answer(view.lists) }, async (page) => {
+  await showingFixture(NAME, { answer: kept(view.lists) }, async (page) => {
     await page.tabTo("textbox", "Add an item");
     for (const word of ["Bread", "Butter"]) {
       await page.page.keyboard.type(word);
@@ -35,7 +51,7 @@ test("lists: adds item after item with the keyboard, and the field keeps the foc
 });
 
 test("lists: ticks, changes and removes an item", async () => {
-  await showingFixture(NAME, { answer: answer(view.lists) }, async (page) => {
+  await showingFixture(NAME, { answer: kept(view.lists) }, async (page) => {
     await page.role("checkbox", /^Milk/).click();
     await until(() => page.calls.length === 1, "the tick");
     await page.role("button", "One more of Milk, 2 %").click();
@@ -50,16 +66,39 @@ test("lists: ticks, changes and removes an item", async () => {
   });
 });
 
+const names = (page) => page.frame.locator(".name > span:first-child").allInnerTexts();
+
+test("lists: a change of one list leaves the others where they are, and what is there is taken whole from a refresh and a deletion", async () => {
+  const [week, party] = view.lists;
+  const lists = kept([week, party, { list_id: "l-3", name: "Garden", items: [{ item_id: "i-8", text: "Seeds", quantity: 1 }] }]);
+  await showingFixture(NAME, { view: { lists: [week, party] }, answer: lists }, async (page) => {
+    await page.role("checkbox", /^Milk/).click();
+    await until(() => page.calls.length === 1, "the tick");
+    await page.frame.getByText("2/").first().waitFor({ timeout: DEADLINE });
+    assert.deepEqual(await names(page), ["Week", party.name]);
+    await page.role("button", "Refresh").click();
+    await until(async () => (await names(page)).length === 3, "the one that another device made");
+    await page.role("button", /^Garden/).click();
+    await page.role("button", "Remove Seeds").click();
+    await page.frame.getByText("The list is empty").waitFor({ timeout: DEADLINE });
+    assert.deepEqual(await names(page), ["Week", party.name, "Garden"]);
+    lists("", { action: "delete", list_id: week.list_id });
+    await page.role("button", "Delete this list").click();
+    await page.role("button", "Yes, delete it").click();
+    await until(async () => (await names(page)).join() === party.name, "those that are left");
+  });
+});
+
 test("lists: makes, opens, renames, sends and deletes a list", async () => {
-  const made = [...view.lists, { list_id: "l-9", name: "Camping", items: [{ item_id: "i-9", text: "Beans", product_id: "1" }] }];
-  await showingFixture(NAME, { answer: answer(made) }, async (page) => {
+  await showingFixture(NAME, { answer: kept(view.lists) }, async (page) => {
     await page.frame.getByLabel("New list").fill("Camping");
     await page.role("button", "Make the list").click();
     await page.frame.getByRole("heading", { name: "Camping" }).waitFor({ timeout: DEADLINE });
     await page.role("button", "Rename").click();
     await page.frame.getByLabel("Name of the list").fill("Tent");
     await page.role("button", "Save").click();
-    await until(() => page.calls.length === 2, "the new name");
+    await page.frame.getByRole("heading", { name: "Tent" }).waitFor({ timeout: DEADLINE });
+    await page.role("button", /^Week/).click();
     await page.role("button", "Put into the cart").click();
     await until(() => page.calls.length === 3, "the cart");
     await page.role("button", "Delete this list").click();
@@ -67,9 +106,9 @@ test("lists: makes, opens, renames, sends and deletes a list", async () => {
     await until(() => page.calls.length === 4, "the deletion");
     assert.deepEqual(argsOf(page), [
       { action: "create", name: "Camping" },
-      { action: "rename", list_id: "l-9", name: "Tent" },
-      { action: "send_to_cart", list_id: "l-9" },
-      { action: "delete", list_id: "l-9" },
+      { action: "rename", list_id: "l-Camping", name: "Tent" },
+      { action: "send_to_cart", list_id: "l-1" },
+      { action: "delete", list_id: "l-1" },
     ]);
   });
 });
@@ -86,7 +125,7 @@ test("lists: opens another list, and sends none that names no product", async ()
 
 test("lists: asks for the prices of the store that the call was about", async () => {
   const input = { session_id: "s-1", location_id: "01400943" };
-  await showingFixture(NAME, { input, answer: answer(view.lists) }, async (page) => {
+  await showingFixture(NAME, { input, answer: kept(view.lists) }, async (page) => {
     await page.role("button", "Refresh").click();
     await until(() => page.calls.length === 1, "the lists again");
     await page.role("checkbox", /^Milk/).click();
