@@ -44,6 +44,7 @@ export class Runtime implements Listener {
   /** The language that the person chose at the server, by its last answer. */
   private chosen: unknown;
   private readonly watchers = new Set<() => void>();
+  private readonly closers = new Set<() => void>();
   private issued = 0;
   private shown = 0;
 
@@ -68,6 +69,12 @@ export class Runtime implements Listener {
   watch(watcher: () => void): () => void {
     this.watchers.add(watcher);
     return () => this.watchers.delete(watcher);
+  }
+
+  /** What is still to be sent when the host closes the page. */
+  whenClosing(closer: () => void): () => void {
+    this.closers.add(closer);
+    return () => this.closers.delete(closer);
   }
 
   /** The store that is shown, as an argument of further calls: that of the answer, else that of its call. Empty where neither names one. */
@@ -133,6 +140,7 @@ export class Runtime implements Listener {
   }
 
   closing(): void {
+    for (const closer of this.closers) closer();
     this.watchers.clear();
   }
 

@@ -92,7 +92,8 @@ const inTwoWays = () => {
 };
 
 test("cart: of a product in two ways each has a row, with what is not known within it, and only the row that is meant is changed", async () => {
-  await showingFixture(NAME, { view: inTwoWays(), answer: answer(inTwoWays().items) }, async (page) => {
+  const [sent, unknown, delivery] = inTwoWays().items;
+  await showingFixture(NAME, { view: inTwoWays(), answer: answer([sent, unknown, { ...delivery, quantity: 2 }]) }, async (page) => {
     assert.equal(await page.frame.locator(".item").count(), 2);
     const pickup = page.frame.locator(".item").first();
     assert.match(await pickup.innerText(), /Not known of 1 of them/);
@@ -117,11 +118,39 @@ test("cart: while one row of a product is being changed the other waits", async 
     await delivery.fill("3");
     await page.role("button", `Remove ${MILK}, Pickup`).click();
     await until(() => page.calls.length === 1, "the removal");
-    // What was typed meanwhile goes by a number that may be old by now.
-    await until(async () => (await delivery.inputValue()) === "1", "the old number");
+    assert.equal(await delivery.inputValue(), "3", "what is wished for");
     release(answer(inTwoWays().items.slice(2))());
-    await until(async () => (await page.frame.locator(".item").count()) === 1, "the row is gone");
-    assert.equal(page.calls.length, 1);
+    await until(() => page.calls.length === 2, "the quantity");
+    assert.equal(await page.frame.locator(".item").count(), 1, "the row is gone");
+    assert.deepEqual(page.calls[1].args, { session_id: "s-1", action: "update", product_id: "0001111041700", modality: "DELIVERY", quantity: 3 }, "by what there is by then");
+  });
+});
+
+test("cart: what is wished for while it is changed, emptied or closed is neither lost nor done too late", async () => {
+  const held = [];
+  const wait = () => new Promise((resolve) => held.push((items) => resolve(answer(items)())));
+  const wish = async (page, wanted) => {
+    await page.role("button", `One more of ${MILK}`).click();
+    await until(async () => (await page.frame.getByRole("textbox", { name: `Quantity of ${MILK}` }).inputValue()) === wanted, wanted);
+  };
+  const told = (page) => page.calls.map(({ args }) => args.quantity ?? args.action);
+  await showingFixture(NAME, { answer: wait }, async (page) => {
+    await wish(page, "3");
+    await until(() => held.length === 1, "the first quantity");
+    await wish(page, "4");
+    await page.role("button", "Empty the cart").click();
+    await page.role("button", "Yes, empty it").click();
+    held[0]([{ ...view.items[0], quantity: 3 }]);
+    await until(() => held.length === 2, "the second");
+    held[1]([{ ...view.items[0], quantity: 4 }]);
+    await until(() => held.length === 3, "the end of all");
+    assert.deepEqual(told(page), [3, 4, "clear"]);
+  });
+  await showingFixture(NAME, { answer: wait }, async (page) => {
+    await wish(page, "3");
+    await page.host("close");
+    await until(() => page.calls.length === 1, "the quantity");
+    assert.deepEqual(told(page), [3]);
   });
 });
 

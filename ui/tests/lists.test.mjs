@@ -123,6 +123,81 @@ test("lists: opens another list, and sends none that names no product", async ()
   });
 });
 
+/** Answers each call when it is told to. */
+function holding(answer) {
+  const held = [];
+  const waits = (tool, args) => new Promise((resolve) => held.push({ args, go: (given = answer(tool, args)) => resolve(given) }));
+  return { held, answer: waits };
+}
+
+const MILK = "Milk, 2 %";
+const quantity = (page) => page.frame.getByRole("textbox", { name: `Quantity of ${MILK}` }).inputValue();
+const refused = { isError: true, content: [{ type: "text", text: "At most 2." }] };
+
+test("lists: what is wished for while an item is changed is shown and waits, and the last wish is sent", async () => {
+  const { held, answer } = holding(kept(view.lists));
+  await showingFixture(NAME, { answer }, async (page) => {
+    await page.role("checkbox", /^Milk/).click();
+    await until(() => held.length === 1, "the tick");
+    for (const wanted of ["3", "4"]) {
+      await page.role("button", `One more of ${MILK}`).click();
+      await until(async () => (await quantity(page)) === wanted, wanted);
+    }
+    await page.role("checkbox", /^Milk/).click();
+    held[0].go();
+    await until(() => held.length === 2, "the next wish");
+    assert.equal(await quantity(page), "4", "as it is wished");
+    held[1].go();
+    await until(() => held.length === 3, "the last");
+    held[2].go();
+    await until(async () => (await page.frame.locator(".item").first().getAttribute("aria-busy")) === "false", "the end");
+    assert.deepEqual(argsOf(page).map(({ quantity, checked }) => quantity ?? checked).sort(), [4, false, true]);
+    assert.equal(await quantity(page), "4");
+    assert.equal(await page.role("checkbox", /^Milk/).isChecked(), false);
+  });
+});
+
+test("lists: goes into the cart as it is shown, once each of its items is", async () => {
+  const { held, answer } = holding(kept(view.lists));
+  await showingFixture(NAME, { answer }, async (page) => {
+    for (const wanted of ["3", "4"]) {
+      await page.role("button", `One more of ${MILK}`).click();
+      await until(async () => (await quantity(page)) === wanted, wanted);
+    }
+    await page.role("button", "Put into the cart").click();
+    await until(() => held.length === 1, "the quantity");
+    assert.equal(await page.role("button", "Put into the cart").getAttribute("aria-busy"), "true");
+    held[0].go();
+    await until(() => held.length === 2, "the cart");
+    assert.deepEqual(argsOf(page), [
+      { action: "update_item", list_id: "l-1", item_id: "i-1", quantity: 4 },
+      { action: "send_to_cart", list_id: "l-1" },
+    ]);
+  });
+});
+
+test("lists: does not go into the cart where a quantity was refused", async () => {
+  await showingFixture(NAME, { answer: () => refused }, async (page) => {
+    await page.role("button", `One more of ${MILK}`).click();
+    await page.role("button", "Put into the cart").click();
+    await page.frame.getByText("It is not certain that a change before it was done.").first().waitFor({ timeout: DEADLINE });
+    assert.match(await page.text(), /At most 2\./);
+    assert.deepEqual(argsOf(page).map(({ action }) => action), ["update_item"]);
+    assert.equal(await quantity(page), "2", "what the server has");
+  });
+});
+
+test("lists: a quantity is sent although another list is opened, or the page is closed, at once", async () => {
+  for (const leave of [(page) => page.role("button", /^Ein Fest/).click(), (page) => page.host("close")]) {
+    await showingFixture(NAME, { answer: kept(view.lists) }, async (page) => {
+      await page.role("button", `One more of ${MILK}`).click();
+      await leave(page);
+      await until(() => page.calls.length === 1, "the quantity");
+      assert.deepEqual(argsOf(page), [{ action: "update_item", list_id: "l-1", item_id: "i-1", quantity: 3 }]);
+    });
+  }
+});
+
 test("lists: asks for the prices of the store that the call was about", async () => {
   const input = { session_id: "s-1", location_id: "01400943" };
   await showingFixture(NAME, { input, answer: kept(view.lists) }, async (page) => {

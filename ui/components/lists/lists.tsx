@@ -1,8 +1,7 @@
 // Shopping lists: one is open, the others stand beside it.
 
 import { useEffect, useState } from "preact/hooks";
-import { type Calls, useCalls, useLanguage } from "../../bridge/hooks";
-import type { Json } from "../../bridge/protocol";
+import { type Call, type Calls, useCalls, useLanguage } from "../../bridge/hooks";
 import { Button } from "../../design/elements/button";
 import { Input } from "../../design/elements/field";
 import { Empty, Heading, How, Reload, useReload } from "../../design/elements/state";
@@ -12,8 +11,8 @@ import type { ListsView, ShoppingList } from "./view";
 export const TOOL = "shopping_lists";
 
 /** Runs one action of the tool and shows the lists that it answers with. */
-export function act(calls: Calls, key: string, args: Json, done: string) {
-  return calls.run({ key, tool: TOOL, args, atStore: true, done, shows: true, writes: true });
+export function act(calls: Calls, key: string, args: Call["args"], done: string, more: Partial<Call> = {}) {
+  return calls.run({ key, tool: TOOL, args, atStore: true, done, shows: true, writes: true, ...more });
 }
 
 export function Lists({ view }: { view: ListsView }) {

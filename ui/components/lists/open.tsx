@@ -14,8 +14,8 @@ export function Open({ list, calls }: { list: ShoppingList; calls: Calls }) {
   const { t } = language;
   const name = list.name ?? t("lists.nameless");
   const key = `list ${list.id}`;
-  const send = (): void => void act(calls, key, { action: "send_to_cart", list_id: list.id }, t("lists.sent", { name }));
-  const remove = (): void => void act(calls, "delete", { action: "delete", list_id: list.id }, t("lists.deleted", { name }));
+  const send = (): void => void act(calls, key, { action: "send_to_cart", list_id: list.id }, t("lists.sent", { name }), { after: "done" });
+  const remove = (): void => void act(calls, "delete", { action: "delete", list_id: list.id }, t("lists.deleted", { name }), { after: "ended" });
   const known = list.items.filter((item) => item.price !== undefined && !item.checked);
   const total = known.reduce((sum, item) => sum + (item.price ?? 0) * item.quantity, 0);
   return (
