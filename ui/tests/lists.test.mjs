@@ -198,6 +198,60 @@ test("lists: a quantity is sent although another list is opened, or the page is 
   }
 });
 
+test("lists: what is typed while something is added or made is not erased, and is added too", async () => {
+  const { held, answer } = holding(kept(view.lists));
+  await showingFixture(NAME, { answer }, async (page) => {
+    for (const [label, first, second] of [["Add an item", "Bread", "Butter"], ["New list", "Camping", "Garden"]]) {
+      const field = page.frame.getByLabel(label);
+      const calls = held.length;
+      await field.fill(first);
+      await field.press("Enter");
+      await until(async () => (await field.inputValue()) === "", "cleared at once");
+      await field.fill(second);
+      await field.press("Enter");
+      await field.fill("third");
+      held[calls].go();
+      await until(() => held.length === calls + 2, "the second");
+      held[calls + 1].go();
+      await page.frame.getByText(second).first().waitFor({ timeout: DEADLINE });
+      assert.equal(await field.inputValue(), "third");
+    }
+    assert.deepEqual(argsOf(page).map(({ text, name }) => text ?? name), ["Bread", "Butter", "Camping", "Garden"]);
+    await page.frame.getByRole("heading", { name: "Garden" }).waitFor({ timeout: DEADLINE });
+  });
+});
+
+test("lists: what could not be added is put back into its field, unless something else stands there by then", async () => {
+  const { held, answer } = holding(() => refused);
+  await showingFixture(NAME, { answer }, async (page) => {
+    for (const [label, after, left] of [["Add an item", "", "Bread"], ["Add an item", "Tea", "Tea"], ["New list", "", "Bread"], ["New list", "Tea", "Tea"]]) {
+      const field = page.frame.getByLabel(label);
+      const calls = held.length;
+      await field.fill("Bread");
+      await field.press("Enter");
+      await until(() => held.length === calls + 1, "the call");
+      await field.fill(after);
+      held[calls].go();
+      await until(async () => (await page.frame.locator(".notice.danger").count()) > 0, "the refusal");
+      await until(async () => (await field.inputValue()) === left, left);
+    }
+  });
+});
+
+test("lists: a name that is changed while the one before is saved stays to be saved", async () => {
+  const { held, answer } = holding(kept(view.lists));
+  await showingFixture(NAME, { answer }, async (page) => {
+    await page.role("button", "Rename").click();
+    await page.frame.getByLabel("Name of the list").fill("Tent");
+    await page.role("button", "Save").click();
+    await until(() => held.length === 1, "the call");
+    await page.frame.getByLabel("Name of the list").fill("Big tent");
+    held[0].go();
+    await page.role("button", /^Tent/).waitFor({ timeout: DEADLINE });
+    assert.equal(await page.frame.getByLabel("Name of the list").inputValue(), "Big tent");
+  });
+});
+
 test("lists: asks for the prices of the store that the call was about", async () => {
   const input = { session_id: "s-1", location_id: "01400943" };
   await showingFixture(NAME, { input, answer: kept(view.lists) }, async (page) => {

@@ -96,3 +96,41 @@ test("profile: a language that is chosen is spoken at once", async () => {
     assert.deepEqual(page.calls[0].args.preferences, { locale: "de" });
   });
 });
+
+test("profile: what is changed while the profile is saved or read stays, and what was not changed is as the server has it", async () => {
+  let answer;
+  const held = () => new Promise((resolve) => (answer = (preferences) => resolve(answered({ preferences: { ...view.preferences, ...preferences } })())));
+  await showingFixture(NAME, { answer: held }, async (page) => {
+    const [budget, household] = [page.frame.getByLabel("Weekly budget"), page.frame.getByLabel("People in the household")];
+    await budget.fill("90");
+    await page.role("button", "Save").click();
+    await until(() => page.calls.length === 1, "the first saving");
+    await household.fill("5");
+    // The server writes it in its own way, and another device has chosen a language.
+    answer({ weekly_budget: 90.5, locale: "fr" });
+    await until(async () => (await budget.inputValue()) === "90.5", "as it is kept");
+    assert.equal(await household.inputValue(), "5");
+    assert.equal(await page.frame.getByLabel("Language of messages").inputValue(), "fr");
+    await page.role("button", "Refresh").click();
+    await until(() => page.calls.length === 2, "the reading");
+    answer({ weekly_budget: 80, locale: "fr" });
+    await until(async () => (await budget.inputValue()) === "80", "as it is now");
+    assert.equal(await household.inputValue(), "5");
+    await page.role("button", "Save").click();
+    await until(() => page.calls.length === 3, "the second saving");
+    assert.deepEqual(page.calls.map(({ args }) => args.preferences), [{ weekly_budget: 90 }, undefined, { household_size: 5 }]);
+  });
+});
+
+test("profile: what could not be saved stays to be saved", async () => {
+  let answer = () => ({ isError: true, content: [{ type: "text", text: "Not now." }] });
+  await showingFixture(NAME, { answer: (...args) => answer(...args) }, async (page) => {
+    await page.frame.getByLabel("Weekly budget").fill("90");
+    await page.role("button", "Save").click();
+    await page.frame.locator(".notice.danger").waitFor({ timeout: DEADLINE });
+    answer = answered({ preferences: { ...view.preferences, locale: "fr" } });
+    await page.role("button", "Refresh").click();
+    await until(async () => (await page.frame.getByLabel("Language of messages").inputValue()) === "fr", "what is new");
+    assert.equal(await page.frame.getByLabel("Weekly budget").inputValue(), "90");
+  });
+});
