@@ -9,6 +9,8 @@ import type { Runtime } from "./runtime";
 export interface Progress {
   state: "idle" | "busy" | "done" | "failed" | "unknown";
   text: string;
+  /** Where to sign in first. */
+  signInUrl?: string | undefined;
 }
 
 const IDLE: Progress = { state: "idle", text: "" };
@@ -205,5 +207,5 @@ function progressOf(outcome: Outcome, call: Call, language: Language): Progress 
   const unknown = outcome.kind === "unknown" && call.writes === true;
   const key: Key = unknown ? "common.unknown" : "common.failed";
   const words = [language.t(key), outcome.text].filter((part) => part !== "").join(" ");
-  return { state: unknown ? "unknown" : "failed", text: words };
+  return { state: unknown ? "unknown" : "failed", text: words, signInUrl: outcome.signInUrl };
 }

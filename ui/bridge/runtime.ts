@@ -177,8 +177,11 @@ export class Runtime implements Listener {
     const { again, state } = this;
     if (again === undefined) return;
     this.change({ phase: "waiting", failure: NO_FAILURE });
-    const { text } = await this.refresh(again);
-    if (this.state.phase === "waiting") this.change({ phase: "failed", failure: { ...state.failure, text: text || state.failure.text } });
+    const outcome = await this.refresh(again);
+    if (this.state.phase !== "waiting") return;
+    // What was not known of the change is not known by now either.
+    const { kind, text } = state.failure;
+    this.change({ phase: "failed", failure: { ...this.failureOf(outcome), kind, text: outcome.text || text } });
   }
 
   async open(url: string): Promise<boolean> {
@@ -219,8 +222,9 @@ export class Runtime implements Listener {
   }
 
   /** An answer without anything to show is a failure of the page, whatever was done. What changes nothing has no outcome to be unknown. */
-  private failureOf({ kind, text }: Outcome): Failure {
-    return { kind: kind === "unknown" && !this.onlyReads ? "unknown" : "failed", text };
+  private failureOf(outcome: Outcome): Failure {
+    if (outcome.kind === "done") return { kind: "failed", text: outcome.text };
+    return this.onlyReads ? { ...outcome, kind: "failed" } : outcome;
   }
 
   private heard(outcome: Outcome): Outcome {

@@ -134,3 +134,19 @@ test("profile: what could not be saved stays to be saved", async () => {
     assert.equal(await page.frame.getByLabel("Weekly budget").inputValue(), "90");
   });
 });
+
+test("profile: leads to the sign-in also where it is known who asks, but no Kroger account is linked", async () => {
+  const { account: _, ...rest } = view;
+  const unlinked = { ...rest, signed_in: true, account: "absent", sign_in_url: "https://portico.example/auth/login" };
+  await showingFixture(NAME, { view: unlinked, answer: answered({ account: "linked" }) }, async (page) => {
+    const text = await page.text();
+    assert.match(text, /No Kroger account is linked/);
+    assert.doesNotMatch(text, /You are not signed in/);
+    await page.role("button", "Sign in").click();
+    await until(() => page.notes.link.length === 1, "the link");
+    await page.role("button", "I have signed in").click();
+    await until(async () => (await page.role("button", "Sign in").count()) === 0, "signed in");
+    assert.deepEqual(page.calls[0].args, { session_id: "s-1", action: "view" });
+  });
+  await showingFixture(NAME, { view: { ...unlinked, sign_in_url: undefined } }, async (page) => assert.equal(await page.role("button", "I have signed in").count(), 0));
+});

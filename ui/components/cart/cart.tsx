@@ -5,7 +5,7 @@ import type { Json } from "../../bridge/protocol";
 import { Button, Confirm, LinkButton } from "../../design/elements/button";
 import { Quantity } from "../../design/elements/field";
 import { nameOf } from "../../design/elements/product";
-import { Empty, Heading, How, Reload, SignIn, useReload } from "../../design/elements/state";
+import { Empty, Heading, How, Reload, useReload } from "../../design/elements/state";
 import type { Language } from "../../design/language";
 import { type CartView, type Item, numberOf, readCart } from "./view";
 
@@ -28,7 +28,6 @@ export function Cart({ view }: { view: CartView }) {
       <Heading title={t("cart.title")}>
         <Reload busy={calls.busy("reload")} press={reload} />
       </Heading>
-      {!view.signedIn && <SignIn url={view.signInUrl} reload={reload} />}
       <p class="soft">{view.label ?? t(view.isWhole ? "cart.whole" : "cart.part")}</p>
       {view.items.some((item) => item.unknown > 0) && (
         <div class="notice warning">

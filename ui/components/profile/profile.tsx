@@ -3,7 +3,8 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { type Calls, useCalls, useLanguage, useRuntime } from "../../bridge/hooks";
 import { Button } from "../../design/elements/button";
-import { Heading, How, Reload, SignIn, useReload } from "../../design/elements/state";
+import { Heading, How, Reload, useReload } from "../../design/elements/state";
+import { Account, LeadIn } from "./account";
 import { Diets, Fields, Notices } from "./fields";
 import { Own } from "./own";
 import { type Preferences, type ProfileView, changes, check, renewed } from "./view";
@@ -19,7 +20,7 @@ export function Profile({ view }: { view: ProfileView }) {
       <Heading title={t("profile.title")}>
         <Reload busy={calls.busy("reload")} press={reload} />
       </Heading>
-      {!view.signedIn && <SignIn url={view.signInUrl} reload={reload} />}
+      <LeadIn view={view} reload={reload} />
       {view.notices.length > 0 && (
         <ul class="notice info" aria-label={t("profile.news")}>
           {view.notices.map((notice, index) => (
@@ -31,28 +32,6 @@ export function Profile({ view }: { view: ProfileView }) {
       <Editor before={view.preferences} calls={calls} />
       <Own calls={calls} />
     </>
-  );
-}
-
-function Account({ view }: { view: ProfileView }) {
-  const language = useLanguage();
-  const { t } = language;
-  const { storeName, location } = view.preferences;
-  return (
-    <dl class="facts panel">
-      <dt>{t("profile.account")}</dt>
-      <dd>{t(view.linked ? "profile.linked" : "profile.absent")}</dd>
-      <dt>{t("profile.store")}</dt>
-      <dd>{storeName ?? location ?? t("profile.no_store")}</dd>
-      {view.devices !== undefined && (
-        <>
-          <dt>{t("profile.devices")}</dt>
-          <dd>{language.amount(view.devices)}</dd>
-        </>
-      )}
-      <dt>{t("profile.loyalty")}</dt>
-      <dd>{view.loyalty ?? t("profile.no_loyalty")}</dd>
-    </dl>
   );
 }
 

@@ -28,6 +28,7 @@ export function Failed({ failure, retry }: { failure: Failure; retry: ComponentC
     <div class={`notice ${LOOKS[failure.kind]}`} role="alert">
       <p class="strong">{t(isUnknown ? "common.unknown" : "common.failed_page")}</p>
       {failure.text !== "" && <p>{failure.text}</p>}
+      <SignIn url={failure.signInUrl} />
       {retry}
     </div>
   );
@@ -97,21 +98,12 @@ export function Notes({ notes }: { notes: string[] }) {
   );
 }
 
-export function SignIn({ url, reload }: { url: string | undefined; reload(): void }) {
+export function SignIn({ url }: { url: string | undefined }) {
   const { t } = useLanguage();
   return (
-    <div class="notice info">
-      <p class="strong">{t("common.signed_out")}</p>
-      <p>{t(url === undefined ? "common.signed_out_no_link" : "common.signed_out_how")}</p>
-      <div class="row">
-        <LinkButton url={url} look="primary">
-          {t("common.sign_in")}
-        </LinkButton>
-        <Button icon="again" press={reload}>
-          {t("common.signed_in_now")}
-        </Button>
-      </div>
-    </div>
+    <LinkButton url={url} look="primary">
+      {t("common.sign_in")}
+    </LinkButton>
   );
 }
 
@@ -123,6 +115,7 @@ export function How({ progress }: { progress: Progress }) {
   return (
     <div class={`notice ${LOOKS[progress.state]} small`}>
       <p>{progress.text}</p>
+      <SignIn url={progress.signInUrl} />
     </div>
   );
 }
