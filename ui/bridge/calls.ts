@@ -32,6 +32,8 @@ export interface Call {
   shows?: boolean;
   /** Whether it changes something, so that no answer means "not known" and not "failed". */
   writes?: boolean;
+  /** Whether its arguments may hold what no model is to be told. */
+  secret?: boolean;
   /** What the person wants to have, such as a quantity. A wish waits for its turn, and of those that wait the last one counts. */
   wish?: { of: string; value: unknown };
   /** It waits for its turn, and others like it too. What neither waits nor wishes is dropped while another of its line runs. */
@@ -171,10 +173,12 @@ export class CallLines implements Calls {
     return args === null ? null : this.tell(call, await this.ask(call, args));
   }
 
-  private ask(call: Call, given: Json): Promise<Outcome> {
+  private async ask(call: Call, given: Json): Promise<Outcome> {
     const { runtime } = this;
     const args = call.atStore ? { ...runtime.store, ...given } : given;
-    return call.shows ? runtime.callAndShow(call.tool, args, call.writes) : runtime.call(call.tool, args);
+    const outcome = await (call.shows ? runtime.callAndShow(call.tool, args, call.writes) : runtime.call(call.tool, args));
+    if (call.writes) runtime.tellModel(call.tool, call.secret ? {} : args, outcome);
+    return outcome;
   }
 
   /** Waits for all changes but those that wait for this one. Whether each was done. */

@@ -4,6 +4,7 @@ import { imageOrigins, version } from "portico:page";
 import { type Arguments, type Key, Language } from "../design/language";
 import { applyTheme } from "../design/theme";
 import { Bridge, type Listener } from "./bridge";
+import { Deeds } from "./deeds";
 import { type Failure, type Outcome, fromError, fromResult } from "./outcome";
 import { type HostContext, type Json, isObject } from "./protocol";
 import { flag, object, text } from "./read";
@@ -45,6 +46,7 @@ export class Runtime implements Listener {
   private chosen: unknown;
   private readonly watchers = new Set<() => void>();
   private readonly closers = new Set<() => void>();
+  private readonly deeds = new Deeds();
   private issued = 0;
   private shown = 0;
 
@@ -200,8 +202,10 @@ export class Runtime implements Listener {
     }
   }
 
-  tellModel(words: string, data: Json): void {
-    this.bridge.tellModel(words, data);
+  /** Tells the model what the person did, with all that was done before. */
+  tellModel(tool: string, args: Json, outcome: Outcome): void {
+    this.deeds.add(tool, args, outcome.kind);
+    this.bridge.tellModel(this.deeds.text);
   }
 
   say(key: Key, args: Arguments = {}): void {

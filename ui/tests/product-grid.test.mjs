@@ -71,7 +71,8 @@ test("product-grid: adds to the cart with the keyboard alone, and tells the mode
     assert.deepEqual(page.calls, [{ tool: "manage_cart", args: { session_id: "s-1", location_id: "01400943", action: "add", product_id: "0001111041700", quantity: 2 } }]);
     assert.match(await page.frame.getByRole("status").innerText(), /Added to the cart: 2 ×/);
     await until(() => page.notes.model.length === 1, "the model is told");
-    assert.deepEqual(page.notes.model[0].structuredContent, { added: { product_id: "0001111041700", quantity: 2 } });
+    const said = 'What the person did in this view, the last at the end:\n- manage_cart add product_id="0001111041700" quantity=2: done';
+    assert.deepEqual(page.notes.model[0], { content: [{ type: "text", text: said }] });
     assert.equal(await page.role("button", `Add to cart: ${MILK}`).evaluate((button) => button === document.activeElement), true, "keeps the focus");
   });
 });

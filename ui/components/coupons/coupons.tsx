@@ -73,9 +73,7 @@ function One({ coupon, canClip, calls }: { coupon: Coupon; canClip: boolean; cal
   const title = coupon.title ?? t("coupons.nameless");
   const clip = async (): Promise<void> => {
     const outcome = await calls.run({ key: coupon.id, tool: TOOL, args: { action: "clip", coupon_id: coupon.id }, done: t("coupons.clipped_now", { title }), writes: true });
-    if (outcome?.kind !== "done") return;
-    setClipped(true);
-    runtime.tellModel("The person clipped a coupon in this view.", { clipped: { coupon_id: coupon.id } });
+    if (outcome?.kind === "done") setClipped(true);
   };
   return (
     <li class="coupon panel">
