@@ -40,6 +40,38 @@ test("coupons: asks for a category and keeps the others to choose", async () => 
   });
 });
 
+test("coupons: of categories chosen while a call runs the last is asked for, and one that was refused is put back", async () => {
+  const held = [];
+  const answer = () => new Promise((resolve) => held.push((given = { content: [], structuredContent: view }) => resolve(given)));
+  await showingFixture(NAME, { answer }, async (page) => {
+    const category = page.frame.getByLabel("Category");
+    await category.selectOption("Pantry");
+    await until(() => held.length === 1, "the first");
+    await category.selectOption("Breakfast");
+    await category.selectOption("Dairy");
+    held[0]();
+    await until(() => held.length === 2, "the last");
+    assert.equal(await category.inputValue(), "Dairy");
+    held[1]({ isError: true, content: [] });
+    await until(async () => (await category.inputValue()) === "Pantry", "what is shown");
+    assert.deepEqual(page.calls.map(({ args }) => args.category), ["Pantry", "Dairy"]);
+    await page.role("button", "Refresh").click();
+    await until(() => held.length === 3, "the same again");
+    assert.equal(page.calls[2].args.category, "Pantry");
+  });
+});
+
+test("coupons: all categories at once are offered only where there are coupons", async () => {
+  const offers = { source: "offers", can_clip: false, coupons: [], offers: view.offers, notes: [] };
+  await showingFixture(NAME, { input: { category: "dairy", session_id: "s-1" }, view: offers }, async (page) => {
+    assert.equal(await page.frame.locator("option", { hasText: /^All$/ }).count(), 0);
+  });
+  const none = { ...view, coupons: [] };
+  await showingFixture(NAME, { input: { category: "dairy", session_id: "s-1" }, view: none }, async (page) => {
+    assert.deepEqual(await page.frame.getByLabel("Category").locator("option").allInnerTexts(), ["All", "dairy"], "a way back from a category without any");
+  });
+});
+
 test("coupons: finds words among those shown without a call", async () => {
   await showingFixture(NAME, {}, async (page) => {
     await page.frame.getByLabel("Words").fill("KROGER cheese");

@@ -18,19 +18,20 @@ export function Coupons({ view }: { view: CouponsView }) {
   const runtime = useRuntime();
   const { t } = runtime.state.language;
   const calls = useCalls();
-  const [category, setCategory] = useState(text(runtime.state.input, "category") ?? "");
-  const look = (wanted: string): void => {
-    setCategory(wanted);
+  const [listed, setListed] = useState(text(runtime.state.input, "category") ?? "");
+  const category = (calls.wished("list", "category") as string | undefined) ?? listed;
+  const look = async (wanted: string): Promise<void> => {
     const args = wanted === "" ? { action: "list" } : { action: "list", category: wanted };
-    void calls.run({ key: "list", tool: TOOL, args, atStore: true, done: t("common.reloaded"), shows: true });
+    const outcome = await calls.run({ key: "list", tool: TOOL, args, atStore: true, done: t("common.reloaded"), shows: true, wish: { of: "category", value: wanted } });
+    if (outcome?.kind === "done") setListed(wanted);
   };
   return (
     <>
       <Heading title={t("coupons.title")}>
-        <Reload busy={calls.busy("list")} press={() => look(category)} />
+        <Reload busy={calls.busy("list")} press={() => void look(category)} />
       </Heading>
       {calls.of("list").state !== "done" && <How progress={calls.of("list")} />}
-      <ToClip view={view} calls={calls} category={category} look={look} />
+      <ToClip view={view} calls={calls} category={category} look={(wanted) => void look(wanted)} />
       {view.offers.length > 0 && <Offers offers={view.offers} calls={calls} />}
     </>
   );
@@ -44,7 +45,9 @@ function ToClip({ view, calls, category, look }: { view: CouponsView; calls: Cal
   for (const found of categoriesOf(view.coupons, locale)) known.current.add(found);
   if (category !== "") known.current.add(category);
   const shown = view.coupons.filter((coupon) => fits(coupon, words));
-  const options = [{ value: "", label: t("coupons.all") }, ...[...known.current].sort((a, b) => a.localeCompare(b, locale)).map((value) => ({ value, label: value }))];
+  // What is on sale is asked for by category: without one there is no answer.
+  const all = view.canClip || view.coupons.length > 0 || category === "" ? [{ value: "", label: t("coupons.all") }] : [];
+  const options = [...all, ...[...known.current].sort((a, b) => a.localeCompare(b, locale)).map((value) => ({ value, label: value }))];
   return (
     <section class="stack" aria-label={t("coupons.coupons")}>
       <h2>{t("coupons.coupons")}</h2>
