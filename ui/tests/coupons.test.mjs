@@ -89,6 +89,34 @@ test("coupons: warns of what ends soon, and offers no clipping where there is no
   });
 });
 
+test("coupons: one that is over is called so, stands last and is not clipped", async () => {
+  const [cheese, pasta, ...others] = view.coupons;
+  const coupons = [{ ...cheese, days_left: -1 }, { ...cheese, coupon_id: "c-9", title: "Today only", days_left: 0 }, { ...pasta, clipped: false }, ...others];
+  await showingFixture(NAME, { view: { ...view, coupons } }, async (page) => {
+    const over = page.frame.locator(".coupon").last();
+    assert.match(await over.innerText(), /cheese[^]*Over/);
+    assert.equal(await over.getByRole("button").count(), 0);
+    assert.match(await page.frame.locator(".coupon").first().innerText(), /Today only[^]*Last day[^]*Clip/);
+    assert.deepEqual(await page.axe(), []);
+  });
+});
+
+test("coupons: the last day is the one that the server gives, whatever the zone", async () => {
+  const coupons = [{ ...view.coupons[0], expires_at: "2026-12-01T04:59:59Z", last_day: "2026-11-30" }, { ...view.coupons[1], expires_at: "2026-12-24T04:59:59Z" }];
+  const price = { current: 1, sale: 1, regular: 2, sale_ends_at: "2026-12-03T04:59:59Z", sale_last_day: "2026-12-02" };
+  const offers = [{ product_id: "1", name: "Jam", price }, { product_id: "2", name: "Tea", price: { ...price, sale_last_day: undefined } }];
+  for (const [timeZone, shown] of [["Pacific/Honolulu", "Dec 23, 2026"], ["Asia/Tokyo", "Dec 24, 2026"]]) {
+    await showingFixture(NAME, { view: { ...view, coupons, offers }, timeZone }, async (page) => {
+      const [first, second] = await page.frame.locator(".coupon").allInnerTexts();
+      assert.match(first, /until Nov 30, 2026/);
+      assert.ok(second.includes(`until ${shown}`), second);
+      const [jam, tea] = await page.frame.locator(".offer").allInnerTexts();
+      assert.match(jam, /until Dec 2, 2026/);
+      assert.match(tea, timeZone === "Asia/Tokyo" ? /until Dec 3, 2026/ : /until Dec 2, 2026/);
+    });
+  }
+});
+
 test("coupons: adds what is on sale to the cart", async () => {
   await showingFixture(NAME, {}, async (page) => {
     await page.role("button", "Add to cart: Bananas").click();

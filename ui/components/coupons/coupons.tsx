@@ -7,8 +7,9 @@ import { Button } from "../../design/elements/button";
 import { Input, Select } from "../../design/elements/field";
 import { AddToCart, Picture, PriceTag, cartKey, nameOf } from "../../design/elements/product";
 import { Empty, Heading, How, Reload } from "../../design/elements/state";
+import type { Language } from "../../design/language";
 import type { Product } from "../../design/product";
-import { type Coupon, type CouponsView, categoriesOf, fits } from "./view";
+import { type Coupon, type CouponsView, categoriesOf, fits, isOver } from "./view";
 
 const TOOL = "digital_coupons";
 /** Coupons that end within so many days are marked. */
@@ -90,7 +91,8 @@ function One({ coupon, canClip, calls }: { coupon: Coupon; canClip: boolean; cal
         {clipped || coupon.clipped ? (
           <p class="badge success">{t("coupons.clipped")}</p>
         ) : (
-          canClip && (
+          canClip &&
+          !isOver(coupon) && (
             <Button busy={calls.busy(coupon.id)} name={t("coupons.clip_name", { title })} press={() => void clip()}>
               {t("coupons.clip")}
             </Button>
@@ -105,16 +107,21 @@ function One({ coupon, canClip, calls }: { coupon: Coupon; canClip: boolean; cal
 function Until({ coupon }: { coupon: Coupon }) {
   const language = useLanguage();
   const { t } = language;
-  const { daysLeft, expiresAt, products, category } = coupon;
+  const { daysLeft, until, products, category } = coupon;
   const soon = daysLeft !== undefined && daysLeft <= SOON;
   return (
     <p class="row small soft">
       {category !== undefined && <span>{category}</span>}
-      {expiresAt !== undefined && <span>{t("coupons.until", { date: language.date(expiresAt, "day") })}</span>}
-      {soon && <span class="badge warning">{daysLeft <= 0 ? t("coupons.last_day") : t("coupons.days_left", { count: daysLeft })}</span>}
+      {until !== undefined && <span>{t("coupons.until", { date: language.date(until, "day") })}</span>}
+      {soon && <span class="badge warning">{leftOf(daysLeft, language)}</span>}
       {products > 0 && <span>{t("coupons.products", { count: products })}</span>}
     </p>
   );
+}
+
+function leftOf(days: number, { t }: Language): string {
+  if (days < 0) return t("coupons.over");
+  return days === 0 ? t("coupons.last_day") : t("coupons.days_left", { count: days });
 }
 
 function Offers({ offers, calls }: { offers: Product[]; calls: Calls }) {
