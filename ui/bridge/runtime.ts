@@ -49,6 +49,9 @@ export class Runtime implements Listener {
   private readonly deeds = new Deeds();
   private issued = 0;
   private shown = 0;
+  /** Changes that are not answered yet. */
+  private underWay = 0;
+  private isUnsure = false;
 
   constructor(
     private readonly own: Window,
@@ -165,13 +168,21 @@ export class Runtime implements Listener {
 
   async callAndShow(tool: string, args: Json, writes = false): Promise<Outcome> {
     const turn = ++this.issued;
+    if (writes && this.underWay++ > 0) this.isUnsure = true;
     const outcome = await this.call(tool, args);
     // An answer without data leaves what is shown: nothing is better known than before.
-    if (outcome.kind !== "done" || !outcome.hasView) return outcome;
-    const isShown = this.show(outcome.view, turn, args);
-    // What was asked for first may have been done last: then neither answer tells how things are now.
-    if (!isShown && writes && this.question !== undefined) await this.refresh(this.question);
+    const isLate = outcome.kind === "done" && outcome.hasView && !this.show(outcome.view, turn, args);
+    if (writes) await this.written(isLate);
     return outcome;
+  }
+
+  /** What was asked for first may have been done last, so that no answer of changes that overlap tells how things are: that is asked once all are answered. */
+  private async written(isLate: boolean): Promise<void> {
+    this.isUnsure ||= isLate;
+    this.underWay -= 1;
+    if (this.underWay > 0 || !this.isUnsure || this.question === undefined) return;
+    this.isUnsure = false;
+    await this.refresh(this.question);
   }
 
   /** Asks again, by what changes nothing. */

@@ -50,6 +50,11 @@ export async function settled(opened) {
   }, "the frame is as high as the page");
 }
 
+/** Until no call is under way. Of changes that overlap the page asks what came of them. */
+export async function idle(opened) {
+  await until(async () => (await opened.frame.locator("[aria-busy=true]").count()) === 0, "all calls are answered");
+}
+
 /** `shown`: a text that the fixture puts on the page; `empty`: a view without anything in it; `change`: arguments that change something, and the
  * question that is asked in their place. */
 export function common(name, { shown, title, empty, expandAll, change, context = {} }) {

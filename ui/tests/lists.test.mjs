@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { common, fixture, showingFixture } from "./common.mjs";
+import { common, fixture, idle, showingFixture } from "./common.mjs";
 import { DEADLINE, until } from "./host/index.mjs";
 
 const NAME = "lists";
@@ -54,10 +54,13 @@ test("lists: ticks, changes and removes an item", async () => {
   await showingFixture(NAME, { answer: kept(view.lists) }, async (page) => {
     await page.role("checkbox", /^Milk/).click();
     await until(() => page.calls.length === 1, "the tick");
+    await idle(page);
     await page.role("button", "One more of Milk, 2 %").click();
     await until(() => page.calls.length === 2, "the quantity");
+    await idle(page);
     await page.role("button", "Remove Eggs").click();
     await until(() => page.calls.length === 3, "the removal");
+    await idle(page);
     assert.deepEqual(argsOf(page), [
       { action: "update_item", list_id: "l-1", item_id: "i-1", checked: true },
       { action: "update_item", list_id: "l-1", item_id: "i-1", quantity: 3 },
@@ -101,9 +104,11 @@ test("lists: makes, opens, renames, sends and deletes a list", async () => {
     await page.role("button", /^Week/).click();
     await page.role("button", "Put into the cart").click();
     await until(() => page.calls.length === 3, "the cart");
+    await idle(page);
     await page.role("button", "Delete this list").click();
     await page.role("button", "Yes, delete it").click();
     await until(() => page.calls.length === 4, "the deletion");
+    await idle(page);
     assert.deepEqual(argsOf(page), [
       { action: "create", name: "Camping" },
       { action: "rename", list_id: "l-Camping", name: "Tent" },
