@@ -122,7 +122,7 @@ export class CallLines implements Calls {
   }
 
   private lineOf(call: Call): Line {
-    const name = call.line ?? call.key;
+    const name = lineName(call);
     const line = this.lines.get(name) ?? [];
     this.lines.set(name, line);
     return line;
@@ -184,7 +184,8 @@ export class CallLines implements Calls {
   /** Waits for all changes but those that wait for this one. Whether each was done. */
   private async othersEnd(own: Turn): Promise<boolean> {
     let isDone = true;
-    const others = (): Turn[] => this.all.filter(({ call, number }) => call.writes && (call.line ?? call.key) !== (own.call.line ?? own.call.key) && (call.after === undefined || number < own.number));
+    const isBefore = ({ call, number }: Turn): boolean => call.after === undefined || number < own.number;
+    const others = (): Turn[] => this.all.filter((turn) => turn.call.writes && lineName(turn.call) !== lineName(own.call) && isBefore(turn));
     for (let waiting = others(); waiting.length > 0; waiting = others()) {
       this.hurryAll();
       const outcomes = await Promise.all(waiting.map((turn) => turn.ended));
@@ -204,6 +205,10 @@ export class CallLines implements Calls {
     this.states.set(key, progress);
     this.changed();
   }
+}
+
+function lineName({ line, key }: Call): string {
+  return line ?? key;
 }
 
 function progressOf(outcome: Outcome, call: Call, language: Language): Progress {
