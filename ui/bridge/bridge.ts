@@ -70,9 +70,9 @@ export class Bridge {
   }
 
   /** Tells the model, with the person's next turn, what was done here; the last one stands. Lost where the host takes none. */
-  tellModel(text: string, data: Json): void {
+  tellModel(text: string): void {
     if (!("updateModelContext" in this.capabilities)) return;
-    const params = { content: [{ type: "text", text }], structuredContent: data };
+    const params = { content: [{ type: "text", text }] };
     this.request(METHOD.updateModelContext, params, ANSWER_MS).catch(() => undefined);
   }
 

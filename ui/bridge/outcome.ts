@@ -1,14 +1,17 @@
 // What became of a call, told honestly: done, not done, or not known.
 
 import { CODE, type Json, RpcError, isObject } from "./protocol";
+import { text } from "./read";
 
 export type Outcome =
   /** `hasView`: the answer had data to show. Without it `view` is empty. `locale`: the language that the person chose at the server, if any. */
   | { kind: "done"; view: Json; hasView: boolean; text: string; locale: unknown }
-  /** It was refused, or failed before anything was changed. `text` is the server's, and may be empty. */
-  | { kind: "failed"; text: string }
+  /** It was refused, or failed before anything was changed. `text` is the server's, and may be empty. `signInUrl`: where to sign in first. */
+  | { kind: "failed"; text: string; signInUrl?: string | undefined }
   /** It may have been done: no answer came, or one that does not tell. */
-  | { kind: "unknown"; text: string };
+  | { kind: "unknown"; text: string; signInUrl?: string | undefined };
+
+export type Failure = Exclude<Outcome, { kind: "done" }>;
 
 /** Where Portico's servers put the class of a failure. */
 const ERROR_META = "portico.dev/error";
@@ -18,17 +21,25 @@ const LOCALE_META = "portico.dev/locale";
 const REFUSED: readonly number[] = [CODE.invalidRequest, CODE.methodNotFound, CODE.invalidParams, CODE.notSent];
 
 export function fromResult(result: Json): Outcome {
-  const text = textOf(result);
+  const words = textOf(result);
   const view = result.structuredContent;
   const meta = isObject(result._meta) ? result._meta : {};
-  if (result.isError !== true) return { kind: "done", view: isObject(view) ? view : {}, hasView: isObject(view), text, locale: meta[LOCALE_META] };
-  return { kind: isUnknown(meta[ERROR_META]) ? "unknown" : "failed", text };
+  if (result.isError !== true) return { kind: "done", view: isObject(view) ? view : {}, hasView: isObject(view), text: words, locale: meta[LOCALE_META] };
+  return failed(isUnknown(meta[ERROR_META]), words, meta[ERROR_META]);
 }
 
 export function fromError(error: unknown): Outcome {
   if (!(error instanceof RpcError)) return { kind: "unknown", text: "" };
   const refused = REFUSED.includes(error.code) || (isObject(error.data) && "class" in error.data && !isUnknown(error.data));
-  return { kind: refused ? "failed" : "unknown", text: error.code < 0 && error.code > -10 ? "" : error.message };
+  return failed(!refused, error.code < 0 && error.code > -10 ? "" : error.message, error.data);
+}
+
+function failed(unknown: boolean, words: string, data: unknown): Failure {
+  return { kind: unknown ? "unknown" : "failed", text: words, signInUrl: signInUrlOf(data) };
+}
+
+function signInUrlOf(data: unknown): string | undefined {
+  return isObject(data) && data.class === "authentication" ? text(data, "sign_in_url") : undefined;
 }
 
 function isUnknown(data: unknown): boolean {

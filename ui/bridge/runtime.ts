@@ -4,9 +4,10 @@ import { imageOrigins, version } from "portico:page";
 import { type Arguments, type Key, Language } from "../design/language";
 import { applyTheme } from "../design/theme";
 import { Bridge, type Listener } from "./bridge";
-import { type Outcome, fromError, fromResult, textOf } from "./outcome";
+import { Deeds } from "./deeds";
+import { type Failure, type Outcome, fromError, fromResult } from "./outcome";
 import { type HostContext, type Json, isObject } from "./protocol";
-import { object, text } from "./read";
+import { flag, object, text } from "./read";
 
 export type Phase = "waiting" | "ready" | "failed" | "cancelled" | "alone";
 
@@ -15,11 +16,27 @@ export interface State {
   view: Json;
   /** The arguments of the call whose answer is shown. */
   input: Json;
-  failure: string;
+  failure: Failure;
   language: Language;
   /** For screen readers; the number lets the same words be said twice. */
   said: { text: string; number: number };
 }
+
+/** What the page's own tool is asked, and by what. */
+export interface Source {
+  /** The page's name. */
+  name: string;
+  /** The tool whose answers the page shows; empty for a page of any tool. */
+  tool: string;
+  /** For a tool that can change something: what it is asked instead of a change that was perhaps made. */
+  asks?: Json;
+  /** The view once `args` have been answered, where an answer may hold only a part of it. */
+  join?(before: Json, answer: Json, args: Json): Json;
+}
+
+const NO_FAILURE: Failure = { kind: "failed", text: "" };
+/** Arguments that say of what, and not what is to be done. */
+const ABOUT = ["session_id", "location_id", "week", "category"];
 
 export class Runtime implements Listener {
   state: State;
@@ -28,23 +45,26 @@ export class Runtime implements Listener {
   /** The language that the person chose at the server, by its last answer. */
   private chosen: unknown;
   private readonly watchers = new Set<() => void>();
+  private readonly closers = new Set<() => void>();
+  private readonly deeds = new Deeds();
   private issued = 0;
   private shown = 0;
+  /** Changes that are not answered yet. */
+  private underWay = 0;
+  private isUnsure = false;
 
   constructor(
     private readonly own: Window,
-    readonly name: string,
-    /** The tool whose answers the page shows; empty for a page of any tool. */
-    private readonly ownTool: string,
+    private readonly source: Source,
   ) {
     this.bridge = new Bridge(own, this);
     const language = new Language(own.navigator.language, undefined);
-    this.state = { phase: "waiting", view: {}, input: {}, failure: "", language, said: { text: "", number: 0 } };
+    this.state = { phase: "waiting", view: {}, input: {}, failure: NO_FAILURE, language, said: { text: "", number: 0 } };
   }
 
   async begin(): Promise<void> {
     try {
-      this.context(await this.bridge.connect(`portico-${this.name}`, version));
+      this.context(await this.bridge.connect(`portico-${this.source.name}`, version));
       this.watchSize();
     } catch {
       this.change({ phase: "alone" });
@@ -56,6 +76,12 @@ export class Runtime implements Listener {
     return () => this.watchers.delete(watcher);
   }
 
+  /** What is still to be sent when the host closes the page. */
+  whenClosing(closer: () => void): () => void {
+    this.closers.add(closer);
+    return () => this.closers.delete(closer);
+  }
+
   /** The store that is shown, as an argument of further calls: that of the answer, else that of its call. Empty where neither names one. */
   get store(): { location_id?: string } {
     const { view, input } = this.state;
@@ -65,9 +91,34 @@ export class Runtime implements Listener {
 
   /** The tool to ask again. Empty where the host does not tell which it was. */
   get tool(): string {
-    if (this.ownTool !== "") return this.ownTool;
-    const info = isObject(this.host.toolInfo) ? this.host.toolInfo.tool : undefined;
-    return isObject(info) ? (text(info, "name") ?? "") : "";
+    return this.source.tool || (text(this.told, "name") ?? "");
+  }
+
+  /** Whether the call that the page was opened with changes nothing, so that it may be made again. Of tools in general only the host can know it. */
+  get onlyReads(): boolean {
+    const { tool, asks } = this.source;
+    if (tool === "") return flag(object(this.told, "annotations") ?? {}, "readOnlyHint") === true;
+    const action = this.state.input.action ?? undefined;
+    return asks === undefined || action === undefined || action === asks.action;
+  }
+
+  /** What may be asked again: never a change. Undefined where there is nothing of the kind. */
+  get again(): Json | undefined {
+    return this.onlyReads ? this.state.input : this.question;
+  }
+
+  /** The question of the page about what it shows. */
+  private get question(): Json | undefined {
+    const { asks } = this.source;
+    const { view, input } = this.state;
+    if (asks === undefined) return undefined;
+    const about = { ...input, ...("week" in view ? { week: view.week } : {}), ...this.store };
+    return { ...asks, ...Object.fromEntries(Object.entries(about).filter(([name]) => ABOUT.includes(name))) };
+  }
+
+  /** What the host tells of the tool that was called. */
+  private get told(): Json {
+    return (isObject(this.host.toolInfo) && object(this.host.toolInfo, "tool")) || {};
   }
 
   // From the host.
@@ -79,12 +130,12 @@ export class Runtime implements Listener {
   result(result: Json): void {
     const outcome = this.heard(fromResult(result));
     this.issued += 1;
-    if (outcome.kind === "done" && outcome.hasView) this.show(outcome.view, this.issued);
-    else this.change({ phase: "failed", failure: textOf(result) });
+    if (outcome.kind === "done" && outcome.hasView) this.show(outcome.view, this.issued, this.state.input);
+    else this.change({ phase: "failed", failure: this.failureOf(outcome) });
   }
 
   cancelled(): void {
-    if (this.state.phase === "waiting") this.change({ phase: "cancelled" });
+    if (this.state.phase === "waiting") this.change({ phase: "cancelled", failure: this.failureOf({ kind: "unknown", text: "" }) });
   }
 
   context(context: HostContext): void {
@@ -94,6 +145,7 @@ export class Runtime implements Listener {
   }
 
   closing(): void {
+    for (const closer of this.closers) closer();
     this.watchers.clear();
   }
 
@@ -114,20 +166,35 @@ export class Runtime implements Listener {
     return await this.callAndShow(this.tool, args);
   }
 
-  async callAndShow(tool: string, args: Json): Promise<Outcome> {
+  async callAndShow(tool: string, args: Json, writes = false): Promise<Outcome> {
     const turn = ++this.issued;
+    if (writes && this.underWay++ > 0) this.isUnsure = true;
     const outcome = await this.call(tool, args);
     // An answer without data leaves what is shown: nothing is better known than before.
-    if (outcome.kind === "done" && outcome.hasView) this.show(outcome.view, turn);
+    const isLate = outcome.kind === "done" && outcome.hasView && !this.show(outcome.view, turn, args);
+    if (writes) await this.written(isLate);
     return outcome;
   }
 
-  /** Asks once more for what the page was opened with. */
+  /** What was asked for first may have been done last, so that no answer of changes that overlap tells how things are: that is asked once all are answered. */
+  private async written(isLate: boolean): Promise<void> {
+    this.isUnsure ||= isLate;
+    this.underWay -= 1;
+    if (this.underWay > 0 || !this.isUnsure || this.question === undefined) return;
+    this.isUnsure = false;
+    await this.refresh(this.question);
+  }
+
+  /** Asks again, by what changes nothing. */
   async retry(): Promise<void> {
-    const { input, failure } = this.state;
-    this.change({ phase: "waiting", failure: "" });
-    const outcome = await this.refresh(input);
-    if (this.state.phase === "waiting") this.change({ phase: "failed", failure: outcome.text || failure });
+    const { again, state } = this;
+    if (again === undefined) return;
+    this.change({ phase: "waiting", failure: NO_FAILURE });
+    const outcome = await this.refresh(again);
+    if (this.state.phase !== "waiting") return;
+    // What was not known of the change is not known by now either.
+    const { kind, text } = state.failure;
+    this.change({ phase: "failed", failure: { ...this.failureOf(outcome), kind, text: outcome.text || text } });
   }
 
   async open(url: string): Promise<boolean> {
@@ -146,8 +213,10 @@ export class Runtime implements Listener {
     }
   }
 
-  tellModel(words: string, data: Json): void {
-    this.bridge.tellModel(words, data);
+  /** Tells the model what the person did, with all that was done before. */
+  tellModel(tool: string, args: Json, outcome: Outcome): void {
+    this.deeds.add(tool, args, outcome.kind);
+    this.bridge.tellModel(this.deeds.text);
   }
 
   say(key: Key, args: Arguments = {}): void {
@@ -167,6 +236,12 @@ export class Runtime implements Listener {
     }
   }
 
+  /** An answer without anything to show is a failure of the page, whatever was done. What changes nothing has no outcome to be unknown. */
+  private failureOf(outcome: Outcome): Failure {
+    if (outcome.kind === "done") return { kind: "failed", text: outcome.text };
+    return this.onlyReads ? { ...outcome, kind: "failed" } : outcome;
+  }
+
   private heard(outcome: Outcome): Outcome {
     if (outcome.kind !== "done" || outcome.locale === this.chosen) return outcome;
     this.chosen = outcome.locale;
@@ -180,10 +255,12 @@ export class Runtime implements Listener {
     this.change({ language });
   }
 
-  private show(view: Json, turn: number): void {
-    if (turn < this.shown) return;
+  private show(answer: Json, turn: number, args: Json): boolean {
+    if (turn < this.shown) return false;
     this.shown = turn;
-    this.change({ phase: "ready", view, failure: "" });
+    const view = this.source.join?.(this.state.view, answer, args) ?? answer;
+    this.change({ phase: "ready", view, failure: NO_FAILURE });
+    return true;
   }
 
   private change(change: Partial<State>): void {

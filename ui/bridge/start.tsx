@@ -2,24 +2,21 @@
 
 import { type ComponentType, render } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { Alone, Cancelled, Failed, Notes, Stale, Waiting } from "../design/elements/state";
+import { Alone, Cancelled, Failed, Notes, Retry, Stale, Waiting } from "../design/elements/state";
 import type { Key } from "../design/language";
 import { provide } from "./hooks";
 import type { Json } from "./protocol";
 import { number } from "./read";
-import { Runtime, notesOf } from "./runtime";
+import { Runtime, type Source, notesOf } from "./runtime";
 
-export interface Page<V> {
-  name: string;
-  /** Empty for a page that shows the answers of any tool. */
-  tool: string;
+export interface Page<V> extends Source {
   title: Key;
   read(raw: Json): V;
   component: ComponentType<{ view: V }>;
 }
 
 export function start<V>(page: Page<V>): void {
-  const runtime = new Runtime(window, page.name, page.tool);
+  const runtime = new Runtime(window, page);
   const place = document.getElementById("page");
   if (place === null) return;
   provide(runtime);
@@ -33,14 +30,14 @@ function Frame<V>({ page, runtime }: { page: Page<V>; runtime: Runtime }) {
   const { state } = runtime;
   const title = state.language.t(page.title);
   document.title = title;
-  const retry = runtime.tool === "" ? undefined : () => void runtime.retry();
+  const retry = runtime.tool === "" || runtime.again === undefined ? undefined : <Retry again={() => void runtime.retry()} isOther={!runtime.onlyReads} />;
   return (
       <main class="page" id={page.name} aria-busy={state.phase === "waiting"}>
         <div class="inside">
           {state.phase === "ready" ? <Shown page={page} raw={state.view} /> : <h1>{title}</h1>}
           {state.phase === "waiting" && <Waiting />}
-          {state.phase === "failed" && <Failed text={state.failure} retry={retry} />}
-          {state.phase === "cancelled" && <Cancelled retry={retry} />}
+          {state.phase === "failed" && <Failed failure={state.failure} retry={retry} />}
+          {state.phase === "cancelled" && <Cancelled isUnknown={state.failure.kind === "unknown"} retry={retry} />}
           {state.phase === "alone" && <Alone />}
         </div>
         <div class="unseen" role="status" aria-live="polite">

@@ -54,8 +54,13 @@ export function readProduct(raw: Json): Product | null {
     ways: WAYS.filter(([key]) => flag(ways, key) === true).map(([, label]) => label),
     aisle: text(raw, "aisle"),
     image: text(raw, "image"),
-    endsAt: text(raw, "ends_at") ?? text(object(raw, "price") ?? {}, "sale_ends_at"),
+    endsAt: endOf(raw, object(raw, "price") ?? {}),
   };
+}
+
+/** The last day of its sale by the store's calendar, else the moment when that ends. */
+function endOf(raw: Json, price: Json): string | undefined {
+  return text(price, "sale_last_day") ?? text(raw, "ends_at") ?? text(price, "sale_ends_at");
 }
 
 function readPrice(raw: Json | undefined): Price | undefined {

@@ -89,6 +89,64 @@ test("bridge: an older answer does not replace a newer one", async () => {
   }
 });
 
+test("bridge: where the answer of a change comes too late to be shown, the page asks how things are", async () => {
+  const { view, input } = fixture("cart");
+  const [first, second, third] = view.items;
+  const held = new Map();
+  const answer = (_, { action }) => new Promise((resolve) => held.set(action, (items) => resolve({ content: [], structuredContent: { ...view, items } })));
+  const page = await Opened.of("cart", { answer });
+  const row = (name) => page.frame.locator(".item", { hasText: name });
+  try {
+    await page.show({ ...view, items: [first, second, third] }, input);
+    const field = page.frame.getByRole("textbox", { name: `Quantity of ${first.name}` });
+    await field.fill("7");
+    await field.press("Enter");
+    await until(() => held.has("update"), "the slow change");
+    await page.role("button", `Remove ${third.name}`).click();
+    await until(() => held.has("remove"), "the quick one");
+    // The server tells of the first what it knows until then.
+    held.get("remove")([{ ...first, quantity: 7, state: "unknown" }, second]);
+    await row(first.name).getByText("Not known whether").waitFor({ timeout: DEADLINE });
+    held.get("update")([{ ...first, quantity: 7 }, second, third]);
+    await until(() => held.has("view"), "the question");
+    assert.deepEqual(page.calls.at(-1).args, { action: "view", session_id: "s-1" });
+    assert.equal(await row(third.name).count(), 0, "what was taken out does not come back");
+    held.get("view")([{ ...first, quantity: 7 }, second]);
+    await until(async () => (await row(first.name).getByText("Not known whether").count()) === 0, "it is known by now");
+    assert.equal(page.calls.length, 3);
+  } finally {
+    await page.close();
+  }
+});
+
+test("bridge: where two changes were made at the same time, the page asks how things are once both are answered", async () => {
+  const { view, input } = fixture("cart");
+  const [first, , third] = view.items;
+  const held = new Map();
+  const answer = (_, { action }) => new Promise((resolve) => held.set(action, (items) => resolve({ content: [], structuredContent: { ...view, items } })));
+  const page = await Opened.of("cart", { answer });
+  try {
+    await page.show({ ...view, items: [first, third] }, input);
+    const field = page.frame.getByRole("textbox", { name: `Quantity of ${first.name}` });
+    await field.fill("7");
+    await field.press("Enter");
+    await until(() => held.has("update"), "the first change");
+    await page.role("button", `Remove ${third.name}`).click();
+    await until(() => held.has("remove"), "the second");
+    // It was done first, and so tells of the first product as it was before.
+    held.get("update")([{ ...first, quantity: 7 }]);
+    await until(async () => (await page.frame.locator(".item").count()) === 1, "the first answer");
+    assert.equal(held.has("view"), false, "not before both are answered");
+    held.get("remove")([first]);
+    await until(() => held.has("view"), "the question");
+    held.get("view")([{ ...first, quantity: 7 }]);
+    await until(async () => (await field.inputValue()) === "7", "as it is");
+    assert.equal(page.calls.length, 3);
+  } finally {
+    await page.close();
+  }
+});
+
 test("bridge: speaks the language that the person chose before the host's, and the host's form of it", async () => {
   const page = await Opened.of(NAME, { locale: "fr-FR" });
   const shown = (locale) => page.host("result", { content: [], structuredContent: view, _meta: locale === undefined ? {} : { "portico.dev/locale": locale } });

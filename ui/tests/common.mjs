@@ -50,8 +50,14 @@ export async function settled(opened) {
   }, "the frame is as high as the page");
 }
 
-/** `shown`: a text that the fixture puts on the page; `empty`: a view without anything in it. */
-export function common(name, { shown, title, empty, expandAll, context = {} }) {
+/** Until no call is under way. Of changes that overlap the page asks what came of them. */
+export async function idle(opened) {
+  await until(async () => (await opened.frame.locator("[aria-busy=true]").count()) === 0, "all calls are answered");
+}
+
+/** `shown`: a text that the fixture puts on the page; `empty`: a view without anything in it; `change`: arguments that change something, and the
+ * question that is asked in their place. */
+export function common(name, { shown, title, empty, expandAll, change, context = {} }) {
   const { view, input } = fixture(name);
   const opened = async (options, body) => {
     const page = await Opened.of(name, { context, ...options });
@@ -162,7 +168,7 @@ export function common(name, { shown, title, empty, expandAll, context = {} }) {
       await page.frame.getByRole("alert").getByText("Only words.").waitFor({ timeout: DEADLINE });
       await page.role("button", "Try again").click();
       await page.frame.waitForFunction((source) => new RegExp(source).test(document.body.innerText), shown.source, { timeout: DEADLINE });
-      assert.deepEqual(page.calls.at(-1).args, input, "tried again as it was asked");
+      assert.deepEqual(page.calls.at(-1).args, input, "a question is asked again as it was");
     });
     for (const [kind, nothing] of [["empty", empty], ["missing", {}]]) {
       await opened({ width: 360 }, async (page) => {
@@ -174,6 +180,35 @@ export function common(name, { shown, title, empty, expandAll, context = {} }) {
       });
     }
   });
+
+  if (change) neverRepeats(name, opened, { change, view, shown });
+}
+
+/** A change whose answer did not come, or tells nothing, was perhaps made: to make it again could make it twice. */
+function neverRepeats(name, opened, { change: [input, question], view, shown }) {
+  const unknown = { isError: true, content: [{ type: "text", text: "Kroger did not answer." }], _meta: { "portico.dev/error": { class: "unknown_outcome" } } };
+  const looks = async (page) => {
+    await page.role("button", "Show how it is now").click();
+    await page.frame.waitForFunction((source) => new RegExp(source).test(document.body.innerText), shown.source, { timeout: DEADLINE });
+    assert.deepEqual(page.calls.map(({ args }) => args), [question], "asked, and not changed again");
+  };
+  for (const [what, told, words] of [
+    ["failed", (page) => page.host("result", { isError: true, content: [{ type: "text", text: "At most 3." }] }), /At most 3\./],
+    ["told nothing", (page) => page.host("result", { content: [{ type: "text", text: "Only words." }] }), /Only words\./],
+    ["was cancelled", (page) => page.host("cancel"), /was cancelled\.\s+It is not known whether this was done/],
+    ["ended in nobody knows what", (page) => page.host("result", unknown), /It is not known whether this was done[^]*Kroger did not answer/],
+  ]) {
+    test(`${name}: a change that ${what} is not made again, but looked at`, async () => {
+      await opened({ answer: () => ({ content: [], structuredContent: view }) }, async (page) => {
+        await page.host("input", input);
+        await told(page);
+        await page.role("button", "Show how it is now").waitFor({ timeout: DEADLINE });
+        assert.match(await page.text(), words);
+        assert.deepEqual(await page.axe(), []);
+        await looks(page);
+      });
+    });
+  }
 }
 
 /** Tries to fetch and to load a script, in the page. */

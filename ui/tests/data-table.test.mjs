@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { common, fixture, showingFixture } from "./common.mjs";
-import { DEADLINE, until } from "./host/index.mjs";
+import { DEADLINE, Opened, until } from "./host/index.mjs";
 
 const NAME = "data-table";
 const { view } = fixture(NAME);
-const context = { toolInfo: { tool: { name: "list_fruit", inputSchema: { type: "object" } } } };
+const context = { toolInfo: { tool: { name: "list_fruit", annotations: { readOnlyHint: true }, inputSchema: { type: "object" } } } };
 
 common(NAME, { title: "table.title", shown: /Apple 10/, empty: { columns: [], rows: [] }, context });
 
@@ -60,4 +60,17 @@ test("data-table: shows values of another type as they are, and dates as the hos
     assert.match(text, /last week/);
     assert.match(text, /\{"odd":\["value",1\]\}/);
   });
+});
+
+test("data-table: asks again only by a tool that is marked as one that only reads", async () => {
+  for (const annotations of [{}, { readOnlyHint: false }]) {
+    const page = await Opened.of(NAME, { context: { toolInfo: { tool: { ...context.toolInfo.tool, annotations } } } });
+    try {
+      await page.host("result", { isError: true, content: [{ type: "text", text: "The shop is away." }] });
+      await page.frame.getByRole("alert").getByText("The shop is away.").waitFor({ timeout: DEADLINE });
+      assert.equal(await page.role("button", "Try again").count(), 0);
+    } finally {
+      await page.close();
+    }
+  }
 });

@@ -4,7 +4,7 @@ import { common, showingFixture } from "./common.mjs";
 import { DEADLINE, until } from "./host/index.mjs";
 
 const NAME = "form";
-const context = { toolInfo: { tool: { name: "product_form", inputSchema: { type: "object" } } } };
+const context = { toolInfo: { tool: { name: "product_form", annotations: { readOnlyHint: true }, inputSchema: { type: "object" } } } };
 
 common(NAME, { title: "form.title", shown: /A new product/, empty: { fields: [], submit: { tool: "x" } }, context });
 

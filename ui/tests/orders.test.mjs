@@ -11,6 +11,10 @@ common(NAME, {
   title: "orders.title",
   shown: /Nov 20, 2026/,
   empty: { source: "local", orders: [], notes: [] },
+  change: [
+    { action: "reorder", order_id: "o-2", session_id: "s-1" },
+    { action: "list", limit: 200, session_id: "s-1" },
+  ],
   expandAll: async (page) => page.frame.locator("summary").click(),
 });
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { common, fixture, showingFixture } from "./common.mjs";
+import { common, fixture, idle, showingFixture } from "./common.mjs";
 import { DEADLINE, until } from "./host/index.mjs";
 
 const NAME = "planner";
@@ -13,6 +13,10 @@ common(NAME, {
   title: "planner.title",
   shown: /Spaghetti with tomatoes/,
   empty: { week: "2026-W48", starts_on: "2026-11-23", days: [], diets: [], notes: [] },
+  change: [
+    { action: "send_to_cart", week: "2026-W53", session_id: "s-1", location_id: "01400943" },
+    { action: "view", week: "2026-W53", session_id: "s-1", location_id: "01400943" },
+  ],
   expandAll: async (page) => page.frame.locator(".meal").nth(1).click(),
 });
 
@@ -71,19 +75,25 @@ test("planner: matches, sends, clears, removes, and turns over the end of a year
   await showingFixture(NAME, { answer: same }, async (page) => {
     await page.role("button", "Find products for all").click();
     await until(() => page.calls.length === 1, "match");
+    await idle(page);
     await page.role("button", "Put all into the cart").click();
     await until(() => page.calls.length === 2, "send");
+    await idle(page);
     await page.role("button", "Empty the week").click();
     await page.role("button", "Yes, empty it").click();
     await until(() => page.calls.length === 3, "clear");
+    await idle(page);
     await page.role("button", /Porridge/).click();
     await page.role("button", "Remove the meal").click();
     await page.role("button", "Yes, remove it").click();
     await until(() => page.calls.length === 4, "remove");
+    await idle(page);
     await page.role("button", "The week after").click();
     await until(() => page.calls.length === 5, "next");
+    await idle(page);
     await page.role("button", "The week before").click();
     await until(() => page.calls.length === 6, "before");
+    await idle(page);
     assert.deepEqual(argsOf(page).map(({ tool: _, ...args }) => args), [
       { ...WEEK, action: "match" },
       { ...WEEK, action: "send_to_cart" },

@@ -39,6 +39,61 @@ test("product-grid: sorts at once, and asks the server for the same order", asyn
   });
 });
 
+/** Answers each call when it is told to. */
+function holding() {
+  const held = [];
+  return { held, answer: (_, args) => new Promise((resolve) => held.push((given) => resolve(given ?? { content: [], structuredContent: { ...view, offset: args.offset } }))) };
+}
+const refusal = { isError: true, content: [{ type: "text", text: "Not now." }] };
+
+test("product-grid: what is chosen while a search runs is asked for once that has ended, and only the last of it", async () => {
+  const { held, answer } = holding();
+  await showingFixture(NAME, { answer }, async (page) => {
+    const sort = page.frame.getByLabel("Sort by");
+    await page.role("button", "Filters").click();
+    await page.frame.getByLabel("Brand").fill("Kroger");
+    await page.role("button", "Apply").click();
+    await until(() => held.length === 1, "the filter");
+    await sort.selectOption("name");
+    await sort.selectOption("price_low");
+    held[0]();
+    await until(() => held.length === 2, "the order");
+    await page.role("button", "Clear filters").click();
+    assert.equal(await sort.inputValue(), "price_low");
+    held[1]();
+    await until(() => held.length === 3, "without filters");
+    held[2]();
+    await until(async () => (await page.frame.locator(".products").getAttribute("aria-busy")) === "false", "the end");
+    const filters = { location_id: "01400943" };
+    assert.deepEqual(page.calls.map(({ args }) => [args.sort, args.filters]), [
+      ["relevance", { ...filters, brand: "Kroger" }],
+      ["price_low", { ...filters, brand: "Kroger" }],
+      ["price_low", filters],
+    ]);
+    assert.equal(await sort.inputValue(), "price_low");
+    assert.equal((await names(page))[0], "Bananas", "in the order that is chosen");
+  });
+});
+
+test("product-grid: an order or filter that was refused is put back to what is shown", async () => {
+  const { held, answer } = holding();
+  await showingFixture(NAME, { input: { ...input, filters: { ...input.filters, brand: "Kroger" } }, answer }, async (page) => {
+    const sort = page.frame.getByLabel("Sort by");
+    await sort.selectOption("price_low");
+    await until(() => held.length === 1, "the call");
+    held[0](refusal);
+    await until(async () => (await sort.inputValue()) === "relevance", "the order before");
+    assert.equal((await names(page))[0], view.products[0].name);
+    await page.role("button", "Filters").click();
+    await page.role("button", "Clear filters").click();
+    await until(() => held.length === 2, "the call");
+    assert.equal(await page.frame.getByLabel("Brand").inputValue(), "");
+    held[1](refusal);
+    await until(async () => (await page.frame.getByLabel("Brand").inputValue()) === "Kroger", "the filter before");
+    assert.deepEqual(await page.axe(), []);
+  });
+});
+
 test("product-grid: filters and pages by calls with the arguments that it was opened with", async () => {
   const answer = (_, args) => ({ content: [], structuredContent: { ...view, offset: args.offset, products: view.products.slice(0, 2) } });
   await showingFixture(NAME, { answer }, async (page) => {
@@ -71,7 +126,8 @@ test("product-grid: adds to the cart with the keyboard alone, and tells the mode
     assert.deepEqual(page.calls, [{ tool: "manage_cart", args: { session_id: "s-1", location_id: "01400943", action: "add", product_id: "0001111041700", quantity: 2 } }]);
     assert.match(await page.frame.getByRole("status").innerText(), /Added to the cart: 2 ×/);
     await until(() => page.notes.model.length === 1, "the model is told");
-    assert.deepEqual(page.notes.model[0].structuredContent, { added: { product_id: "0001111041700", quantity: 2 } });
+    const said = 'What the person did in this view, the last at the end:\n- manage_cart add product_id="0001111041700" quantity=2: done';
+    assert.deepEqual(page.notes.model[0], { content: [{ type: "text", text: said }] });
     assert.equal(await page.role("button", `Add to cart: ${MILK}`).evaluate((button) => button === document.activeElement), true, "keeps the focus");
   });
 });

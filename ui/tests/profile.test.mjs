@@ -7,7 +7,15 @@ const NAME = "profile";
 const { view } = fixture(NAME);
 const answered = (change) => () => ({ content: [], structuredContent: { ...view, ...change } });
 
-common(NAME, { title: "profile.title", shown: /On the Rhine/, empty: { signed_in: false, account: "absent", preferences: { diets: [], notices: {} }, devices: 0, loyalty: null, notes: [] } });
+common(NAME, {
+  title: "profile.title",
+  shown: /On the Rhine/,
+  empty: { signed_in: false, account: "absent", preferences: { diets: [], notices: {} }, devices: 0, loyalty: null, notes: [] },
+  change: [
+    { action: "delete", confirm: true, session_id: "s-1" },
+    { action: "view", session_id: "s-1" },
+  ],
+});
 
 test("profile: saves with the keyboard only what was changed", async () => {
   const preferences = { ...view.preferences, weekly_budget: 90, diets: ["vegetarian", "organic", "vegan"] };
@@ -87,4 +95,58 @@ test("profile: a language that is chosen is spoken at once", async () => {
     await page.frame.waitForFunction((title) => document.title === title, messages("de")["profile.title"], { timeout: DEADLINE });
     assert.deepEqual(page.calls[0].args.preferences, { locale: "de" });
   });
+});
+
+test("profile: what is changed while the profile is saved or read stays, and what was not changed is as the server has it", async () => {
+  let answer;
+  const held = () => new Promise((resolve) => (answer = (preferences) => resolve(answered({ preferences: { ...view.preferences, ...preferences } })())));
+  await showingFixture(NAME, { answer: held }, async (page) => {
+    const [budget, household] = [page.frame.getByLabel("Weekly budget"), page.frame.getByLabel("People in the household")];
+    await budget.fill("90");
+    await page.role("button", "Save").click();
+    await until(() => page.calls.length === 1, "the first saving");
+    await household.fill("5");
+    // The server writes it in its own way, and another device has chosen a language.
+    answer({ weekly_budget: 90.5, locale: "fr" });
+    await until(async () => (await budget.inputValue()) === "90.5", "as it is kept");
+    assert.equal(await household.inputValue(), "5");
+    assert.equal(await page.frame.getByLabel("Language of messages").inputValue(), "fr");
+    await page.role("button", "Refresh").click();
+    await until(() => page.calls.length === 2, "the reading");
+    answer({ weekly_budget: 80, locale: "fr" });
+    await until(async () => (await budget.inputValue()) === "80", "as it is now");
+    assert.equal(await household.inputValue(), "5");
+    await page.role("button", "Save").click();
+    await until(() => page.calls.length === 3, "the second saving");
+    assert.deepEqual(page.calls.map(({ args }) => args.preferences), [{ weekly_budget: 90 }, undefined, { household_size: 5 }]);
+  });
+});
+
+test("profile: what could not be saved stays to be saved", async () => {
+  let answer = () => ({ isError: true, content: [{ type: "text", text: "Not now." }] });
+  await showingFixture(NAME, { answer: (...args) => answer(...args) }, async (page) => {
+    await page.frame.getByLabel("Weekly budget").fill("90");
+    await page.role("button", "Save").click();
+    await page.frame.locator(".notice.danger").waitFor({ timeout: DEADLINE });
+    answer = answered({ preferences: { ...view.preferences, locale: "fr" } });
+    await page.role("button", "Refresh").click();
+    await until(async () => (await page.frame.getByLabel("Language of messages").inputValue()) === "fr", "what is new");
+    assert.equal(await page.frame.getByLabel("Weekly budget").inputValue(), "90");
+  });
+});
+
+test("profile: leads to the sign-in also where it is known who asks, but no Kroger account is linked", async () => {
+  const { account: _, ...rest } = view;
+  const unlinked = { ...rest, signed_in: true, account: "absent", sign_in_url: "https://portico.example/auth/login" };
+  await showingFixture(NAME, { view: unlinked, answer: answered({ account: "linked" }) }, async (page) => {
+    const text = await page.text();
+    assert.match(text, /No Kroger account is linked/);
+    assert.doesNotMatch(text, /You are not signed in/);
+    await page.role("button", "Sign in").click();
+    await until(() => page.notes.link.length === 1, "the link");
+    await page.role("button", "I have signed in").click();
+    await until(async () => (await page.role("button", "Sign in").count()) === 0, "signed in");
+    assert.deepEqual(page.calls[0].args, { session_id: "s-1", action: "view" });
+  });
+  await showingFixture(NAME, { view: { ...unlinked, sign_in_url: undefined } }, async (page) => assert.equal(await page.role("button", "I have signed in").count(), 0));
 });

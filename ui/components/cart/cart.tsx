@@ -1,35 +1,33 @@
 // The cart: quantities, removal, totals; and what is not known of it.
 
-import { useEffect, useState } from "preact/hooks";
-import { type Calls, useCalls, useLanguage, useRuntime, useSettled } from "../../bridge/hooks";
+import { type Call, type Calls, useCalls, useLanguage, useRuntime } from "../../bridge/hooks";
 import type { Json } from "../../bridge/protocol";
 import { Button, Confirm, LinkButton } from "../../design/elements/button";
 import { Quantity } from "../../design/elements/field";
 import { nameOf } from "../../design/elements/product";
-import { Empty, Heading, How, Reload, SignIn, useReload } from "../../design/elements/state";
+import { Empty, Heading, How, Reload, useReload } from "../../design/elements/state";
 import type { Language } from "../../design/language";
-import { type CartView, type Item, numberOf } from "./view";
+import { type CartView, type Item, numberOf, readCart } from "./view";
 
 const TOOL = "manage_cart";
 /** A quantity is sent once it has stood still for so long, in milliseconds. */
 const SETTLED_MS = 500;
 
 /** Runs one action of the tool and shows the cart that it answers with. */
-function act(calls: Calls, key: string, args: Json, done: string) {
-  return calls.run({ key, tool: TOOL, args, atStore: true, done, shows: true, writes: true });
+function act(calls: Calls, key: string, args: Call["args"], done: string, more: Partial<Call> = {}) {
+  return calls.run({ key, tool: TOOL, args, atStore: true, done, shows: true, writes: true, ...more });
 }
 
 export function Cart({ view }: { view: CartView }) {
   const { t } = useLanguage();
   const calls = useCalls();
   const reload = useReload({ action: "view" }, calls, true);
-  const clear = (): void => void act(calls, "all", { action: "clear" }, t("cart.cleared"));
+  const clear = (): void => void act(calls, "all", { action: "clear" }, t("cart.cleared"), { after: "ended" });
   return (
     <>
       <Heading title={t("cart.title")}>
         <Reload busy={calls.busy("reload")} press={reload} />
       </Heading>
-      {!view.signedIn && <SignIn url={view.signInUrl} reload={reload} />}
       <p class="soft">{view.label ?? t(view.isWhole ? "cart.whole" : "cart.part")}</p>
       {view.items.some((item) => item.unknown > 0) && (
         <div class="notice warning">
@@ -66,19 +64,16 @@ function Row({ item, items, calls }: { item: Item; items: Item[]; calls: Calls }
   const { t } = language;
   const same = items.filter((other) => other.id === item.id);
   const name = same.length > 1 ? `${nameOf(item, language)}, ${wayOf(item, language)}` : nameOf(item, language);
-  const [quantity, setQuantity] = useState(item.quantity);
-  useEffect(() => setQuantity(item.quantity), [item.quantity]);
-  // The number of a product is one for all its ways, so that only one of them is changed at a time.
   const busy = same.some((other) => calls.busy(other.key));
   const meant = { product_id: item.id, ...(item.modality === undefined ? {} : { modality: item.modality }) };
-  const update = async (wanted: number): Promise<void> => {
-    if (wanted === item.quantity) return;
-    const args = { action: "update", ...meant, quantity: numberOf(item.id, items) - item.quantity + wanted };
-    const outcome = busy ? null : await act(calls, item.key, args, t("cart.updated", { count: wanted, name }));
-    if (outcome === null || outcome.kind === "failed") setQuantity(item.quantity);
+  // The number of a product is one for all its ways, so that they are changed one after the other, each by what is known when it is its turn.
+  const line = item.id;
+  const quantity = (calls.wished(item.key, "quantity") as number | undefined) ?? item.quantity;
+  const update = (wanted: number): void => {
+    const args = (): Json | null => quantityOf(item, wanted, readCart(runtime.state.view).items, meant);
+    void act(calls, item.key, args, t("cart.updated", { count: wanted, name }), { line, wish: { of: "quantity", value: wanted }, settles: SETTLED_MS });
   };
-  useSettled(quantity, SETTLED_MS, (wanted) => void update(wanted));
-  const remove = (): void => void act(calls, item.key, { action: "remove", ...meant }, t("cart.removed", { name }));
+  const remove = (): void => void act(calls, item.key, { action: "remove", ...meant }, t("cart.removed", { name }), { line });
   return (
     <li class="item panel">
       <div class="stack what">
@@ -86,13 +81,20 @@ function Row({ item, items, calls }: { item: Item; items: Item[]; calls: Calls }
         <Facts item={item} />
       </div>
       <div class="row">
-        <Quantity of={name} value={quantity} change={setQuantity} off={busy} />
+        <Quantity of={name} value={quantity} change={update} off={calls.busy("all")} />
         <Button icon="cross" look="quiet" busy={busy} name={t("cart.remove", { name })} press={remove} />
       </div>
       <p class="sum strong figures">{item.total === undefined ? <span class="soft small">{t("product.no_price")}</span> : language.money(item.total)}</p>
       {calls.of(item.key).state !== "done" && <How progress={calls.of(item.key)} />}
     </li>
   );
+}
+
+/** The call that brings one way of a product to this quantity. Null where it is there, or is gone. */
+function quantityOf(item: Item, wanted: number, items: Item[], meant: Json): Json | null {
+  const now = items.find((one) => one.key === item.key);
+  if (now === undefined || now.quantity === wanted) return null;
+  return { action: "update", ...meant, quantity: numberOf(item.id, items) - now.quantity + wanted };
 }
 
 function wayOf({ modality }: Item, { t }: Language): string {

@@ -2,4 +2,4 @@ import { start } from "../../bridge/start";
 import { Cart } from "./cart";
 import { readCart } from "./view";
 
-start({ name: "cart", tool: "manage_cart", title: "cart.title", read: readCart, component: Cart });
+start({ name: "cart", tool: "manage_cart", asks: { action: "view" }, title: "cart.title", read: readCart, component: Cart });

@@ -1,5 +1,5 @@
 import type { Json } from "../../bridge/protocol";
-import { flag, list, number, text } from "../../bridge/read";
+import { list, number, text } from "../../bridge/read";
 import { amountOf } from "../../design/product";
 
 /** What of a product comes in one way. */
@@ -29,8 +29,6 @@ export interface CartView {
   total: number | undefined;
   savings: number | undefined;
   url: string | undefined;
-  signedIn: boolean;
-  signInUrl: string | undefined;
 }
 
 export function readCart(raw: Json): CartView {
@@ -43,8 +41,6 @@ export function readCart(raw: Json): CartView {
     total: number(raw, "estimated_total"),
     savings: number(raw, "savings"),
     url: text(raw, "kroger_cart_url"),
-    signedIn: flag(raw, "signed_in") !== false,
-    signInUrl: text(raw, "sign_in_url"),
   };
 }
 

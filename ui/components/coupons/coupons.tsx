@@ -7,8 +7,9 @@ import { Button } from "../../design/elements/button";
 import { Input, Select } from "../../design/elements/field";
 import { AddToCart, Picture, PriceTag, cartKey, nameOf } from "../../design/elements/product";
 import { Empty, Heading, How, Reload } from "../../design/elements/state";
+import type { Language } from "../../design/language";
 import type { Product } from "../../design/product";
-import { type Coupon, type CouponsView, categoriesOf, fits } from "./view";
+import { type Coupon, type CouponsView, categoriesOf, fits, isOver } from "./view";
 
 const TOOL = "digital_coupons";
 /** Coupons that end within so many days are marked. */
@@ -18,19 +19,20 @@ export function Coupons({ view }: { view: CouponsView }) {
   const runtime = useRuntime();
   const { t } = runtime.state.language;
   const calls = useCalls();
-  const [category, setCategory] = useState(text(runtime.state.input, "category") ?? "");
-  const look = (wanted: string): void => {
-    setCategory(wanted);
+  const [listed, setListed] = useState(text(runtime.state.input, "category") ?? "");
+  const category = (calls.wished("list", "category") as string | undefined) ?? listed;
+  const look = async (wanted: string): Promise<void> => {
     const args = wanted === "" ? { action: "list" } : { action: "list", category: wanted };
-    void calls.run({ key: "list", tool: TOOL, args, atStore: true, done: t("common.reloaded"), shows: true });
+    const outcome = await calls.run({ key: "list", tool: TOOL, args, atStore: true, done: t("common.reloaded"), shows: true, wish: { of: "category", value: wanted } });
+    if (outcome?.kind === "done") setListed(wanted);
   };
   return (
     <>
       <Heading title={t("coupons.title")}>
-        <Reload busy={calls.busy("list")} press={() => look(category)} />
+        <Reload busy={calls.busy("list")} press={() => void look(category)} />
       </Heading>
       {calls.of("list").state !== "done" && <How progress={calls.of("list")} />}
-      <ToClip view={view} calls={calls} category={category} look={look} />
+      <ToClip view={view} calls={calls} category={category} look={(wanted) => void look(wanted)} />
       {view.offers.length > 0 && <Offers offers={view.offers} calls={calls} />}
     </>
   );
@@ -44,7 +46,9 @@ function ToClip({ view, calls, category, look }: { view: CouponsView; calls: Cal
   for (const found of categoriesOf(view.coupons, locale)) known.current.add(found);
   if (category !== "") known.current.add(category);
   const shown = view.coupons.filter((coupon) => fits(coupon, words));
-  const options = [{ value: "", label: t("coupons.all") }, ...[...known.current].sort((a, b) => a.localeCompare(b, locale)).map((value) => ({ value, label: value }))];
+  // What is on sale is asked for by category: without one there is no answer.
+  const all = view.canClip || view.coupons.length > 0 || category === "" ? [{ value: "", label: t("coupons.all") }] : [];
+  const options = [...all, ...[...known.current].sort((a, b) => a.localeCompare(b, locale)).map((value) => ({ value, label: value }))];
   return (
     <section class="stack" aria-label={t("coupons.coupons")}>
       <h2>{t("coupons.coupons")}</h2>
@@ -73,9 +77,7 @@ function One({ coupon, canClip, calls }: { coupon: Coupon; canClip: boolean; cal
   const title = coupon.title ?? t("coupons.nameless");
   const clip = async (): Promise<void> => {
     const outcome = await calls.run({ key: coupon.id, tool: TOOL, args: { action: "clip", coupon_id: coupon.id }, done: t("coupons.clipped_now", { title }), writes: true });
-    if (outcome?.kind !== "done") return;
-    setClipped(true);
-    runtime.tellModel("The person clipped a coupon in this view.", { clipped: { coupon_id: coupon.id } });
+    if (outcome?.kind === "done") setClipped(true);
   };
   return (
     <li class="coupon panel">
@@ -89,7 +91,8 @@ function One({ coupon, canClip, calls }: { coupon: Coupon; canClip: boolean; cal
         {clipped || coupon.clipped ? (
           <p class="badge success">{t("coupons.clipped")}</p>
         ) : (
-          canClip && (
+          canClip &&
+          !isOver(coupon) && (
             <Button busy={calls.busy(coupon.id)} name={t("coupons.clip_name", { title })} press={() => void clip()}>
               {t("coupons.clip")}
             </Button>
@@ -104,16 +107,21 @@ function One({ coupon, canClip, calls }: { coupon: Coupon; canClip: boolean; cal
 function Until({ coupon }: { coupon: Coupon }) {
   const language = useLanguage();
   const { t } = language;
-  const { daysLeft, expiresAt, products, category } = coupon;
+  const { daysLeft, until, products, category } = coupon;
   const soon = daysLeft !== undefined && daysLeft <= SOON;
   return (
     <p class="row small soft">
       {category !== undefined && <span>{category}</span>}
-      {expiresAt !== undefined && <span>{t("coupons.until", { date: language.date(expiresAt, "day") })}</span>}
-      {soon && <span class="badge warning">{daysLeft <= 0 ? t("coupons.last_day") : t("coupons.days_left", { count: daysLeft })}</span>}
+      {until !== undefined && <span>{t("coupons.until", { date: language.date(until, "day") })}</span>}
+      {soon && <span class="badge warning">{leftOf(daysLeft, language)}</span>}
       {products > 0 && <span>{t("coupons.products", { count: products })}</span>}
     </p>
   );
+}
+
+function leftOf(days: number, { t }: Language): string {
+  if (days < 0) return t("coupons.over");
+  return days === 0 ? t("coupons.last_day") : t("coupons.days_left", { count: days });
 }
 
 function Offers({ offers, calls }: { offers: Product[]; calls: Calls }) {

@@ -2,4 +2,4 @@ import { start } from "../../bridge/start";
 import { Coupons } from "./coupons";
 import { readCoupons } from "./view";
 
-start({ name: "coupons", tool: "digital_coupons", title: "coupons.title", read: readCoupons, component: Coupons });
+start({ name: "coupons", tool: "digital_coupons", asks: { action: "list" }, title: "coupons.title", read: readCoupons, component: Coupons });

@@ -8,7 +8,8 @@ export interface Coupon {
   description: string | undefined;
   category: string | undefined;
   value: number | undefined;
-  expiresAt: string | undefined;
+  /** Its last day by the store's calendar, else the moment when it ends. */
+  until: string | undefined;
   daysLeft: number | undefined;
   clipped: boolean;
   products: number;
@@ -21,7 +22,10 @@ export interface CouponsView {
 }
 
 export function readCoupons(raw: Json): CouponsView {
-  return { canClip: flag(raw, "can_clip") === true, coupons: list(raw, "coupons", readCoupon), offers: list(raw, "offers", readProduct) };
+  const coupons = list(raw, "coupons", readCoupon);
+  // The server gives those first that end first, and so what is over before all.
+  const inOrder = [...coupons.filter((coupon) => !isOver(coupon)), ...coupons.filter(isOver)];
+  return { canClip: flag(raw, "can_clip") === true, coupons: inOrder, offers: list(raw, "offers", readProduct) };
 }
 
 function readCoupon(raw: Json): Coupon | null {
@@ -33,11 +37,15 @@ function readCoupon(raw: Json): Coupon | null {
     description: text(raw, "description"),
     category: text(raw, "category"),
     value: number(raw, "value"),
-    expiresAt: text(raw, "expires_at"),
+    until: text(raw, "last_day") ?? text(raw, "expires_at"),
     daysLeft: number(raw, "days_left"),
     clipped: flag(raw, "clipped") === true,
     products: texts(raw, "product_ids").length,
   };
+}
+
+export function isOver({ daysLeft }: Coupon): boolean {
+  return daysLeft !== undefined && daysLeft < 0;
 }
 
 export function categoriesOf(coupons: readonly Coupon[], locale: string): string[] {

@@ -30,7 +30,8 @@ export function Form({ view }: { view: FormView }) {
       place.current?.querySelectorAll<HTMLElement>(".input, .check input")[view.fields.indexOf(bad)]?.focus();
       return;
     }
-    const outcome = await calls.run({ key: "send", tool: view.tool ?? "", args: argumentsOf(view, values), done: t("form.sent"), writes: true });
+    const secret = view.fields.some((field) => field.type === "password");
+    const outcome = await calls.run({ key: "send", tool: view.tool ?? "", args: argumentsOf(view, values), done: t("form.sent"), writes: true, secret });
     if (outcome?.kind !== "done") return;
     setAnswer(outcome.text);
     setTried(false);

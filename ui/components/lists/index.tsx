@@ -1,5 +1,5 @@
 import { start } from "../../bridge/start";
 import { Lists } from "./lists";
-import { readLists } from "./view";
+import { joined, readLists } from "./view";
 
-start({ name: "lists", tool: "shopping_lists", title: "lists.title", read: readLists, component: Lists });
+start({ name: "lists", tool: "shopping_lists", asks: { action: "list" }, join: joined, title: "lists.title", read: readLists, component: Lists });

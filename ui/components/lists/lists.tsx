@@ -1,19 +1,18 @@
 // Shopping lists: one is open, the others stand beside it.
 
-import { useEffect, useState } from "preact/hooks";
-import { type Calls, useCalls, useLanguage } from "../../bridge/hooks";
-import type { Json } from "../../bridge/protocol";
+import { useState } from "preact/hooks";
+import { type Call, type Calls, useCalls, useLanguage } from "../../bridge/hooks";
 import { Button } from "../../design/elements/button";
 import { Input } from "../../design/elements/field";
 import { Empty, Heading, How, Reload, useReload } from "../../design/elements/state";
 import { Open } from "./open";
-import type { ListsView, ShoppingList } from "./view";
+import { type ListsView, type ShoppingList, readLists } from "./view";
 
 export const TOOL = "shopping_lists";
 
 /** Runs one action of the tool and shows the lists that it answers with. */
-export function act(calls: Calls, key: string, args: Json, done: string) {
-  return calls.run({ key, tool: TOOL, args, atStore: true, done, shows: true, writes: true });
+export function act(calls: Calls, key: string, args: Call["args"], done: string, more: Partial<Call> = {}) {
+  return calls.run({ key, tool: TOOL, args, atStore: true, done, shows: true, writes: true, ...more });
 }
 
 export function Lists({ view }: { view: ListsView }) {
@@ -21,19 +20,11 @@ export function Lists({ view }: { view: ListsView }) {
   const calls = useCalls();
   const reload = useReload({ action: "list" }, calls, true);
   const [chosen, setChosen] = useState<string | undefined>(undefined);
-  const [expected, setExpected] = useState<string[] | null>(null);
   const open = view.lists.find((one) => one.id === chosen) ?? view.lists[0];
-  const ids = view.lists.map((one) => one.id).join(" ");
-  // A list that has just been made is opened.
-  useEffect(() => {
-    const made = expected === null ? undefined : view.lists.find((one) => !expected.includes(one.id));
-    if (made === undefined) return;
-    setChosen(made.id);
-    setExpected(null);
-  }, [ids]);
   const create = async (name: string): Promise<boolean> => {
-    setExpected(view.lists.map((one) => one.id));
-    const outcome = await act(calls, "create", { action: "create", name }, t("lists.created", { name }));
+    const outcome = await act(calls, "create", { action: "create", name }, t("lists.created", { name }), { waits: true });
+    // The answer is the list that has just been made, which is opened.
+    if (outcome?.kind === "done") setChosen(readLists(outcome.view).lists[0]?.id);
     return outcome?.kind === "done";
   };
   return (
@@ -77,12 +68,14 @@ function Create({ busy, create }: { busy: boolean; create(name: string): Promise
   const { t } = useLanguage();
   const [name, setName] = useState("");
   const go = async (): Promise<void> => {
-    if (name.trim() !== "" && (await create(name.trim()))) setName("");
+    if (name.trim() === "") return;
+    setName("");
+    if (!(await create(name.trim()))) setName((now) => now || name);
   };
   return (
     <div class="entry">
       <Input label={t("lists.new")} value={name} change={setName} enter={() => void go()} longest={100} />
-      <Button icon="plus" busy={busy} off={name.trim() === ""} name={t("lists.create")} press={() => void go()} />
+      <Button icon="plus" busy={busy && name === ""} off={name.trim() === ""} name={t("lists.create")} press={() => void go()} />
     </div>
   );
 }

@@ -14,8 +14,8 @@ export function Open({ list, calls }: { list: ShoppingList; calls: Calls }) {
   const { t } = language;
   const name = list.name ?? t("lists.nameless");
   const key = `list ${list.id}`;
-  const send = (): void => void act(calls, key, { action: "send_to_cart", list_id: list.id }, t("lists.sent", { name }));
-  const remove = (): void => void act(calls, "delete", { action: "delete", list_id: list.id }, t("lists.deleted", { name }));
+  const send = (): void => void act(calls, key, { action: "send_to_cart", list_id: list.id }, t("lists.sent", { name }), { after: "done" });
+  const remove = (): void => void act(calls, "delete", { action: "delete", list_id: list.id }, t("lists.deleted", { name }), { after: "ended" });
   const known = list.items.filter((item) => item.price !== undefined && !item.checked);
   const total = known.reduce((sum, item) => sum + (item.price ?? 0) * item.quantity, 0);
   return (
@@ -49,7 +49,7 @@ function Name({ list, name, calls }: { list: ShoppingList; name: string; calls: 
     const wanted = draft?.trim() ?? "";
     if (wanted === "" || wanted === list.name) return setDraft(null);
     const outcome = await act(calls, key, { action: "rename", list_id: list.id, name: wanted }, t("lists.renamed", { name: wanted }));
-    if (outcome?.kind === "done") setDraft(null);
+    if (outcome?.kind === "done") setDraft((now) => (now === draft ? null : now));
   };
   if (draft === null) {
     return (
@@ -84,14 +84,15 @@ function Add({ list, calls }: { list: ShoppingList; calls: Calls }) {
   const add = async (): Promise<void> => {
     const text = words.trim();
     if (text === "") return;
-    const outcome = await act(calls, key, { action: "add_item", list_id: list.id, text, quantity: 1 }, t("lists.added", { text }));
-    if (outcome?.kind === "done") setWords("");
+    setWords("");
+    const outcome = await act(calls, key, { action: "add_item", list_id: list.id, text, quantity: 1 }, t("lists.added", { text }), { waits: true });
+    if (outcome?.kind !== "done") setWords((now) => now || text);
   };
   return (
     <>
       <div class="entry">
         <Input label={t("lists.add")} value={words} change={setWords} enter={() => void add()} longest={200} />
-        <Button icon="plus" busy={calls.busy(key)} off={words.trim() === ""} name={t("lists.add_now")} press={() => void add()} />
+        <Button icon="plus" busy={calls.busy(key) && words === ""} off={words.trim() === ""} name={t("lists.add_now")} press={() => void add()} />
       </div>
       {calls.of(key).state !== "done" && <How progress={calls.of(key)} />}
     </>

@@ -26,6 +26,16 @@ export function readLists(raw: Json): ListsView {
   return { lists: list(raw, "lists", readList) };
 }
 
+/** The lists that are known once `args` are answered: what concerns one list is answered with that list alone. */
+export function joined(before: Json, answer: Json, args: Json): Json {
+  const action = text(args, "action") ?? "list";
+  if (action === "delete" || (action === "list" && text(args, "list_id") === undefined)) return answer;
+  const known = list(before, "lists", (raw) => raw);
+  const changed = new Map(list(answer, "lists", (raw) => raw).map((raw) => [raw.list_id, raw]));
+  const isNew = (raw: Json): boolean => known.every((one) => one.list_id !== raw.list_id);
+  return { ...answer, lists: [...known.map((raw) => changed.get(raw.list_id) ?? raw), ...[...changed.values()].filter(isNew)] };
+}
+
 function readList(raw: Json): ShoppingList | null {
   const id = text(raw, "list_id");
   if (id === undefined) return null;

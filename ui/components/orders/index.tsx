@@ -1,5 +1,5 @@
 import { start } from "../../bridge/start";
-import { Orders } from "./orders";
+import { ALL, Orders } from "./orders";
 import { readOrders } from "./view";
 
-start({ name: "orders", tool: "order_history", title: "orders.title", read: readOrders, component: Orders });
+start({ name: "orders", tool: "order_history", asks: { action: "list", ...ALL }, title: "orders.title", read: readOrders, component: Orders });

@@ -11,7 +11,7 @@ const TOOL = "order_history";
 /** Orders shown at first, and more at a time. */
 const PAGE = 20;
 /** Asked for: as many as the tool gives, so that none is out of reach. */
-const ALL = { limit: 200 };
+export const ALL = { limit: 200 };
 
 export function Orders({ view }: { view: OrdersView }) {
   const language = useLanguage();

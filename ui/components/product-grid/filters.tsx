@@ -1,16 +1,22 @@
 import { useState } from "preact/hooks";
 import { useLanguage } from "../../bridge/hooks";
+import type { Outcome } from "../../bridge/outcome";
 import { Button } from "../../design/elements/button";
 import { Check, Input, Select } from "../../design/elements/field";
 import type { Filters } from "./view";
 
 const NONE: Filters = { brand: "", min: "", max: "", onSale: false, inStock: false, way: "" };
 
-export function FilterForm({ start, busy, apply }: { start: Filters; busy: boolean; apply(filters: Filters): void }) {
+export function FilterForm({ start, apply }: { start: Filters; apply(filters: Filters): Promise<Outcome | null> }) {
   const { t } = useLanguage();
   const [filters, setFilters] = useState(start);
   const set = (change: Partial<Filters>): void => setFilters({ ...filters, ...change });
-  const go = (): void => apply(filters);
+  const go = (): void => void apply(filters);
+  const clear = async (): Promise<void> => {
+    setFilters(NONE);
+    const outcome = await apply(NONE);
+    if (outcome !== null && outcome.kind !== "done") setFilters((now) => (now === NONE ? start : now));
+  };
   return (
     <section class="panel filters" aria-label={t("grid.filters")}>
       <Input label={t("grid.brand")} value={filters.brand} change={(brand) => set({ brand })} enter={go} longest={100} />
@@ -37,16 +43,10 @@ export function FilterForm({ start, busy, apply }: { start: Filters; busy: boole
         </Check>
       </div>
       <div class="row whole">
-        <Button look="primary" busy={busy} press={go}>
+        <Button look="primary" press={go}>
           {t("grid.apply")}
         </Button>
-        <Button
-          look="quiet"
-          press={() => {
-            setFilters(NONE);
-            apply(NONE);
-          }}
-        >
+        <Button look="quiet" press={() => void clear()}>
           {t("grid.clear")}
         </Button>
       </div>

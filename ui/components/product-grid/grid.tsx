@@ -2,6 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { useCalls, useRuntime } from "../../bridge/hooks";
+import type { Outcome } from "../../bridge/outcome";
 import type { Json } from "../../bridge/protocol";
 import { text } from "../../bridge/read";
 import { Button } from "../../design/elements/button";
@@ -10,7 +11,7 @@ import { Empty, Heading, How } from "../../design/elements/state";
 import { type Order, inOrder } from "../../design/product";
 import { Card } from "./card";
 import { FilterForm } from "./filters";
-import { type Found, filtersOf, orderOf, withFilters } from "./view";
+import { type Filters, type Found, filtersOf, orderOf, withFilters } from "./view";
 
 export type Layout = "grid" | "list" | "compact";
 const DEFAULT_PAGE = 10;
@@ -22,20 +23,25 @@ export function Grid({ view }: { view: Found }) {
   const calls = useCalls();
   const [args, setArgs] = useState<Json>(input);
   const [layout, setLayout] = useState<Layout>("grid");
-  const [order, setOrder] = useState<Order>(orderOf(input));
   const [filtering, setFiltering] = useState(false);
   const size = pageSize(args);
+  // What was chosen while a search runs is added to what was chosen before.
+  const meant = (calls.wished("search", "search") as Json | undefined) ?? args;
+  const order = orderOf(meant);
 
-  const ask = async (next: Json, words: string): Promise<void> => {
-    const outcome = await calls.run({ key: "search", tool: runtime.tool, args: next, done: words, shows: true });
+  const ask = async (change: Json, words: string): Promise<Outcome | null> => {
+    const next = { ...meant, sort: order, ...change };
+    const outcome = await calls.run({ key: "search", tool: runtime.tool, args: next, done: words, shows: true, wish: { of: "search", value: next } });
     if (outcome?.kind === "done") setArgs(next);
+    return outcome;
   };
   const sort = (next: Order): void => {
-    setOrder(next);
-    if (text(args, "query") !== undefined) void ask({ ...args, sort: next, offset: 0 }, t("grid.sorted"));
-    else runtime.say("grid.sorted");
+    if (text(args, "query") !== undefined) return void ask({ sort: next, offset: 0 }, t("grid.sorted"));
+    setArgs({ ...args, sort: next });
+    runtime.say("grid.sorted");
   };
-  const turn = (offset: number): void => void ask({ ...args, sort: order, offset }, t("grid.turned"));
+  const turn = (offset: number): void => void ask({ offset }, t("grid.turned"));
+  const filter = (filters: Filters) => ask({ ...withFilters(meant, filters), sort: order, offset: 0 }, t("grid.filtered"));
   const products = inOrder(view.products, order, language.locale);
 
   return (
@@ -49,7 +55,7 @@ export function Grid({ view }: { view: Found }) {
           {t("grid.filters")}
         </Button>
       </div>
-      {filtering && <FilterForm start={filtersOf(args)} busy={calls.busy("search")} apply={(filters) => void ask({ ...withFilters(args, filters), sort: order, offset: 0 }, t("grid.filtered"))} />}
+      {filtering && <FilterForm start={filtersOf(args)} apply={filter} />}
       {calls.of("search").state !== "done" && <How progress={calls.of("search")} />}
       {products.length === 0 && <Empty icon="bag" text={t("grid.empty")} />}
       <ul class={`products ${layout}`} aria-label={t("grid.title")} aria-busy={calls.busy("search")}>

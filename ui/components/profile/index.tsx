@@ -2,4 +2,4 @@ import { start } from "../../bridge/start";
 import { Profile } from "./profile";
 import { readProfile } from "./view";
 
-start({ name: "profile", tool: "user_profile", title: "profile.title", read: readProfile, component: Profile });
+start({ name: "profile", tool: "user_profile", asks: { action: "view" }, title: "profile.title", read: readProfile, component: Profile });

@@ -1,12 +1,13 @@
 // What the server keeps of a person, and the person's own hand on it: change, take away, delete.
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { type Calls, useCalls, useLanguage, useRuntime } from "../../bridge/hooks";
 import { Button } from "../../design/elements/button";
-import { Heading, How, Reload, SignIn, useReload } from "../../design/elements/state";
+import { Heading, How, Reload, useReload } from "../../design/elements/state";
+import { Account, LeadIn } from "./account";
 import { Diets, Fields, Notices } from "./fields";
 import { Own } from "./own";
-import { type Preferences, type ProfileView, changes, check } from "./view";
+import { type Preferences, type ProfileView, changes, check, renewed } from "./view";
 
 export const TOOL = "user_profile";
 
@@ -19,7 +20,7 @@ export function Profile({ view }: { view: ProfileView }) {
       <Heading title={t("profile.title")}>
         <Reload busy={calls.busy("reload")} press={reload} />
       </Heading>
-      {!view.signedIn && <SignIn url={view.signInUrl} reload={reload} />}
+      <LeadIn view={view} reload={reload} />
       {view.notices.length > 0 && (
         <ul class="notice info" aria-label={t("profile.news")}>
           {view.notices.map((notice, index) => (
@@ -34,54 +35,40 @@ export function Profile({ view }: { view: ProfileView }) {
   );
 }
 
-function Account({ view }: { view: ProfileView }) {
-  const language = useLanguage();
-  const { t } = language;
-  const { storeName, location } = view.preferences;
-  return (
-    <dl class="facts panel">
-      <dt>{t("profile.account")}</dt>
-      <dd>{t(view.linked ? "profile.linked" : "profile.absent")}</dd>
-      <dt>{t("profile.store")}</dt>
-      <dd>{storeName ?? location ?? t("profile.no_store")}</dd>
-      {view.devices !== undefined && (
-        <>
-          <dt>{t("profile.devices")}</dt>
-          <dd>{language.amount(view.devices)}</dd>
-        </>
-      )}
-      <dt>{t("profile.loyalty")}</dt>
-      <dd>{view.loyalty ?? t("profile.no_loyalty")}</dd>
-    </dl>
-  );
-}
-
 function Editor({ before, calls }: { before: Preferences; calls: Calls }) {
   const runtime = useRuntime();
   const { t } = runtime.state.language;
   const [draft, setDraft] = useState(before);
   const [tried, setTried] = useState(false);
-  const seen = JSON.stringify(before);
-  useEffect(() => setDraft(JSON.parse(seen) as Preferences), [seen]);
+  // What the fields were filled with, or what was saved of them: what differs from it the person has changed since.
+  const base = useRef(before);
+  useEffect(() => {
+    const known = base.current;
+    base.current = before;
+    setDraft((now) => renewed(now, known, before));
+  }, [JSON.stringify(before)]);
   const set = (change: Partial<Preferences>): void => setDraft({ ...draft, ...change });
   const wrong = check(draft);
   const changed = changes(before, draft);
   const isChanged = Object.keys(changed).length > 0;
 
-  const save = (): void => {
+  const save = async (): Promise<void> => {
     setTried(true);
     if (Object.keys(wrong).length > 0) return runtime.say("profile.look_again");
     if (!isChanged) return runtime.say("profile.nothing_changed");
-    void calls.run({ key: "save", tool: TOOL, args: { action: "update", preferences: changed }, done: t("profile.saved"), shows: true, writes: true });
+    if (calls.busy("save")) return;
+    base.current = draft;
+    const outcome = await calls.run({ key: "save", tool: TOOL, args: { action: "update", preferences: changed }, done: t("profile.saved"), shows: true, writes: true });
+    if (outcome?.kind !== "done" && base.current === draft) base.current = before;
   };
   return (
     <section class="stack" aria-label={t("profile.preferences")}>
       <h2>{t("profile.preferences")}</h2>
-      <Fields draft={draft} wrong={tried ? wrong : {}} set={set} save={save} />
+      <Fields draft={draft} wrong={tried ? wrong : {}} set={set} save={() => void save()} />
       <Diets draft={draft} set={set} />
       <Notices draft={draft} set={set} />
       <div class="row">
-        <Button look="primary" busy={calls.busy("save")} press={save}>
+        <Button look="primary" busy={calls.busy("save")} press={() => void save()}>
           {t("profile.save")}
         </Button>
         {isChanged && (

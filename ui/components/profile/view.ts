@@ -92,6 +92,12 @@ export function changes(before: Preferences, now: Preferences): Json {
   return changed;
 }
 
+/** What the server has now, but for what the person has changed since `known`. */
+export function renewed(draft: Preferences, known: Preferences, now: Preferences): Preferences {
+  const mine = Object.entries(draft).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(known[name as keyof Preferences]));
+  return { ...now, ...Object.fromEntries(mine) };
+}
+
 /** Null where nothing is typed, undefined where it is no number. */
 function amount(typed: string): number | null | undefined {
   if (typed.trim() === "") return null;

@@ -98,11 +98,10 @@ function Detail({ store, calls }: { store: Store; calls: Calls }) {
   const runtime = useRuntime();
   const { t } = runtime.state.language;
   const name = store.name ?? store.id;
-  const mine = async (): Promise<void> => {
+  const mine = (): void => {
     const preferences = { location_id: store.id, store_name: store.name === undefined ? null : [...store.name.trim()].slice(0, MAX_NAME).join("") };
     const args = { action: "update", preferences };
-    const outcome = await calls.run({ key: store.id, tool: "user_profile", args, done: t("stores.is_mine", { name }), writes: true });
-    if (outcome?.kind === "done") runtime.tellModel("The person chose this store in the view.", { location_id: store.id });
+    void calls.run({ key: store.id, tool: "user_profile", args, done: t("stores.is_mine", { name }), writes: true });
   };
   const map = store.at && `https://www.openstreetmap.org/?mlat=${store.at.latitude}&mlon=${store.at.longitude}#map=16/${store.at.latitude}/${store.at.longitude}`;
   return (
@@ -114,7 +113,7 @@ function Detail({ store, calls }: { store: Store; calls: Calls }) {
         <Fact name={t("stores.services")} value={store.services.join(", ") || undefined} />
       </dl>
       <div class="row">
-        <Button look="primary" busy={calls.busy(store.id)} press={() => void mine()}>
+        <Button look="primary" busy={calls.busy(store.id)} press={mine}>
           {t("stores.make_mine")}
         </Button>
         <LinkButton url={map}>{t("stores.street_map")}</LinkButton>

@@ -63,17 +63,16 @@ export function AddToCart({ product, calls }: { product: Product; calls: Calls }
   const [quantity, setQuantity] = useState(1);
   const name = nameOf(product, language);
   const key = cartKey(product);
-  const add = async (): Promise<void> => {
+  const add = (): void => {
     // No modality: the server knows how the person prefers to get things.
     const args = { action: "add", product_id: product.id, quantity };
     const done = language.t("product.added", { count: quantity, name });
-    const outcome = await calls.run({ key, tool: "manage_cart", args, atStore: true, done, writes: true });
-    if (outcome?.kind === "done") runtime.tellModel("The person added a product to the cart in this view.", { added: { product_id: product.id, quantity } });
+    void calls.run({ key, tool: "manage_cart", args, atStore: true, done, writes: true });
   };
   return (
     <div class="row add">
       <Quantity of={name} value={quantity} change={setQuantity} />
-      <Button look="primary" icon="bag" busy={calls.busy(key)} off={isOut(product)} name={language.t("product.add_name", { name })} press={() => void add()}>
+      <Button look="primary" icon="bag" busy={calls.busy(key)} off={isOut(product)} name={language.t("product.add_name", { name })} press={add}>
         {language.t("product.add")}
       </Button>
     </div>

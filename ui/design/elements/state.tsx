@@ -2,6 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { type Calls, type Progress, useLanguage, useRuntime } from "../../bridge/hooks";
+import type { Failure } from "../../bridge/outcome";
 import type { Json } from "../../bridge/protocol";
 import { Button, LinkButton } from "./button";
 import { Icon, type IconName } from "./icon";
@@ -20,35 +21,37 @@ export function Waiting() {
   );
 }
 
-type Again = (() => void) | undefined;
-
-export function Failed({ text, retry }: { text: string; retry: Again }) {
+export function Failed({ failure, retry }: { failure: Failure; retry: ComponentChildren }) {
   const { t } = useLanguage();
+  const isUnknown = failure.kind === "unknown";
   return (
-    <div class="notice danger" role="alert">
-      <p class="strong">{t("common.failed_page")}</p>
-      {text !== "" && <p>{text}</p>}
-      <Retry again={retry} />
+    <div class={`notice ${LOOKS[failure.kind]}`} role="alert">
+      <p class="strong">{t(isUnknown ? "common.unknown" : "common.failed_page")}</p>
+      {failure.text !== "" && <p>{failure.text}</p>}
+      <SignIn url={failure.signInUrl} />
+      {retry}
     </div>
   );
 }
 
-export function Cancelled({ retry }: { retry: Again }) {
+/** `isUnknown`: it was to change something, and perhaps did before it was cancelled. */
+export function Cancelled({ isUnknown, retry }: { isUnknown: boolean; retry: ComponentChildren }) {
   const { t } = useLanguage();
   return (
     <Empty icon="cross" text={t("common.cancelled")}>
-      <Retry again={retry} />
+      {isUnknown && <p>{t("common.unknown")}</p>}
+      {retry}
     </Empty>
   );
 }
 
-function Retry({ again }: { again: Again }) {
+/** `isOther`: it asks something else than what was called. */
+export function Retry({ again, isOther }: { again(): void; isOther: boolean }) {
   const { t } = useLanguage();
-  if (again === undefined) return null;
   return (
     <div>
       <Button icon="again" press={again}>
-        {t("common.retry")}
+        {t(isOther ? "common.look" : "common.retry")}
       </Button>
     </div>
   );
@@ -95,21 +98,12 @@ export function Notes({ notes }: { notes: string[] }) {
   );
 }
 
-export function SignIn({ url, reload }: { url: string | undefined; reload(): void }) {
+export function SignIn({ url }: { url: string | undefined }) {
   const { t } = useLanguage();
   return (
-    <div class="notice info">
-      <p class="strong">{t("common.signed_out")}</p>
-      <p>{t(url === undefined ? "common.signed_out_no_link" : "common.signed_out_how")}</p>
-      <div class="row">
-        <LinkButton url={url} look="primary">
-          {t("common.sign_in")}
-        </LinkButton>
-        <Button icon="again" press={reload}>
-          {t("common.signed_in_now")}
-        </Button>
-      </div>
-    </div>
+    <LinkButton url={url} look="primary">
+      {t("common.sign_in")}
+    </LinkButton>
   );
 }
 
@@ -121,6 +115,7 @@ export function How({ progress }: { progress: Progress }) {
   return (
     <div class={`notice ${LOOKS[progress.state]} small`}>
       <p>{progress.text}</p>
+      <SignIn url={progress.signInUrl} />
     </div>
   );
 }

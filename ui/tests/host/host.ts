@@ -51,7 +51,7 @@ class Host {
     this.bridge = bridge;
     bridge.oncalltool = async (params) => {
       const answer = await window.answerTool(params.name, params.arguments ?? {});
-      if (answer.fails) throw Object.assign(new Error(String(answer.fails)), { code: answer.code ?? -32603 });
+      if (answer.fails) throw Object.assign(new Error(String(answer.fails)), { code: answer.code ?? -32603, data: answer.data });
       return answer as never;
     };
     bridge.onopenlink = async ({ url }) => {
