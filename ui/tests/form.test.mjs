@@ -58,3 +58,40 @@ test("form: a refusal and no answer are told apart, and the values stay", async 
     });
   }
 });
+
+const numbers = (locale, typed) => [locale, Object.entries(typed)];
+const TYPED = [
+  numbers("en-US", { "1,000": 1000, "1,000.50": 1000.5, "1,234,567": 1_234_567, "12.5": 12.5, "2,50": 2.5, "0,125": 0.125, "1,0000": null, "10,00,00": null, "1e3": null, "1,23": 1.23, ".5": 0.5, "1 000": null }),
+  numbers("de-DE", { "1.000": 1000, "1.000,50": 1000.5, "12.5": 12.5, "12,5": 12.5, "0.125": 0.125, "1.2345": 1.2345, "1.00.000": null, "1,000": 1 }),
+  numbers("fr-FR", { "1 000": 1000, "1\u202f000,5": 1000.5, "1.000": null, "12.5": 12.5, "1 00": null }),
+  numbers("es-ES", { "1.000": 1000, "9.999,99": 9999.99, "12.5": 12.5 }),
+  numbers("de-CH", { "1’000": 1000, "1'000.50": 1000.5, "1,000": null }),
+  numbers("en-IN", { "1,00,000": 100_000, "10,000": 10_000 }),
+];
+
+for (const [locale, typed] of TYPED) {
+  test(`form: a number is read as it is written in ${locale}, or called none`, async () => {
+    const fields = [{ name: "price", label: "Price", type: "number", required: true, min: 0, max: 10_000_000 }];
+    await showingFixture(NAME, { locale, view: { fields, submit: { tool: "set_price", label: "Set" } } }, async (page) => {
+      for (const [words, number] of typed) {
+        const before = page.calls.length;
+        await page.frame.getByLabel("Price").fill(words);
+        await page.role("button", "Set").click();
+        if (number === null) await page.frame.locator(".wrong").waitFor({ timeout: DEADLINE });
+        else await until(() => page.calls.length === before + 1, `${words} is sent`);
+        if (number === null) assert.equal(page.calls.length, before, words);
+        else assert.deepEqual(page.calls.at(-1).args, { price: number }, words);
+      }
+    });
+  });
+}
+
+test("form: the numbers that it begins with are written as one types them, and sent as they were", async () => {
+  const fields = [{ name: "weight", label: "Weight", type: "number", value: 1.125 }, { name: "count", label: "Count", type: "number", value: "1234.5" }];
+  await showingFixture(NAME, { locale: "de-DE", view: { fields, submit: { tool: "weigh", label: "Weigh" } } }, async (page) => {
+    assert.equal(await page.frame.getByLabel("Weight").inputValue(), "1,125");
+    await page.role("button", "Weigh").click();
+    await until(() => page.calls.length === 1, "the call");
+    assert.deepEqual(page.calls[0].args, { weight: 1.125, count: 1234.5 });
+  });
+});

@@ -6,20 +6,22 @@ import { Button } from "../../design/elements/button";
 import { Check, Input, Select } from "../../design/elements/field";
 import { Empty, How } from "../../design/elements/state";
 import type { Key, Language } from "../../design/language";
-import { type Field, type FormView, LONGEST, type Values, type Wrong, argumentsOf, check, startOf } from "./view";
+import { type Field, type FormView, LONGEST, type Values, type Wrong, argumentsOf, check, startOf, startOfOne } from "./view";
 
 export function Form({ view }: { view: FormView }) {
   const runtime = useRuntime();
-  const { t } = runtime.state.language;
+  const { language } = runtime.state;
+  const { t } = language;
   const calls = useCalls();
-  const [values, setValues] = useState<Values>(startOf(view.fields));
+  const [values, setValues] = useState<Values>(startOf(view.fields, language));
   const [tried, setTried] = useState(false);
   const [answer, setAnswer] = useState("");
   const place = useRef<HTMLDivElement>(null);
   // Another form than before begins with its own values.
   const shape = JSON.stringify(view);
-  useEffect(() => setValues(startOf(view.fields)), [shape]);
-  const wrong = new Map(view.fields.map((field) => [field.name, check(field, values[field.name] ?? field.start)]));
+  useEffect(() => setValues(startOf(view.fields, language)), [shape]);
+  const valueOf = (field: Field): string | boolean => values[field.name] ?? startOfOne(field, language);
+  const wrong = new Map(view.fields.map((field) => [field.name, check(field, valueOf(field), language)]));
 
   const send = async (): Promise<void> => {
     setTried(true);
@@ -30,7 +32,7 @@ export function Form({ view }: { view: FormView }) {
       place.current?.querySelectorAll<HTMLElement>(".input, .check input")[view.fields.indexOf(bad)]?.focus();
       return;
     }
-    const outcome = await calls.run({ key: "send", tool: view.tool ?? "", args: argumentsOf(view, values), done: t("form.sent"), writes: true });
+    const outcome = await calls.run({ key: "send", tool: view.tool ?? "", args: argumentsOf(view, values, language), done: t("form.sent"), writes: true });
     if (outcome?.kind !== "done") return;
     setAnswer(outcome.text);
     setTried(false);
@@ -44,7 +46,7 @@ export function Form({ view }: { view: FormView }) {
       {view.fields.length === 0 && <Empty icon="check" text={t("form.empty")} />}
       <div class="form" ref={place}>
         {view.fields.map((field) => (
-          <One key={field.name} field={field} value={values[field.name] ?? field.start} wrong={tried ? wrong.get(field.name) : undefined} set={(value) => set(field.name, value)} send={() => void send()} />
+          <One key={field.name} field={field} value={valueOf(field)} wrong={tried ? wrong.get(field.name) : undefined} set={(value) => set(field.name, value)} send={() => void send()} />
         ))}
       </div>
       {view.tool !== undefined && (

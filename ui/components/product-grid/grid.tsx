@@ -49,7 +49,7 @@ export function Grid({ view }: { view: Found }) {
           {t("grid.filters")}
         </Button>
       </div>
-      {filtering && <FilterForm start={filtersOf(args)} busy={calls.busy("search")} apply={(filters) => void ask({ ...withFilters(args, filters), sort: order, offset: 0 }, t("grid.filtered"))} />}
+      {filtering && <FilterForm start={filtersOf(args, language)} busy={calls.busy("search")} apply={(filters) => void ask({ ...withFilters(args, filters, language), sort: order, offset: 0 }, t("grid.filtered"))} />}
       {calls.of("search").state !== "done" && <How progress={calls.of("search")} />}
       {products.length === 0 && <Empty icon="bag" text={t("grid.empty")} />}
       <ul class={`products ${layout}`} aria-label={t("grid.title")} aria-busy={calls.busy("search")}>

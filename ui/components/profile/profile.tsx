@@ -6,7 +6,7 @@ import { Button } from "../../design/elements/button";
 import { Heading, How, Reload, SignIn, useReload } from "../../design/elements/state";
 import { Diets, Fields, Notices } from "./fields";
 import { Own } from "./own";
-import { type Preferences, type ProfileView, changes, check } from "./view";
+import { type Preferences, type ProfileView, asTyped, changes, check } from "./view";
 
 export const TOOL = "user_profile";
 
@@ -28,7 +28,7 @@ export function Profile({ view }: { view: ProfileView }) {
         </ul>
       )}
       <Account view={view} />
-      <Editor before={view.preferences} calls={calls} />
+      <Editor kept={view.preferences} calls={calls} />
       <Own calls={calls} />
     </>
   );
@@ -56,16 +56,18 @@ function Account({ view }: { view: ProfileView }) {
   );
 }
 
-function Editor({ before, calls }: { before: Preferences; calls: Calls }) {
+function Editor({ kept, calls }: { kept: Preferences; calls: Calls }) {
   const runtime = useRuntime();
-  const { t } = runtime.state.language;
+  const { language } = runtime.state;
+  const { t } = language;
+  const before = asTyped(kept, language);
   const [draft, setDraft] = useState(before);
   const [tried, setTried] = useState(false);
-  const seen = JSON.stringify(before);
-  useEffect(() => setDraft(JSON.parse(seen) as Preferences), [seen]);
+  const seen = JSON.stringify(kept);
+  useEffect(() => setDraft(before), [seen]);
   const set = (change: Partial<Preferences>): void => setDraft({ ...draft, ...change });
-  const wrong = check(draft);
-  const changed = changes(before, draft);
+  const wrong = check(draft, language);
+  const changed = changes(before, draft, language);
   const isChanged = Object.keys(changed).length > 0;
 
   const save = (): void => {
