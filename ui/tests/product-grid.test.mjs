@@ -96,6 +96,18 @@ test("product-grid: adds to the cart with the keyboard alone, and tells the mode
   });
 });
 
+test("product-grid: an emptied quantity is the one from before when the product is added", async () => {
+  await showingFixture(NAME, {}, async (page) => {
+    const field = page.role("textbox", `Quantity of ${MILK}`);
+    await field.fill("3");
+    await field.press("Enter");
+    await field.fill("");
+    await page.role("button", `Add to cart: ${MILK}`).click();
+    await until(() => page.calls.length === 1, "the call");
+    assert.equal(page.calls[0].args.quantity, 3);
+  });
+});
+
 for (const [what, answer, look, words] of [
   ["a failure is called one", { isError: true, content: [{ type: "text", text: "Kroger refused." }] }, ".notice.danger", /Not done\. Kroger refused\./],
   ["no answer is not called a failure", { fails: "connection lost" }, ".notice.warning", /not known whether/],

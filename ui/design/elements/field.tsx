@@ -147,7 +147,8 @@ export function Quantity({ of, value, change, off = false }: { of: string; value
   const [typed, setTyped] = useState(String(value));
   useEffect(() => setTyped(String(value)), [value]);
   const set = (wanted: number): void => {
-    const next = Math.min(MOST, Math.max(1, Number.isFinite(wanted) ? Math.round(wanted) : value));
+    // What is less than one, or no whole number, is a slip: the quantity stays what it was.
+    const next = Number.isInteger(wanted) && wanted >= 1 ? Math.min(MOST, wanted) : value;
     setTyped(String(next));
     if (next !== value && !off) change(next);
   };
