@@ -2,6 +2,8 @@
 // against Preact, and the build puts this in its place (a page may weigh 60 KB with four languages, and this is a sixth
 // of Preact). Any change draws the whole page anew, once a microtask; what is in the document is only changed where it differs.
 
+import { type Spot, moveTo, spotOf } from "./focus";
+
 export type Child = VNode | string | number | boolean | null | undefined | Child[];
 type Props = Record<string, unknown> & { children?: Child };
 type Component = (props: Props) => Child;
@@ -36,6 +38,8 @@ let current: Drawn | null = null;
 let cell = 0;
 let ids = 0;
 let effects: (() => void)[] = [];
+/** Where what had the focus was, if the draw took it away. */
+let lost: Spot | null = null;
 
 export function Fragment(props: Props): Child {
   return props.children;
@@ -63,13 +67,16 @@ function draw(): void {
   planned = false;
   if (top === null) return;
   const focused = document.activeElement;
+  lost = null;
   drawKids(top.drawn, top.make, false);
   settle(top.place, top.drawn);
   // A node that was moved has lost the focus.
-  if (focused instanceof HTMLElement && focused !== document.activeElement && focused.isConnected) focused.focus();
+  if (focused instanceof HTMLElement && focused !== document.activeElement && focused.isConnected && document.hasFocus()) focused.focus();
   const due = effects;
   effects = [];
   for (const effect of due) effect();
+  // Some effects have moved it already.
+  if (lost !== null) moveTo(lost);
 }
 
 function fresh(type: unknown, key: unknown): Drawn {
@@ -172,7 +179,10 @@ function nodesOf(drawn: Drawn): Node[] {
 
 function drop(drawn: Drawn, attached: boolean): void {
   for (const { end } of drawn.cells) if (end) end();
-  if (attached && drawn.node !== null) drawn.node.parentNode?.removeChild(drawn.node);
+  if (attached && drawn.node !== null) {
+    lost ??= spotOf(drawn.node);
+    drawn.node.parentNode?.removeChild(drawn.node);
+  }
   for (const kid of drawn.kids) drop(kid, attached && drawn.node === null);
 }
 
