@@ -3,12 +3,14 @@
 import { useId, useState } from "preact/hooks";
 import { type Calls, useLanguage } from "../../bridge/hooks";
 import { Button } from "../../design/elements/button";
-import { Input, Select } from "../../design/elements/field";
+import { Hints, Input, Select } from "../../design/elements/field";
 import { How } from "../../design/elements/state";
 import type { Act } from "./planner";
 import { type Day, SLOTS } from "./view";
 
+/** As many, and so long, as the server takes. */
 const MOST_INGREDIENTS = 40;
+const LONGEST_INGREDIENT = 120;
 
 interface AddProps {
   day: string;
@@ -21,7 +23,9 @@ interface AddProps {
 export function AddMeal({ day, days, calls, act, close }: AddProps) {
   const language = useLanguage();
   const { t } = language;
-  const [date, setDate] = useState(day);
+  // The day of the week, and not the date: the week may turn while the form is open.
+  const [place, setPlace] = useState(Math.max(0, days.findIndex((one) => one.date === day)));
+  const date = (days[place] ?? days.at(-1))?.date ?? day;
   const [slot, setSlot] = useState("dinner");
   const [title, setTitle] = useState("");
   const [servings, setServings] = useState("");
@@ -29,11 +33,12 @@ export function AddMeal({ day, days, calls, act, close }: AddProps) {
   const [tried, setTried] = useState(false);
   const people = servings.trim() === "" ? undefined : Number(servings);
   const wrongPeople = people !== undefined && !(Number.isInteger(people) && people >= 1 && people <= 50);
+  const lines = ingredients.split("\n").map((line) => line.trim()).filter((line) => line !== "");
+  const wrongLines = lines.length > MOST_INGREDIENTS || lines.some((line) => [...line].length > LONGEST_INGREDIENT);
 
   const add = async (): Promise<void> => {
     setTried(true);
-    if (title.trim() === "" || wrongPeople) return;
-    const lines = ingredients.split("\n").map((line) => line.trim()).filter((line) => line !== "").slice(0, MOST_INGREDIENTS);
+    if (title.trim() === "" || wrongPeople || wrongLines) return;
     const meal = { date, slot, title: title.trim(), ...(people === undefined ? {} : { servings: people }), ingredients: lines.map((text) => ({ text })) };
     const outcome = await act("add", { action: "add_meal", ...meal }, t("planner.added", { title: meal.title }));
     if (outcome?.kind === "done") close();
@@ -42,7 +47,7 @@ export function AddMeal({ day, days, calls, act, close }: AddProps) {
     <>
       <h2>{t("planner.add")}</h2>
       <div class="fields">
-        <Select label={t("planner.day")} value={date} options={days.map((one) => ({ value: one.date, label: language.date(one.date, "short") }))} change={setDate} />
+        <Select label={t("planner.day")} value={date} options={days.map((one) => ({ value: one.date, label: language.date(one.date, "short") }))} change={(chosen) => setPlace(days.findIndex((one) => one.date === chosen))} />
         <Select label={t("planner.slot")} value={slot} options={SLOTS.map(([value, key]) => ({ value, label: t(key) }))} change={setSlot} />
         <Input
           label={t("planner.what")}
@@ -63,7 +68,11 @@ export function AddMeal({ day, days, calls, act, close }: AddProps) {
           wrong={tried && wrongPeople ? t("planner.wrong_servings") : undefined}
         />
       </div>
-      <Lines value={ingredients} change={setIngredients} />
+      <Lines
+        value={ingredients}
+        change={setIngredients}
+        wrong={tried && wrongLines ? t("planner.wrong_ingredients", { most: MOST_INGREDIENTS, longest: LONGEST_INGREDIENT }) : undefined}
+      />
       <div class="row">
         <Button look="primary" busy={calls.busy("add")} press={() => void add()}>
           {t("planner.add_now")}
@@ -77,13 +86,22 @@ export function AddMeal({ day, days, calls, act, close }: AddProps) {
   );
 }
 
-function Lines({ value, change }: { value: string; change(value: string): void }) {
+function Lines({ value, change, wrong }: { value: string; change(value: string): void; wrong: string | undefined }) {
   const { t } = useLanguage();
   const id = useId();
   return (
     <div class="field">
       <label for={id}>{t("planner.ingredients")}</label>
-      <textarea id={id} class="input" rows={5} maxLength={4000} value={value} onInput={(event) => change(event.currentTarget.value)} />
+      <textarea
+        id={id}
+        class="input"
+        rows={5}
+        value={value}
+        aria-invalid={wrong ? true : undefined}
+        aria-describedby={wrong ? `${id}-wrong` : undefined}
+        onInput={(event) => change(event.currentTarget.value)}
+      />
+      <Hints id={id} wrong={wrong} />
     </div>
   );
 }

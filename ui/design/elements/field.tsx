@@ -54,7 +54,7 @@ export function Input(props: InputProps) {
   );
 }
 
-function Hints({ id, help, wrong }: { id: string; help?: string | undefined; wrong?: string | undefined }) {
+export function Hints({ id, help, wrong }: { id: string; help?: string | undefined; wrong?: string | undefined }) {
   return (
     <>
       {help && (
