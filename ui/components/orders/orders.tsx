@@ -1,10 +1,11 @@
 // What the person marked as ordered, as a timeline. It is no record of Kroger's: the page says so.
 
 import { useState } from "preact/hooks";
-import { type Calls, useCalls, useLanguage } from "../../bridge/hooks";
+import { type Calls, useCalls, useLanguage, useRuntime } from "../../bridge/hooks";
+import { notesOf } from "../../bridge/runtime";
 import { Button, Confirm } from "../../design/elements/button";
 import { nameOf } from "../../design/elements/product";
-import { Empty, Heading, How, Reload, useReload } from "../../design/elements/state";
+import { Empty, Heading, How, Notes, Reload, useReload } from "../../design/elements/state";
 import type { Order, OrdersView } from "./view";
 
 const TOOL = "order_history";
@@ -55,10 +56,21 @@ export function Orders({ view }: { view: OrdersView }) {
 }
 
 function One({ order, calls }: { order: Order; calls: Calls }) {
-  const language = useLanguage();
+  const runtime = useRuntime();
+  const { language, view } = runtime.state;
   const { t } = language;
+  const [notes, setNotes] = useState<string[]>([]);
   const when = order.placedAt === undefined ? t("orders.no_date") : language.date(order.placedAt, "moment");
-  const again = (): void => void calls.run({ key: order.id, tool: TOOL, args: { action: "reorder", order_id: order.id }, done: t("orders.again_done"), writes: true });
+  const again = async (): Promise<void> => {
+    setNotes([]);
+    const done = t("orders.again_done");
+    const outcome = await calls.run({ key: order.id, tool: TOOL, args: { action: "reorder", order_id: order.id }, done, writes: true });
+    if (outcome?.kind !== "done") return;
+    // The others stand on the page already.
+    const told = notesOf(outcome.view).filter((note) => !notesOf(view).includes(note));
+    setNotes(told);
+    if (told.length > 0) runtime.sayText([done, ...told].join(" "));
+  };
   const forget = (): void => void calls.run({ key: "forget", tool: TOOL, args: { action: "forget", order_id: order.id, ...ALL }, done: t("orders.forgotten"), shows: true, writes: true });
   return (
     <li class="order">
@@ -75,12 +87,13 @@ function One({ order, calls }: { order: Order; calls: Calls }) {
         {order.items.length > 0 && <Items order={order} />}
         {order.events.length > 0 && <Events order={order} />}
         <div class="row">
-          <Button icon="again" busy={calls.busy(order.id)} name={t("orders.again_name", { when })} press={again}>
+          <Button icon="again" busy={calls.busy(order.id)} name={t("orders.again_name", { when })} press={() => void again()}>
             {t("orders.again")}
           </Button>
           <Confirm label={t("orders.forget")} name={t("orders.forget_name", { when })} question={t("orders.forget_sure")} yes={t("orders.forget_yes")} press={forget} />
         </div>
         <How progress={calls.of(order.id)} />
+        <Notes notes={notes} />
       </div>
     </li>
   );
