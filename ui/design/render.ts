@@ -92,18 +92,17 @@ function flat(child: Child, into: (VNode | string)[] = []): (VNode | string)[] {
 }
 
 function drawKids(owner: Drawn, child: Child, inSvg: boolean): void {
-  const before = new Map<unknown, Drawn>();
-  owner.kids.forEach((kid, index) => before.set(kid.key ?? index, kid));
+  // Those of one key are told apart by their order: keys may come from any tool.
+  const before = new Map<unknown, Drawn[]>();
+  owner.kids.forEach((kid, index) => before.set(kid.key ?? index, [...(before.get(kid.key ?? index) ?? []), kid]));
   const next = flat(child).map((made, index) => {
     const [type, key] = typeof made === "string" ? [TEXT, undefined] : [made.type, made.key];
-    const name = key ?? index;
-    const old = before.get(name);
-    const kid = old !== undefined && old.type === type ? old : fresh(type, key);
-    if (kid === old) before.delete(name);
+    const same = before.get(key ?? index);
+    const kid = same?.[0]?.type === type ? (same.shift() as Drawn) : fresh(type, key);
     drawOne(kid, made, inSvg);
     return kid;
   });
-  for (const gone of before.values()) drop(gone, true);
+  for (const gone of [...before.values()].flat()) drop(gone, true);
   owner.kids = next;
 }
 
@@ -211,11 +210,22 @@ export function useId(): string {
   return (own().value ??= `i${++ids}`) as string;
 }
 
+export function useMemo<T>(make: () => T, deps: unknown[]): T {
+  const kept = own();
+  if (!isSame(kept, deps)) kept.value = make();
+  return kept.value as T;
+}
+
+/** Whether a piece was last run for the same; else it is noted for what it is run now. */
+function isSame(kept: Cell, deps: unknown[] | undefined): boolean {
+  const before = kept.deps;
+  kept.deps = deps;
+  return deps !== undefined && before !== undefined && deps.every((dep, index) => Object.is(dep, before[index]));
+}
+
 export function useEffect(run: () => (() => void) | void, deps?: unknown[]): void {
   const kept = own();
-  const same = deps !== undefined && kept.deps !== undefined && deps.every((dep, index) => Object.is(dep, kept.deps?.[index]));
-  if (same) return;
-  kept.deps = deps;
+  if (isSame(kept, deps)) return;
   effects.push(() => {
     if (kept.end) kept.end();
     kept.end = run();

@@ -46,6 +46,16 @@ test("form: says at each field what is wrong, goes to the first, and calls nothi
   });
 });
 
+test("form: two fields of one name stay two, and what is typed stays in the field", async () => {
+  const twin = (label) => ({ name: "twin", label, type: "text", required: true });
+  await showingFixture(NAME, { view: { fields: [twin("First"), twin("Second")], submit: { tool: "x" } } }, async (page) => {
+    await page.tabTo("textbox", "Second");
+    await page.page.keyboard.type("abc");
+    await until(async () => (await page.frame.getByLabel("Second").inputValue()) === "abc", "what was typed");
+    assert.equal(await page.frame.locator("input").count(), 2);
+  });
+});
+
 test("form: a refusal and no answer are told apart, and the values stay", async () => {
   for (const [answer, words] of [[{ isError: true, content: [{ type: "text", text: "The name is taken." }] }, /Not done\. The name is taken/], [{ fails: "lost" }, /not known whether/]]) {
     await showingFixture(NAME, { answer: () => answer }, async (page) => {

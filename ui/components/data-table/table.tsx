@@ -1,7 +1,7 @@
 // Any table: sorted, searched and paged here, without a call. On narrow screens each row is a card; the roles keep it
 // a table for screen readers.
 
-import { useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { useLanguage, useRuntime } from "../../bridge/hooks";
 import type { Json } from "../../bridge/protocol";
 import { Button } from "../../design/elements/button";
@@ -19,9 +19,10 @@ export function DataTable({ view }: { view: TableView }) {
   const [words, setWords] = useState("");
   const [sorting, setSorting] = useState<Sorting | null>(null);
   const [page, setPage] = useState(0);
-  const matching = found(view.rows, view.columns, words, language);
   const column = view.columns.find((one) => one.key === sorting?.key);
-  const rows = sorted(matching, column, sorting?.down === true, language);
+  // Sorted before they are searched, so that what is typed sorts nothing.
+  const inOrder = useMemo(() => sorted(view.rows, column, sorting?.down === true, language), [view, sorting, language]);
+  const rows = useMemo(() => found(inOrder, view.columns, words, language), [inOrder, words]);
   const last = Math.max(0, Math.ceil(rows.length / PAGE) - 1);
   const at = Math.min(page, last);
   const sort = (next: Sorting | null): void => {

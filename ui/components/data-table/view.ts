@@ -65,7 +65,7 @@ export function sorted(rows: readonly Json[], column: Column | undefined, down: 
     const [x, y] = [rank(a[column.key], column.type), rank(b[column.key], column.type)];
     if (x === undefined || y === undefined) return Number(x === undefined) - Number(y === undefined);
     if (typeof x === "number" && typeof y === "number") return (x - y) * sign;
-    return String(x).localeCompare(String(y), language.locale, { numeric: true }) * sign;
+    return language.compare(String(x), String(y)) * sign;
   });
 }
 
