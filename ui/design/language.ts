@@ -9,15 +9,6 @@ export type Arguments = Record<string, string | number>;
 const FALLBACK = "en-US";
 const DATE_ONLY = /^\d{4}-\d{2}-\d{2}$/;
 
-/**
- * By the decimal sign of the locale, numbers with the other one, as many type them. Three digits after it may be a group:
- * only after a nought are they none.
- */
-const OTHER: Record<string, RegExp> = {
-  ",": /^[+-]?(?:\d+\.(?:\d{1,2}|\d{4,})|0?\.\d+)$/,
-  ".": /^[+-]?(?:\d+,\d{1,2}|0?,\d+)$/,
-};
-
 export type DateStyle = "day" | "moment" | "weekday" | "short" | "dayOfMonth";
 
 const STYLES: Record<DateStyle, Intl.DateTimeFormatOptions> = {
@@ -63,34 +54,6 @@ export class Language {
     return this.number({ maximumFractionDigits: digits }).format(value);
   }
 
-  /** The number as one types it: without groups, and with all its digits. */
-  typed(value: number): string {
-    return this.number({ useGrouping: false, maximumFractionDigits: 20, numberingSystem: "latn" } as Intl.NumberFormatOptions).format(value);
-  }
-
-  /** The same of a value that a server gave; what is no number stays as it is. */
-  typedText(value: string): string {
-    return value.trim() === "" || !Number.isFinite(Number(value)) ? value : this.typed(Number(value));
-  }
-
-  /** The number that was typed, as it is written in this locale; undefined where it is none, or may be meant as two. */
-  parse(typed: string): number | undefined {
-    const { group, decimal, inner } = this.signs();
-    const words = typed.trim().replace(/\s/g, " ").replaceAll("’", "'").replace("−", "-");
-    const grouped = `[1-9]\\d{0,2}(?:[${group}]\\d{${inner},3})*[${group}]\\d{3}`;
-    const own = new RegExp(`^[+-]?(?=\\D?\\d)(?:\\d*|${grouped})(?:[${decimal}]\\d*)?$`);
-    if (own.test(words)) return finite(words.replace(new RegExp(`[${group}]`, "g"), "").replace(decimal, "."));
-    return OTHER[decimal]?.test(words) === true ? finite(words.replace(",", ".")) : undefined;
-  }
-
-  /** The signs of a number, and the fewest digits of a group that is not the last. */
-  private signs(): { group: string; decimal: string; inner: number } {
-    const parts = this.number({ numberingSystem: "latn" } as Intl.NumberFormatOptions).formatToParts(12345678.9);
-    const valueOf = (type: string): string => parts.find((part) => part.type === type)?.value ?? "";
-    const inner = parts.filter((part) => part.type === "integer")[1]?.value.length ?? 3;
-    return { group: valueOf("group").replace(/\s/, " ").replace("’", "'"), decimal: valueOf("decimal"), inner };
-  }
-
   /** A date or time (RFC 3339, or a day alone) as the person writes it; what is no date comes back as it is. */
   date(value: string, style: DateStyle): string {
     const date = new Date(DATE_ONLY.test(value) ? `${value}T00:00:00Z` : value);
@@ -114,7 +77,7 @@ export class Language {
     return forms[rules.select(Number(count ?? 0))] ?? forms.other ?? "";
   }
 
-  private number(options: Intl.NumberFormatOptions): Intl.NumberFormat {
+  number(options: Intl.NumberFormatOptions): Intl.NumberFormat {
     return this.keep(JSON.stringify(options), () => new Intl.NumberFormat(this.locale, options)) as Intl.NumberFormat;
   }
 
@@ -130,11 +93,6 @@ export class Language {
     this.kept.set(key, made);
     return made;
   }
-}
-
-function finite(plain: string): number | undefined {
-  const value = Number(plain);
-  return Number.isFinite(value) ? value : undefined;
 }
 
 function canonical(locale: unknown): string | undefined {

@@ -1,6 +1,7 @@
 import type { Json } from "../../bridge/protocol";
 import { flag, list, number, object, text } from "../../bridge/read";
 import type { Arguments, Key, Language } from "../../design/language";
+import { numberOf, typed } from "../../design/number";
 
 export type FieldType = "text" | "number" | "select" | "checkbox" | "date" | "password";
 
@@ -78,7 +79,7 @@ export function startOf(fields: readonly Field[], language: Language): Values {
 }
 
 export function startOfOne({ type, start }: Field, language: Language): string | boolean {
-  return type === "number" && typeof start === "string" ? language.typedText(start) : start;
+  return type === "number" && typeof start === "string" ? typed(start, language) : start;
 }
 
 export interface Wrong {
@@ -89,7 +90,7 @@ export interface Wrong {
 export function check(field: Field, value: string | boolean, language: Language): Wrong | undefined {
   if (typeof value === "boolean") return field.required && !value ? { key: "form.must_check", args: {} } : undefined;
   if (value.trim() === "") return field.required ? { key: "form.required", args: {} } : undefined;
-  if (field.type === "number") return checkNumber(field, language.parse(value));
+  if (field.type === "number") return checkNumber(field, numberOf(value, language));
   if (field.type === "date") return checkDate(field, value);
   if (field.type === "select") return undefined;
   return checkText(field, value);
@@ -132,7 +133,7 @@ export function argumentsOf(view: FormView, values: Values, language: Language):
     const value = values[field.name] ?? startOfOne(field, language);
     if (typeof value === "boolean") args[field.name] = value;
     else if (value.trim() === "") continue;
-    else args[field.name] = field.type === "number" ? language.parse(value) : value;
+    else args[field.name] = field.type === "number" ? numberOf(value, language) : value;
   }
   return args;
 }

@@ -20,59 +20,62 @@ interface AddProps {
   close(): void;
 }
 
-export function AddMeal({ day, days, calls, act, close }: AddProps) {
-  const language = useLanguage();
-  const { t } = language;
-  // The day of the week, and not the date: the week may turn while the form is open.
-  const [place, setPlace] = useState(Math.max(0, days.findIndex((one) => one.date === day)));
-  const date = (days[place] ?? days.at(-1))?.date ?? day;
-  const [slot, setSlot] = useState("dinner");
-  const [title, setTitle] = useState("");
-  const [servings, setServings] = useState("");
-  const [ingredients, setIngredients] = useState("");
-  const [tried, setTried] = useState(false);
-  const people = servings.trim() === "" ? undefined : Number(servings);
-  const wrongPeople = people !== undefined && !(Number.isInteger(people) && people >= 1 && people <= 50);
-  const lines = ingredients.split("\n").map((line) => line.trim()).filter((line) => line !== "");
-  const wrongLines = lines.length > MOST_INGREDIENTS || lines.some((line) => [...line].length > LONGEST_INGREDIENT);
+interface Draft {
+  /** The day, by its place in the week and not its date: the week may turn while the form is open. */
+  place: number;
+  slot: string;
+  title: string;
+  servings: string;
+  ingredients: string;
+}
 
+/** What is not right yet. */
+interface Wrong {
+  title: boolean;
+  servings: boolean;
+  ingredients: boolean;
+}
+
+function peopleOf({ servings }: Draft): number | undefined {
+  return servings.trim() === "" ? undefined : Number(servings);
+}
+
+function linesOf({ ingredients }: Draft): string[] {
+  return ingredients.split("\n").map((line) => line.trim()).filter((line) => line !== "");
+}
+
+function check(draft: Draft): Wrong {
+  const [people, lines] = [peopleOf(draft), linesOf(draft)];
+  return {
+    title: draft.title.trim() === "",
+    servings: people !== undefined && !(Number.isInteger(people) && people >= 1 && people <= 50),
+    ingredients: lines.length > MOST_INGREDIENTS || lines.some((line) => [...line].length > LONGEST_INGREDIENT),
+  };
+}
+
+function mealOf(draft: Draft) {
+  const people = peopleOf(draft);
+  return { slot: draft.slot, title: draft.title.trim(), ...(people === undefined ? {} : { servings: people }), ingredients: linesOf(draft).map((text) => ({ text })) };
+}
+
+export function AddMeal({ day, days, calls, act, close }: AddProps) {
+  const { t } = useLanguage();
+  const place = Math.max(0, days.findIndex((one) => one.date === day));
+  const [draft, setDraft] = useState<Draft>({ place, slot: "dinner", title: "", servings: "", ingredients: "" });
+  const [tried, setTried] = useState(false);
+  const wrong = check(draft);
+  const date = (days[draft.place] ?? days.at(-1))?.date ?? day;
   const add = async (): Promise<void> => {
     setTried(true);
-    if (title.trim() === "" || wrongPeople || wrongLines) return;
-    const meal = { date, slot, title: title.trim(), ...(people === undefined ? {} : { servings: people }), ingredients: lines.map((text) => ({ text })) };
-    const outcome = await act("add", { action: "add_meal", ...meal }, t("planner.added", { title: meal.title }));
+    if (wrong.title || wrong.servings || wrong.ingredients) return;
+    const meal = mealOf(draft);
+    const outcome = await act("add", { action: "add_meal", date, ...meal }, t("planner.added", { title: meal.title }));
     if (outcome?.kind === "done") close();
   };
   return (
     <>
       <h2>{t("planner.add")}</h2>
-      <div class="fields">
-        <Select label={t("planner.day")} value={date} options={days.map((one) => ({ value: one.date, label: language.date(one.date, "short") }))} change={(chosen) => setPlace(days.findIndex((one) => one.date === chosen))} />
-        <Select label={t("planner.slot")} value={slot} options={SLOTS.map(([value, key]) => ({ value, label: t(key) }))} change={setSlot} />
-        <Input
-          label={t("planner.what")}
-          value={title}
-          change={setTitle}
-          enter={() => void add()}
-          longest={100}
-          required
-          wrong={tried && title.trim() === "" ? t("planner.wrong_title") : undefined}
-        />
-        <Input
-          label={t("planner.servings")}
-          mode="numeric"
-          value={servings}
-          change={setServings}
-          enter={() => void add()}
-          longest={2}
-          wrong={tried && wrongPeople ? t("planner.wrong_servings") : undefined}
-        />
-      </div>
-      <Lines
-        value={ingredients}
-        change={setIngredients}
-        wrong={tried && wrongLines ? t("planner.wrong_ingredients", { most: MOST_INGREDIENTS, longest: LONGEST_INGREDIENT }) : undefined}
-      />
+      <Fields draft={draft} date={date} days={days} wrong={tried ? wrong : undefined} set={(change) => setDraft({ ...draft, ...change })} add={() => void add()} />
       <div class="row">
         <Button look="primary" busy={calls.busy("add")} press={() => void add()}>
           {t("planner.add_now")}
@@ -82,6 +85,35 @@ export function AddMeal({ day, days, calls, act, close }: AddProps) {
         </Button>
       </div>
       <How progress={calls.of("add")} />
+    </>
+  );
+}
+
+interface FieldsProps {
+  draft: Draft;
+  date: string;
+  days: Day[];
+  wrong: Wrong | undefined;
+  set(change: Partial<Draft>): void;
+  add(): void;
+}
+
+function Fields({ draft, date, days, wrong, set, add }: FieldsProps) {
+  const language = useLanguage();
+  const { t } = language;
+  const dates = days.map((one) => ({ value: one.date, label: language.date(one.date, "short") }));
+  const wrongTitle = wrong?.title === true ? t("planner.wrong_title") : undefined;
+  const wrongServings = wrong?.servings === true ? t("planner.wrong_servings") : undefined;
+  const wrongLines = wrong?.ingredients === true ? t("planner.wrong_ingredients", { most: MOST_INGREDIENTS, longest: LONGEST_INGREDIENT }) : undefined;
+  return (
+    <>
+      <div class="fields">
+        <Select label={t("planner.day")} value={date} options={dates} change={(chosen) => set({ place: days.findIndex((one) => one.date === chosen) })} />
+        <Select label={t("planner.slot")} value={draft.slot} options={SLOTS.map(([value, key]) => ({ value, label: t(key) }))} change={(slot) => set({ slot })} />
+        <Input label={t("planner.what")} value={draft.title} change={(title) => set({ title })} enter={add} longest={100} required wrong={wrongTitle} />
+        <Input label={t("planner.servings")} mode="numeric" value={draft.servings} change={(servings) => set({ servings })} enter={add} longest={2} wrong={wrongServings} />
+      </div>
+      <Lines value={draft.ingredients} change={(ingredients) => set({ ingredients })} wrong={wrongLines} />
     </>
   );
 }

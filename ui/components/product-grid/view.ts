@@ -1,6 +1,7 @@
 import type { Json } from "../../bridge/protocol";
 import { list, number, text } from "../../bridge/read";
 import type { Language } from "../../design/language";
+import { numberOf, typed } from "../../design/number";
 import type { Order, Product } from "../../design/product";
 import { readProduct } from "../../design/product";
 
@@ -45,8 +46,8 @@ export function filtersOf(input: Json, language: Language): Filters {
   const from = typeof input.filters === "object" && input.filters !== null ? (input.filters as Json) : {};
   return {
     brand: text(from, "brand") ?? "",
-    min: language.typedText(text(from, "min_price") ?? ""),
-    max: language.typedText(text(from, "max_price") ?? ""),
+    min: typed(text(from, "min_price") ?? "", language),
+    max: typed(text(from, "max_price") ?? "", language),
     onSale: from.on_sale === true,
     inStock: from.in_stock === true,
     way: text(from, "fulfillment") ?? "",
@@ -58,7 +59,7 @@ export function withFilters(input: Json, filters: Filters, language: Language): 
   const before = typeof input.filters === "object" && input.filters !== null ? (input.filters as Json) : {};
   const { brand: _b, min_price: _l, max_price: _h, on_sale: _s, in_stock: _i, fulfillment: _f, ...rest } = before;
   const next: Json = { ...rest };
-  const [lowest, highest] = [language.parse(filters.min), language.parse(filters.max)];
+  const [lowest, highest] = [numberOf(filters.min, language), numberOf(filters.max, language)];
   if (filters.brand.trim() !== "") next.brand = filters.brand.trim();
   if (lowest !== undefined) next.min_price = lowest;
   if (highest !== undefined) next.max_price = highest;
@@ -69,6 +70,6 @@ export function withFilters(input: Json, filters: Filters, language: Language): 
 }
 
 /** Whether what is typed may be a bound of prices. Nothing is none. */
-export function isPrice(typed: string, language: Language): boolean {
-  return typed.trim() === "" || (language.parse(typed) ?? -1) >= 0;
+export function isPrice(words: string, language: Language): boolean {
+  return words.trim() === "" || (numberOf(words, language) ?? -1) >= 0;
 }

@@ -1,6 +1,7 @@
 import type { Json } from "../../bridge/protocol";
 import { flag, number, object, text, texts } from "../../bridge/read";
 import type { Key, Language } from "../../design/language";
+import { numberOf, typed } from "../../design/number";
 
 export interface Preferences {
   location: string | undefined;
@@ -72,7 +73,7 @@ const MOST_PEOPLE = 20;
 
 /** As the fields begin: numbers as they are typed in the language. */
 export function asTyped(kept: Preferences, language: Language): Preferences {
-  return { ...kept, budget: language.typedText(kept.budget), household: language.typedText(kept.household) };
+  return { ...kept, budget: typed(kept.budget, language), household: typed(kept.household, language) };
 }
 
 export function check(preferences: Preferences, language: Language): Wrong {
@@ -99,6 +100,6 @@ export function changes(before: Preferences, now: Preferences, language: Languag
 }
 
 /** Null where nothing is typed, undefined where it is no number. */
-function amount(typed: string, language: Language): number | null | undefined {
-  return typed.trim() === "" ? null : language.parse(typed);
+function amount(words: string, language: Language): number | null | undefined {
+  return words.trim() === "" ? null : numberOf(words, language);
 }
