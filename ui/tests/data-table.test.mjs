@@ -77,6 +77,19 @@ test("data-table: rows are sorted once for an order, and not again for what is t
   });
 });
 
+test("data-table: each row tells its place among all, and a text that is cut ends with a sign of it", async () => {
+  const rows = Array.from({ length: 60 }, (_, index) => ({ name: `Row ${index} ${"x".repeat(index === 59 ? 600 : 0)}` }));
+  await showingFixture(NAME, { view: { ...view, rows } }, async (page) => {
+    const places = () => page.frame.locator("tr").evaluateAll((rows) => rows.map((row) => row.getAttribute("aria-rowindex")));
+    assert.deepEqual((await places()).slice(0, 3), ["1", "2", "3"]);
+    await page.role("button", "More").click();
+    await page.role("button", "More").click();
+    await page.frame.getByText("51 to 60 of 60").waitFor({ timeout: DEADLINE });
+    assert.deepEqual((await places()).slice(0, 2), ["1", "52"]);
+    assert.match((await first(page)).at(-1), /x…$/);
+  });
+});
+
 test("data-table: narrow screens show cards that are still a table, with an order to choose", async () => {
   await showingFixture(NAME, { width: 360 }, async (page) => {
     await page.frame.getByLabel("Order").selectOption({ label: "Name, last first" });

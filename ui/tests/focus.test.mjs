@@ -140,6 +140,15 @@ test("focus: when an order is forgotten it moves to the next one, else to the on
   });
 });
 
+test("focus: when no older orders are left to show it moves to the first that was shown", async () => {
+  const { view } = fixture("orders");
+  const orders = Array.from({ length: 25 }, (_, index) => ({ order_id: `o-${index}`, placed_at: `2026-10-${25 - index}T12:00:00Z`.replace(/-(\d)T/, "-0$1T"), items: [] }));
+  await showingFixture("orders", { view: { ...view, orders, total: 25 } }, async (page) => {
+    await press(page, "Older ones");
+    await focusIs(page, "Into the cart again: Oct 5");
+  });
+});
+
 const planned = () => {
   const meals = ["Soup", "Pasta"].map((title) => ({ meal_id: title, slot: "dinner", title, ingredients: [] }));
   return { week: "2026-W48", starts_on: "2026-11-23", days: [{ date: "2026-11-24", meals }] };

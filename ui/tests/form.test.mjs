@@ -56,6 +56,29 @@ test("form: two fields of one name stay two, and what is typed stays in the fiel
   });
 });
 
+test("form: small bounds are said with all their digits, in the language of the page", async () => {
+  const fields = [{ name: "salt", label: "Salt", type: "number", required: true, min: 0.005, max: 0.0125 }];
+  await showingFixture(NAME, { locale: "de-DE", view: { fields, submit: { tool: "x", label: "Go" } } }, async (page) => {
+    assert.match(await page.text(), /0,005.*0,0125/);
+    await page.frame.getByLabel("Salt").fill("0,001");
+    await page.role("button", "Go").click();
+    await page.frame.locator(".wrong").getByText("0,005").waitFor({ timeout: DEADLINE });
+  });
+});
+
+test("form: a box that must be checked says so to a screen reader, with its help", async () => {
+  const fields = [{ name: "agree", label: "I agree", type: "checkbox", required: true, help: "To all of it." }];
+  await showingFixture(NAME, { view: { fields, submit: { tool: "x", label: "Go" } } }, async (page) => {
+    await page.role("button", "Go").click();
+    await page.frame.locator(".wrong").waitFor({ timeout: DEADLINE });
+    const box = page.role("checkbox", "I agree");
+    const described = (await box.getAttribute("aria-describedby")).split(" ");
+    assert.deepEqual(await Promise.all(described.map((id) => page.frame.locator(`[id=${id}]`).innerText())), ["To all of it.", "This must be checked."]);
+    assert.equal(await box.getAttribute("aria-invalid"), "true");
+    assert.deepEqual(await page.axe(), []);
+  });
+});
+
 test("form: a refusal and no answer are told apart, and the values stay", async () => {
   for (const [answer, words] of [[{ isError: true, content: [{ type: "text", text: "The name is taken." }] }, /Not done\. The name is taken/], [{ fails: "lost" }, /not known whether/]]) {
     await showingFixture(NAME, { answer: () => answer }, async (page) => {

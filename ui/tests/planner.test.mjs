@@ -105,6 +105,19 @@ test("planner: ingredients that are too many or too long are said before anythin
   });
 });
 
+test("planner: how the last meal went does not stand in the form for the next one", async () => {
+  const refuse = () => ({ isError: true, content: [{ type: "text", text: "The week is full." }] });
+  await showingFixture(NAME, { answer: refuse }, async (page) => {
+    await page.role("button", /^Add a meal: Thu, Dec 31/).click();
+    await page.frame.getByLabel("What").fill("Fondue");
+    await page.role("button", "Add the meal").click();
+    await page.frame.locator(".notice.danger").waitFor({ timeout: DEADLINE });
+    await page.role("button", /^Add a meal: Wed, Dec 30/).click();
+    await until(async () => (await page.frame.getByLabel("What").inputValue()) === "", "another form");
+    await until(async () => (await page.frame.locator(".notice").count()) === 0, "nothing of the last one");
+  });
+});
+
 test("planner: matches, sends, clears, removes, and turns over the end of a year with 53 weeks", async () => {
   await showingFixture(NAME, { answer: same }, async (page) => {
     await page.role("button", "Find products for all").click();

@@ -44,7 +44,7 @@ export function DataTable({ view }: { view: TableView }) {
           <Order columns={view.columns} sorting={sorting} sort={sort} />
         </div>
       )}
-      {rows.length === 0 ? <Empty icon="bag" text={t("table.empty")} /> : <Rows view={view} rows={rows.slice(at * PAGE, (at + 1) * PAGE)} all={rows.length} sorting={sorting} sort={sort} />}
+      {rows.length === 0 ? <Empty icon="bag" text={t("table.empty")} /> : <Rows view={view} rows={rows.slice(at * PAGE, (at + 1) * PAGE)} before={at * PAGE} all={rows.length} sorting={sorting} sort={sort} />}
       {last > 0 && <Pages at={at} last={last} all={rows.length} turn={setPage} />}
     </>
   );
@@ -73,18 +73,20 @@ function Order({ columns, sorting, sort }: { columns: Column[]; sorting: Sorting
 interface RowsProps {
   view: TableView;
   rows: Json[];
+  /** Rows on the pages before. */
+  before: number;
   all: number;
   sorting: Sorting | null;
   sort(next: Sorting | null): void;
 }
 
-function Rows({ view, rows, all, sorting, sort }: RowsProps) {
+function Rows({ view, rows, before, all, sorting, sort }: RowsProps) {
   const language = useLanguage();
   return (
     <div class="scrolls" role="region" tabIndex={0} aria-label={language.t("table.title")}>
       <table role="table" aria-rowcount={all + 1} aria-label={view.caption ?? language.t("table.title")}>
         <thead role="rowgroup">
-          <tr role="row">
+          <tr role="row" aria-rowindex={1}>
             {view.columns.map((column) => (
               <Head key={column.key} column={column} sorting={sorting} sort={sort} />
             ))}
@@ -92,7 +94,7 @@ function Rows({ view, rows, all, sorting, sort }: RowsProps) {
         </thead>
         <tbody role="rowgroup">
           {rows.map((row, index) => (
-            <tr role="row" key={index}>
+            <tr role="row" key={index} aria-rowindex={before + index + 2}>
               {view.columns.map((column) => (
                 <Cell key={column.key} column={column} value={row[column.key]} />
               ))}

@@ -49,7 +49,8 @@ export function show(value: unknown, type: ColumnType, language: Language): stri
   if (typeof value === "number") return language.amount(value, 6);
   if (typeof value === "boolean") return language.t(value ? "table.yes" : "table.no");
   if (type === "date" && typeof value === "string") return language.date(value, "moment");
-  return (typeof value === "string" ? value : JSON.stringify(value)).slice(0, LONGEST);
+  const whole = typeof value === "string" ? value : JSON.stringify(value);
+  return whole.length > LONGEST ? `${whole.slice(0, LONGEST)}…` : whole;
 }
 
 export interface Sorting {

@@ -90,17 +90,22 @@ export interface Wrong {
 export function check(field: Field, value: string | boolean, language: Language): Wrong | undefined {
   if (typeof value === "boolean") return field.required && !value ? { key: "form.must_check", args: {} } : undefined;
   if (value.trim() === "") return field.required ? { key: "form.required", args: {} } : undefined;
-  if (field.type === "number") return checkNumber(field, numberOf(value, language));
+  if (field.type === "number") return checkNumber(field, numberOf(value, language), language);
   if (field.type === "date") return checkDate(field, value);
   if (field.type === "select") return undefined;
   return checkText(field, value);
 }
 
-function checkNumber({ min, max }: Field, value: number | undefined): Wrong | undefined {
+function checkNumber({ min, max }: Field, value: number | undefined, language: Language): Wrong | undefined {
   if (value === undefined) return { key: "form.no_number", args: {} };
-  if (typeof min === "number" && value < min) return { key: "form.at_least", args: { bound: min } };
-  if (typeof max === "number" && value > max) return { key: "form.at_most", args: { bound: max } };
+  if (typeof min === "number" && value < min) return { key: "form.at_least", args: { bound: boundOf(min, language) } };
+  if (typeof max === "number" && value > max) return { key: "form.at_most", args: { bound: boundOf(max, language) } };
   return undefined;
+}
+
+/** A bound with all its digits: rounded it would be another. */
+export function boundOf(bound: number, language: Language): string {
+  return language.amount(bound, 20);
 }
 
 function checkDate({ min, max }: Field, value: string): Wrong | undefined {

@@ -1,6 +1,6 @@
 // What the person marked as ordered, as a timeline. It is no record of Kroger's: the page says so.
 
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { type Calls, useCalls, useLanguage, useRuntime } from "../../bridge/hooks";
 import { notesOf } from "../../bridge/runtime";
 import { Button, Confirm } from "../../design/elements/button";
@@ -20,6 +20,12 @@ export function Orders({ view }: { view: OrdersView }) {
   const calls = useCalls();
   const reload = useReload({ action: "list", ...ALL }, calls);
   const [shown, setShown] = useState(PAGE);
+  const place = useRef<HTMLOListElement>(null);
+  // The button that asked for older ones goes with the last of them.
+  useEffect(() => {
+    const first = shown > PAGE ? place.current?.children[shown - PAGE] : undefined;
+    if (document.hasFocus() && document.activeElement === document.body) first?.querySelector<HTMLElement>("summary, button")?.focus();
+  }, [shown]);
   const mark = (): void => void calls.run({ key: "mark", tool: TOOL, args: { action: "mark_ordered", ...ALL }, done: t("orders.marked"), shows: true, writes: true });
   const older = async (): Promise<void> => {
     if (view.orders.length <= shown) await calls.run({ key: "older", tool: TOOL, args: { action: "list", ...ALL }, done: "", shows: true });
@@ -40,7 +46,7 @@ export function Orders({ view }: { view: OrdersView }) {
       <How progress={calls.of("mark")} />
       <How progress={calls.of("forget")} />
       {view.orders.length === 0 && <Empty icon="bag" text={t("orders.empty")} />}
-      <ol class="timeline" aria-label={t("orders.title")}>
+      <ol class="timeline" ref={place} aria-label={t("orders.title")}>
         {view.orders.slice(0, shown).map((order) => (
           <One key={order.id} order={order} calls={calls} />
         ))}

@@ -1,6 +1,6 @@
 // The form for a new meal.
 
-import { useId, useState } from "preact/hooks";
+import { useEffect, useId, useState } from "preact/hooks";
 import { type Calls, useLanguage } from "../../bridge/hooks";
 import { Button } from "../../design/elements/button";
 import { Hints, Input, Select } from "../../design/elements/field";
@@ -63,6 +63,8 @@ export function AddMeal({ day, days, calls, act, close }: AddProps) {
   const place = Math.max(0, days.findIndex((one) => one.date === day));
   const [draft, setDraft] = useState<Draft>({ place, slot: "dinner", title: "", servings: "", ingredients: "" });
   const [tried, setTried] = useState(false);
+  // How the last one went is not about this one.
+  useEffect(() => calls.clear("add"), []);
   const wrong = check(draft);
   const date = (days[draft.place] ?? days.at(-1))?.date ?? day;
   const add = async (): Promise<void> => {
