@@ -51,6 +51,8 @@ export interface Calls {
   wished(key: string, of: string): unknown;
   /** Null where it was not made: dropped, or replaced by a newer wish. */
   run(call: Call): Promise<Outcome | null>;
+  /** Forgets how the last call of a part went, unless one runs. */
+  clear(key: string): void;
 }
 
 /** A call in its line, from its first wish to its end. */
@@ -100,6 +102,12 @@ export class CallLines implements Calls {
     this.changed();
     this.next(line);
     return turn.ended;
+  }
+
+  clear(key: string): void {
+    if (this.busy(key)) return;
+    this.states.delete(key);
+    this.changed();
   }
 
   /** Sends at once what has not stood still for long enough. */

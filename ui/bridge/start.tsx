@@ -1,7 +1,7 @@
 // Puts a page up: its frame, its states without a view, and its component once there is one.
 
 import { type ComponentType, render } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { Alone, Cancelled, Failed, Notes, Retry, Stale, Waiting } from "../design/elements/state";
 import type { Key } from "../design/language";
 import { provide } from "./hooks";
@@ -49,11 +49,12 @@ function Frame<V>({ page, runtime }: { page: Page<V>; runtime: Runtime }) {
 
 function Shown<V>({ page, raw }: { page: Page<V>; raw: Json }) {
   const View = page.component;
+  const view = useMemo(() => page.read(raw), [page, raw]);
   const stale = number(raw, "stale_seconds");
   return (
     <>
       {stale !== undefined && <Stale seconds={stale} />}
-      <View view={page.read(raw)} />
+      <View view={view} />
       <Notes notes={notesOf(raw)} />
     </>
   );

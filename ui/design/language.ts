@@ -19,13 +19,16 @@ const STYLES: Record<DateStyle, Intl.DateTimeFormatOptions> = {
   short: { weekday: "short", month: "short", day: "numeric" },
 };
 
+/** What takes long to make, and so is made once. */
+type Kept = Intl.NumberFormat | Intl.DateTimeFormat | Intl.PluralRules | Intl.Collator;
+
 export class Language {
   /** The language of the messages: en, es, fr or de. */
   readonly messages: string;
   /** The locale of numbers and dates: that of the person or the host, where its language is one of ours. */
   readonly locale: string;
   private readonly zone: string | undefined;
-  private readonly kept = new Map<string, Intl.NumberFormat | Intl.DateTimeFormat | Intl.PluralRules>();
+  private readonly kept = new Map<string, Kept>();
 
   /** `locale` is the host's, `chosen` what the person chose at the server, which goes before it. */
   constructor(locale: unknown, zone: unknown, chosen?: unknown) {
@@ -60,6 +63,11 @@ export class Language {
     return this.dates(kind, zone).format(date);
   }
 
+  /** The order of two texts, in which numbers go by what they count. */
+  compare(a: string, b: string): number {
+    return this.keep("collator", () => new Intl.Collator(this.locale, { numeric: true })).compare(a, b);
+  }
+
   private show(value: string | number | undefined): string | undefined {
     return typeof value === "number" ? this.amount(value) : value;
   }
@@ -69,7 +77,7 @@ export class Language {
     return forms[rules.select(Number(count ?? 0))] ?? forms.other ?? "";
   }
 
-  private number(options: Intl.NumberFormatOptions): Intl.NumberFormat {
+  number(options: Intl.NumberFormatOptions): Intl.NumberFormat {
     return this.keep(JSON.stringify(options), () => new Intl.NumberFormat(this.locale, options)) as Intl.NumberFormat;
   }
 
@@ -78,7 +86,7 @@ export class Language {
     return this.keep(`${style} ${zone}`, () => new Intl.DateTimeFormat(this.locale, options)) as Intl.DateTimeFormat;
   }
 
-  private keep<T extends Intl.NumberFormat | Intl.DateTimeFormat | Intl.PluralRules>(key: string, make: () => T): T {
+  private keep<T extends Kept>(key: string, make: () => T): T {
     const kept = this.kept.get(key) as T | undefined;
     if (kept !== undefined) return kept;
     const made = make();

@@ -2,6 +2,8 @@
 // against Preact, and the build puts this in its place (a page may weigh 60 KB with four languages, and this is a sixth
 // of Preact). Any change draws the whole page anew, once a microtask; what is in the document is only changed where it differs.
 
+import { type Spot, moveTo, spotOf } from "./focus";
+
 export type Child = VNode | string | number | boolean | null | undefined | Child[];
 type Props = Record<string, unknown> & { children?: Child };
 type Component = (props: Props) => Child;
@@ -36,6 +38,8 @@ let current: Drawn | null = null;
 let cell = 0;
 let ids = 0;
 let effects: (() => void)[] = [];
+/** Where what had the focus was, if the draw took it away. */
+let lost: Spot | null = null;
 
 export function Fragment(props: Props): Child {
   return props.children;
@@ -63,13 +67,16 @@ function draw(): void {
   planned = false;
   if (top === null) return;
   const focused = document.activeElement;
+  lost = null;
   drawKids(top.drawn, top.make, false);
   settle(top.place, top.drawn);
   // A node that was moved has lost the focus.
-  if (focused instanceof HTMLElement && focused !== document.activeElement && focused.isConnected) focused.focus();
+  if (focused instanceof HTMLElement && focused !== document.activeElement && focused.isConnected && document.hasFocus()) focused.focus();
   const due = effects;
   effects = [];
   for (const effect of due) effect();
+  // Some effects have moved it already.
+  if (lost !== null) moveTo(lost);
 }
 
 function fresh(type: unknown, key: unknown): Drawn {
@@ -85,18 +92,17 @@ function flat(child: Child, into: (VNode | string)[] = []): (VNode | string)[] {
 }
 
 function drawKids(owner: Drawn, child: Child, inSvg: boolean): void {
-  const before = new Map<unknown, Drawn>();
-  owner.kids.forEach((kid, index) => before.set(kid.key ?? index, kid));
+  // Those of one key are told apart by their order: keys may come from any tool.
+  const before = new Map<unknown, Drawn[]>();
+  owner.kids.forEach((kid, index) => before.set(kid.key ?? index, [...(before.get(kid.key ?? index) ?? []), kid]));
   const next = flat(child).map((made, index) => {
     const [type, key] = typeof made === "string" ? [TEXT, undefined] : [made.type, made.key];
-    const name = key ?? index;
-    const old = before.get(name);
-    const kid = old !== undefined && old.type === type ? old : fresh(type, key);
-    if (kid === old) before.delete(name);
+    const same = before.get(key ?? index);
+    const kid = same?.[0]?.type === type ? (same.shift() as Drawn) : fresh(type, key);
     drawOne(kid, made, inSvg);
     return kid;
   });
-  for (const gone of before.values()) drop(gone, true);
+  for (const gone of [...before.values()].flat()) drop(gone, true);
   owner.kids = next;
 }
 
@@ -172,7 +178,10 @@ function nodesOf(drawn: Drawn): Node[] {
 
 function drop(drawn: Drawn, attached: boolean): void {
   for (const { end } of drawn.cells) if (end) end();
-  if (attached && drawn.node !== null) drawn.node.parentNode?.removeChild(drawn.node);
+  if (attached && drawn.node !== null) {
+    lost ??= spotOf(drawn.node);
+    drawn.node.parentNode?.removeChild(drawn.node);
+  }
   for (const kid of drawn.kids) drop(kid, attached && drawn.node === null);
 }
 
@@ -201,11 +210,22 @@ export function useId(): string {
   return (own().value ??= `i${++ids}`) as string;
 }
 
+export function useMemo<T>(make: () => T, deps: unknown[]): T {
+  const kept = own();
+  if (!isSame(kept, deps)) kept.value = make();
+  return kept.value as T;
+}
+
+/** Whether a piece was last run for the same; else it is noted for what it is run now. */
+function isSame(kept: Cell, deps: unknown[] | undefined): boolean {
+  const before = kept.deps;
+  kept.deps = deps;
+  return deps !== undefined && before !== undefined && deps.every((dep, index) => Object.is(dep, before[index]));
+}
+
 export function useEffect(run: () => (() => void) | void, deps?: unknown[]): void {
   const kept = own();
-  const same = deps !== undefined && kept.deps !== undefined && deps.every((dep, index) => Object.is(dep, kept.deps?.[index]));
-  if (same) return;
-  kept.deps = deps;
+  if (isSame(kept, deps)) return;
   effects.push(() => {
     if (kept.end) kept.end();
     kept.end = run();

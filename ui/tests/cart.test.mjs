@@ -53,6 +53,26 @@ test("cart: a refused quantity goes back to what it was", async () => {
   });
 });
 
+test("cart: a quantity that is emptied, or no whole number from 1 on, goes back to what it was and is not sent", async () => {
+  const changed = [{ ...view.items[0], quantity: 4 }];
+  await showingFixture(NAME, { answer: answer(changed) }, async (page) => {
+    const field = page.frame.getByRole("textbox", { name: `Quantity of ${MILK}` });
+    const fewer = page.role("button", `One less of ${MILK}`);
+    for (const words of ["", "  ", "0", "-3", "1.5", "abc"]) {
+      for (const leave of ["Enter", "Tab"]) {
+        await field.fill(words);
+        await field.press(leave);
+        await until(async () => (await field.inputValue()) === "2", `“${words}” goes back`);
+        assert.equal(await fewer.getAttribute("aria-disabled"), null, "and it is still two");
+      }
+    }
+    await field.fill("4");
+    await field.press("Enter");
+    await until(() => page.calls.length === 1, "the call");
+    assert.equal(page.calls[0].args.quantity, 4);
+  });
+});
+
 test("cart: is emptied only when asked twice", async () => {
   await showingFixture(NAME, { answer: answer([]) }, async (page) => {
     await page.role("button", "Empty the cart").click();

@@ -224,6 +224,17 @@ async function reachOut() {
   return [fetched, await loaded];
 }
 
+/** Waits until what has the focus says `what`: its name, or its text. */
+export async function focusIs(opened, what) {
+  const said = () => opened.frame.evaluate(() => {
+    const { activeElement } = document;
+    const label = activeElement.labels?.[0]?.innerText;
+    return activeElement === document.body ? "nothing" : (activeElement.getAttribute("aria-label") ?? label ?? activeElement.innerText);
+  });
+  let last;
+  await until(async () => (last = await said()).includes(what), `the focus on ${what}`).catch((error) => assert.fail(`${error.message}; it is on “${last}”`));
+}
+
 export { showingFixture };
 
 /** Opens a page with its fixture and hands it to `body`; it must not have erred. */

@@ -43,6 +43,53 @@ test("data-table: five thousand rows are searched and paged at once", async () =
   });
 });
 
+test("data-table: two columns of one key stay two, however often the table is drawn", async () => {
+  const columns = [{ key: "name", label: "Name" }, { key: "name", label: "Name again" }];
+  await showingFixture(NAME, { view: { ...view, columns } }, async (page) => {
+    for (let press = 0; press < 3; press += 1) await page.role("button", "Name again").click();
+    await page.frame.getByLabel("Search").fill("apple");
+    await until(async () => (await page.frame.locator("tbody tr").count()) === 2, "two rows");
+    assert.equal(await page.frame.locator("th").count(), 2);
+    assert.equal(await page.frame.locator("tbody td").count(), 4);
+  });
+});
+
+test("data-table: rows are sorted once for an order, and not again for what is typed", async () => {
+  const rows = Array.from({ length: 5000 }, (_, index) => ({ name: `Row ${(index * 7919) % 5000}`, count: index }));
+  await showingFixture(NAME, { view: { ...view, rows } }, async (page) => {
+    await page.frame.evaluate(() => {
+      const { sort } = Array.prototype;
+      window.sorts = 0;
+      Array.prototype.sort = function (by) {
+        if (this.length > 100) window.sorts += 1;
+        return sort.call(this, by);
+      };
+      String.prototype.localeCompare = () => window.sorts += 1000;
+    });
+    await page.role("button", "Name").click();
+    await until(async () => (await first(page))[1] === "Row 1", "sorted");
+    await page.role("textbox", "Search").click();
+    await page.page.keyboard.type("row 12");
+    await until(async () => (await first(page))[1] === "Row 120", "found, and in order");
+    await page.role("button", "More").click();
+    await page.frame.getByText("26 to 50 of").waitFor({ timeout: DEADLINE });
+    assert.equal(await page.frame.evaluate(() => window.sorts), 1);
+  });
+});
+
+test("data-table: each row tells its place among all, and a text that is cut ends with a sign of it", async () => {
+  const rows = Array.from({ length: 60 }, (_, index) => ({ name: `Row ${index} ${"x".repeat(index === 59 ? 600 : 0)}` }));
+  await showingFixture(NAME, { view: { ...view, rows } }, async (page) => {
+    const places = () => page.frame.locator("tr").evaluateAll((rows) => rows.map((row) => row.getAttribute("aria-rowindex")));
+    assert.deepEqual((await places()).slice(0, 3), ["1", "2", "3"]);
+    await page.role("button", "More").click();
+    await page.role("button", "More").click();
+    await page.frame.getByText("51 to 60 of 60").waitFor({ timeout: DEADLINE });
+    assert.deepEqual((await places()).slice(0, 2), ["1", "52"]);
+    assert.match((await first(page)).at(-1), /x…$/);
+  });
+});
+
 test("data-table: narrow screens show cards that are still a table, with an order to choose", async () => {
   await showingFixture(NAME, { width: 360 }, async (page) => {
     await page.frame.getByLabel("Order").selectOption({ label: "Name, last first" });

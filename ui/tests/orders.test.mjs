@@ -33,6 +33,17 @@ test("orders: orders again and forgets, each with the order's id", async () => {
   });
 });
 
+test("orders: shows and says what was left out when an order is put into the cart again", async () => {
+  const left = "1 product was sent to your Kroger cart. Left out: Bananas can be ordered 4 times at most.";
+  await showingFixture(NAME, { answer: () => ({ content: [], structuredContent: { ...view, orders: [], notes: [left] } }) }, async (page) => {
+    await page.role("button", /^Into the cart again: Nov 20/).click();
+    await page.frame.locator(".order").first().getByText(left).waitFor({ timeout: DEADLINE });
+    assert.equal(await page.frame.locator(".order").count(), 2, "the orders stay as they were");
+    await until(async () => (await page.frame.getByRole("status").innerText()).includes(left), "it is said");
+    assert.deepEqual(await page.axe(), []);
+  });
+});
+
 test("orders: marks the cart as ordered with the keyboard", async () => {
   await showingFixture(NAME, { answer: answer(view.orders) }, async (page) => {
     await page.tabTo("button", "I have ordered what is in the cart");

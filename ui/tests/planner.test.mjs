@@ -71,6 +71,57 @@ test("planner: adds a meal to a day, and says what is missing before it calls", 
   });
 });
 
+test("planner: a form that is open when the week turns goes on with the same day of the week that is shown", async () => {
+  const next = { ...view, week: "2027-W01", starts_on: "2027-01-04", days: [] };
+  await showingFixture(NAME, { answer: () => ({ content: [], structuredContent: next }) }, async (page) => {
+    await page.role("button", /^Add a meal: Thu, Dec 31/).click();
+    await page.frame.getByLabel("What").fill("Fondue");
+    await page.role("button", "The week after").click();
+    await page.frame.getByText("Jan 10, 2027").waitFor({ timeout: DEADLINE });
+    assert.equal(await page.frame.getByLabel("Day", { exact: true }).evaluate((field) => field.selectedOptions[0]?.innerText), "Thu, Jan 7");
+    await page.role("button", "Add the meal").click();
+    await until(() => page.calls.length === 2, "the call");
+    const { week, date, title } = page.calls[1].args;
+    assert.deepEqual({ week, date, title }, { week: "2027-W01", date: "2027-01-07", title: "Fondue" });
+  });
+});
+
+test("planner: ingredients that are too many or too long are said before anything is sent, and none is cut", async () => {
+  const lines = Array.from({ length: 41 }, (_, index) => `ingredient ${index} ${"x".repeat(100)}`);
+  await showingFixture(NAME, { answer: same }, async (page) => {
+    await page.role("button", /^Add a meal: Thu, Dec 31/).click();
+    await page.frame.getByLabel("What").fill("Fondue");
+    for (const wrong of [lines, ["x".repeat(121)]]) {
+      await page.frame.getByLabel("Ingredients").fill(wrong.join("\n"));
+      await page.role("button", "Add the meal").click();
+      await page.frame.getByText("At most 40 ingredients of 120 characters each.").waitFor({ timeout: DEADLINE });
+      assert.deepEqual(page.calls, []);
+      assert.equal(await page.frame.getByLabel("Ingredients").getAttribute("aria-invalid"), "true");
+      assert.deepEqual(await page.axe(), []);
+      await page.frame.getByLabel("Ingredients").fill("");
+      await until(async () => (await page.frame.locator(".wrong").count()) === 0, "nothing is wrong");
+    }
+    await page.frame.getByLabel("Ingredients").fill(lines.slice(0, 40).join("\n"));
+    await page.role("button", "Add the meal").click();
+    await until(() => page.calls.length === 1, "the call");
+    assert.equal(page.calls[0].args.ingredients.length, 40);
+    assert.equal(page.calls[0].args.ingredients.at(-1).text, lines[39]);
+  });
+});
+
+test("planner: how the last meal went does not stand in the form for the next one", async () => {
+  const refuse = () => ({ isError: true, content: [{ type: "text", text: "The week is full." }] });
+  await showingFixture(NAME, { answer: refuse }, async (page) => {
+    await page.role("button", /^Add a meal: Thu, Dec 31/).click();
+    await page.frame.getByLabel("What").fill("Fondue");
+    await page.role("button", "Add the meal").click();
+    await page.frame.locator(".notice.danger").waitFor({ timeout: DEADLINE });
+    await page.role("button", /^Add a meal: Wed, Dec 30/).click();
+    await until(async () => (await page.frame.getByLabel("What").inputValue()) === "", "another form");
+    await until(async () => (await page.frame.locator(".notice").count()) === 0, "nothing of the last one");
+  });
+});
+
 test("planner: matches, sends, clears, removes, and turns over the end of a year with 53 weeks", async () => {
   await showingFixture(NAME, { answer: same }, async (page) => {
     await page.role("button", "Find products for all").click();

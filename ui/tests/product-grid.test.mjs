@@ -116,6 +116,26 @@ test("product-grid: filters and pages by calls with the arguments that it was op
   });
 });
 
+test("product-grid: a price with a sign between its thousands is read whole, and what is no price is said and not applied", async () => {
+  await showingFixture(NAME, { answer: () => ({ content: [], structuredContent: view }) }, async (page) => {
+    await page.role("button", "Filters").click();
+    for (const words of ["cheap", "1,00,0", "-5"]) {
+      await page.frame.getByLabel("Highest price").fill(words);
+      await page.role("button", "Apply").click();
+      await page.frame.locator(".wrong").waitFor({ timeout: DEADLINE });
+      assert.equal(await page.frame.getByLabel("Highest price").getAttribute("aria-invalid"), "true", words);
+      await until(async () => /A price of 0 or more/.test(await page.frame.getByRole("status").innerText()), "said aloud too");
+    }
+    assert.deepEqual(await page.axe(), []);
+    assert.deepEqual(page.calls, []);
+    await page.frame.getByLabel("Highest price").fill("1,000");
+    await page.role("button", "Apply").click();
+    await until(() => page.calls.length === 1, "the call");
+    assert.equal(page.calls[0].args.filters.max_price, 1000);
+    await until(async () => (await page.frame.locator(".wrong").count()) === 0, "nothing is wrong any more");
+  });
+});
+
 test("product-grid: adds to the cart with the keyboard alone, and tells the model", async () => {
   await showingFixture(NAME, {}, async (page) => {
     await page.tabTo("button", `One more of ${MILK}`);
@@ -129,6 +149,18 @@ test("product-grid: adds to the cart with the keyboard alone, and tells the mode
     const said = 'What the person did in this view, the last at the end:\n- manage_cart add product_id="0001111041700" quantity=2: done';
     assert.deepEqual(page.notes.model[0], { content: [{ type: "text", text: said }] });
     assert.equal(await page.role("button", `Add to cart: ${MILK}`).evaluate((button) => button === document.activeElement), true, "keeps the focus");
+  });
+});
+
+test("product-grid: an emptied quantity is the one from before when the product is added", async () => {
+  await showingFixture(NAME, {}, async (page) => {
+    const field = page.role("textbox", `Quantity of ${MILK}`);
+    await field.fill("3");
+    await field.press("Enter");
+    await field.fill("");
+    await page.role("button", `Add to cart: ${MILK}`).click();
+    await until(() => page.calls.length === 1, "the call");
+    assert.equal(page.calls[0].args.quantity, 3);
   });
 });
 

@@ -34,6 +34,19 @@ test("profile: saves with the keyboard only what was changed", async () => {
   });
 });
 
+test("profile: a budget with a sign between its thousands is not a thousandth of it", async () => {
+  for (const [locale, begins, typed] of [["en-US", "120.5", "1,000"], ["de-DE", "120,5", "1.000"], ["fr-FR", "120,5", "1 000"]]) {
+    await showingFixture(NAME, { locale, view: { ...view, preferences: { ...view.preferences, locale: null } }, answer: answered({}) }, async (page) => {
+      const budget = page.frame.locator("input[inputmode=decimal]");
+      assert.equal(await budget.inputValue(), begins);
+      await budget.fill(typed);
+      await budget.press("Enter");
+      await until(() => page.calls.length === 1, "the call");
+      assert.deepEqual(page.calls[0].args.preferences, { weekly_budget: 1000 }, locale);
+    });
+  }
+});
+
 test("profile: what is cleared is null, and notices are sent together", async () => {
   await showingFixture(NAME, { answer: answered({}) }, async (page) => {
     await page.frame.getByLabel("Weekly budget").fill("");

@@ -1,7 +1,7 @@
 // Any table: sorted, searched and paged here, without a call. On narrow screens each row is a card; the roles keep it
 // a table for screen readers.
 
-import { useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { useLanguage, useRuntime } from "../../bridge/hooks";
 import type { Json } from "../../bridge/protocol";
 import { Button } from "../../design/elements/button";
@@ -19,9 +19,10 @@ export function DataTable({ view }: { view: TableView }) {
   const [words, setWords] = useState("");
   const [sorting, setSorting] = useState<Sorting | null>(null);
   const [page, setPage] = useState(0);
-  const matching = found(view.rows, view.columns, words, language);
   const column = view.columns.find((one) => one.key === sorting?.key);
-  const rows = sorted(matching, column, sorting?.down === true, language);
+  // Sorted before they are searched, so that what is typed sorts nothing.
+  const inOrder = useMemo(() => sorted(view.rows, column, sorting?.down === true, language), [view, sorting, language]);
+  const rows = useMemo(() => found(inOrder, view.columns, words, language), [inOrder, words]);
   const last = Math.max(0, Math.ceil(rows.length / PAGE) - 1);
   const at = Math.min(page, last);
   const sort = (next: Sorting | null): void => {
@@ -43,7 +44,7 @@ export function DataTable({ view }: { view: TableView }) {
           <Order columns={view.columns} sorting={sorting} sort={sort} />
         </div>
       )}
-      {rows.length === 0 ? <Empty icon="bag" text={t("table.empty")} /> : <Rows view={view} rows={rows.slice(at * PAGE, (at + 1) * PAGE)} all={rows.length} sorting={sorting} sort={sort} />}
+      {rows.length === 0 ? <Empty icon="bag" text={t("table.empty")} /> : <Rows view={view} rows={rows.slice(at * PAGE, (at + 1) * PAGE)} before={at * PAGE} all={rows.length} sorting={sorting} sort={sort} />}
       {last > 0 && <Pages at={at} last={last} all={rows.length} turn={setPage} />}
     </>
   );
@@ -72,18 +73,20 @@ function Order({ columns, sorting, sort }: { columns: Column[]; sorting: Sorting
 interface RowsProps {
   view: TableView;
   rows: Json[];
+  /** Rows on the pages before. */
+  before: number;
   all: number;
   sorting: Sorting | null;
   sort(next: Sorting | null): void;
 }
 
-function Rows({ view, rows, all, sorting, sort }: RowsProps) {
+function Rows({ view, rows, before, all, sorting, sort }: RowsProps) {
   const language = useLanguage();
   return (
     <div class="scrolls" role="region" tabIndex={0} aria-label={language.t("table.title")}>
       <table role="table" aria-rowcount={all + 1} aria-label={view.caption ?? language.t("table.title")}>
         <thead role="rowgroup">
-          <tr role="row">
+          <tr role="row" aria-rowindex={1}>
             {view.columns.map((column) => (
               <Head key={column.key} column={column} sorting={sorting} sort={sort} />
             ))}
@@ -91,7 +94,7 @@ function Rows({ view, rows, all, sorting, sort }: RowsProps) {
         </thead>
         <tbody role="rowgroup">
           {rows.map((row, index) => (
-            <tr role="row" key={index}>
+            <tr role="row" key={index} aria-rowindex={before + index + 2}>
               {view.columns.map((column) => (
                 <Cell key={column.key} column={column} value={row[column.key]} />
               ))}

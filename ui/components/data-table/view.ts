@@ -49,7 +49,8 @@ export function show(value: unknown, type: ColumnType, language: Language): stri
   if (typeof value === "number") return language.amount(value, 6);
   if (typeof value === "boolean") return language.t(value ? "table.yes" : "table.no");
   if (type === "date" && typeof value === "string") return language.date(value, "moment");
-  return (typeof value === "string" ? value : JSON.stringify(value)).slice(0, LONGEST);
+  const whole = typeof value === "string" ? value : JSON.stringify(value);
+  return whole.length > LONGEST ? `${whole.slice(0, LONGEST)}…` : whole;
 }
 
 export interface Sorting {
@@ -65,7 +66,7 @@ export function sorted(rows: readonly Json[], column: Column | undefined, down: 
     const [x, y] = [rank(a[column.key], column.type), rank(b[column.key], column.type)];
     if (x === undefined || y === undefined) return Number(x === undefined) - Number(y === undefined);
     if (typeof x === "number" && typeof y === "number") return (x - y) * sign;
-    return String(x).localeCompare(String(y), language.locale, { numeric: true }) * sign;
+    return language.compare(String(x), String(y)) * sign;
   });
 }
 

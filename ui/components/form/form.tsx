@@ -1,25 +1,27 @@
 // Any form: its values are checked here, and sent as the arguments of the tool that the view names.
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { useCalls, useRuntime } from "../../bridge/hooks";
 import { Button } from "../../design/elements/button";
-import { Check, Input, Select } from "../../design/elements/field";
+import { Check, Hints, Input, Select, describing } from "../../design/elements/field";
 import { Empty, How } from "../../design/elements/state";
 import type { Key, Language } from "../../design/language";
-import { type Field, type FormView, LONGEST, type Values, type Wrong, argumentsOf, check, startOf } from "./view";
+import { type Field, type FormView, LONGEST, type Values, type Wrong, argumentsOf, boundOf, check, startOf, startOfOne } from "./view";
 
 export function Form({ view }: { view: FormView }) {
   const runtime = useRuntime();
-  const { t } = runtime.state.language;
+  const { language } = runtime.state;
+  const { t } = language;
   const calls = useCalls();
-  const [values, setValues] = useState<Values>(startOf(view.fields));
+  const [values, setValues] = useState<Values>(startOf(view.fields, language));
   const [tried, setTried] = useState(false);
   const [answer, setAnswer] = useState("");
   const place = useRef<HTMLDivElement>(null);
   // Another form than before begins with its own values.
   const shape = JSON.stringify(view);
-  useEffect(() => setValues(startOf(view.fields)), [shape]);
-  const wrong = new Map(view.fields.map((field) => [field.name, check(field, values[field.name] ?? field.start)]));
+  useEffect(() => setValues(startOf(view.fields, language)), [shape]);
+  const valueOf = (field: Field): string | boolean => values[field.name] ?? startOfOne(field, language);
+  const wrong = new Map(view.fields.map((field) => [field.name, check(field, valueOf(field), language)]));
 
   const send = async (): Promise<void> => {
     setTried(true);
@@ -31,7 +33,7 @@ export function Form({ view }: { view: FormView }) {
       return;
     }
     const secret = view.fields.some((field) => field.type === "password");
-    const outcome = await calls.run({ key: "send", tool: view.tool ?? "", args: argumentsOf(view, values), done: t("form.sent"), writes: true, secret });
+    const outcome = await calls.run({ key: "send", tool: view.tool ?? "", args: argumentsOf(view, values, language), done: t("form.sent"), writes: true, secret });
     if (outcome?.kind !== "done") return;
     setAnswer(outcome.text);
     setTried(false);
@@ -45,7 +47,7 @@ export function Form({ view }: { view: FormView }) {
       {view.fields.length === 0 && <Empty icon="check" text={t("form.empty")} />}
       <div class="form" ref={place}>
         {view.fields.map((field) => (
-          <One key={field.name} field={field} value={values[field.name] ?? field.start} wrong={tried ? wrong.get(field.name) : undefined} set={(value) => set(field.name, value)} send={() => void send()} />
+          <One key={field.name} field={field} value={valueOf(field)} wrong={tried ? wrong.get(field.name) : undefined} set={(value) => set(field.name, value)} send={() => void send()} />
         ))}
       </div>
       {view.tool !== undefined && (
@@ -74,22 +76,32 @@ function One({ field, value, wrong, set, send }: OneProps) {
   const { t } = language;
   const label = field.required ? field.label : t("form.optional", { label: field.label });
   const words = wrong && t(wrong.key, wrong.args);
-  if (field.type === "checkbox") {
-    return (
-      <div class="field">
-        <Check checked={value === true} change={set}>
-          {label}
-        </Check>
-        {field.help !== undefined && <p class="small soft">{field.help}</p>}
-        {words && <p class="wrong">{words}</p>}
-      </div>
-    );
-  }
+  if (field.type === "checkbox") return <Box label={label} checked={value === true} change={set} help={field.help} wrong={words} />;
   const shared = { label, value: String(value), change: set, help: helpOf(field, language), wrong: words, required: field.required };
   if (field.type === "select") return <Select {...shared} options={[{ value: "", label: t("form.choose") }, ...field.options]} />;
   const kind = field.type === "number" ? "text" : field.type;
   const bounds = field.type === "date" ? { min: asText(field.min), max: asText(field.max) } : {};
   return <Input {...shared} {...bounds} kind={kind} {...(field.type === "number" ? { mode: "decimal" as const } : {})} enter={send} longest={LONGEST} />;
+}
+
+interface BoxProps {
+  label: string;
+  checked: boolean;
+  change(checked: boolean): void;
+  help: string | undefined;
+  wrong: string | undefined;
+}
+
+function Box({ label, checked, change, help, wrong }: BoxProps) {
+  const id = useId();
+  return (
+    <div class="field">
+      <Check checked={checked} change={change} described={describing(id, help, wrong)} wrong={wrong !== undefined}>
+        {label}
+      </Check>
+      <Hints id={id} help={help} wrong={wrong} />
+    </div>
+  );
 }
 
 function asText(bound: number | string | undefined): string | undefined {
@@ -98,7 +110,7 @@ function asText(bound: number | string | undefined): string | undefined {
 
 /** The help, and the bounds of a number, so that nobody has to guess them. */
 function helpOf(field: Field, language: Language): string | undefined {
-  const bound = (key: Key, value: number | string | undefined) => (field.type === "number" && typeof value === "number" ? language.t(key, { bound: value }) : undefined);
+  const bound = (key: Key, value: number | string | undefined) => (field.type === "number" && typeof value === "number" ? language.t(key, { bound: boundOf(value, language) }) : undefined);
   const parts = [field.help, bound("form.at_least", field.min), bound("form.at_most", field.max)].filter((part) => part !== undefined);
   return parts.length === 0 ? undefined : parts.join(" ");
 }

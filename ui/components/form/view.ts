@@ -1,6 +1,7 @@
 import type { Json } from "../../bridge/protocol";
 import { flag, list, number, object, text } from "../../bridge/read";
-import type { Arguments, Key } from "../../design/language";
+import type { Arguments, Key, Language } from "../../design/language";
+import { numberOf, typed } from "../../design/number";
 
 export type FieldType = "text" | "number" | "select" | "checkbox" | "date" | "password";
 
@@ -72,8 +73,13 @@ function readOptions(raw: Json): Field["options"] {
   });
 }
 
-export function startOf(fields: readonly Field[]): Values {
-  return Object.fromEntries(fields.map((field) => [field.name, field.start]));
+/** What the fields begin with: numbers as they are typed in the language. */
+export function startOf(fields: readonly Field[], language: Language): Values {
+  return Object.fromEntries(fields.map((field) => [field.name, startOfOne(field, language)]));
+}
+
+export function startOfOne({ type, start }: Field, language: Language): string | boolean {
+  return type === "number" && typeof start === "string" ? typed(start, language) : start;
 }
 
 export interface Wrong {
@@ -81,20 +87,25 @@ export interface Wrong {
   args: Arguments;
 }
 
-export function check(field: Field, value: string | boolean): Wrong | undefined {
+export function check(field: Field, value: string | boolean, language: Language): Wrong | undefined {
   if (typeof value === "boolean") return field.required && !value ? { key: "form.must_check", args: {} } : undefined;
   if (value.trim() === "") return field.required ? { key: "form.required", args: {} } : undefined;
-  if (field.type === "number") return checkNumber(field, Number(value.replace(",", ".")));
+  if (field.type === "number") return checkNumber(field, numberOf(value, language), language);
   if (field.type === "date") return checkDate(field, value);
   if (field.type === "select") return undefined;
   return checkText(field, value);
 }
 
-function checkNumber({ min, max }: Field, value: number): Wrong | undefined {
-  if (!Number.isFinite(value)) return { key: "form.no_number", args: {} };
-  if (typeof min === "number" && value < min) return { key: "form.at_least", args: { bound: min } };
-  if (typeof max === "number" && value > max) return { key: "form.at_most", args: { bound: max } };
+function checkNumber({ min, max }: Field, value: number | undefined, language: Language): Wrong | undefined {
+  if (value === undefined) return { key: "form.no_number", args: {} };
+  if (typeof min === "number" && value < min) return { key: "form.at_least", args: { bound: boundOf(min, language) } };
+  if (typeof max === "number" && value > max) return { key: "form.at_most", args: { bound: boundOf(max, language) } };
   return undefined;
+}
+
+/** A bound with all its digits: rounded it would be another. */
+export function boundOf(bound: number, language: Language): string {
+  return language.amount(bound, 20);
 }
 
 function checkDate({ min, max }: Field, value: string): Wrong | undefined {
@@ -121,13 +132,13 @@ function fits(value: string, pattern: string): boolean {
 }
 
 /** The arguments of the call: those given, and the values in their types. What is empty is left out. */
-export function argumentsOf(view: FormView, values: Values): Json {
+export function argumentsOf(view: FormView, values: Values, language: Language): Json {
   const args: Json = { ...view.args };
   for (const field of view.fields) {
-    const value = values[field.name] ?? field.start;
+    const value = values[field.name] ?? startOfOne(field, language);
     if (typeof value === "boolean") args[field.name] = value;
     else if (value.trim() === "") continue;
-    else args[field.name] = field.type === "number" ? Number(value.replace(",", ".")) : value;
+    else args[field.name] = field.type === "number" ? numberOf(value, language) : value;
   }
   return args;
 }

@@ -1,10 +1,11 @@
 // What the person marked as ordered, as a timeline. It is no record of Kroger's: the page says so.
 
-import { useState } from "preact/hooks";
-import { type Calls, useCalls, useLanguage } from "../../bridge/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { type Calls, useCalls, useLanguage, useRuntime } from "../../bridge/hooks";
+import { notesOf } from "../../bridge/runtime";
 import { Button, Confirm } from "../../design/elements/button";
 import { nameOf } from "../../design/elements/product";
-import { Empty, Heading, How, Reload, useReload } from "../../design/elements/state";
+import { Empty, Heading, How, Notes, Reload, useReload } from "../../design/elements/state";
 import type { Order, OrdersView } from "./view";
 
 const TOOL = "order_history";
@@ -19,6 +20,12 @@ export function Orders({ view }: { view: OrdersView }) {
   const calls = useCalls();
   const reload = useReload({ action: "list", ...ALL }, calls);
   const [shown, setShown] = useState(PAGE);
+  const place = useRef<HTMLOListElement>(null);
+  // The button that asked for older ones goes with the last of them.
+  useEffect(() => {
+    const first = shown > PAGE ? place.current?.children[shown - PAGE] : undefined;
+    if (document.hasFocus() && document.activeElement === document.body) first?.querySelector<HTMLElement>("summary, button")?.focus();
+  }, [shown]);
   const mark = (): void => void calls.run({ key: "mark", tool: TOOL, args: { action: "mark_ordered", ...ALL }, done: t("orders.marked"), shows: true, writes: true });
   const older = async (): Promise<void> => {
     if (view.orders.length <= shown) await calls.run({ key: "older", tool: TOOL, args: { action: "list", ...ALL }, done: "", shows: true });
@@ -39,7 +46,7 @@ export function Orders({ view }: { view: OrdersView }) {
       <How progress={calls.of("mark")} />
       <How progress={calls.of("forget")} />
       {view.orders.length === 0 && <Empty icon="bag" text={t("orders.empty")} />}
-      <ol class="timeline" aria-label={t("orders.title")}>
+      <ol class="timeline" ref={place} aria-label={t("orders.title")}>
         {view.orders.slice(0, shown).map((order) => (
           <One key={order.id} order={order} calls={calls} />
         ))}
@@ -55,10 +62,21 @@ export function Orders({ view }: { view: OrdersView }) {
 }
 
 function One({ order, calls }: { order: Order; calls: Calls }) {
-  const language = useLanguage();
+  const runtime = useRuntime();
+  const { language, view } = runtime.state;
   const { t } = language;
+  const [notes, setNotes] = useState<string[]>([]);
   const when = order.placedAt === undefined ? t("orders.no_date") : language.date(order.placedAt, "moment");
-  const again = (): void => void calls.run({ key: order.id, tool: TOOL, args: { action: "reorder", order_id: order.id }, done: t("orders.again_done"), writes: true });
+  const again = async (): Promise<void> => {
+    setNotes([]);
+    const done = t("orders.again_done");
+    const outcome = await calls.run({ key: order.id, tool: TOOL, args: { action: "reorder", order_id: order.id }, done, writes: true });
+    if (outcome?.kind !== "done") return;
+    // The others stand on the page already.
+    const told = notesOf(outcome.view).filter((note) => !notesOf(view).includes(note));
+    setNotes(told);
+    if (told.length > 0) runtime.sayText([done, ...told].join(" "));
+  };
   const forget = (): void => void calls.run({ key: "forget", tool: TOOL, args: { action: "forget", order_id: order.id, ...ALL }, done: t("orders.forgotten"), shows: true, writes: true });
   return (
     <li class="order">
@@ -75,12 +93,13 @@ function One({ order, calls }: { order: Order; calls: Calls }) {
         {order.items.length > 0 && <Items order={order} />}
         {order.events.length > 0 && <Events order={order} />}
         <div class="row">
-          <Button icon="again" busy={calls.busy(order.id)} name={t("orders.again_name", { when })} press={again}>
+          <Button icon="again" busy={calls.busy(order.id)} name={t("orders.again_name", { when })} press={() => void again()}>
             {t("orders.again")}
           </Button>
           <Confirm label={t("orders.forget")} name={t("orders.forget_name", { when })} question={t("orders.forget_sure")} yes={t("orders.forget_yes")} press={forget} />
         </div>
         <How progress={calls.of(order.id)} />
+        <Notes notes={notes} />
       </div>
     </li>
   );

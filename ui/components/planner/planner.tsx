@@ -6,6 +6,7 @@ import { type Calls, useCalls, useLanguage } from "../../bridge/hooks";
 import type { Json } from "../../bridge/protocol";
 import { Button, Confirm } from "../../design/elements/button";
 import { Heading, How, Reload, useReload } from "../../design/elements/state";
+import { reachedIn } from "../../design/focus";
 import { AddMeal } from "./add";
 import { OpenMeal } from "./meal";
 import type { Plan } from "./view";
@@ -39,13 +40,13 @@ export function Planner({ view }: { view: Plan }) {
       <Week days={view.days} below={below} open={setBelow} />
       <How progress={calls.of("remove")} />
       {meal !== undefined && (
-        <Below label={t("planner.meal")}>
-          <OpenMeal key={meal.id} meal={meal} calls={calls} act={act} close={() => setBelow(null)} />
+        <Below key={`meal ${meal.id}`} label={t("planner.meal")}>
+          <OpenMeal meal={meal} calls={calls} act={act} close={() => setBelow(null)} />
         </Below>
       )}
       {below !== null && "day" in below && (
-        <Below label={t("planner.add")}>
-          <AddMeal key={below.day} day={below.day} days={view.days} calls={calls} act={act} close={() => setBelow(null)} />
+        <Below key={`day ${below.day}`} label={t("planner.add")}>
+          <AddMeal day={below.day} days={view.days} calls={calls} act={act} close={() => setBelow(null)} />
         </Below>
       )}
       <Whole view={view} calls={calls} act={act} />
@@ -53,19 +54,32 @@ export function Planner({ view }: { view: Plan }) {
   );
 }
 
-/** Takes the focus when it opens, and gives it back when it closes. */
+/** Takes the focus when it opens, and gives it back when it closes: to what opened it, or what is left where that was. */
 function Below({ label, children }: { label: string; children: ComponentChildren }) {
   const place = useRef<HTMLElement>(null);
   useEffect(() => {
-    const before = document.activeElement;
+    const openers = ancestorsOf(document.activeElement);
     place.current?.focus();
-    return () => before instanceof HTMLElement && before.isConnected && before.focus();
+    return () => {
+      if (place.current?.contains(document.activeElement) === true) giveBack(openers);
+    };
   }, []);
   return (
     <section class="panel stack" aria-label={label} tabIndex={-1} ref={place}>
       {children}
     </section>
   );
+}
+
+/** An element, what it is in, and so on. */
+function ancestorsOf(element: Element | null): Element[] {
+  return element === null ? [] : [element, ...ancestorsOf(element.parentElement)];
+}
+
+function giveBack([opener, ...around]: Element[]): void {
+  if (opener instanceof HTMLElement && opener.isConnected) return opener.focus();
+  const left = around.filter((one) => one.isConnected).map((one) => reachedIn(one)[0]);
+  left.find((one) => one !== undefined)?.focus();
 }
 
 function Turn({ view, busy, act }: { view: Plan; busy: boolean; act: Act }) {

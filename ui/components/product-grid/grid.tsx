@@ -41,7 +41,7 @@ export function Grid({ view }: { view: Found }) {
     runtime.say("grid.sorted");
   };
   const turn = (offset: number): void => void ask({ offset }, t("grid.turned"));
-  const filter = (filters: Filters) => ask({ ...withFilters(meant, filters), sort: order, offset: 0 }, t("grid.filtered"));
+  const filter = (filters: Filters) => ask({ ...withFilters(meant, filters, language), sort: order, offset: 0 }, t("grid.filtered"));
   const products = inOrder(view.products, order, language.locale);
 
   return (
@@ -55,7 +55,7 @@ export function Grid({ view }: { view: Found }) {
           {t("grid.filters")}
         </Button>
       </div>
-      {filtering && <FilterForm start={filtersOf(args)} apply={filter} />}
+      {filtering && <FilterForm start={filtersOf(args, language)} apply={filter} />}
       {calls.of("search").state !== "done" && <How progress={calls.of("search")} />}
       {products.length === 0 && <Empty icon="bag" text={t("grid.empty")} />}
       <ul class={`products ${layout}`} aria-label={t("grid.title")} aria-busy={calls.busy("search")}>

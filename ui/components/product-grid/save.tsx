@@ -31,6 +31,7 @@ export function SaveToList({ product, calls }: { product: Product; calls: Calls 
       return id === undefined ? null : { value: id, label: text(raw, "name") ?? id };
     });
     setLists(found);
+    if (found.length === 0) runtime.say("product.no_lists");
     setChosen(found[0]?.value ?? "");
   };
   const save = async (): Promise<void> => {

@@ -1,5 +1,7 @@
 import type { Json } from "../../bridge/protocol";
 import { list, number, text } from "../../bridge/read";
+import type { Language } from "../../design/language";
+import { numberOf, typed } from "../../design/number";
 import type { Order, Product } from "../../design/product";
 import { readProduct } from "../../design/product";
 
@@ -40,12 +42,12 @@ export function orderOf(input: Json): Order {
   return (ORDERS.includes(order) ? order : "relevance") as Order;
 }
 
-export function filtersOf(input: Json): Filters {
+export function filtersOf(input: Json, language: Language): Filters {
   const from = typeof input.filters === "object" && input.filters !== null ? (input.filters as Json) : {};
   return {
     brand: text(from, "brand") ?? "",
-    min: text(from, "min_price") ?? "",
-    max: text(from, "max_price") ?? "",
+    min: typed(text(from, "min_price") ?? "", language),
+    max: typed(text(from, "max_price") ?? "", language),
     onSale: from.on_sale === true,
     inStock: from.in_stock === true,
     way: text(from, "fulfillment") ?? "",
@@ -53,20 +55,21 @@ export function filtersOf(input: Json): Filters {
 }
 
 /** The call's arguments with other filters: what the page does not know of stays as it was. */
-export function withFilters(input: Json, filters: Filters): Json {
+export function withFilters(input: Json, filters: Filters, language: Language): Json {
   const before = typeof input.filters === "object" && input.filters !== null ? (input.filters as Json) : {};
   const { brand: _b, min_price: _l, max_price: _h, on_sale: _s, in_stock: _i, fulfillment: _f, ...rest } = before;
   const next: Json = { ...rest };
+  const [lowest, highest] = [numberOf(filters.min, language), numberOf(filters.max, language)];
   if (filters.brand.trim() !== "") next.brand = filters.brand.trim();
-  if (price(filters.min) !== undefined) next.min_price = price(filters.min);
-  if (price(filters.max) !== undefined) next.max_price = price(filters.max);
+  if (lowest !== undefined) next.min_price = lowest;
+  if (highest !== undefined) next.max_price = highest;
   if (filters.onSale) next.on_sale = true;
   if (filters.inStock) next.in_stock = true;
   if (filters.way !== "") next.fulfillment = filters.way;
   return { ...input, filters: next };
 }
 
-function price(typed: string): number | undefined {
-  const value = Number(typed.trim().replace(",", "."));
-  return typed.trim() !== "" && Number.isFinite(value) && value >= 0 ? value : undefined;
+/** Whether what is typed may be a bound of prices. Nothing is none. */
+export function isPrice(words: string, language: Language): boolean {
+  return words.trim() === "" || (numberOf(words, language) ?? -1) >= 0;
 }

@@ -7,7 +7,7 @@ import { Heading, How, Reload, useReload } from "../../design/elements/state";
 import { Account, LeadIn } from "./account";
 import { Diets, Fields, Notices } from "./fields";
 import { Own } from "./own";
-import { type Preferences, type ProfileView, changes, check, renewed } from "./view";
+import { type Preferences, type ProfileView, asTyped, changes, check, renewed } from "./view";
 
 export const TOOL = "user_profile";
 
@@ -29,15 +29,17 @@ export function Profile({ view }: { view: ProfileView }) {
         </ul>
       )}
       <Account view={view} />
-      <Editor before={view.preferences} calls={calls} />
+      <Editor kept={view.preferences} calls={calls} />
       <Own calls={calls} />
     </>
   );
 }
 
-function Editor({ before, calls }: { before: Preferences; calls: Calls }) {
+function Editor({ kept, calls }: { kept: Preferences; calls: Calls }) {
   const runtime = useRuntime();
-  const { t } = runtime.state.language;
+  const { language } = runtime.state;
+  const { t } = language;
+  const before = asTyped(kept, language);
   const [draft, setDraft] = useState(before);
   const [tried, setTried] = useState(false);
   // What the fields were filled with, or what was saved of them: what differs from it the person has changed since.
@@ -46,10 +48,10 @@ function Editor({ before, calls }: { before: Preferences; calls: Calls }) {
     const known = base.current;
     base.current = before;
     setDraft((now) => renewed(now, known, before));
-  }, [JSON.stringify(before)]);
+  }, [JSON.stringify(kept)]);
   const set = (change: Partial<Preferences>): void => setDraft({ ...draft, ...change });
-  const wrong = check(draft);
-  const changed = changes(before, draft);
+  const wrong = check(draft, language);
+  const changed = changes(before, draft, language);
   const isChanged = Object.keys(changed).length > 0;
 
   const save = async (): Promise<void> => {

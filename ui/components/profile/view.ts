@@ -1,6 +1,7 @@
 import type { Json } from "../../bridge/protocol";
 import { flag, number, object, text, texts } from "../../bridge/read";
-import type { Key } from "../../design/language";
+import type { Key, Language } from "../../design/language";
+import { numberOf, typed } from "../../design/number";
 
 export interface Preferences {
   location: string | undefined;
@@ -70,10 +71,15 @@ export interface Wrong {
 const MOST_DOLLARS = 10_000;
 const MOST_PEOPLE = 20;
 
-export function check(preferences: Preferences): Wrong {
+/** As the fields begin: numbers as they are typed in the language. */
+export function asTyped(kept: Preferences, language: Language): Preferences {
+  return { ...kept, budget: typed(kept.budget, language), household: typed(kept.household, language) };
+}
+
+export function check(preferences: Preferences, language: Language): Wrong {
   const wrong: Wrong = {};
-  const budget = amount(preferences.budget);
-  const household = amount(preferences.household);
+  const budget = amount(preferences.budget, language);
+  const household = amount(preferences.household, language);
   if (budget === undefined || (budget !== null && (budget < 0 || budget > MOST_DOLLARS))) wrong.budget = "profile.wrong_budget";
   const whole = household === null || (household !== undefined && Number.isInteger(household) && household >= 1 && household <= MOST_PEOPLE);
   if (!whole) wrong.household = "profile.wrong_household";
@@ -81,11 +87,12 @@ export function check(preferences: Preferences): Wrong {
 }
 
 /** Only what was changed, so that nothing another device set is put back. What was cleared is null. */
-export function changes(before: Preferences, now: Preferences): Json {
+export function changes(before: Preferences, now: Preferences, language: Language): Json {
   const changed: Json = {};
+  const differs = (key: "budget" | "household"): boolean => amount(now[key], language) !== amount(before[key], language);
   if (now.diets.join() !== before.diets.join()) changed.diets = now.diets;
-  if (now.budget !== before.budget) changed.weekly_budget = amount(now.budget);
-  if (now.household !== before.household) changed.household_size = amount(now.household);
+  if (differs("budget")) changed.weekly_budget = amount(now.budget, language);
+  if (differs("household")) changed.household_size = amount(now.household, language);
   if (now.fulfillment !== before.fulfillment) changed.fulfillment = now.fulfillment || null;
   if (now.locale !== before.locale) changed.locale = now.locale || null;
   if (now.priceDrops !== before.priceDrops || now.coupons !== before.coupons) changed.notices = { price_drops: now.priceDrops, coupons: now.coupons };
@@ -99,8 +106,6 @@ export function renewed(draft: Preferences, known: Preferences, now: Preferences
 }
 
 /** Null where nothing is typed, undefined where it is no number. */
-function amount(typed: string): number | null | undefined {
-  if (typed.trim() === "") return null;
-  const value = Number(typed.trim().replace(",", "."));
-  return Number.isFinite(value) ? value : undefined;
+function amount(words: string, language: Language): number | null | undefined {
+  return words.trim() === "" ? null : numberOf(words, language);
 }

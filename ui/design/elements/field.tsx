@@ -26,7 +26,7 @@ export interface InputProps {
 export function Input(props: InputProps) {
   const id = useId();
   const { label, value, help, wrong, kind = "text" } = props;
-  const described = [help && `${id}-help`, wrong && `${id}-wrong`].filter(Boolean).join(" ");
+  const described = describing(id, help, wrong);
   return (
     <div class="field">
       <label for={id} class={props.bare ? "unseen" : ""}>
@@ -54,7 +54,12 @@ export function Input(props: InputProps) {
   );
 }
 
-function Hints({ id, help, wrong }: { id: string; help?: string | undefined; wrong?: string | undefined }) {
+/** The ids of the hints that there are. */
+export function describing(id: string, help: string | undefined, wrong: string | undefined): string {
+  return [help && `${id}-help`, wrong && `${id}-wrong`].filter(Boolean).join(" ");
+}
+
+export function Hints({ id, help, wrong }: { id: string; help?: string | undefined; wrong?: string | undefined }) {
   return (
     <>
       {help && (
@@ -88,7 +93,7 @@ export interface SelectProps {
 
 export function Select({ label, value, options, change, help, wrong, required = false }: SelectProps) {
   const id = useId();
-  const described = [help && `${id}-help`, wrong && `${id}-wrong`].filter(Boolean).join(" ");
+  const described = describing(id, help, wrong);
   return (
     <div class="field">
       <label for={id}>{label}</label>
@@ -112,10 +117,27 @@ export function Select({ label, value, options, change, help, wrong, required = 
   );
 }
 
-export function Check({ checked, change, name, children }: { checked: boolean; change(checked: boolean): void; name?: string; children?: ComponentChildren }) {
+interface CheckProps {
+  checked: boolean;
+  change(checked: boolean): void;
+  name?: string;
+  /** The ids of what is said to it. */
+  described?: string | undefined;
+  wrong?: boolean;
+  children?: ComponentChildren;
+}
+
+export function Check({ checked, change, name, described, wrong = false, children }: CheckProps) {
   return (
     <label class="check">
-      <input type="checkbox" checked={checked} aria-label={name} onChange={(event) => change(event.currentTarget.checked)} />
+      <input
+        type="checkbox"
+        checked={checked}
+        aria-label={name}
+        aria-invalid={wrong || undefined}
+        aria-describedby={described || undefined}
+        onChange={(event) => change(event.currentTarget.checked)}
+      />
       {children !== undefined && <span>{children}</span>}
     </label>
   );
@@ -147,7 +169,8 @@ export function Quantity({ of, value, change, off = false }: { of: string; value
   const [typed, setTyped] = useState(String(value));
   useEffect(() => setTyped(String(value)), [value]);
   const set = (wanted: number): void => {
-    const next = Math.min(MOST, Math.max(1, Number.isFinite(wanted) ? Math.round(wanted) : value));
+    // What is less than one, or no whole number, is a slip: the quantity stays what it was.
+    const next = Number.isInteger(wanted) && wanted >= 1 ? Math.min(MOST, wanted) : value;
     setTyped(String(next));
     if (next !== value && !off) change(next);
   };
