@@ -38,7 +38,7 @@ test("cart: removes with the keyboard, and shows what the server answers", async
     await page.page.keyboard.press("Enter");
     await until(async () => (await page.frame.locator(".item").count()) === 3, "the row is gone");
     assert.deepEqual(page.calls[0].args, { session_id: "s-1", action: "remove", product_id: "0001111041700", modality: "PICKUP" });
-    assert.match(await page.frame.getByRole("status").innerText(), /Removed/);
+    assert.match(await page.frame.getByRole("status").innerText(), /Taken off the list here: .*It may still be in your cart at Kroger/);
   });
 });
 
@@ -75,11 +75,11 @@ test("cart: a quantity that is emptied, or no whole number from 1 on, goes back 
 
 test("cart: is emptied only when asked twice", async () => {
   await showingFixture(NAME, { answer: answer([]) }, async (page) => {
-    await page.role("button", "Empty the cart").click();
+    await page.role("button", "Empty this list").click();
     await page.page.keyboard.press("Escape");
-    assert.equal(await page.role("button", "Empty the cart").evaluate((button) => button === document.activeElement), true);
+    assert.equal(await page.role("button", "Empty this list").evaluate((button) => button === document.activeElement), true);
     assert.deepEqual(page.calls, []);
-    await page.role("button", "Empty the cart").click();
+    await page.role("button", "Empty this list").click();
     await page.role("button", "Yes, empty it").click();
     await page.frame.getByText("Nothing is in the cart").waitFor({ timeout: DEADLINE });
     assert.deepEqual(page.calls[0].args, { session_id: "s-1", action: "clear" });
@@ -153,7 +153,7 @@ test("cart: what is wished for while it is changed, emptied or closed is neither
     await wish(page, "3");
     await until(() => held.length === 1, "the first quantity");
     await wish(page, "4");
-    await page.role("button", "Empty the cart").click();
+    await page.role("button", "Empty this list").click();
     await page.role("button", "Yes, empty it").click();
     held[0]([{ ...view.items[0], quantity: 3 }]);
     await until(() => held.length === 2, "the second");
@@ -176,9 +176,46 @@ test("cart: asks about the store that the call was about", async () => {
     await until(() => page.calls.length === 1, "the cart again");
     await page.role("button", `Remove ${MILK}`).click();
     await until(() => page.calls.length === 2, "the removal");
-    await page.role("button", "Empty the cart").click();
+    await page.role("button", "Empty this list").click();
     await page.role("button", "Yes, empty it").click();
     await until(() => page.calls.length === 3, "the cart is emptied");
     assert.deepEqual(page.calls.map(({ args }) => args.location_id), Array(3).fill("01400943"));
+  });
+});
+
+test("cart: says of which cart it speaks, in the language of the page, and what is taken out of which", async () => {
+  const emptied = (source) => () => ({ content: [], structuredContent: { ...view, source, items: [] } });
+  for (const [source, what, clear, done] of [
+    ["local", "Was von hier hineingelegt wurde.", "Diese Liste leeren", "Ihr Warenkorb bei Kroger ist, wie er war."],
+    ["partner", "Der Warenkorb, wie Kroger ihn führt.", "Warenkorb leeren", "Der Warenkorb ist jetzt leer."],
+  ]) {
+    await showingFixture(NAME, { view: { ...view, source, label: "in English" }, locale: "de-DE", answer: emptied(source) }, async (page) => {
+      assert.match(await page.text(), new RegExp(what));
+      assert.doesNotMatch(await page.text(), /in English/);
+      await page.role("button", clear).click();
+      await page.role("button", /^Ja, /).click();
+      await until(async () => (await page.frame.getByRole("status").innerText()).includes(done), `${source}: ${done}`);
+    });
+  }
+});
+
+test("cart: leads to the sign-in where nothing can be put in yet", async () => {
+  const url = "https://shop.example/auth/login?link=abc";
+  await showingFixture(NAME, { view: { ...view, signed_in: false, sign_in_url: url } }, async (page) => {
+    await page.role("button", "Sign in").click();
+    await until(() => page.notes.link.includes(url), "the host is asked to open it");
+  });
+  await showingFixture(NAME, { view: { ...view, signed_in: true, sign_in_url: url } }, async (page) => {
+    assert.equal(await page.role("button", "Sign in").count(), 0);
+  });
+});
+
+test("cart: what Kroger ships is shown as that and changed without a way of its own", async () => {
+  const shipped = [{ ...view.items[0], modality: "SHIP" }];
+  await showingFixture(NAME, { view: { ...view, source: "partner", items: shipped }, answer: answer([]) }, async (page) => {
+    assert.match(await page.text(), /Shipping/);
+    await page.role("button", `Remove ${MILK}`).click();
+    await until(async () => page.calls.length > 0, "it is removed");
+    assert.deepEqual(page.calls[0].args, { session_id: "s-1", action: "remove", product_id: "0001111041700" });
   });
 });

@@ -37,7 +37,7 @@ test("focus: when an item of the cart goes it moves to the next one, else to the
 test("focus: when the cart is emptied it stays beside the button that asked", async () => {
   const { view } = fixture("cart");
   await showingFixture("cart", answering({ ...view, items: [] }), async (page) => {
-    await press(page, "Empty the cart");
+    await press(page, "Empty this list");
     await press(page, "Yes, empty it");
     await page.frame.getByText("Nothing is in the cart").waitFor({ timeout: DEADLINE });
     await focusIs(page, "Open the cart at Kroger");

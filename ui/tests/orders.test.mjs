@@ -81,3 +81,17 @@ test("orders: asks for those that the call left out", async () => {
     assert.equal(page.calls[1].args.limit, 200);
   });
 });
+
+test("orders: what happened is told in the language of the page, and what is not known here as the server says it", async () => {
+  const events = [
+    { at: "2026-11-20T10:00:00Z", kind: "marked", what: "marked as ordered" },
+    { at: "2026-11-21T10:00:00Z", kind: "reordered", what: "sent to the cart again" },
+    { at: "2026-11-22T10:00:00Z", kind: "returned", what: "brought back" },
+  ];
+  await showingFixture(NAME, { view: { ...view, orders: [{ ...view.orders[0], events }] }, locale: "es-ES" }, async (page) => {
+    await page.frame.locator("summary").first().click();
+    await page.frame.getByText("puesto otra vez en el carrito").waitFor({ timeout: DEADLINE });
+    const text = await page.text();
+    assert.ok(text.includes("marcado como pedido") && text.includes("brought back") && !text.includes("sent to the cart"), text);
+  });
+});

@@ -171,3 +171,24 @@ test("planner: stays at the store that the call was about", async () => {
     assert.deepEqual(page.calls.map(({ args }) => args.location_id ?? args.filters), ["01400943", "01400943", { location_id: "01400943" }, "01400943"]);
   });
 });
+
+test("planner: why there is no product is told in the language of the page, with the products that it names", async () => {
+  const ingredient = (id, more) => ({ ingredient_id: id, text: id, quantity: 1, product: null, sent: false, ...more });
+  const meal = {
+    meal_id: "m-9",
+    slot: "dinner",
+    title: "Eintopf",
+    servings: 2,
+    ingredients: [
+      ingredient("Wurst", { state: "excluded", reason: "the closest product has milk", reason_code: "milk" }),
+      ingredient("Tortillas", { state: "no_match", reason: "was not found; similar: Corn Tortillas", reason_code: "only_similar", reason_products: ["Corn Tortillas"] }),
+      ingredient("Reis", { state: "no_match", reason: "grows on the moon", reason_code: "lunar" }),
+    ],
+  };
+  await showingFixture(NAME, { view: { ...view, days: [{ date: view.days[0].date, meals: [meal] }] }, locale: "de-DE" }, async (page) => {
+    await page.frame.getByRole("button", { name: /Eintopf/ }).click();
+    await page.frame.getByText("Enthält Milch").waitFor({ timeout: DEADLINE });
+    const text = await page.text();
+    assert.ok(text.includes("Hier nur Ähnliches: Corn Tortillas") && text.includes("grows on the moon") && !text.includes("similar:"), text);
+  });
+});

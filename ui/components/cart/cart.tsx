@@ -5,11 +5,13 @@ import type { Json } from "../../bridge/protocol";
 import { Button, Confirm, LinkButton } from "../../design/elements/button";
 import { Quantity } from "../../design/elements/field";
 import { nameOf } from "../../design/elements/product";
-import { Empty, Heading, How, Reload, useReload } from "../../design/elements/state";
+import { Empty, Heading, How, Reload, SignIn, useReload } from "../../design/elements/state";
 import type { Language } from "../../design/language";
 import { type CartView, type Item, numberOf, readCart } from "./view";
 
 const TOOL = "manage_cart";
+const WHOLE = { what: "cart.whole", clear: "cart.clear", sure: "cart.clear_sure", cleared: "cart.cleared", removed: "cart.removed" } as const;
+const HERE = { what: "cart.part", clear: "cart.clear_here", sure: "cart.clear_sure_here", cleared: "cart.cleared_here", removed: "cart.removed_here" } as const;
 /** A quantity is sent once it has stood still for so long, in milliseconds. */
 const SETTLED_MS = 500;
 
@@ -22,13 +24,16 @@ export function Cart({ view }: { view: CartView }) {
   const { t } = useLanguage();
   const calls = useCalls();
   const reload = useReload({ action: "view" }, calls, true);
-  const clear = (): void => void act(calls, "all", { action: "clear" }, t("cart.cleared"), { after: "ended" });
+  // Where only what was put in from here is known, taking out changes nothing at Kroger.
+  const words = view.isWhole ? WHOLE : HERE;
+  const clear = (): void => void act(calls, "all", { action: "clear" }, t(words.cleared), { after: "ended" });
   return (
     <>
       <Heading title={t("cart.title")}>
         <Reload busy={calls.busy("reload")} press={reload} />
       </Heading>
-      <p class="soft">{view.label ?? t(view.isWhole ? "cart.whole" : "cart.part")}</p>
+      {view.signInUrl !== undefined && <SignIn url={view.signInUrl} />}
+      <p class="soft">{t(words.what)}</p>
       {view.items.some((item) => item.unknown > 0) && (
         <div class="notice warning">
           <p>{t("cart.some_unknown")}</p>
@@ -41,7 +46,7 @@ export function Cart({ view }: { view: CartView }) {
         <LinkButton url={view.url} look="primary">
           {t("cart.open")}
         </LinkButton>
-        {view.items.length > 0 && <Confirm label={t("cart.clear")} question={t("cart.clear_sure")} yes={t("cart.clear_yes")} busy={calls.busy("all")} press={clear} />}
+        {view.items.length > 0 && <Confirm label={t(words.clear)} question={t(words.sure)} yes={t("cart.clear_yes")} busy={calls.busy("all")} press={clear} />}
       </div>
     </>
   );
@@ -52,20 +57,22 @@ function Items({ view, calls }: { view: CartView; calls: Calls }) {
   return (
     <ul class="items" aria-label={t("cart.title")}>
       {view.items.map((item) => (
-        <Row key={item.key} item={item} items={view.items} calls={calls} />
+        <Row key={item.key} item={item} view={view} calls={calls} />
       ))}
     </ul>
   );
 }
 
-function Row({ item, items, calls }: { item: Item; items: Item[]; calls: Calls }) {
+function Row({ item, view, calls }: { item: Item; view: CartView; calls: Calls }) {
   const runtime = useRuntime();
   const { language } = runtime.state;
   const { t } = language;
-  const same = items.filter((other) => other.id === item.id);
+  const same = view.items.filter((other) => other.id === item.id);
   const name = same.length > 1 ? `${nameOf(item, language)}, ${wayOf(item, language)}` : nameOf(item, language);
   const busy = same.some((other) => calls.busy(other.key));
-  const meant = { product_id: item.id, ...(item.modality === undefined ? {} : { modality: item.modality }) };
+  // What Kroger ships stays so; nobody can ask for it.
+  const way = item.modality === "SHIP" ? undefined : item.modality;
+  const meant = { product_id: item.id, ...(way === undefined ? {} : { modality: way }) };
   // The number of a product is one for all its ways, so that they are changed one after the other, each by what is known when it is its turn.
   const line = item.id;
   const quantity = (calls.wished(item.key, "quantity") as number | undefined) ?? item.quantity;
@@ -73,7 +80,7 @@ function Row({ item, items, calls }: { item: Item; items: Item[]; calls: Calls }
     const args = (): Json | null => quantityOf(item, wanted, readCart(runtime.state.view).items, meant);
     void act(calls, item.key, args, t("cart.updated", { count: wanted, name }), { line, wish: { of: "quantity", value: wanted }, settles: SETTLED_MS });
   };
-  const remove = (): void => void act(calls, item.key, { action: "remove", ...meant }, t("cart.removed", { name }), { line });
+  const remove = (): void => void act(calls, item.key, { action: "remove", ...meant }, t((view.isWhole ? WHOLE : HERE).removed, { name }), { line });
   return (
     <li class="item panel">
       <div class="stack what">
@@ -98,6 +105,7 @@ function quantityOf(item: Item, wanted: number, items: Item[], meant: Json): Jso
 }
 
 function wayOf({ modality }: Item, { t }: Language): string {
+  if (modality === "SHIP") return t("product.ship");
   return modality === undefined ? "" : t(modality === "DELIVERY" ? "product.delivery" : "product.curbside");
 }
 

@@ -1,5 +1,5 @@
 import type { Json } from "../../bridge/protocol";
-import { list, number, text } from "../../bridge/read";
+import { flag, list, number, text } from "../../bridge/read";
 import { amountOf } from "../../design/product";
 
 /** What of a product comes in one way. */
@@ -9,7 +9,7 @@ export interface Item {
   key: string;
   name: string | undefined;
   quantity: number;
-  /** `PICKUP` or `DELIVERY`, as the tool names it. */
+  /** `PICKUP`, `DELIVERY` or `SHIP`, as the tool names it. */
   modality: string | undefined;
   price: number | undefined;
   total: number | undefined;
@@ -18,29 +18,30 @@ export interface Item {
   sentAt: string | undefined;
 }
 
-const MODALITIES = ["PICKUP", "DELIVERY"];
+const MODALITIES = ["PICKUP", "DELIVERY", "SHIP"];
 
 export interface CartView {
   /** The cart itself, as a partner reads it; else only what was put in from here. */
   isWhole: boolean;
-  label: string | undefined;
   items: Item[];
   count: number;
   total: number | undefined;
   savings: number | undefined;
   url: string | undefined;
+  /** Where to sign in, for whom nothing can be put in yet. */
+  signInUrl: string | undefined;
 }
 
 export function readCart(raw: Json): CartView {
   const items = merged(list(raw, "items", readItem));
   return {
     isWhole: text(raw, "source") === "partner",
-    label: text(raw, "label"),
     items,
     count: number(raw, "item_count") ?? items.reduce((sum, item) => sum + item.quantity, 0),
     total: number(raw, "estimated_total"),
     savings: number(raw, "savings"),
     url: text(raw, "kroger_cart_url"),
+    signInUrl: flag(raw, "signed_in") === false ? text(raw, "sign_in_url") : undefined,
   };
 }
 

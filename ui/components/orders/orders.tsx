@@ -6,6 +6,7 @@ import { notesOf } from "../../bridge/runtime";
 import { Button, Confirm } from "../../design/elements/button";
 import { nameOf } from "../../design/elements/product";
 import { Empty, Heading, How, Notes, Reload, useReload } from "../../design/elements/state";
+import type { Language } from "../../design/language";
 import type { Order, OrdersView } from "./view";
 
 const TOOL = "order_history";
@@ -123,6 +124,12 @@ function Items({ order }: { order: Order }) {
   );
 }
 
+/** In the person's language where the kind of event is one that is known here. */
+function eventOf({ kind, what }: Order["events"][number], { t }: Language): string {
+  if (kind === "marked") return t("orders.event_marked");
+  return kind === "reordered" ? t("orders.event_reordered") : what;
+}
+
 function Events({ order }: { order: Order }) {
   const language = useLanguage();
   return (
@@ -130,7 +137,7 @@ function Events({ order }: { order: Order }) {
       {order.events.map((event, index) => (
         <li key={index}>
           {event.at !== undefined && <span class="soft">{language.date(event.at, "moment")} · </span>}
-          {event.what}
+          {eventOf(event, language)}
         </li>
       ))}
     </ul>

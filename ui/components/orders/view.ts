@@ -13,7 +13,7 @@ export interface Order {
   items: OrderItem[];
   total: number | undefined;
   savings: number | undefined;
-  events: { at: string | undefined; what: string }[];
+  events: { at: string | undefined; what: string; kind: string | undefined }[];
 }
 
 export interface OrdersView {
@@ -39,7 +39,7 @@ function readOrder(raw: Json): Order | null {
     savings: number(raw, "savings"),
     events: list(raw, "events", (event) => {
       const what = text(event, "what");
-      return what === undefined ? null : { at: text(event, "at"), what };
+      return what === undefined ? null : { at: text(event, "at"), what, kind: text(event, "kind") };
     }),
   };
 }

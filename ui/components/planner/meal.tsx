@@ -6,10 +6,28 @@ import { list } from "../../bridge/read";
 import { Button, Confirm } from "../../design/elements/button";
 import { PriceTag, nameOf } from "../../design/elements/product";
 import { How } from "../../design/elements/state";
+import type { Key, Language } from "../../design/language";
 import { type Product, readProduct } from "../../design/product";
 import { slotName } from "./grid";
 import type { Act } from "./planner";
 import { type Ingredient, type Meal, STATES } from "./view";
+
+/** What reasons are called here, and those that name products. */
+const WHY: Record<string, Key> = {
+  too_short: "planner.why_too_short",
+  not_found: "planner.why_not_found",
+  meat: "planner.why_meat",
+  milk: "planner.why_milk",
+  of_animals: "planner.why_of_animals",
+  not_said_vegan: "planner.why_not_said_vegan",
+  gluten: "planner.why_gluten",
+  not_said_gluten_free: "planner.why_not_said_gluten_free",
+  not_said_dairy_free: "planner.why_not_said_dairy_free",
+  nuts: "planner.why_nuts",
+  not_said_nut_free: "planner.why_not_said_nut_free",
+  not_organic: "planner.why_not_organic",
+};
+const NAMING: Record<string, Key> = { only_similar: "planner.why_only_similar", unavailable: "planner.why_unavailable" };
 
 interface MealProps {
   meal: Meal;
@@ -65,12 +83,19 @@ function Row({ meal, ingredient, calls, act }: { meal: Meal; ingredient: Ingredi
         )}
         <p class="row small">
           {state !== undefined && <span class={`badge ${state.look}`}>{t(state.key)}</span>}
-          {ingredient.reason !== undefined && <span class="soft">{ingredient.reason}</span>}
+          {ingredient.reason !== undefined && <span class="soft">{whyOf(ingredient, language)}</span>}
         </p>
       </div>
       <Choose meal={meal} ingredient={ingredient} calls={calls} act={act} />
     </li>
   );
+}
+
+/** Why there is no product: in the person's language where the reason is one that is known here. */
+function whyOf({ why, reason, similar }: Ingredient, { t }: Language): string | undefined {
+  const names = similar.join(", ");
+  const key = WHY[why ?? ""] ?? (names === "" ? undefined : NAMING[why ?? ""]);
+  return key === undefined ? reason : t(key, { names });
 }
 
 /** Searches for the ingredient's words, as far as the search takes them: 3 to 127 characters, at most 8 words. */

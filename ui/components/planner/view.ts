@@ -10,7 +10,11 @@ export interface Ingredient {
   quantity: string | undefined;
   product: { name: string | undefined; price: number | undefined; size: string | undefined } | undefined;
   state: string;
+  /** Why there is no product, in the words of the server. */
   reason: string | undefined;
+  /** The same as a code, and the products that it names. */
+  why: string | undefined;
+  similar: string[];
 }
 
 export interface Meal {
@@ -88,5 +92,7 @@ function readIngredient(raw: Json): Ingredient | null {
     product: product && { name: text(product, "name"), price: amountOf(product, "price"), size: text(product, "size") },
     state: text(raw, "state") ?? "unmatched",
     reason: text(raw, "reason"),
+    why: text(raw, "reason_code"),
+    similar: texts(raw, "reason_products"),
   };
 }
