@@ -167,8 +167,8 @@ fn of_users() -> Vec<(Tool, &'static str)> {
     let planner = define::<planner::Request, planner::Plan>(
         "meal_planner",
         "Meal planner",
-        "Plans the meals of a week, finds the products for their ingredients at the user's store within diets and budget, and sends \
-         them to the Kroger cart.",
+        "Plans the meals of a week, finds products of the user's store for their ingredients that fit the diets, compares what they \
+         cost with the budget, and sends them to the Kroger cart.",
         Effect::ChangesOutside,
     );
     vec![(profile, "profile"), (orders, "orders"), (lists, "lists"), (planner, "planner")]

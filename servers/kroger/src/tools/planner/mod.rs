@@ -2,6 +2,7 @@
 
 mod diet;
 mod matching;
+mod naming;
 mod view;
 mod week;
 mod words;
