@@ -96,6 +96,39 @@ async fn the_paths_of_the_rest_interface_are_the_same_tools() {
     assert!(!text.contains("#/$defs/") && !text.contains(r#""required":null"#), "{text}");
 }
 
+#[rstest]
+#[case::everybody(
+    "false",
+    "changes the list here alone",
+    "Empties the list of what was sent",
+    "applications."
+)]
+#[case::partner(
+    "true",
+    "gone from that cart",
+    "Empties the customer's cart at Kroger",
+    "before the check-out, which empties it."
+)]
+#[tokio::test]
+async fn tools_say_whether_they_change_the_cart_itself(
+    #[case] is_partner: &str,
+    #[case] cart: &str,
+    #[case] clear: &str,
+    #[case] orders: &str,
+) {
+    let world = World::start(Plan { variables: &[("KROGER_PARTNER", is_partner)], ..Plan::default() }).await;
+    let tools = world.client(Era::Modern).await.list_all_tools().await.unwrap();
+    let says = |name: &str| {
+        let tool = tools.iter().find(|tool| tool.name == name).unwrap();
+        tool.description.clone().unwrap().into_owned()
+    };
+    assert!(says("manage_cart").contains(cart), "{}", says("manage_cart"));
+    assert!(says("order_history").ends_with(orders), "{}", says("order_history"));
+    let document: Value =
+        world.http.get(world.url("/openapi.json")).send().await.unwrap().json().await.unwrap();
+    assert_eq!(document["paths"]["/cart/{session_id}"]["delete"]["summary"], clear);
+}
+
 /// One call that Kroger answers, then the same in bad times after the answer has become old: it is shown, and said to be old.
 #[rstest]
 #[case::too_many(json!({ "kind": "rate_limit", "retry_after": 1 }))]
