@@ -257,6 +257,42 @@ async fn the_most_of_a_product_holds_for_all_additions_together() {
     assert_eq!(world.cart_of("ada").await, json!({ avocado: 4 }));
 }
 
+#[rstest]
+#[case::everybody("false")]
+#[case::partner("true")]
+#[tokio::test]
+async fn an_update_without_a_number_changes_nothing(#[case] is_partner: &str) {
+    let world = World::start(Plan { variables: &[("KROGER_PARTNER", is_partner)], ..Plan::default() }).await;
+    world.settings(json!({ "partner": true })).await;
+    let session = world.sign_in("ada").await;
+    world.ok(CART, add(&session, MILK, 3)).await;
+    let update = json!({ "session_id": session, "action": "update", "product_id": MILK });
+    assert_eq!(world.fails(CART, update, 400).await["field"], "quantity");
+    let path = world.url(&format!("/cart/{session}/items"));
+    let put = world.http.put(path).json(&json!({ "product_id": MILK })).send().await.unwrap();
+    assert_eq!(
+        (put.status().as_u16(), put.json::<Value>().await.unwrap()["field"].clone()),
+        (400, json!("quantity"))
+    );
+    let cart = world.ok(CART, json!({ "session_id": session })).await;
+    assert_eq!((&cart["item_count"], world.cart_of("ada").await), (&json!(3), json!({ MILK: 3 })));
+    // What is added is one where nobody says how many.
+    world.ok(CART, json!({ "session_id": session, "action": "add", "product_id": MILK })).await;
+    assert_eq!(world.cart_of("ada").await, json!({ MILK: 4 }));
+}
+
+#[tokio::test]
+async fn a_line_of_a_partners_cart_changes_its_way_and_keeps_its_number() {
+    let world = World::start(Plan { variables: &[("KROGER_PARTNER", "true")], ..Plan::default() }).await;
+    world.settings(json!({ "partner": true })).await;
+    let session = world.sign_in("ada").await;
+    world.ok(CART, add(&session, MILK, 3)).await;
+    let deliver =
+        json!({ "session_id": session, "action": "update", "product_id": MILK, "modality": "DELIVERY" });
+    world.ok(CART, deliver).await;
+    assert_eq!(world.lines_of("ada").await, json!([[MILK, 3, "DELIVERY"]]));
+}
+
 #[tokio::test]
 async fn a_larger_number_comes_the_way_that_the_product_comes() {
     let world = world().await;

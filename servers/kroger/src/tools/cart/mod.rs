@@ -55,7 +55,7 @@ pub(crate) struct Request {
     action: Action,
     /// Product, 13 digits; for add, update and remove.
     product_id: Option<String>,
-    /// How many, 1 to 99 (update: 0 to 99).
+    /// How many, 1 to 99 (add: 1 where it is missing). update needs it, 0 to 99.
     #[schemars(range(min = 0, max = 99))]
     quantity: Option<u32>,
     /// How it reaches you; where it is missing, as the product comes already (add: as you prefer it). For remove: only what comes this way.
@@ -167,12 +167,12 @@ async fn apply(
             }
         }
         Action::Update => {
-            let (id, wanted) = (product_id(request)?, quantity(request, 0)?);
+            let (id, wanted) = (product_id(request)?, target(request)?);
             let mirror = mirrors.read().await?;
             let sent = mirror.quantity(id);
             if wanted > sent {
                 let way = way(shop, user, request, mirror.way(id)).await?;
-                let found = look_up(shop, request, store, (way, wanted)).await?;
+                let found = look_up(shop, request, store, (way, wanted, wanted)).await?;
                 return send(shop, who, vec![(found.item, found.name)], Some(wanted)).await;
             }
             if wanted == sent {
@@ -188,9 +188,9 @@ async fn apply(
 async fn add(shop: &Shop, who: &Who, request: &Request, store: Option<&str>) -> Result<(), ToolError> {
     let user = who.user("a cart")?;
     let sent = mirrors(shop, user).read().await?.quantity(product_id(request)?);
-    let total = sent.saturating_add(quantity(request, 1)?);
+    let more = more(request)?;
     let way = way(shop, user, request, None).await?;
-    let wanted = look_up(shop, request, store, (way, total)).await?;
+    let wanted = look_up(shop, request, store, (way, more, sent.saturating_add(more))).await?;
     send(shop, who, vec![(wanted.item, wanted.name)], None).await
 }
 
@@ -207,14 +207,14 @@ async fn way(
     }
 }
 
-/// The product, its way and the number, with which there are `total`, checked against what Kroger tells of the product.
+/// The product, its way and number, with which there are `total`, checked against what Kroger tells of the product.
 async fn look_up(
     shop: &Shop,
     request: &Request,
     store: Option<&str>,
-    (modality, total): (Modality, u32),
+    (modality, quantity, total): (Modality, u32, u32),
 ) -> Result<Wanted, ToolError> {
-    let (id, quantity) = (product_id(request)?, quantity(request, 1)?);
+    let id = product_id(request)?;
     let product = shop.product(id, store).await?;
     if let Some(problem) = refusal(&product, total) {
         let name = product.description.as_deref().unwrap_or("this product");
@@ -231,8 +231,19 @@ fn product_id(request: &Request) -> Result<&str, ToolError> {
     check_product_id(id, "product_id").map(|()| id)
 }
 
-fn quantity(request: &Request, least: u32) -> Result<u32, ToolError> {
-    let quantity = request.quantity.unwrap_or(1);
+/// How many more are to be added.
+fn more(request: &Request) -> Result<u32, ToolError> {
+    bounded(request.quantity.unwrap_or(1), 1)
+}
+
+/// The number that a product is to be brought to. There is none to fall back on: any would change the cart.
+fn target(request: &Request) -> Result<u32, ToolError> {
+    let given =
+        request.quantity.ok_or_else(|| ToolError::invalid("quantity", "is missing; update needs it"))?;
+    bounded(given, 0)
+}
+
+fn bounded(quantity: u32, least: u32) -> Result<u32, ToolError> {
     if (least..=MOST).contains(&quantity) {
         return Ok(quantity);
     }

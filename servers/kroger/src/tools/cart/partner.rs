@@ -2,7 +2,7 @@
 
 use portico_kit::tool::ToolError;
 
-use super::{Action, Request, look_up, product_id, quantity, view::CART_URL, way};
+use super::{Action, Request, look_up, more, product_id, target, view::CART_URL, way};
 use crate::{
     account::Who,
     shop::Shop,
@@ -33,13 +33,12 @@ pub(super) async fn apply(
         Action::Add => {
             let cart = cart(shop, who).await?;
             let there = number(&lines(cart.as_ref(), product_id(request)?));
-            let total = there.saturating_add(quantity(request, 1)?);
+            let more = more(request)?;
             let way = way(shop, who.user("a cart")?, request, None).await?;
-            let item = look_up(shop, request, store, (way, total)).await?.item;
+            let item = look_up(shop, request, store, (way, more, there.saturating_add(more))).await?.item;
             add(shop, who, cart.as_ref(), item).await
         }
-        Action::Update if quantity(request, 0)? > 0 => update(shop, who, request, store).await,
-        Action::Update => remove(shop, who, &[product_id(request)?.to_owned()]).await,
+        Action::Update => update(shop, who, request, store).await,
         Action::Remove => {
             let id = product_id(request)?;
             if let Some(way) = request.modality {
@@ -78,13 +77,20 @@ pub(super) fn way_of(line: &PartnerLine) -> Modality {
     if line.modality.as_deref() == Some("DELIVERY") { Modality::Delivery } else { Modality::Pickup }
 }
 
-/// Brings a product to a number, over all its lines.
+/// Brings a product to a number, over all its lines; one line alone may also change its way and keep its number.
 async fn update(shop: &Shop, who: &Who, request: &Request, store: Option<&str>) -> Result<(), ToolError> {
-    let (id, wanted) = (product_id(request)?, quantity(request, 1)?);
+    let id = product_id(request)?;
     let cart = cart(shop, who).await?;
     let lines = lines(cart.as_ref(), id);
+    let wanted = match (lines.as_slice(), request.quantity, request.modality) {
+        ([line], None, Some(_)) => line.quantity,
+        _ => target(request)?,
+    };
+    if wanted == 0 {
+        return remove(shop, who, &[id.to_owned()]).await;
+    }
     let way = way(shop, who.user("a cart")?, request, lines.last().map(|line| way_of(line))).await?;
-    let item = look_up(shop, request, store, (way, wanted)).await?.item;
+    let item = look_up(shop, request, store, (way, wanted, wanted)).await?.item;
     match (cart.as_ref(), lines.as_slice()) {
         (Some(cart), [_]) => set(shop, who, &cart.id, item).await,
         (cart, lines) => match wanted.checked_sub(number(lines)) {
