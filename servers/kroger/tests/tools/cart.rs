@@ -294,6 +294,33 @@ async fn a_line_of_a_partners_cart_changes_its_way_and_keeps_its_number() {
 }
 
 #[tokio::test]
+async fn what_kroger_ships_stays_shipped_when_it_is_changed_and_ordered_again() {
+    let world = World::start(Plan { variables: &[("KROGER_PARTNER", "true")], ..Plan::default() }).await;
+    world.settings(json!({ "partner": true })).await;
+    let session = world.sign_in("ada").await;
+    let items = json!({ "items": [{ "upc": MILK, "quantity": 2, "modality": "SHIP" }] });
+    world.switch(Method::PUT, "carts?customer=ada", items).await;
+    let mine = |more: Value| {
+        let mut arguments = more;
+        arguments["session_id"] = json!(session);
+        arguments
+    };
+    let cart = world.ok(CART, mine(json!({}))).await;
+    assert_eq!(cart["items"][0]["modality"], "SHIP");
+    assert!(world.text(CART, mine(json!({}))).await.contains(", shipped ["));
+    world.ok(CART, mine(json!({ "action": "update", "product_id": MILK, "quantity": 3 }))).await;
+    assert_eq!(world.lines_of("ada").await, json!([[MILK, 3, "SHIP"]]));
+    let orders = world.ok("order_history", mine(json!({ "action": "mark_ordered" }))).await;
+    world.ok(CART, mine(json!({ "action": "clear" }))).await;
+    let again = json!({ "action": "reorder", "order_id": orders["orders"][0]["order_id"] });
+    world.ok("order_history", mine(again)).await;
+    assert_eq!(world.lines_of("ada").await, json!([[MILK, 3, "SHIP"]]));
+    // It is shown, and nobody may ask for it.
+    let ask = mine(json!({ "action": "add", "product_id": MILK, "modality": "SHIP" }));
+    assert_eq!(world.fails(CART, ask, 400).await["field"], "modality");
+}
+
+#[tokio::test]
 async fn a_larger_number_comes_the_way_that_the_product_comes() {
     let world = world().await;
     let session = world.sign_in("ada").await;

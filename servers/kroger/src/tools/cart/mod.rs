@@ -44,6 +44,16 @@ enum Action {
     Clear,
 }
 
+/// How somebody may ask for goods.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+enum Asked {
+    /// Fetched at the store.
+    Pickup,
+    /// Brought to the door.
+    Delivery,
+}
+
 /// A change of the cart.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -59,9 +69,19 @@ pub(crate) struct Request {
     #[schemars(range(min = 0, max = 99))]
     quantity: Option<u32>,
     /// How it reaches you; where it is missing, as the product comes already (add: as you prefer it). For remove: only what comes this way.
-    modality: Option<Modality>,
+    modality: Option<Asked>,
     /// Store for prices and stock, 8 characters. Kroger itself uses the store chosen in your account.
     location_id: Option<String>,
+}
+
+impl Request {
+    /// The way that it asks for.
+    fn way(&self) -> Option<Modality> {
+        self.modality.map(|asked| match asked {
+            Asked::Pickup => Modality::Pickup,
+            Asked::Delivery => Modality::Delivery,
+        })
+    }
 }
 
 /// What was looked up about a change before it is made.
@@ -128,7 +148,7 @@ pub(crate) async fn read(
 pub(crate) async fn of_partner(shop: &Shop, who: &Who) -> Result<Vec<mirror::Line>, ToolError> {
     let cart = partner::read(shop, who).await?;
     let line = |line: PartnerLine| mirror::Line {
-        modality: partner::way_of(&line),
+        modality: line.way(),
         product_id: line.upc,
         name: line.description,
         quantity: line.quantity,
@@ -160,7 +180,7 @@ async fn apply(
         Action::Add => return add(shop, who, request, store).await,
         Action::Clear => mirrors.clear().await?,
         Action::Remove => {
-            if !mirrors.remove(product_id(request)?, request.modality).await? {
+            if !mirrors.remove(product_id(request)?, request.way()).await? {
                 return Err(ToolError::NotFound(
                     "this product was not sent from here within the last day".to_owned(),
                 ));
@@ -178,7 +198,7 @@ async fn apply(
             if wanted == sent {
                 return Ok(());
             }
-            mirrors.lower(id, wanted, request.modality).await?;
+            mirrors.lower(id, wanted, request.way()).await?;
         }
     }
     notes.push(locally);
@@ -201,7 +221,7 @@ async fn way(
     request: &Request,
     there: Option<Modality>,
 ) -> Result<Modality, ToolError> {
-    match request.modality.or(there) {
+    match request.way().or(there) {
         Some(way) => Ok(way),
         None => Ok(shop.preferences(&user.id).await?.modality()),
     }

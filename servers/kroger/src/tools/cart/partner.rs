@@ -6,7 +6,7 @@ use super::{Action, Request, look_up, more, product_id, target, view::CART_URL, 
 use crate::{
     account::Who,
     shop::Shop,
-    upstream::cart::{CartItem, Modality, PartnerCart, PartnerLine},
+    upstream::cart::{CartItem, PartnerCart, PartnerLine},
 };
 
 const PURPOSE: &str = "to see a cart";
@@ -41,10 +41,10 @@ pub(super) async fn apply(
         Action::Update => update(shop, who, request, store).await,
         Action::Remove => {
             let id = product_id(request)?;
-            if let Some(way) = request.modality {
+            if let Some(way) = request.way() {
                 let cart = cart(shop, who).await?;
                 let lines = lines(cart.as_ref(), id);
-                let meant = lines.iter().filter(|line| way_of(line) == way).count();
+                let meant = lines.iter().filter(|line| line.way() == way).count();
                 if meant == 0 {
                     return Ok(());
                 }
@@ -72,24 +72,19 @@ fn number(lines: &[&PartnerLine]) -> u32 {
     lines.iter().map(|line| line.quantity).fold(0, u32::saturating_add)
 }
 
-/// How a line reaches the customer.
-pub(super) fn way_of(line: &PartnerLine) -> Modality {
-    if line.modality.as_deref() == Some("DELIVERY") { Modality::Delivery } else { Modality::Pickup }
-}
-
 /// Brings a product to a number, over all its lines; one line alone may also change its way and keep its number.
 async fn update(shop: &Shop, who: &Who, request: &Request, store: Option<&str>) -> Result<(), ToolError> {
     let id = product_id(request)?;
     let cart = cart(shop, who).await?;
     let lines = lines(cart.as_ref(), id);
-    let wanted = match (lines.as_slice(), request.quantity, request.modality) {
+    let wanted = match (lines.as_slice(), request.quantity, request.way()) {
         ([line], None, Some(_)) => line.quantity,
         _ => target(request)?,
     };
     if wanted == 0 {
         return remove(shop, who, &[id.to_owned()]).await;
     }
-    let way = way(shop, who.user("a cart")?, request, lines.last().map(|line| way_of(line))).await?;
+    let way = way(shop, who.user("a cart")?, request, lines.last().map(|line| line.way())).await?;
     let item = look_up(shop, request, store, (way, wanted, wanted)).await?.item;
     match (cart.as_ref(), lines.as_slice()) {
         (Some(cart), [_]) => set(shop, who, &cart.id, item).await,
@@ -104,7 +99,8 @@ async fn update(shop: &Shop, who: &Who, request: &Request, store: Option<&str>) 
 /// Kroger's API names a product and not its way, so that of several lines the wrong one could be changed.
 fn several_ways() -> ToolError {
     ToolError::Refused(format!(
-        "the cart has this product by pickup and by delivery, and Kroger's API does not tell the two apart; change it at {CART_URL}"
+        "the cart has this product in more than one way, such as by pickup and by delivery, and Kroger's API does not tell them apart; \
+         change it at {CART_URL}"
     ))
 }
 

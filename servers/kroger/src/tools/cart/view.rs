@@ -130,7 +130,11 @@ impl Cart {
 
 fn line(line: &ShownLine) -> String {
     let total = line.line_total.map(|total| format!(" ${total}")).unwrap_or_default();
-    let way = if line.modality == Modality::Delivery { ", by delivery" } else { "" };
+    let way = match line.modality {
+        Modality::Pickup => "",
+        Modality::Delivery => ", by delivery",
+        Modality::Ship => ", shipped",
+    };
     let state = if line.state == LineState::Unknown { " (not known whether Kroger took it)" } else { "" };
     format!(
         "- {} × {}{total}{way}{state} [{}]",
@@ -174,11 +178,7 @@ pub(crate) fn of_partner(cart: &PartnerCart, products: &Products) -> Vec<ShownLi
                 .clone()
                 .or_else(|| product.and_then(|product| product.description.clone())),
             quantity: line.quantity,
-            modality: if line.modality.as_deref() == Some("DELIVERY") {
-                Modality::Delivery
-            } else {
-                Modality::Pickup
-            },
+            modality: line.way(),
             line_total: line_total(price.as_ref(), line.quantity),
             price,
             state: LineState::Sent,
