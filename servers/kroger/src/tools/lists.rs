@@ -334,7 +334,7 @@ async fn send(shop: &Shop, who: &Who, request: &Request, store: Option<&str>) ->
     let ids: Vec<&str> = open.iter().filter_map(|item| item.product_id.as_deref()).collect();
     let products = shop.products(&ids, store).await?;
     let way = shop.preferences(&user.id).await?.modality();
-    let (mut going, staying) = sorted(&open, &products);
+    let (mut going, staying) = sorted(&open, &products, &cart::there(shop, who).await?);
     not_nothing(&going, &staying)?;
     // Who cannot send learns it before anything is marked, and of two who send at once each sends what it has marked itself.
     shop.accounts.token(who, "to add to a cart").await?;

@@ -281,7 +281,7 @@ async fn reorder(shop: &Shop, who: &Who, user: &User, request: &Request) -> Resu
     let ids: Vec<&str> = order.lines.iter().map(|line| line.product_id.as_str()).collect();
     let products = shop.products(&ids, store.as_deref()).await?;
     let lines: Vec<&Line> = order.lines.iter().collect();
-    let (going, staying) = sorted(&lines, &products);
+    let (going, staying) = sorted(&lines, &products, &cart::there(shop, who).await?);
     not_nothing(&going, &staying)?;
     let items = summed(&going, &products, Modality::default());
     let count = items.len();

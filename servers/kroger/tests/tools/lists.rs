@@ -111,6 +111,31 @@ async fn the_limit_of_a_product_holds_for_all_lines_of_a_list_together() {
     );
 }
 
+#[rstest]
+#[case::everybody("false")]
+#[case::partner("true")]
+#[tokio::test]
+async fn the_limit_of_a_product_holds_for_a_list_and_what_was_sent_before_it(#[case] is_partner: &str) {
+    let world = World::start(Plan { variables: &[("KROGER_PARTNER", is_partner)], ..Plan::default() }).await;
+    world.settings(json!({ "partner": true })).await;
+    let session = world.sign_in("ada").await;
+    let add = json!({ "session_id": session, "action": "add", "product_id": AVOCADO, "quantity": 3 });
+    world.ok("manage_cart", add).await;
+    let list = new_list(&world, &session, "Week").await;
+    for item in [
+        json!({ "action": "add_item", "product_id": AVOCADO, "text": "for the dip", "quantity": 2 }),
+        json!({ "action": "add_item", "product_id": MILK }),
+    ] {
+        world.ok(LISTS, with(&session, &list, item)).await;
+    }
+    let sent = world.ok(LISTS, with(&session, &list, json!({ "action": "send_to_cart" }))).await;
+    assert_eq!(world.cart_of("ada").await, json!({ AVOCADO: 3, MILK: 1 }));
+    assert_eq!(
+        sent["notes"][0],
+        "1 product was sent to your Kroger cart. Left out: for the dip can be ordered 4 times at most, and 3 were sent before."
+    );
+}
+
 #[tokio::test]
 async fn a_list_of_which_nothing_can_be_sent_says_why() {
     let world = world().await;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{EGGS, MILK, Plan, World, world};
+use crate::support::{AVOCADO, EGGS, MILK, Plan, World, world};
 
 const ORDERS: &str = "order_history";
 
@@ -34,6 +34,24 @@ async fn what_was_sent_becomes_an_order_that_can_be_sent_again() {
     let forget = json!({ "session_id": session, "action": "forget", "order_id": order["order_id"] });
     assert_eq!(world.ok(ORDERS, forget.clone()).await["orders"], json!([]));
     world.fails(ORDERS, forget, 404).await;
+}
+
+#[tokio::test]
+async fn the_limit_of_a_product_holds_for_an_order_that_is_sent_again_and_what_was_sent_since() {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    let add = json!({ "session_id": session, "action": "add", "product_id": AVOCADO, "quantity": 3 });
+    world.ok("manage_cart", add.clone()).await;
+    let orders = world.ok(ORDERS, json!({ "session_id": session, "action": "mark_ordered" })).await;
+    world.ok("manage_cart", add).await;
+    let again =
+        json!({ "session_id": session, "action": "reorder", "order_id": orders["orders"][0]["order_id"] });
+    let problem = world.fails(ORDERS, again, 422).await;
+    assert!(
+        problem["detail"].as_str().unwrap().contains("4 times at most, and 3 were sent before"),
+        "{problem}"
+    );
+    assert_eq!(world.asked("/v1/cart/add").await, 2);
 }
 
 #[tokio::test]

@@ -21,11 +21,15 @@ use crate::{
 use mirror::Mirrors;
 pub(crate) use view::Cart;
 use view::{CART_URL, Source};
+use wanted::There;
 
 /// Most of one product.
 const MOST: u32 = 99;
 /// Lines of one addition.
 const MOST_LINES: usize = 100;
+
+/// What a token is for, in words.
+const TO_ADD: &str = "to add to a cart";
 
 /// What to do with the cart.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -158,6 +162,18 @@ pub(crate) async fn of_partner(shop: &Shop, who: &Who) -> Result<Vec<mirror::Lin
     Ok(cart.items.into_iter().map(line).collect())
 }
 
+/// How many of each product are in the cart: a partner's cart itself, else what was sent within the last day.
+pub(crate) async fn there(shop: &Shop, who: &Who) -> Result<There, ToolError> {
+    let lines = if shop.is_partner {
+        // Whoever has not signed in learns what for.
+        shop.accounts.token(who, TO_ADD).await?;
+        of_partner(shop, who).await?
+    } else {
+        mirrors(shop, who.user("a cart")?).read().await?.lines
+    };
+    Ok(There::of(lines.into_iter().map(|line| (line.product_id, line.quantity))))
+}
+
 /// What was sent for this user.
 pub(crate) fn mirrors<'a>(shop: &'a Shop, user: &'a User) -> Mirrors<'a> {
     Mirrors { documents: &shop.documents, user: &user.id }
@@ -285,7 +301,7 @@ pub(crate) async fn send(
         return Err(ToolError::Refused(format!("more than {MOST_LINES} products cannot be sent at once")));
     }
     // Whoever has not signed in learns it before anything is written down.
-    let token = shop.accounts.token(who, "to add to a cart").await?;
+    let token = shop.accounts.token(who, TO_ADD).await?;
     if shop.is_partner {
         let wire: Vec<CartItem> = items.into_iter().map(|(item, _)| item).collect();
         return put(shop, who, token, &wire).await;

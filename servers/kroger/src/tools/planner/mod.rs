@@ -300,7 +300,7 @@ async fn send(shop: &Shop, who: &Who, about: &About) -> Result<String, ToolError
     let mut left_out: Vec<String> =
         open.iter().filter_map(|one| Some(format!("{} {}", one.text, clash(one)?))).collect();
     let fitting: Vec<&Ingredient> = open.into_iter().filter(|one| clash(one).is_none()).collect();
-    let (going, staying) = sorted(&fitting, &products);
+    let (going, staying) = sorted(&fitting, &products, &cart::there(shop, who).await?);
     left_out.extend(staying);
     not_nothing(&going, &left_out)?;
     shop.accounts.token(who, "to add to a cart").await?;
