@@ -43,6 +43,9 @@ pub(crate) struct List {
 pub(crate) struct Item {
     id: String,
     pub(crate) text: String,
+    /// Whether the text is the product's name, and so another one's when the product changes.
+    #[serde(default)]
+    is_named_by_product: bool,
     quantity: u32,
     checked: bool,
     pub(crate) product_id: Option<String>,
@@ -285,6 +288,7 @@ async fn add(shop: &Shop, user: &User, request: &Request, store: Option<&str>) -
     let item = Item {
         id: new_id(),
         text: check_text(text, "text", MAX_TEXT)?,
+        is_named_by_product: request.text.is_none(),
         quantity: quantity(request)?.unwrap_or(1),
         checked: request.checked.unwrap_or(false),
         product_id: request.product_id.clone(),
@@ -313,6 +317,9 @@ async fn update(shop: &Shop, user: &User, request: &Request, store: Option<&str>
         item.checked = request.checked.unwrap_or(item.checked);
         if let Some(text) = &text {
             item.text.clone_from(text);
+            item.is_named_by_product = false;
+        } else if let Some(name) = known.name.as_ref().filter(|_| item.is_named_by_product) {
+            item.text.clone_from(name);
         }
         if request.product_id.is_some() {
             item.product_id.clone_from(&request.product_id);

@@ -86,6 +86,39 @@ async fn a_list_is_sent_to_the_cart_in_one_call_and_only_once() {
     assert_eq!(world.cart_of("ada").await, json!({ MILK: 2, EGGS: 1 }));
 }
 
+#[tokio::test]
+async fn an_item_that_has_its_products_name_takes_that_of_the_next_product() {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    let list = new_list(&world, &session, "Week").await;
+    for item in [json!({ "product_id": MILK }), json!({ "product_id": MILK, "text": "for breakfast" })] {
+        let mut add = with(&session, &list, item);
+        add["action"] = json!("add_item");
+        world.ok(LISTS, add).await;
+    }
+    let shown = world.ok(LISTS, with(&session, &list, json!({}))).await;
+    let ids = [0, 1].map(|index| shown["lists"][0]["items"][index]["item_id"].clone());
+    let mut texts = Vec::new();
+    for id in &ids {
+        let change = json!({ "action": "update_item", "item_id": id, "product_id": EGGS });
+        let changed = world.ok(LISTS, with(&session, &list, change)).await;
+        texts = changed["lists"][0]["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|item| item["text"].clone())
+            .collect();
+    }
+    assert_eq!(texts, ["Kroger Grade A Large White Eggs", "for breakfast"]);
+    // A text of one's own stays when the product changes again.
+    for change in [json!({ "text": "eggs" }), json!({ "product_id": MILK })] {
+        let mut change = with(&session, &list, change);
+        (change["action"], change["item_id"]) = (json!("update_item"), ids[0].clone());
+        let changed = world.ok(LISTS, change).await;
+        assert_eq!(changed["lists"][0]["items"][0]["text"], "eggs");
+    }
+}
+
 /// Kroger lets nobody have more than four of this one.
 #[tokio::test]
 async fn the_limit_of_a_product_holds_for_all_lines_of_a_list_together() {
