@@ -350,7 +350,7 @@ async fn send(shop: &Shop, who: &Who, request: &Request, store: Option<&str>) ->
     going.retain(|item| sent.contains(&item.id));
     let items = summed(&going, &products, way);
     let count = items.len();
-    if let Err(error) = cart::send(shop, who, items, None).await {
+    if let Err(error) = cart::send(shop, who, items, (None, store)).await {
         if !cart::is_unknown(&error) {
             mark(shop, user, request, (&sent, false)).await?;
         }

@@ -158,6 +158,7 @@ pub(crate) async fn of_partner(shop: &Shop, who: &Who) -> Result<Vec<mirror::Lin
         quantity: line.quantity,
         sent_at: portico_kit::store::now(),
         attempt: None,
+        store: None,
     };
     Ok(cart.items.into_iter().map(line).collect())
 }
@@ -209,7 +210,7 @@ async fn apply(
             if wanted > sent {
                 let way = way(shop, user, request, mirror.way(id)).await?;
                 let found = look_up(shop, request, store, (way, wanted, wanted)).await?;
-                return send(shop, who, vec![(found.item, found.name)], Some(wanted)).await;
+                return send(shop, who, vec![(found.item, found.name)], (Some(wanted), store)).await;
             }
             if wanted == sent {
                 return Ok(());
@@ -227,7 +228,7 @@ async fn add(shop: &Shop, who: &Who, request: &Request, store: Option<&str>) -> 
     let more = more(request)?;
     let way = way(shop, user, request, None).await?;
     let wanted = look_up(shop, request, store, (way, more, sent.saturating_add(more))).await?;
-    send(shop, who, vec![(wanted.item, wanted.name)], None).await
+    send(shop, who, vec![(wanted.item, wanted.name)], (None, store)).await
 }
 
 /// How what is sent reaches the customer: as asked, as what is `there` of the product, as the customer prefers.
@@ -286,13 +287,14 @@ fn bounded(quantity: u32, least: u32) -> Result<u32, ToolError> {
     Err(ToolError::invalid("quantity", format!("must be from {least} to {MOST}")))
 }
 
-/// Sends items to the customer's cart in one call, once; with a `target` what is missing to that number. It is written down before, so that
+/// Sends items to the customer's cart in one call, once; with a `target` what is missing to that number. `store` is the one whose prices the
+/// customer saw. It is written down before, so that
 /// a process that dies in between leaves the lines as "not known". A partner reads the cart itself, so nothing is written down.
 pub(crate) async fn send(
     shop: &Shop,
     who: &Who,
     items: Vec<(CartItem, Option<String>)>,
-    target: Option<u32>,
+    (target, store): (Option<u32>, Option<&str>),
 ) -> Result<(), ToolError> {
     if items.is_empty() {
         return Err(ToolError::Refused("there is nothing to send".to_owned()));
@@ -307,7 +309,7 @@ pub(crate) async fn send(
         return put(shop, who, token, &wire).await;
     }
     let mirrors = mirrors(shop, who.user("a cart")?);
-    let (attempt, wire) = mirrors.begin(&items, target).await?;
+    let (attempt, wire) = mirrors.begin(&items, target, store).await?;
     if wire.is_empty() {
         return Ok(());
     }

@@ -310,7 +310,7 @@ async fn send(shop: &Shop, who: &Who, about: &About) -> Result<String, ToolError
         going.into_iter().filter(|ingredient| marked.contains(&ingredient.id)).collect();
     let items = summed(&going, &products, about.way);
     let count = items.len();
-    if let Err(error) = cart::send(shop, who, items, None).await {
+    if let Err(error) = cart::send(shop, who, items, (None, about.store.as_deref())).await {
         if !cart::is_unknown(&error) {
             mark(shop, user, about, (&marked, false)).await?;
         }
