@@ -32,6 +32,7 @@ async fn what_is_added_reaches_the_cart_once_and_is_shown_as_what_was_sent(
         (&json!(4.77), &json!(4.77), &json!(1.2))
     );
     assert!(cart["label"].as_str().unwrap().contains("It is not your cart"), "{cart}");
+    assert_eq!((&cart["signed_in"], cart.get("sign_in_url")), (&json!(true), None));
 }
 
 #[tokio::test]

@@ -183,6 +183,10 @@ async fn the_gateways_word_makes_a_user_who_needs_no_session() {
         as_user("key:ada", "manage_cart", json!({ "action": "add", "product_id": "0001111041700" })).await;
     assert_eq!(status, 401);
     assert!(problem["sign_in_url"].as_str().unwrap().contains("link="), "{problem}");
+    // So does the cart that is shown before anything can be sent.
+    let (status, cart) = as_user("key:ada", "manage_cart", json!({})).await;
+    assert_eq!((status, &cart["signed_in"]), (200, &json!(false)), "{cart}");
+    assert!(cart["sign_in_url"].as_str().unwrap().contains("link="), "{cart}");
     let forged = world
         .http
         .post(world.url("/tools/shopping_lists"))

@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
-    account::{User, Who},
+    account::{Link, User, Who},
     shop::{Shop, check_product_id, product::refusal},
     upstream::cart::{CartItem, Modality, PartnerLine},
 };
@@ -145,7 +145,8 @@ pub(crate) async fn read(
         }
         Cart::new(Source::Local, view::of_mirror(&sent, &products), notes, products.stale_seconds)
     };
-    Ok(cart)
+    let (link, _) = shop.accounts.state(user).await?;
+    Ok(if link == Link::Linked { cart } else { cart.without_account(who.sign_in_url.clone()) })
 }
 
 /// The lines of a partner's cart, as those of the mirror are.
