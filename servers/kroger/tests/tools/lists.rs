@@ -288,3 +288,20 @@ async fn a_list_is_sent_the_way_that_the_customer_prefers() {
     world.ok(LISTS, with(&session, &list, json!({ "action": "send_to_cart" }))).await;
     assert_eq!(world.lines_of("ada").await, json!([[MILK, 1, "DELIVERY"]]));
 }
+
+/// The stand-in sells some 160 products; a list has room for 200.
+#[tokio::test]
+async fn a_list_with_more_products_than_an_answer_prices_says_so() {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    let list = new_list(&world, &session, "Party").await;
+    let catalogue: Vec<Value> =
+        serde_json::from_str(include_str!("../../../standins/src/kroger/data/products.json")).unwrap();
+    let mut shown = Value::Null;
+    for product in &catalogue[..102] {
+        let add = json!({ "action": "add_item", "product_id": product["productId"] });
+        shown = world.ok(LISTS, with(&session, &list, add)).await;
+    }
+    let note = "Prices are missing of 2 products: an answer has those of 100, what is not checked first.";
+    assert_eq!(shown["notes"], json!([note]));
+}
