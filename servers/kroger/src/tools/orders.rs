@@ -112,7 +112,34 @@ struct ShownLine {
 struct Event {
     /// RFC 3339.
     at: String,
+    /// Missing where this version does not know it.
+    kind: Option<EventKind>,
+    /// The same in words.
     what: String,
+}
+
+/// What has become of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum EventKind {
+    /// The user said that it was ordered.
+    Marked,
+    /// Its goods were sent to the cart again.
+    Reordered,
+}
+
+impl EventKind {
+    /// As it is kept, and told to models.
+    fn text(self) -> &'static str {
+        match self {
+            Self::Marked => "marked as ordered",
+            Self::Reordered => "sent to the cart again",
+        }
+    }
+
+    fn of(text: &str) -> Option<Self> {
+        [Self::Marked, Self::Reordered].into_iter().find(|kind| kind.text() == text)
+    }
 }
 
 /// How far an order is, as far as is known.
@@ -306,7 +333,7 @@ async fn keep(
     let order = Order {
         placed_at: at,
         lines: sent.iter().zip(&prices).map(line).collect(),
-        events: vec![(at, "marked as ordered".to_owned())],
+        events: vec![(at, EventKind::Marked.text().to_owned())],
     };
     let keeping = shop.documents.change(&user.id, KIND, id, |kept: &mut Order| {
         if !kept.lines.is_empty() {
@@ -338,7 +365,7 @@ async fn reorder(shop: &Shop, who: &Who, user: &User, request: &Request) -> Resu
         if order.lines.is_empty() {
             return Err(unknown());
         }
-        order.note(now(), "sent to the cart again");
+        order.note(now(), EventKind::Reordered);
         Ok(())
     });
     noting.await.map_err(cart::sent_and_failed)?;
@@ -369,8 +396,8 @@ impl Order {
         goods(own) == goods(cart.iter().map(|line| (line.product_id.as_str(), line.quantity)))
     }
 
-    fn note(&mut self, at: i64, what: &str) {
-        self.events.push((at, what.to_owned()));
+    fn note(&mut self, at: i64, kind: EventKind) {
+        self.events.push((at, kind.text().to_owned()));
         let oldest = self.events.len().saturating_sub(MAX_EVENTS);
         self.events.drain(..oldest);
     }
@@ -407,7 +434,7 @@ fn shown(order: &Document<Order>) -> ShownOrder {
             .body
             .events
             .iter()
-            .map(|(at, what)| Event { at: moment(*at), what: what.clone() })
+            .map(|(at, what)| Event { at: moment(*at), kind: EventKind::of(what), what: what.clone() })
             .collect(),
     }
 }
@@ -453,7 +480,7 @@ mod tests {
     fn of_many_events_the_newest_are_kept() {
         let mut order = Order::default();
         for at in 1..=60 {
-            order.note(at, "sent to the cart again");
+            order.note(at, EventKind::Reordered);
         }
         let kept = order.events.iter().map(|(at, _)| *at);
         assert!(kept.eq(11..=60), "{:?}", order.events);

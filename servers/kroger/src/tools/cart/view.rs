@@ -59,7 +59,7 @@ pub(crate) enum Source {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Cart {
     pub(crate) source: Source,
-    /// What this list is, in words.
+    /// What this list is, in words; `source` says the same.
     pub(crate) label: &'static str,
     pub(crate) items: Vec<ShownLine>,
     /// Pieces of all lines.

@@ -9,6 +9,7 @@ use portico_kit::tool::ToolError;
 use super::{
     diet,
     naming::{Nearness, is_similar, nearness, normal},
+    reason::Reason,
     week::{State, Week},
 };
 use crate::{
@@ -33,6 +34,8 @@ pub(super) struct Found {
     product_id: Option<String>,
     name: Option<String>,
     reason: Option<String>,
+    reason_code: Option<Reason>,
+    reason_products: Vec<String>,
 }
 
 /// Searches for every text that is not matched yet, each once.
@@ -66,13 +69,15 @@ pub(super) fn apply(week: &mut Week, found: &[(String, Found)]) {
             ingredient.product_id.clone_from(&found.product_id);
             ingredient.name.clone_from(&found.name);
             ingredient.reason.clone_from(&found.reason);
+            ingredient.reason_code = found.reason_code;
+            ingredient.reason_products.clone_from(&found.reason_products);
         }
     }
 }
 
 async fn find(shop: &Shop, store: &str, text: &str, diets: &[Diet]) -> Result<Found, ToolError> {
     if text.chars().count() < 3 {
-        return Ok(Found::nothing(State::NoMatch, "is too short to search for"));
+        return Ok(Found::nothing(State::NoMatch, Reason::TooShort, Reason::TooShort.to_string()));
     }
     let query = vec![
         ("filter.term", text.to_owned()),
@@ -84,8 +89,21 @@ async fn find(shop: &Shop, store: &str, text: &str, diets: &[Diet]) -> Result<Fo
 }
 
 impl Found {
-    fn nothing(state: State, reason: impl Into<String>) -> Self {
-        Self { state, product_id: None, name: None, reason: Some(reason.into()) }
+    fn nothing(state: State, code: Reason, reason: String) -> Self {
+        let reason = Some(reason);
+        Self {
+            state,
+            product_id: None,
+            name: None,
+            reason,
+            reason_code: Some(code),
+            reason_products: Vec::new(),
+        }
+    }
+
+    /// The reason names these products.
+    fn naming(self, products: &[&str]) -> Self {
+        Self { reason_products: products.iter().map(|name| (*name).to_owned()).collect(), ..self }
     }
 }
 
@@ -95,37 +113,44 @@ fn choose(products: &[Product], text: &str, diets: &[Diet]) -> Found {
     let near = |product| nearness(product, text).map(|near| (near, product));
     let mut named: Vec<(Nearness, &Product)> = products.iter().filter_map(near).collect();
     named.sort_by_key(|(near, product)| (*near, dollars(product)));
-    let Some((nearest, _)) = named.first().copied() else { return not_named(products, text) };
+    let Some((nearest, _)) = named.first().copied() else { return not_named(products, text, diets) };
     named.retain(|(near, _)| (near.missing, near.is_other) == (nearest.missing, nearest.is_other));
     let fitting: Vec<&Product> = named
         .iter()
         .map(|(_, product)| *product)
         .filter(|product| diet::clash(product, diets).is_none())
         .collect();
+    let clash = || named.first().and_then(|(_, product)| diet::clash(product, diets));
     let Some(first) = fitting.first() else {
-        let why = named.first().and_then(|(_, product)| diet::clash(product, diets)).unwrap_or_default();
-        return Found::nothing(State::Excluded, format!("the closest product {why}"));
+        let code = clash().unwrap_or(Reason::NotFound);
+        return Found::nothing(State::Excluded, code, format!("the closest product {code}"));
     };
     let Some(best) = fitting.iter().find(|product| refusal(product, 1).is_none()) else {
         let problem = refusal(first, 1).unwrap_or_default();
-        return Found::nothing(State::NoMatch, format!("{} {problem}", name(first)));
+        let reason = format!("{} {problem}", name(first));
+        return Found::nothing(State::NoMatch, Reason::Unavailable, reason).naming(&[name(first)]);
     };
     Found {
         state: State::Matched,
         product_id: Some(best.product_id.clone()),
         name: best.description.clone(),
         reason: None,
+        reason_code: None,
+        reason_products: Vec::new(),
     }
 }
 
-/// Nothing is what was asked for. What shares a word with it is named, for whoever wants to choose it.
-fn not_named(products: &[Product], text: &str) -> Found {
-    let similar =
-        products.iter().filter(|product| is_similar(product, text) && refusal(product, 1).is_none());
+/// Nothing is what was asked for. What shares a word with it, and could be sent, is named for whoever wants to choose it.
+fn not_named(products: &[Product], text: &str, diets: &[Diet]) -> Found {
+    let can_be_sent =
+        |product: &&Product| refusal(product, 1).is_none() && diet::clash(product, diets).is_none();
+    let similar = products.iter().filter(|product| is_similar(product, text)).filter(can_be_sent);
     let similar: Vec<&str> = similar.take(SIMILAR).map(name).collect();
-    let choose =
-        if similar.is_empty() { String::new() } else { format!("; similar: {}", similar.join(", ")) };
-    Found::nothing(State::NoMatch, format!("was not found at this store{choose}"))
+    if similar.is_empty() {
+        return Found::nothing(State::NoMatch, Reason::NotFound, Reason::NotFound.to_string());
+    }
+    let reason = format!("{}; similar: {}", Reason::OnlySimilar, similar.join(", "));
+    Found::nothing(State::NoMatch, Reason::OnlySimilar, reason).naming(&similar)
 }
 
 fn name(product: &Product) -> &str {
@@ -203,7 +228,11 @@ mod tests {
         let found = choose(&[product("1", "Whole Chicken", 1.0, "HIGH")], "chicken", &[Diet::Vegan]);
         assert_eq!(
             found,
-            Found::nothing(State::Excluded, "the closest product is meat or fish, or has some of it")
+            Found::nothing(
+                State::Excluded,
+                Reason::Meat,
+                "the closest product is meat or fish, or has some of it".to_owned()
+            )
         );
     }
 }

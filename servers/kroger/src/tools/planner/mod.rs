@@ -3,6 +3,7 @@
 mod diet;
 mod matching;
 mod naming;
+mod reason;
 mod view;
 mod week;
 mod words;
@@ -242,6 +243,8 @@ fn ingredient(index: usize, new: &NewIngredient) -> Result<Ingredient, ToolError
         product_id: None,
         name: None,
         reason: None,
+        reason_code: None,
+        reason_products: Vec::new(),
         sent: false,
     })
 }
@@ -279,6 +282,8 @@ async fn choose(shop: &Shop, user: &User, request: &Request, about: &About) -> R
         ingredient.product_id = chosen.as_ref().map(|product| product.product_id.clone());
         ingredient.name = chosen.as_ref().and_then(|product| product.description.clone());
         ingredient.reason = None;
+        ingredient.reason_code = None;
+        ingredient.reason_products.clear();
         ingredient.sent = false;
         Ok(())
     })
