@@ -36,7 +36,7 @@ pub(crate) struct Request {
     #[serde(default = "ten")]
     #[schemars(range(min = 1, max = 100))]
     radius: u32,
-    /// Services that a store must all have, such as pharmacy or fuel; with open_now they must be open as well.
+    /// Services that a store must all have, such as pharmacy or fuel; with `open_now` they must be open as well.
     #[serde(default)]
     #[schemars(length(max = 10))]
     services: Vec<String>,

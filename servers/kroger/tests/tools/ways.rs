@@ -5,7 +5,7 @@ use rmcp::model::ReadResourceRequestParams;
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::support::{Era, Plan, World, call, world};
+use crate::support::{Era, On, Plan, World, call, world};
 
 const TOOLS: [(&str, &str); 8] = [
     ("search_products_advanced", r#"{"query": "milk"}"#),
@@ -193,6 +193,33 @@ async fn the_gateways_word_makes_a_user_who_needs_no_session() {
         .header("portico-identity", "a.b.c")
         .json(&json!({}));
     assert_eq!(forged.send().await.unwrap().status(), 401);
+}
+
+/// PostgreSQL takes no NUL in a text, so what has one must not get there as it is.
+#[tokio::test]
+async fn a_control_character_in_an_argument_is_refused_or_finds_nothing() {
+    let world = World::start(Plan { on: On::Postgres, ..Plan::default() }).await;
+    let session = world.sign_in("ada").await;
+    let list = json!({ "session_id": session, "action": "create", "name": "Week" });
+    let list = world.ok("shopping_lists", list).await["lists"][0]["list_id"].clone();
+    let wrong = [
+        ("shopping_lists", json!({ "action": "remove_item", "list_id": list, "item_id": "a\u{0}b" }), 404),
+        ("meal_planner", json!({ "action": "remove_meal", "week": "2026-W48", "meal_id": "a\u{0}b" }), 404),
+        ("meal_planner", json!({ "action": "choose", "week": "2026-W48", "ingredient_id": "a\u{0}b" }), 404),
+        ("meal_planner", json!({ "week": "2026-W4\u{0}" }), 400),
+        ("manage_cart", json!({ "action": "add", "product_id": "000111104170\u{0}" }), 400),
+        ("order_history", json!({ "action": "mark_ordered", "location_id": "0140037\u{0}" }), 400),
+        (
+            "user_profile",
+            json!({ "action": "update", "preferences": { "location_id": "0140037\u{0}" } }),
+            400,
+        ),
+    ];
+    for (tool, mut arguments, status) in wrong {
+        arguments["session_id"] = json!(session);
+        world.fails(tool, arguments, status).await;
+    }
+    world.fails("shopping_lists", json!({ "session_id": "a\u{0}b" }), 401).await;
 }
 
 /// Signs as the gateway does.
