@@ -38,6 +38,56 @@ pub(crate) struct Kroger {
     components: Vec<Component>,
 }
 
+/// What carts and orders are to whoever reads of the tools.
+#[derive(Clone, Copy)]
+enum Rights {
+    /// Kroger's public API only adds to carts.
+    Public,
+    /// A partner's application reads and changes them.
+    Partner,
+}
+
+impl Rights {
+    fn of(shop: &Shop) -> Self {
+        if shop.is_partner { Self::Partner } else { Self::Public }
+    }
+
+    /// What `manage_cart` does.
+    fn cart(self) -> &'static str {
+        match self {
+            Self::Public => {
+                "Adds to the customer's Kroger cart, and shows what was sent there. Kroger lets applications only add: taking out \
+                 changes the list here alone. Never repeat an addition whose outcome is not known."
+            }
+            Self::Partner => {
+                "Shows and changes the customer's own cart at Kroger. What is taken out, and all that clear empties, is gone from that \
+                 cart. Never repeat an addition whose outcome is not known."
+            }
+        }
+    }
+
+    /// What clearing the cart does.
+    fn clear(self) -> &'static str {
+        match self {
+            Self::Public => "Empties the list of what was sent",
+            Self::Partner => "Empties the customer's cart at Kroger",
+        }
+    }
+
+    /// What `order_history` does.
+    fn orders(self) -> &'static str {
+        match self {
+            Self::Public => {
+                "Carts that the user has marked as ordered, to order again. Kroger shows no orders to applications."
+            }
+            Self::Partner => {
+                "Carts that the user has marked as ordered, to order again. Kroger shows no orders to applications: the cart is marked \
+                 as it is before the check-out, which empties it."
+            }
+        }
+    }
+}
+
 impl Kroger {
     pub(crate) fn new(shop: Arc<Shop>) -> Self {
         let components: Vec<Component> =
@@ -47,7 +97,8 @@ impl Kroger {
                 Some(component) => shown_by(tool, component),
                 None => tool,
             };
-        let tools = [of_kroger(), of_users()].concat().into_iter().map(shown).collect();
+        let rights = Rights::of(&shop);
+        let tools = [of_kroger(rights), of_users(rights)].concat().into_iter().map(shown).collect();
         Self { shop, tools, components }
     }
 }
@@ -72,7 +123,7 @@ impl Server for Kroger {
     }
 
     fn rest(&self) -> Vec<RestRoute> {
-        rest()
+        rest(Rights::of(&self.shop))
     }
 
     fn routes(self: &Arc<Self>) -> Router {
@@ -114,7 +165,7 @@ async fn locale(shop: &Shop, who: &Who) -> Option<String> {
 }
 
 /// Those that ask Kroger, each with its page.
-fn of_kroger() -> Vec<(Tool, &'static str)> {
+fn of_kroger(rights: Rights) -> Vec<(Tool, &'static str)> {
     let search = define::<search::Request, search::Found>(
         "search_products_advanced",
         "Search Kroger products",
@@ -131,8 +182,7 @@ fn of_kroger() -> Vec<(Tool, &'static str)> {
     let cart = define::<cart::Request, cart::Cart>(
         "manage_cart",
         "Kroger cart",
-        "Adds to the customer's Kroger cart, and shows what was sent there. Kroger lets applications only add: taking out changes the \
-         list here alone. Never repeat an addition whose outcome is not known.",
+        rights.cart(),
         Effect::ChangesOutside,
     );
     let coupons = define::<coupons::Request, coupons::Coupons>(
@@ -145,7 +195,7 @@ fn of_kroger() -> Vec<(Tool, &'static str)> {
 }
 
 /// Those that keep something for users.
-fn of_users() -> Vec<(Tool, &'static str)> {
+fn of_users(rights: Rights) -> Vec<(Tool, &'static str)> {
     let profile = define::<profile::Request, profile::Profile>(
         "user_profile",
         "Profile",
@@ -155,7 +205,7 @@ fn of_users() -> Vec<(Tool, &'static str)> {
     let orders = define::<orders::Request, orders::Orders>(
         "order_history",
         "Orders",
-        "Carts that the user has marked as ordered, to order again. Kroger shows no orders to applications.",
+        rights.orders(),
         Effect::ChangesOutside,
     );
     let lists = define::<lists::Request, lists::Lists>(
@@ -167,15 +217,15 @@ fn of_users() -> Vec<(Tool, &'static str)> {
     let planner = define::<planner::Request, planner::Plan>(
         "meal_planner",
         "Meal planner",
-        "Plans the meals of a week, finds the products for their ingredients at the user's store within diets and budget, and sends \
-         them to the Kroger cart.",
+        "Plans the meals of a week, finds products of the user's store for their ingredients that fit the diets, compares what they \
+         cost with the budget, and sends them to the Kroger cart.",
         Effect::ChangesOutside,
     );
     vec![(profile, "profile"), (orders, "orders"), (lists, "lists"), (planner, "planner")]
 }
 
 /// The paths of the REST interface that are named after what they are for.
-fn rest() -> Vec<RestRoute> {
+fn rest(rights: Rights) -> Vec<RestRoute> {
     let route = |method, path, tool, action: &str, summary| {
         let fixed = Map::from_iter([("action".to_owned(), Value::from(action))]);
         RestRoute { method, path, tool, fixed, summary }
@@ -190,13 +240,7 @@ fn rest() -> Vec<RestRoute> {
             "update",
             "Brings a product to a number",
         ),
-        route(
-            Method::DELETE,
-            "/cart/{session_id}",
-            "manage_cart",
-            "clear",
-            "Empties the list of what was sent",
-        ),
+        route(Method::DELETE, "/cart/{session_id}", "manage_cart", "clear", rights.clear()),
         route(Method::GET, "/profile/{session_id}", "user_profile", "view", "The profile"),
         route(Method::PUT, "/profile/{session_id}", "user_profile", "update", "Sets preferences"),
         route(Method::GET, "/orders/{session_id}", "order_history", "list", "What was marked as ordered"),

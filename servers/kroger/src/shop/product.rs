@@ -56,6 +56,9 @@ pub(crate) struct ShownPrice {
     /// When the sale ends, where Kroger says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) sale_ends_at: Option<String>,
+    /// The last day of the sale by the store's calendar, such as 2026-11-26; missing where the store's clock is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) sale_last_day: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -105,6 +108,7 @@ fn price_of(item: &Item) -> Option<ShownPrice> {
         each_about: if sale.is_some() { reduced } else { usual },
         each_saves: sale.and_then(|_| saved(usual, reduced)),
         sale_ends_at: sale.and_then(|_| ends_at(price)),
+        sale_last_day: None,
     })
 }
 

@@ -6,7 +6,7 @@ use portico_kit::tool::{Answer, ToolError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ends::{days_left, when};
+use super::ends::{days_left, last_day, tell_last_days, when};
 use crate::{
     account::Who,
     shop::{
@@ -64,6 +64,9 @@ pub(crate) struct ShownCoupon {
     value: Option<f64>,
     /// RFC 3339.
     expires_at: Option<String>,
+    /// The last day that it is good, by the calendar of the store, such as 2026-11-26; missing where the store's clock is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_day: Option<String>,
     /// Until then by the calendar of the store: 0 today, 1 tomorrow; negative where it is over.
     pub(crate) days_left: Option<i64>,
     clipped: bool,
@@ -163,6 +166,7 @@ fn show(coupon: &Coupon, now: Timestamp, zone: &TimeZone) -> ShownCoupon {
         category: coupon.category.clone(),
         value: coupon.value,
         expires_at: expires.map(|time| time.to_string()),
+        last_day: expires.and_then(|end| last_day(end, zone)),
         days_left: expires.map(|end| days_left(end, now, zone)),
         clipped: coupon.clipped,
         product_ids: coupon.product_ids.clone(),
@@ -202,6 +206,7 @@ async fn offers(
         looked.data.data.iter().map(shown).filter(|product| saving(product).is_some()).collect();
     offers.sort_by_key(|product| std::cmp::Reverse(saving(product)));
     offers.truncate(MAX_OFFERS);
+    tell_last_days(shop, Some(&store), &mut offers).await;
     Ok(Coupons {
         source: "offers",
         can_clip: false,

@@ -5,13 +5,17 @@ use serde_json::Value;
 
 const DAY: i64 = 24 * 60;
 
-/// Whether a store with these hours is open at `now`; `None` where its hours do not say.
-pub(crate) fn is_open(hours: &Value, now: Timestamp) -> Option<bool> {
+/// The clock that a store's hours go by.
+pub(crate) fn zone(hours: &Value) -> Option<TimeZone> {
+    TimeZone::get(hours["timezone"].as_str()?).ok()
+}
+
+/// Whether what has these hours by the clock of `zone` is open at `now`; `None` where its hours do not say.
+pub(crate) fn is_open(hours: &Value, zone: Option<&TimeZone>, now: Timestamp) -> Option<bool> {
     if hours["Open24"] == true {
         return Some(true);
     }
-    let zone = TimeZone::get(hours["timezone"].as_str()?).ok()?;
-    let local = now.to_zoned(zone);
+    let local = now.to_zoned(zone?.clone());
     let minute = i64::from(local.hour()) * 60 + i64::from(local.minute());
     let today = span(hours, local.weekday())?;
     if today.0 <= minute && minute < today.1 {
@@ -23,9 +27,8 @@ pub(crate) fn is_open(hours: &Value, now: Timestamp) -> Option<bool> {
 }
 
 /// The opening hours of a day in words, such as `05:00-23:00`.
-pub(crate) fn today(hours: &Value, now: Timestamp) -> Option<String> {
-    let zone = TimeZone::get(hours["timezone"].as_str()?).ok()?;
-    let (open, close) = span(hours, now.to_zoned(zone).weekday())?;
+pub(crate) fn today(hours: &Value, zone: Option<&TimeZone>, now: Timestamp) -> Option<String> {
+    let (open, close) = span(hours, now.to_zoned(zone?.clone()).weekday())?;
     let clock = |minute: i64| format!("{:02}:{:02}", minute / 60 % 24, minute % 60);
     Some(if close - open == DAY {
         "open 24 hours".to_owned()
@@ -85,6 +88,10 @@ mod tests {
         hours
     }
 
+    fn open_at(hours: &Value, now: Timestamp) -> Option<bool> {
+        is_open(hours, zone(hours).as_ref(), now)
+    }
+
     // 2026-11-20 is a Friday; New York is five hours behind UTC.
     #[rstest]
     #[case::before("2026-11-20T09:59:00Z", json!("05:00"), json!("23:00"), false)]
@@ -100,15 +107,15 @@ mod tests {
         #[case] close: Value,
         #[case] expected: bool,
     ) {
-        assert_eq!(is_open(&week(&open, &close), now.parse().unwrap()), Some(expected));
+        assert_eq!(open_at(&week(&open, &close), now.parse().unwrap()), Some(expected));
     }
 
     #[test]
     fn hours_that_do_not_say_are_unknown_and_open_all_day_is_open() {
         let now = "2026-11-20T12:00:00Z".parse().unwrap();
-        assert_eq!(is_open(&json!({}), now), None);
-        assert_eq!(is_open(&json!({ "timezone": "Nowhere/Land" }), now), None);
-        assert_eq!(is_open(&week(&json!("x"), &json!("23:00")), now), None);
-        assert_eq!(is_open(&json!({ "Open24": true }), now), Some(true));
+        assert_eq!(open_at(&json!({}), now), None);
+        assert_eq!(open_at(&json!({ "timezone": "Nowhere/Land" }), now), None);
+        assert_eq!(open_at(&week(&json!("x"), &json!("23:00")), now), None);
+        assert_eq!(open_at(&json!({ "Open24": true }), now), Some(true));
     }
 }

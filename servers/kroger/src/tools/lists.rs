@@ -7,9 +7,12 @@ use portico_kit::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::cart::{
-    self,
-    wanted::{Wanted, not_nothing, sorted, summed, told},
+use super::{
+    cart::{
+        self,
+        wanted::{Wanted, not_nothing, sorted, summed, told},
+    },
+    items::{Item, List, products_of},
 };
 use crate::{
     account::{User, Who},
@@ -30,43 +33,6 @@ const MAX_TEXT: usize = 200;
 const MOST: u32 = 99;
 /// Products whose prices one answer shows.
 const MAX_PRICED: usize = 100;
-
-/// A list as it is kept.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(crate) struct List {
-    name: String,
-    pub(crate) items: Vec<Item>,
-}
-
-/// An item as it is kept.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Item {
-    id: String,
-    pub(crate) text: String,
-    quantity: u32,
-    checked: bool,
-    pub(crate) product_id: Option<String>,
-    /// What the product cost when it was put here, so that a drop can be told.
-    #[serde(default)]
-    pub(crate) price_then: Option<Money>,
-    /// The store of that price: another store's says nothing.
-    #[serde(default)]
-    pub(crate) price_at: Option<String>,
-}
-
-impl Item {
-    /// Whether it stands for a product that is still to be bought.
-    pub(crate) fn is_open(&self) -> bool {
-        !self.checked && self.product_id.is_some()
-    }
-
-    /// What the product has become cheaper by at the store where its price was noted.
-    pub(crate) fn dropped_by(&self, store: Option<&str>, now: Option<Money>) -> Option<Money> {
-        let same = store.is_some() && self.price_at.as_deref() == store;
-        let drop = self.price_then.filter(|_| same)?.less(now?)?;
-        (!drop.is_zero()).then_some(drop)
-    }
-}
 
 /// What to do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -285,6 +251,7 @@ async fn add(shop: &Shop, user: &User, request: &Request, store: Option<&str>) -
     let item = Item {
         id: new_id(),
         text: check_text(text, "text", MAX_TEXT)?,
+        is_named_by_product: request.text.is_none(),
         quantity: quantity(request)?.unwrap_or(1),
         checked: request.checked.unwrap_or(false),
         product_id: request.product_id.clone(),
@@ -313,6 +280,9 @@ async fn update(shop: &Shop, user: &User, request: &Request, store: Option<&str>
         item.checked = request.checked.unwrap_or(item.checked);
         if let Some(text) = &text {
             item.text.clone_from(text);
+            item.is_named_by_product = false;
+        } else if let Some(name) = known.name.as_ref().filter(|_| item.is_named_by_product) {
+            item.text.clone_from(name);
         }
         if request.product_id.is_some() {
             item.product_id.clone_from(&request.product_id);
@@ -334,7 +304,7 @@ async fn send(shop: &Shop, who: &Who, request: &Request, store: Option<&str>) ->
     let ids: Vec<&str> = open.iter().filter_map(|item| item.product_id.as_deref()).collect();
     let products = shop.products(&ids, store).await?;
     let way = shop.preferences(&user.id).await?.modality();
-    let (mut going, staying) = sorted(&open, &products);
+    let (mut going, staying) = sorted(&open, &products, &cart::there(shop, who).await?);
     not_nothing(&going, &staying)?;
     // Who cannot send learns it before anything is marked, and of two who send at once each sends what it has marked itself.
     shop.accounts.token(who, "to add to a cart").await?;
@@ -343,7 +313,7 @@ async fn send(shop: &Shop, who: &Who, request: &Request, store: Option<&str>) ->
     going.retain(|item| sent.contains(&item.id));
     let items = summed(&going, &products, way);
     let count = items.len();
-    if let Err(error) = cart::send(shop, who, items, None).await {
+    if let Err(error) = cart::send(shop, who, items, (None, store)).await {
         if !cart::is_unknown(&error) {
             mark(shop, user, request, (&sent, false)).await?;
         }
@@ -393,12 +363,10 @@ async fn show(
         Some(id) => vec![shop.documents.get::<List>(&user.id, KIND, id).await?.ok_or_else(unknown_list)?],
         None => shop.documents.all::<List>(&user.id, KIND).await?,
     };
-    let ids: Vec<&str> = found
-        .iter()
-        .flat_map(|list| &list.body.items)
-        .filter_map(|item| item.product_id.as_deref())
-        .take(MAX_PRICED)
-        .collect();
+    let (ids, unpriced) = products_of(found.iter().flat_map(|list| &list.body.items), MAX_PRICED);
+    if unpriced > 0 && store.is_some() {
+        notes.push(format!("Prices are missing of {unpriced} products: an answer has those of {MAX_PRICED}, what is not checked first."));
+    }
     let products = if store.is_some() {
         shop.products_if_possible(&ids, store, &mut notes).await
     } else {

@@ -4,6 +4,7 @@ pub(crate) mod cart;
 pub(crate) mod coupons;
 mod ends;
 mod hours;
+mod items;
 pub(crate) mod lists;
 mod notices;
 pub(crate) mod orders;

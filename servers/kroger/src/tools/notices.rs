@@ -9,6 +9,7 @@ use portico_kit::tool::ToolError;
 use super::{
     coupons,
     ends::{days_left, when},
+    items::{Item, List, products_of},
     lists,
     profile::{Notices, Preferences},
 };
@@ -55,11 +56,10 @@ pub(super) async fn of(
 
 /// What there is to tell of the products on the user's lists at this store.
 async fn of_lists(shop: &Shop, user: &User, wishes: &Notices, store: &str) -> Result<Vec<String>, ToolError> {
-    let lists = shop.documents.all::<lists::List>(&user.id, lists::KIND).await?;
+    let lists = shop.documents.all::<List>(&user.id, lists::KIND).await?;
     let items = lists.iter().flat_map(|list| &list.body.items);
-    let items: Vec<&lists::Item> =
-        items.filter(|item| item.product_id.is_some()).take(MAX_PRODUCTS).collect();
-    let ids: Vec<&str> = items.iter().filter_map(|item| item.product_id.as_deref()).collect();
+    let items: Vec<&Item> = items.collect();
+    let (ids, _) = products_of(items.iter().copied(), MAX_PRODUCTS);
     let mut notices = Vec::new();
     let products = shop.products_if_possible(&ids, Some(store), &mut notices).await;
     if wishes.coupons {
@@ -86,14 +86,14 @@ fn soon(days: i64) -> Option<i64> {
     (0..=SOON).contains(&days).then_some(days)
 }
 
-fn sale(item: &lists::Item, products: &Products, zone: &TimeZone) -> Option<String> {
+fn sale(item: &Item, products: &Products, zone: &TimeZone) -> Option<String> {
     let price = products.by_id.get(item.product_id.as_ref()?).and_then(price_now)?;
     let end: Timestamp = price.sale_ends_at.as_deref()?.parse().ok()?;
     let days = soon(days_left(end, Timestamp::now(), zone))?;
     Some(format!("The sale of {} at {} ends {}.", item.text, price.told(price.current), when(days)))
 }
 
-fn cheaper(item: &lists::Item, products: &Products, store: &str) -> Option<String> {
+fn cheaper(item: &Item, products: &Products, store: &str) -> Option<String> {
     let price = products.by_id.get(item.product_id.as_ref()?).and_then(price_now)?;
     let drop = item.dropped_by(Some(store), Some(price.current))?;
     let (now, drop) = (price.told(price.current), price.told(drop));

@@ -1,5 +1,7 @@
 //! `order_history`: what the user has marked as ordered. Kroger shows no orders to applications, so nothing else is known of them.
 
+use std::collections::BTreeSet;
+
 use portico_kit::{
     digest,
     documents::{Document, Kind},
@@ -31,6 +33,9 @@ const MAX_EVENTS: usize = 50;
 /// How long a partner's cart is taken for the one that was marked last, in milliseconds: Kroger does not tell an order from the next.
 const SAME: i64 = 24 * 60 * 60 * 1_000;
 const NOTE: &str = "Kroger shows no orders to applications: these are the carts that you marked as ordered here, with the prices of that moment.";
+
+const NO_STORE: &str =
+    "The order has no prices where no store is known: name one with location_id when you mark it.";
 
 /// An order as it is kept.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -78,6 +83,9 @@ pub(crate) struct Request {
     #[serde(default)]
     action: Action,
     order_id: Option<String>,
+    /// Store whose prices an order is marked with, and whose stock is looked at before it is sent again, 8 characters. Where it is missing: for
+    /// `mark_ordered` the store that was named when the goods were sent, else yours.
+    location_id: Option<String>,
     /// Orders to show, 1 to 200.
     #[serde(default = "twenty")]
     #[schemars(range(min = 1, max = 200))]
@@ -104,7 +112,34 @@ struct ShownLine {
 struct Event {
     /// RFC 3339.
     at: String,
+    /// Missing where this version does not know it.
+    kind: Option<EventKind>,
+    /// The same in words.
     what: String,
+}
+
+/// What has become of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum EventKind {
+    /// The user said that it was ordered.
+    Marked,
+    /// Its goods were sent to the cart again.
+    Reordered,
+}
+
+impl EventKind {
+    /// As it is kept, and told to models.
+    fn text(self) -> &'static str {
+        match self {
+            Self::Marked => "marked as ordered",
+            Self::Reordered => "sent to the cart again",
+        }
+    }
+
+    fn of(text: &str) -> Option<Self> {
+        [Self::Marked, Self::Reordered].into_iter().find(|kind| kind.text() == text)
+    }
 }
 
 /// How far an order is, as far as is known.
@@ -149,7 +184,7 @@ pub(crate) async fn manage(shop: &Shop, who: &Who, request: Request) -> Result<A
     let mut notes = vec![NOTE.to_owned()];
     match request.action {
         Action::List => {}
-        Action::MarkOrdered => mark(shop, who, user).await?,
+        Action::MarkOrdered => notes.extend(mark(shop, who, user, &request).await?),
         Action::Reorder => notes.push(reorder(shop, who, user, &request).await?),
         Action::Forget => {
             if !shop.documents.remove(&user.id, KIND, order_id(&request)?).await? {
@@ -183,10 +218,11 @@ fn unknown() -> ToolError {
     ToolError::NotFound("you have no order with this order_id".to_owned())
 }
 
-/// Turns what was sent into an order, once. What may never have reached the cart stays where it is.
-async fn mark(shop: &Shop, who: &Who, user: &User) -> Result<(), ToolError> {
+/// Turns what was sent into an order, once; answers what there is to note. What may never have reached the cart stays where it is.
+async fn mark(shop: &Shop, who: &Who, user: &User, request: &Request) -> Result<Vec<String>, ToolError> {
+    let stores = Stores::of(shop, who, request).await?;
     if shop.is_partner {
-        return mark_cart(shop, who, user).await;
+        return mark_cart(shop, who, user, &stores).await;
     }
     let mirrors = cart::mirrors(shop, user);
     let sent = mirrors.take_sent().await?;
@@ -195,7 +231,7 @@ async fn mark(shop: &Shop, who: &Who, user: &User) -> Result<(), ToolError> {
                        has confirmed is marked already";
         return Err(ToolError::Refused(problem.to_owned()));
     }
-    let kept = keep(shop, who, user, (&new_id(), &sent)).await;
+    let kept = keep(shop, user, (&new_id(), &sent), &stores).await;
     if kept.is_err() {
         mirrors.put_back(&sent).await?;
     }
@@ -203,7 +239,7 @@ async fn mark(shop: &Shop, who: &Who, user: &User) -> Result<(), ToolError> {
 }
 
 /// Marks a partner's cart. It stays as it is until the customer checks out, so that it is there to be marked a second time.
-async fn mark_cart(shop: &Shop, who: &Who, user: &User) -> Result<(), ToolError> {
+async fn mark_cart(shop: &Shop, who: &Who, user: &User, stores: &Stores) -> Result<Vec<String>, ToolError> {
     let cart = cart::of_partner(shop, who).await?;
     if cart.is_empty() {
         let problem =
@@ -218,7 +254,7 @@ async fn mark_cart(shop: &Shop, who: &Who, user: &User) -> Result<(), ToolError>
     // What follows the same order has the same id, so that of two who mark a cart at once one finds it there.
     let id = digest(format!("order/{}/{}", user.id, last.map_or("", |last| last.id.as_str())));
     let id: String = id.chars().take(12).collect();
-    keep(shop, who, user, (&id, &cart)).await
+    keep(shop, user, (&id, &cart), stores).await
 }
 
 fn marked_already() -> ToolError {
@@ -234,32 +270,70 @@ fn goods<'a>(lines: impl Iterator<Item = (&'a str, u32)>) -> Vec<(&'a str, u32)>
     goods
 }
 
+/// The stores whose prices an order is marked with.
+struct Stores {
+    /// The one that the call names.
+    asked: Option<String>,
+    /// The customer's own, where a line does not say.
+    own: Option<String>,
+}
+
+impl Stores {
+    async fn of(shop: &Shop, who: &Who, request: &Request) -> Result<Self, ToolError> {
+        let own = shop.store(who, request.location_id.as_deref(), "location_id").await?;
+        shop.check_store(request.location_id.as_deref(), "location_id").await?;
+        Ok(Self { asked: request.location_id.clone(), own })
+    }
+
+    fn of_line<'a>(&'a self, line: &'a cart::mirror::Line) -> Option<&'a str> {
+        self.asked.as_deref().or(line.store.as_deref()).or(self.own.as_deref())
+    }
+
+    /// The prices of lines, each at its store, in their order; and what is to be noted of those that are missing.
+    async fn prices(
+        &self,
+        shop: &Shop,
+        lines: &[cart::mirror::Line],
+    ) -> (Vec<Option<ShownPrice>>, Vec<String>) {
+        let (mut prices, mut notes) = (vec![None; lines.len()], Vec::new());
+        let stores: BTreeSet<Option<&str>> = lines.iter().map(|line| self.of_line(line)).collect();
+        for store in stores {
+            let here = || lines.iter().enumerate().filter(move |(_, line)| self.of_line(line) == store);
+            let ids: Vec<&str> = here().map(|(_, line)| line.product_id.as_str()).collect();
+            let products = shop.products_if_possible(&ids, store, &mut notes).await;
+            for (index, line) in here() {
+                prices[index] = products.by_id.get(&line.product_id).and_then(price_now);
+            }
+        }
+        notes.dedup();
+        if lines.iter().any(|line| self.of_line(line).is_none()) {
+            notes.push(NO_STORE.to_owned());
+        }
+        (prices, notes)
+    }
+}
+
 async fn keep(
     shop: &Shop,
-    who: &Who,
     user: &User,
     (id, sent): (&str, &[cart::mirror::Line]),
-) -> Result<(), ToolError> {
-    let store = shop.store(who, None, "location_id").await?;
-    let ids: Vec<&str> = sent.iter().map(|line| line.product_id.as_str()).collect();
-    let products = shop.products_if_possible(&ids, store.as_deref(), &mut Vec::new()).await;
-    let line = |line: &cart::mirror::Line| {
-        let price = products.by_id.get(&line.product_id).and_then(price_now);
-        Line {
-            product_id: line.product_id.clone(),
-            name: line.name.clone(),
-            quantity: line.quantity,
-            modality: line.modality,
-            saved: price.as_ref().and_then(ShownPrice::piece_saves),
-            estimated: price.as_ref().is_some_and(|price| price.unit.is_some()),
-            price: price.as_ref().and_then(ShownPrice::piece),
-        }
+    stores: &Stores,
+) -> Result<Vec<String>, ToolError> {
+    let (prices, notes) = stores.prices(shop, sent).await;
+    let line = |(line, price): (&cart::mirror::Line, &Option<ShownPrice>)| Line {
+        product_id: line.product_id.clone(),
+        name: line.name.clone(),
+        quantity: line.quantity,
+        modality: line.modality,
+        saved: price.as_ref().and_then(ShownPrice::piece_saves),
+        estimated: price.as_ref().is_some_and(|price| price.unit.is_some()),
+        price: price.as_ref().and_then(ShownPrice::piece),
     };
     let at = now();
     let order = Order {
         placed_at: at,
-        lines: sent.iter().map(line).collect(),
-        events: vec![(at, "marked as ordered".to_owned())],
+        lines: sent.iter().zip(&prices).map(line).collect(),
+        events: vec![(at, EventKind::Marked.text().to_owned())],
     };
     let keeping = shop.documents.change(&user.id, KIND, id, |kept: &mut Order| {
         if !kept.lines.is_empty() {
@@ -271,27 +345,27 @@ async fn keep(
     keeping.await?;
     shop.counts.orders_marked.inc();
     shop.counts.saved_cents.inc_by(order.saved().map_or(0, Money::cents));
-    Ok(())
+    Ok(notes)
 }
 
 async fn reorder(shop: &Shop, who: &Who, user: &User, request: &Request) -> Result<String, ToolError> {
     let id = order_id(request)?;
     let order = shop.documents.get::<Order>(&user.id, KIND, id).await?.ok_or_else(unknown)?.body;
-    let store = shop.store(who, None, "location_id").await?;
+    let store = shop.store(who, request.location_id.as_deref(), "location_id").await?;
     let ids: Vec<&str> = order.lines.iter().map(|line| line.product_id.as_str()).collect();
     let products = shop.products(&ids, store.as_deref()).await?;
     let lines: Vec<&Line> = order.lines.iter().collect();
-    let (going, staying) = sorted(&lines, &products);
+    let (going, staying) = sorted(&lines, &products, &cart::there(shop, who).await?);
     not_nothing(&going, &staying)?;
     let items = summed(&going, &products, Modality::default());
     let count = items.len();
-    cart::send(shop, who, items, None).await?;
+    cart::send(shop, who, items, (None, store.as_deref())).await?;
     let noting = shop.documents.change(&user.id, KIND, id, |order: &mut Order| {
         // One that was forgotten meanwhile is not made anew.
         if order.lines.is_empty() {
             return Err(unknown());
         }
-        order.note(now(), "sent to the cart again");
+        order.note(now(), EventKind::Reordered);
         Ok(())
     });
     noting.await.map_err(cart::sent_and_failed)?;
@@ -322,8 +396,8 @@ impl Order {
         goods(own) == goods(cart.iter().map(|line| (line.product_id.as_str(), line.quantity)))
     }
 
-    fn note(&mut self, at: i64, what: &str) {
-        self.events.push((at, what.to_owned()));
+    fn note(&mut self, at: i64, kind: EventKind) {
+        self.events.push((at, kind.text().to_owned()));
         let oldest = self.events.len().saturating_sub(MAX_EVENTS);
         self.events.drain(..oldest);
     }
@@ -360,7 +434,7 @@ fn shown(order: &Document<Order>) -> ShownOrder {
             .body
             .events
             .iter()
-            .map(|(at, what)| Event { at: moment(*at), what: what.clone() })
+            .map(|(at, what)| Event { at: moment(*at), kind: EventKind::of(what), what: what.clone() })
             .collect(),
     }
 }
@@ -406,7 +480,7 @@ mod tests {
     fn of_many_events_the_newest_are_kept() {
         let mut order = Order::default();
         for at in 1..=60 {
-            order.note(at, "sent to the cart again");
+            order.note(at, EventKind::Reordered);
         }
         let kept = order.events.iter().map(|(at, _)| *at);
         assert!(kept.eq(11..=60), "{:?}", order.events);

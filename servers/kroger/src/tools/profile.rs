@@ -103,7 +103,7 @@ pub(crate) struct Request {
     _session_id: Option<String>,
     #[serde(default)]
     action: Action,
-    /// For update: those that change. Members that are left out stay.
+    /// For update: those that change. Members that are left out stay, also within notices.
     #[schemars(with = "Option<Preferences>")]
     preferences: Option<serde_json::Map<String, Value>>,
     /// For delete: true says that you mean it.
@@ -221,13 +221,23 @@ fn merged(
                 format!("is not one of: {}", known.join(", ")),
             ));
         }
-        all.insert(name.clone(), value.clone());
+        put(&mut all, name, value);
     }
     // Null takes a preference back.
     all.retain(|_, value| !value.is_null());
     let mut new: Preferences = portico_kit::tool::arguments(Some(all)).map_err(within)?;
     check(&mut new)?;
     Ok(new)
+}
+
+/// Sets a preference; of one that has members those that are given, where null takes one back.
+fn put(all: &mut serde_json::Map<String, Value>, name: &str, value: &Value) {
+    if let (Some(Value::Object(kept)), Value::Object(given)) = (all.get_mut(name), value) {
+        kept.extend(given.clone());
+        kept.retain(|_, value| !value.is_null());
+        return;
+    }
+    all.insert(name.to_owned(), value.clone());
 }
 
 fn within(error: ToolError) -> ToolError {

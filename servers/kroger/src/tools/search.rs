@@ -7,6 +7,7 @@ use portico_kit::tool::{Answer, ToolError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::ends::tell_last_days;
 use crate::{
     account::Who,
     shop::{
@@ -162,6 +163,7 @@ pub(crate) async fn search(shop: &Shop, who: &Who, request: Request) -> Result<A
     let mut found = choose(&plan, &pages);
     if let Some(store) = &plan.store {
         shop.prices.compare(store, &mut found.products).await;
+        tell_last_days(shop, Some(store), &mut found.products).await;
     }
     Answer::new(describe(&found), &found)
 }

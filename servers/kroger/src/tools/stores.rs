@@ -36,7 +36,7 @@ pub(crate) struct Request {
     #[serde(default = "ten")]
     #[schemars(range(min = 1, max = 100))]
     radius: u32,
-    /// Services that a store must all have, such as pharmacy or fuel.
+    /// Services that a store must all have, such as pharmacy or fuel; with `open_now` they must be open as well.
     #[serde(default)]
     #[schemars(length(max = 10))]
     services: Vec<String>,
@@ -75,13 +75,39 @@ struct Store {
     hours_today: Option<String>,
     timezone: Option<String>,
     services: Vec<String>,
+    /// The services that were asked for, with their own hours.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    wanted_services: Vec<Service>,
+}
+
+/// A service of a store.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Service {
+    name: Option<String>,
+    /// Missing where its hours do not say.
+    open_now: Option<bool>,
+    /// Opening hours of today by the store's clock.
+    hours_today: Option<String>,
+}
+
+impl Store {
+    /// Whether it and all services asked for are open; `None` where the hours of one do not say.
+    fn is_open(&self) -> Option<bool> {
+        let services = self.wanted_services.iter().map(|service| service.open_now);
+        let all: Vec<Option<bool>> = std::iter::once(self.open_now).chain(services).collect();
+        if all.contains(&Some(false)) {
+            Some(false)
+        } else {
+            all.into_iter().collect::<Option<Vec<_>>>().map(|_| true)
+        }
+    }
 }
 
 /// What was found.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Found {
     stores: Vec<Store>,
-    /// Stores left out because it is not known whether they are open.
+    /// Stores left out because it is not known whether they, or services asked for, are open.
     left_out_without_hours: usize,
     /// Where distances are counted from.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -102,25 +128,31 @@ pub(crate) async fn locate(api: &Api, request: Request, now: Timestamp) -> Resul
     check(&request)?;
     let departments = departments(api, &request.services).await?;
     let stores = api.stores(query(&request, &departments)).await?;
+    let mut found = choose(&request, &stores.data.data, &departments, now);
+    found.stale_seconds = stores.stale_seconds;
+    Answer::new(describe(&found), &found)
+}
+
+/// The stores to show, the nearest first where that is known.
+fn choose(request: &Request, stores: &[Location], departments: &[String], now: Timestamp) -> Found {
     let origin =
         request.lat.zip(request.lon).map(|(latitude, longitude)| Geolocation { latitude, longitude });
-    let mut shown: Vec<Store> = stores.data.data.iter().map(|store| show(store, origin, now)).collect();
-    let unknown = shown.iter().filter(|store| store.open_now.is_none()).count();
+    let mut shown: Vec<Store> = stores.iter().map(|store| show(store, departments, origin, now)).collect();
+    let unknown = shown.iter().filter(|store| store.is_open().is_none()).count();
     if request.open_now {
-        shown.retain(|store| store.open_now == Some(true));
+        shown.retain(|store| store.is_open() == Some(true));
     }
     if origin.is_some() {
         let far = |store: &Store| store.distance_miles.unwrap_or(f64::INFINITY);
         shown.sort_by(|a, b| far(a).total_cmp(&far(b)));
     }
     shown.truncate(request.limit);
-    let found = Found {
+    Found {
         stores: shown,
         left_out_without_hours: if request.open_now { unknown } else { 0 },
         origin: origin.map(|point| Origin { latitude: point.latitude, longitude: point.longitude }),
-        stale_seconds: stores.stale_seconds,
-    };
-    Answer::new(describe(&found), &found)
+        stale_seconds: None,
+    }
 }
 
 fn check(request: &Request) -> Result<(), ToolError> {
@@ -197,9 +229,17 @@ fn query(request: &Request, departments: &[String]) -> Query {
     query
 }
 
-fn show(store: &Location, origin: Option<Geolocation>, now: Timestamp) -> Store {
+fn show(store: &Location, wanted: &[String], origin: Option<Geolocation>, now: Timestamp) -> Store {
     let miles = origin.zip(store.geolocation).map(|(from, to)| distance(from, to));
     let hours = store.hours.as_ref();
+    let zone = hours.and_then(hours::zone);
+    let zone = zone.as_ref();
+    let service = |department: &Department| Service {
+        name: department.name.clone(),
+        open_now: department.hours.as_ref().and_then(|hours| hours::is_open(hours, zone, now)),
+        hours_today: department.hours.as_ref().and_then(|hours| hours::today(hours, zone, now)),
+    };
+    let wanted = wanted.iter().filter_map(|id| store.departments.iter().find(|one| one.department_id == *id));
     Store {
         location_id: store.location_id.clone(),
         name: store.name.clone(),
@@ -209,10 +249,11 @@ fn show(store: &Location, origin: Option<Geolocation>, now: Timestamp) -> Store 
         latitude: store.geolocation.map(|point| point.latitude),
         longitude: store.geolocation.map(|point| point.longitude),
         distance_miles: miles.map(|miles| (miles * 10.0).round() / 10.0),
-        open_now: hours.and_then(|hours| hours::is_open(hours, now)),
-        hours_today: hours.and_then(|hours| hours::today(hours, now)),
+        open_now: hours.and_then(|hours| hours::is_open(hours, zone, now)),
+        hours_today: hours.and_then(|hours| hours::today(hours, zone, now)),
         timezone: hours.and_then(|hours| hours["timezone"].as_str().map(str::to_owned)),
         services: store.departments.iter().filter_map(|department| department.name.clone()).collect(),
+        wanted_services: wanted.map(service).collect(),
     }
 }
 
@@ -244,16 +285,76 @@ fn describe(found: &Found) -> String {
 fn line(store: &Store) -> String {
     let name = store.name.as_deref().unwrap_or("(no name)");
     let miles = store.distance_miles.map(|miles| format!(", {miles} mi")).unwrap_or_default();
-    let open = match (store.open_now, &store.hours_today) {
+    let services: Vec<String> = store.wanted_services.iter().map(Service::told).collect();
+    format!(
+        "- {name}, {}{miles}: {}{} [{}]",
+        store.address.as_deref().unwrap_or("no address"),
+        opening(store.open_now, store.hours_today.as_deref()),
+        services.concat(),
+        store.location_id
+    )
+}
+
+impl Service {
+    fn told(&self) -> String {
+        let name = self.name.as_deref().unwrap_or("(no name)");
+        format!("; {name} {}", opening(self.open_now, self.hours_today.as_deref()))
+    }
+}
+
+fn opening(open_now: Option<bool>, hours_today: Option<&str>) -> String {
+    match (open_now, hours_today) {
         (Some(true), Some(hours)) => format!("open now, {hours}"),
         (Some(true), None) => "open now".to_owned(),
         (Some(false), Some(hours)) => format!("closed now, {hours}"),
         (Some(false), None) => "closed now".to_owned(),
         (None, _) => "hours not given".to_owned(),
-    };
-    format!(
-        "- {name}, {}{miles}: {open} [{}]",
-        store.address.as_deref().unwrap_or("no address"),
-        store.location_id
-    )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// The stores of the stand-in. That of Mason never closes; its pharmacy does at nine.
+    const STORES: &str = include_str!("../../../standins/src/kroger/data/locations.json");
+    const MASON: &str = "01400422";
+    const PHARMACY: &str = "09";
+
+    fn at(now: &str, hours: impl Fn(&mut Value)) -> Found {
+        let mut stores: Vec<Value> = serde_json::from_str(STORES).unwrap();
+        stores.retain(|store| store["locationId"] == MASON);
+        let departments = stores[0]["departments"].as_array_mut().unwrap();
+        hours(departments.iter_mut().find(|one| one["departmentId"] == PHARMACY).unwrap());
+        let stores: Vec<Location> = serde_json::from_value(json!(stores)).unwrap();
+        let request = json!({ "zip": "45249", "services": ["pharmacy"], "open_now": true });
+        choose(
+            &serde_json::from_value(request).unwrap(),
+            &stores,
+            &[PHARMACY.to_owned()],
+            now.parse().unwrap(),
+        )
+    }
+
+    // New York is five hours behind UTC: it is the evening of a Thursday there.
+    #[rstest]
+    #[case::before_it_closes("2026-11-27T01:30:00Z", 1)]
+    #[case::after("2026-11-27T02:30:00Z", 0)]
+    fn a_service_that_is_to_be_open_is_asked_for_its_own_hours(#[case] now: &str, #[case] stores: usize) {
+        let found = at(now, |_| ());
+        assert_eq!((found.stores.len(), found.left_out_without_hours), (stores, 0));
+        if stores > 0 {
+            let told = line(&found.stores[0]);
+            assert!(told.contains(": open now, open 24 hours; Pharmacy open now, 09:00-21:00 ["), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_service_without_hours_is_left_out_and_counted() {
+        let found = at("2026-11-27T01:30:00Z", |pharmacy| pharmacy["hours"] = Value::Null);
+        assert_eq!((found.stores.len(), found.left_out_without_hours), (0, 1));
+    }
 }

@@ -18,6 +18,19 @@ pub(crate) enum Modality {
     Pickup,
     /// Brought to the door.
     Delivery,
+    /// Sent by a parcel service. Such lines come from Kroger's own pages; here nobody asks for it.
+    Ship,
+}
+
+impl Modality {
+    /// What a line's text means; pickup is what Kroger takes where there is none.
+    fn of(text: Option<&str>) -> Self {
+        match text {
+            Some("DELIVERY") => Self::Delivery,
+            Some("SHIP") => Self::Ship,
+            _ => Self::Pickup,
+        }
+    }
 }
 
 /// So many of one product.
@@ -37,7 +50,14 @@ pub(crate) struct PartnerLine {
     pub(crate) quantity: u32,
     pub(crate) description: Option<String>,
     pub(crate) created_date: Option<String>,
-    pub(crate) modality: Option<String>,
+    modality: Option<String>,
+}
+
+impl PartnerLine {
+    /// How it reaches the customer.
+    pub(crate) fn way(&self) -> Modality {
+        Modality::of(self.modality.as_deref())
+    }
 }
 
 /// A cart that a partner may read.

@@ -169,4 +169,6 @@ pub(crate) struct Geolocation {
 pub(crate) struct Department {
     pub(crate) department_id: String,
     pub(crate) name: Option<String>,
+    /// Those of a store's own department, by the clock of the store: they name no `timezone`.
+    pub(crate) hours: Option<Value>,
 }

@@ -32,6 +32,7 @@ async fn what_is_added_reaches_the_cart_once_and_is_shown_as_what_was_sent(
         (&json!(4.77), &json!(4.77), &json!(1.2))
     );
     assert!(cart["label"].as_str().unwrap().contains("It is not your cart"), "{cart}");
+    assert_eq!((&cart["signed_in"], cart.get("sign_in_url")), (&json!(true), None));
 }
 
 #[tokio::test]
@@ -255,6 +256,69 @@ async fn the_most_of_a_product_holds_for_all_additions_together() {
     world.fails(CART, update(5), 400).await;
     world.ok(CART, update(4)).await;
     assert_eq!(world.cart_of("ada").await, json!({ avocado: 4 }));
+}
+
+#[rstest]
+#[case::everybody("false")]
+#[case::partner("true")]
+#[tokio::test]
+async fn an_update_without_a_number_changes_nothing(#[case] is_partner: &str) {
+    let world = World::start(Plan { variables: &[("KROGER_PARTNER", is_partner)], ..Plan::default() }).await;
+    world.settings(json!({ "partner": true })).await;
+    let session = world.sign_in("ada").await;
+    world.ok(CART, add(&session, MILK, 3)).await;
+    let update = json!({ "session_id": session, "action": "update", "product_id": MILK });
+    assert_eq!(world.fails(CART, update, 400).await["field"], "quantity");
+    let path = world.url(&format!("/cart/{session}/items"));
+    let put = world.http.put(path).json(&json!({ "product_id": MILK })).send().await.unwrap();
+    assert_eq!(
+        (put.status().as_u16(), put.json::<Value>().await.unwrap()["field"].clone()),
+        (400, json!("quantity"))
+    );
+    let cart = world.ok(CART, json!({ "session_id": session })).await;
+    assert_eq!((&cart["item_count"], world.cart_of("ada").await), (&json!(3), json!({ MILK: 3 })));
+    // What is added is one where nobody says how many.
+    world.ok(CART, json!({ "session_id": session, "action": "add", "product_id": MILK })).await;
+    assert_eq!(world.cart_of("ada").await, json!({ MILK: 4 }));
+}
+
+#[tokio::test]
+async fn a_line_of_a_partners_cart_changes_its_way_and_keeps_its_number() {
+    let world = World::start(Plan { variables: &[("KROGER_PARTNER", "true")], ..Plan::default() }).await;
+    world.settings(json!({ "partner": true })).await;
+    let session = world.sign_in("ada").await;
+    world.ok(CART, add(&session, MILK, 3)).await;
+    let deliver =
+        json!({ "session_id": session, "action": "update", "product_id": MILK, "modality": "DELIVERY" });
+    world.ok(CART, deliver).await;
+    assert_eq!(world.lines_of("ada").await, json!([[MILK, 3, "DELIVERY"]]));
+}
+
+#[tokio::test]
+async fn what_kroger_ships_stays_shipped_when_it_is_changed_and_ordered_again() {
+    let world = World::start(Plan { variables: &[("KROGER_PARTNER", "true")], ..Plan::default() }).await;
+    world.settings(json!({ "partner": true })).await;
+    let session = world.sign_in("ada").await;
+    let items = json!({ "items": [{ "upc": MILK, "quantity": 2, "modality": "SHIP" }] });
+    world.switch(Method::PUT, "carts?customer=ada", items).await;
+    let mine = |more: Value| {
+        let mut arguments = more;
+        arguments["session_id"] = json!(session);
+        arguments
+    };
+    let cart = world.ok(CART, mine(json!({}))).await;
+    assert_eq!(cart["items"][0]["modality"], "SHIP");
+    assert!(world.text(CART, mine(json!({}))).await.contains(", shipped ["));
+    world.ok(CART, mine(json!({ "action": "update", "product_id": MILK, "quantity": 3 }))).await;
+    assert_eq!(world.lines_of("ada").await, json!([[MILK, 3, "SHIP"]]));
+    let orders = world.ok("order_history", mine(json!({ "action": "mark_ordered" }))).await;
+    world.ok(CART, mine(json!({ "action": "clear" }))).await;
+    let again = json!({ "action": "reorder", "order_id": orders["orders"][0]["order_id"] });
+    world.ok("order_history", mine(again)).await;
+    assert_eq!(world.lines_of("ada").await, json!([[MILK, 3, "SHIP"]]));
+    // It is shown, and nobody may ask for it.
+    let ask = mine(json!({ "action": "add", "product_id": MILK, "modality": "SHIP" }));
+    assert_eq!(world.fails(CART, ask, 400).await["field"], "modality");
 }
 
 #[tokio::test]

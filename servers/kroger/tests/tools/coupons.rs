@@ -153,3 +153,43 @@ async fn who_asked_for_it_is_told_of_sales_on_open_items_of_lists_that_end_soon(
     assert!(told.starts_with("The sale of Kroger 2% Reduced Fat Milk at $1.09 ends "), "{told}");
     assert!(told.ends_with(" tomorrow.") || told.ends_with(" in 2 days."), "{told}");
 }
+
+/// Five in the morning by UTC is midnight in Cincinnati, where the store is: the day that ends there is the one before.
+#[tokio::test]
+async fn the_last_day_of_a_sale_and_of_a_coupon_is_one_of_the_stores_calendar() {
+    let world = world().await;
+    let prices = json!({ MILK: { "regular": 1.99, "promo": 1.09, "ends": "2099-01-10T05:00:00Z" } });
+    world.switch(reqwest::Method::PUT, "prices", prices).await;
+    let found = world.ok("search_products_advanced", json!({ "query": "reduced fat milk" })).await;
+    let of_milk = |products: &Value| {
+        let products = products.as_array().unwrap();
+        products.iter().find(|product| product["product_id"] == MILK).unwrap()["price"].clone()
+    };
+    let price = of_milk(&found["products"]);
+    assert_eq!(
+        (&price["sale_ends_at"], &price["sale_last_day"]),
+        (&json!("2099-01-10T05:00:00Z"), &json!("2099-01-09"))
+    );
+    let offers = world.ok(COUPONS, json!({ "category": "milk" })).await;
+    assert_eq!(of_milk(&offers["offers"])["sale_last_day"], "2099-01-09");
+    let partner = partner().await;
+    let session = partner.sign_in("ada").await;
+    let found = partner.ok(COUPONS, json!({ "session_id": session })).await;
+    let zone = jiff::tz::TimeZone::get("America/New_York").unwrap();
+    for coupon in found["coupons"].as_array().unwrap() {
+        let end: jiff::Timestamp = coupon["expires_at"].as_str().unwrap().parse().unwrap();
+        let last = (end - jiff::SignedDuration::from_nanos(1)).to_zoned(zone.clone()).date().to_string();
+        assert_eq!(coupon["last_day"], last, "{coupon}");
+    }
+}
+
+#[tokio::test]
+async fn where_the_clock_of_the_store_cannot_be_had_no_last_day_is_told() {
+    let world = world().await;
+    world.fault(json!({ "kind": "delay", "milliseconds": 60_000, "path": "/v1/locations" })).await;
+    let prices = json!({ MILK: { "regular": 1.99, "promo": 1.09, "ends": "2099-01-10T05:00:00Z" } });
+    world.switch(reqwest::Method::PUT, "prices", prices).await;
+    let found = world.ok("search_products_advanced", json!({ "query": "reduced fat milk" })).await;
+    let price = &found["products"][0]["price"];
+    assert_eq!((&price["sale_ends_at"], price.get("sale_last_day")), (&json!("2099-01-10T05:00:00Z"), None));
+}

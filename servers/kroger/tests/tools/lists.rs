@@ -86,6 +86,39 @@ async fn a_list_is_sent_to_the_cart_in_one_call_and_only_once() {
     assert_eq!(world.cart_of("ada").await, json!({ MILK: 2, EGGS: 1 }));
 }
 
+#[tokio::test]
+async fn an_item_that_has_its_products_name_takes_that_of_the_next_product() {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    let list = new_list(&world, &session, "Week").await;
+    for item in [json!({ "product_id": MILK }), json!({ "product_id": MILK, "text": "for breakfast" })] {
+        let mut add = with(&session, &list, item);
+        add["action"] = json!("add_item");
+        world.ok(LISTS, add).await;
+    }
+    let shown = world.ok(LISTS, with(&session, &list, json!({}))).await;
+    let ids = [0, 1].map(|index| shown["lists"][0]["items"][index]["item_id"].clone());
+    let mut texts = Vec::new();
+    for id in &ids {
+        let change = json!({ "action": "update_item", "item_id": id, "product_id": EGGS });
+        let changed = world.ok(LISTS, with(&session, &list, change)).await;
+        texts = changed["lists"][0]["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|item| item["text"].clone())
+            .collect();
+    }
+    assert_eq!(texts, ["Kroger Grade A Large White Eggs", "for breakfast"]);
+    // A text of one's own stays when the product changes again.
+    for change in [json!({ "text": "eggs" }), json!({ "product_id": MILK })] {
+        let mut change = with(&session, &list, change);
+        (change["action"], change["item_id"]) = (json!("update_item"), ids[0].clone());
+        let changed = world.ok(LISTS, change).await;
+        assert_eq!(changed["lists"][0]["items"][0]["text"], "eggs");
+    }
+}
+
 /// Kroger lets nobody have more than four of this one.
 #[tokio::test]
 async fn the_limit_of_a_product_holds_for_all_lines_of_a_list_together() {
@@ -108,6 +141,31 @@ async fn the_limit_of_a_product_holds_for_all_lines_of_a_list_together() {
         sent["notes"][0],
         "1 product was sent to your Kroger cart. Left out: for the salad can be ordered 4 times at most; \
          for the dip can be ordered 4 times at most."
+    );
+}
+
+#[rstest]
+#[case::everybody("false")]
+#[case::partner("true")]
+#[tokio::test]
+async fn the_limit_of_a_product_holds_for_a_list_and_what_was_sent_before_it(#[case] is_partner: &str) {
+    let world = World::start(Plan { variables: &[("KROGER_PARTNER", is_partner)], ..Plan::default() }).await;
+    world.settings(json!({ "partner": true })).await;
+    let session = world.sign_in("ada").await;
+    let add = json!({ "session_id": session, "action": "add", "product_id": AVOCADO, "quantity": 3 });
+    world.ok("manage_cart", add).await;
+    let list = new_list(&world, &session, "Week").await;
+    for item in [
+        json!({ "action": "add_item", "product_id": AVOCADO, "text": "for the dip", "quantity": 2 }),
+        json!({ "action": "add_item", "product_id": MILK }),
+    ] {
+        world.ok(LISTS, with(&session, &list, item)).await;
+    }
+    let sent = world.ok(LISTS, with(&session, &list, json!({ "action": "send_to_cart" }))).await;
+    assert_eq!(world.cart_of("ada").await, json!({ AVOCADO: 3, MILK: 1 }));
+    assert_eq!(
+        sent["notes"][0],
+        "1 product was sent to your Kroger cart. Left out: for the dip can be ordered 4 times at most, and 3 were sent before."
     );
 }
 
@@ -229,4 +287,21 @@ async fn a_list_is_sent_the_way_that_the_customer_prefers() {
     world.ok(LISTS, with(&session, &list, json!({ "action": "add_item", "product_id": MILK }))).await;
     world.ok(LISTS, with(&session, &list, json!({ "action": "send_to_cart" }))).await;
     assert_eq!(world.lines_of("ada").await, json!([[MILK, 1, "DELIVERY"]]));
+}
+
+/// The stand-in sells some 160 products; a list has room for 200.
+#[tokio::test]
+async fn a_list_with_more_products_than_an_answer_prices_says_so() {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    let list = new_list(&world, &session, "Party").await;
+    let catalogue: Vec<Value> =
+        serde_json::from_str(include_str!("../../../standins/src/kroger/data/products.json")).unwrap();
+    let mut shown = Value::Null;
+    for product in &catalogue[..102] {
+        let add = json!({ "action": "add_item", "product_id": product["productId"] });
+        shown = world.ok(LISTS, with(&session, &list, add)).await;
+    }
+    let note = "Prices are missing of 2 products: an answer has those of 100, what is not checked first.";
+    assert_eq!(shown["notes"], json!([note]));
 }

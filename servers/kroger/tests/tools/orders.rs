@@ -1,8 +1,8 @@
 //! `order_history`.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::support::{EGGS, MILK, Plan, World, world};
+use crate::support::{AVOCADO, EGGS, MILK, Plan, STORE, World, world};
 
 const ORDERS: &str = "order_history";
 
@@ -30,10 +30,70 @@ async fn what_was_sent_becomes_an_order_that_can_be_sent_again() {
     let again = json!({ "session_id": session, "action": "reorder", "order_id": order["order_id"] });
     let orders = world.ok(ORDERS, again).await;
     assert_eq!(world.cart_of("ada").await, json!({ MILK: 4 }));
-    assert_eq!(orders["orders"][0]["events"].as_array().unwrap().len(), 2);
+    let events = orders["orders"][0]["events"].as_array().unwrap();
+    let kinds: Vec<&Value> = events.iter().map(|event| &event["kind"]).collect();
+    assert_eq!(kinds, ["marked", "reordered"]);
     let forget = json!({ "session_id": session, "action": "forget", "order_id": order["order_id"] });
     assert_eq!(world.ok(ORDERS, forget.clone()).await["orders"], json!([]));
     world.fails(ORDERS, forget, 404).await;
+}
+
+#[tokio::test]
+async fn the_limit_of_a_product_holds_for_an_order_that_is_sent_again_and_what_was_sent_since() {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    let add = json!({ "session_id": session, "action": "add", "product_id": AVOCADO, "quantity": 3 });
+    world.ok("manage_cart", add.clone()).await;
+    let orders = world.ok(ORDERS, json!({ "session_id": session, "action": "mark_ordered" })).await;
+    world.ok("manage_cart", add).await;
+    let again =
+        json!({ "session_id": session, "action": "reorder", "order_id": orders["orders"][0]["order_id"] });
+    let problem = world.fails(ORDERS, again, 422).await;
+    assert!(
+        problem["detail"].as_str().unwrap().contains("4 times at most, and 3 were sent before"),
+        "{problem}"
+    );
+    assert_eq!(world.asked("/v1/cart/add").await, 2);
+}
+
+#[tokio::test]
+async fn an_order_has_the_prices_of_the_store_where_its_goods_were_looked_at() {
+    let world = World::start(Plan { variables: &[("KROGER_LOCATION_ID", "")], ..Plan::default() }).await;
+    let session = world.sign_in("ada").await;
+    let mine = |more: Value| {
+        let mut arguments = more;
+        arguments["session_id"] = json!(session);
+        arguments
+    };
+    let add = |product: &str| mine(json!({ "action": "add", "product_id": product, "quantity": 2 }));
+    let mut at_store = add(MILK);
+    at_store["location_id"] = json!(STORE);
+    world.ok("manage_cart", at_store).await;
+    let orders = world.ok(ORDERS, mine(json!({ "action": "mark_ordered" }))).await;
+    assert_eq!(orders["orders"][0]["total"], 3.18, "{orders}");
+    // Where no store is known, the one of the call.
+    world.ok("manage_cart", add(EGGS)).await;
+    let marked = json!({ "action": "mark_ordered", "location_id": STORE });
+    let orders = world.ok(ORDERS, mine(marked)).await;
+    assert_eq!(orders["orders"][0]["total"], 4.58, "{orders}");
+    world.ok("manage_cart", add(EGGS)).await;
+    let orders = world.ok(ORDERS, mine(json!({ "action": "mark_ordered" }))).await;
+    assert_eq!(orders["orders"][0]["total"], Value::Null);
+    assert!(orders["notes"].to_string().contains("no store is known"), "{orders}");
+    let wrong = json!({ "action": "mark_ordered", "location_id": "x" });
+    assert_eq!(world.fails(ORDERS, mine(wrong), 400).await["field"], "location_id");
+}
+
+#[tokio::test]
+async fn an_order_whose_prices_cannot_be_had_says_so() {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    world.ok("manage_cart", json!({ "session_id": session, "action": "add", "product_id": MILK })).await;
+    world.fault(json!({ "kind": "status", "status": 503, "path": "/v1/products" })).await;
+    let marked = json!({ "session_id": session, "action": "mark_ordered", "location_id": "01400413" });
+    let orders = world.ok(ORDERS, marked).await;
+    assert_eq!(orders["orders"][0]["total"], Value::Null);
+    assert!(orders["notes"].to_string().contains("Prices are missing"), "{orders}");
 }
 
 #[tokio::test]

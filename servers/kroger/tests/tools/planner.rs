@@ -93,6 +93,55 @@ async fn diets_leave_out_what_does_not_fit(
     assert!(plan["notes"].to_string().contains("Read the label"), "{plan}");
 }
 
+/// The stand-in finds something for each of them, and has none of them, or none in stock.
+#[tokio::test]
+async fn goods_that_were_not_asked_for_are_not_matched_and_not_sent() {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    let wanted = [
+        "ham",
+        "ice",
+        "sage",
+        "cola",
+        "rum",
+        "gin",
+        "flour tortillas",
+        "olive oil",
+        "russet potatoes",
+        "ground cinnamon",
+        "brown sugar",
+    ];
+    world.ok(PLANNER, meal(&session, "Feast", &wanted)).await;
+    let plan = world.ok(PLANNER, of(&session, "match")).await;
+    for found in ingredients(&plan) {
+        assert_eq!((&found["state"], &found["product"]), (&json!("no_match"), &Value::Null), "{found}");
+    }
+    let reason = |index: usize| ingredients(&plan)[index]["reason"].as_str().unwrap().to_owned();
+    assert_eq!(reason(6), "Kroger Flour Tortillas is out of stock at this store for now");
+    let code = |index: usize| ingredients(&plan)[index]["reason_code"].clone();
+    let named = |index: usize| ingredients(&plan)[index]["reason_products"].clone();
+    assert_eq!((code(6), named(6)), (json!("unavailable"), json!(["Kroger Flour Tortillas"])));
+    assert_eq!((code(9), named(9).as_array().unwrap().len()), (json!("only_similar"), 3));
+    assert!(reason(9).starts_with("was not found at this store; similar: "), "{}", reason(9));
+    world.fails(PLANNER, of(&session, "send_to_cart"), 422).await;
+    assert_eq!(world.asked("/v1/cart/add").await, 0);
+}
+
+#[rstest]
+#[case("milk", "Kroger 2% Reduced Fat Milk")]
+#[case("6 large eggs", "Kroger Grade A Large White Eggs")]
+#[case("chicken breast", "Kroger Boneless Skinless Chicken Breasts")]
+#[case("2 cups flour", "Kroger All Purpose Flour")]
+#[case("butter", "Kroger Salted Butter Sticks")]
+#[tokio::test]
+async fn what_was_asked_for_is_matched_in_its_plain_kind(#[case] text: &str, #[case] name: &str) {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    world.ok(PLANNER, meal(&session, "Feast", &[text])).await;
+    let plan = world.ok(PLANNER, of(&session, "match")).await;
+    assert_eq!(ingredients(&plan)[0]["product"]["name"], name, "{plan}");
+}
+
 #[tokio::test]
 async fn a_budget_is_compared_with_what_the_products_cost() {
     let world = world().await;
@@ -175,6 +224,7 @@ async fn a_plan_is_judged_by_the_diets_of_now_whenever_it_is_shown_or_sent() {
     let chicken = &ingredients(&plan)[0];
     assert_eq!((&chicken["state"], &ingredients(&plan)[1]["state"]), (&json!("excluded"), &json!("matched")));
     assert_eq!(chicken["reason"], "the product is meat or fish, or has some of it");
+    assert_eq!((&chicken["reason_code"], chicken.get("reason_products")), (&json!("meat"), None));
     assert_eq!(plan["estimated_total"], garlic, "what is not going to be sent costs nothing");
     assert!(plan["notes"].to_string().contains("do not fit the diets and are not sent: 1."), "{plan}");
     let text = world.text(PLANNER, view).await;

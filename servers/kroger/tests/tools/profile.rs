@@ -53,6 +53,27 @@ async fn a_wrong_preference_is_named(#[case] preferences: Value, #[case] field: 
 }
 
 #[tokio::test]
+async fn a_notice_that_is_switched_leaves_the_others_as_they_are() {
+    let world = world().await;
+    let session = world.sign_in("ada").await;
+    let notices = async |given: Value| {
+        world.prefers(&session, json!({ "notices": given })).await["preferences"]["notices"].clone()
+    };
+    notices(json!({ "coupons": true })).await;
+    assert_eq!(
+        notices(json!({ "price_drops": true })).await,
+        json!({ "coupons": true, "price_drops": true })
+    );
+    assert_eq!(notices(json!({ "coupons": null })).await, json!({ "coupons": false, "price_drops": true }));
+    assert_eq!(notices(Value::Null).await, json!({ "coupons": false, "price_drops": false }));
+    let wrong =
+        json!({ "session_id": session, "action": "update", "preferences": { "notices": { "rain": true } } });
+    assert!(
+        world.fails(PROFILE, wrong, 400).await["field"].as_str().unwrap().starts_with("preferences.notices")
+    );
+}
+
+#[tokio::test]
 async fn who_is_not_signed_in_sees_where_to() {
     let world = world().await;
     let profile = world.ok(PROFILE, json!({})).await;

@@ -5,7 +5,7 @@ use rmcp::model::ReadResourceRequestParams;
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::support::{Era, Plan, World, call, world};
+use crate::support::{Era, On, Plan, World, call, world};
 
 const TOOLS: [(&str, &str); 8] = [
     ("search_products_advanced", r#"{"query": "milk"}"#),
@@ -96,6 +96,39 @@ async fn the_paths_of_the_rest_interface_are_the_same_tools() {
     assert!(!text.contains("#/$defs/") && !text.contains(r#""required":null"#), "{text}");
 }
 
+#[rstest]
+#[case::everybody(
+    "false",
+    "changes the list here alone",
+    "Empties the list of what was sent",
+    "applications."
+)]
+#[case::partner(
+    "true",
+    "gone from that cart",
+    "Empties the customer's cart at Kroger",
+    "before the check-out, which empties it."
+)]
+#[tokio::test]
+async fn tools_say_whether_they_change_the_cart_itself(
+    #[case] is_partner: &str,
+    #[case] cart: &str,
+    #[case] clear: &str,
+    #[case] orders: &str,
+) {
+    let world = World::start(Plan { variables: &[("KROGER_PARTNER", is_partner)], ..Plan::default() }).await;
+    let tools = world.client(Era::Modern).await.list_all_tools().await.unwrap();
+    let says = |name: &str| {
+        let tool = tools.iter().find(|tool| tool.name == name).unwrap();
+        tool.description.clone().unwrap().into_owned()
+    };
+    assert!(says("manage_cart").contains(cart), "{}", says("manage_cart"));
+    assert!(says("order_history").ends_with(orders), "{}", says("order_history"));
+    let document: Value =
+        world.http.get(world.url("/openapi.json")).send().await.unwrap().json().await.unwrap();
+    assert_eq!(document["paths"]["/cart/{session_id}"]["delete"]["summary"], clear);
+}
+
 /// One call that Kroger answers, then the same in bad times after the answer has become old: it is shown, and said to be old.
 #[rstest]
 #[case::too_many(json!({ "kind": "rate_limit", "retry_after": 1 }))]
@@ -150,12 +183,43 @@ async fn the_gateways_word_makes_a_user_who_needs_no_session() {
         as_user("key:ada", "manage_cart", json!({ "action": "add", "product_id": "0001111041700" })).await;
     assert_eq!(status, 401);
     assert!(problem["sign_in_url"].as_str().unwrap().contains("link="), "{problem}");
+    // So does the cart that is shown before anything can be sent.
+    let (status, cart) = as_user("key:ada", "manage_cart", json!({})).await;
+    assert_eq!((status, &cart["signed_in"]), (200, &json!(false)), "{cart}");
+    assert!(cart["sign_in_url"].as_str().unwrap().contains("link="), "{cart}");
     let forged = world
         .http
         .post(world.url("/tools/shopping_lists"))
         .header("portico-identity", "a.b.c")
         .json(&json!({}));
     assert_eq!(forged.send().await.unwrap().status(), 401);
+}
+
+/// PostgreSQL takes no NUL in a text, so what has one must not get there as it is.
+#[tokio::test]
+async fn a_control_character_in_an_argument_is_refused_or_finds_nothing() {
+    let world = World::start(Plan { on: On::Postgres, ..Plan::default() }).await;
+    let session = world.sign_in("ada").await;
+    let list = json!({ "session_id": session, "action": "create", "name": "Week" });
+    let list = world.ok("shopping_lists", list).await["lists"][0]["list_id"].clone();
+    let wrong = [
+        ("shopping_lists", json!({ "action": "remove_item", "list_id": list, "item_id": "a\u{0}b" }), 404),
+        ("meal_planner", json!({ "action": "remove_meal", "week": "2026-W48", "meal_id": "a\u{0}b" }), 404),
+        ("meal_planner", json!({ "action": "choose", "week": "2026-W48", "ingredient_id": "a\u{0}b" }), 404),
+        ("meal_planner", json!({ "week": "2026-W4\u{0}" }), 400),
+        ("manage_cart", json!({ "action": "add", "product_id": "000111104170\u{0}" }), 400),
+        ("order_history", json!({ "action": "mark_ordered", "location_id": "0140037\u{0}" }), 400),
+        (
+            "user_profile",
+            json!({ "action": "update", "preferences": { "location_id": "0140037\u{0}" } }),
+            400,
+        ),
+    ];
+    for (tool, mut arguments, status) in wrong {
+        arguments["session_id"] = json!(session);
+        world.fails(tool, arguments, status).await;
+    }
+    world.fails("shopping_lists", json!({ "session_id": "a\u{0}b" }), 401).await;
 }
 
 /// Signs as the gateway does.

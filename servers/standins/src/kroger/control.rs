@@ -9,6 +9,7 @@ use std::{
 
 use axum::{
     Json, Router,
+    body::Bytes,
     extract::{Query, State},
     http::StatusCode,
     response::{IntoResponse, Response},
@@ -19,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Shared,
+    Shared, cart,
     faults::{Fault, Faults},
     reply,
     settings::Settings,
@@ -108,7 +109,7 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/_standin/requests", get(requests).delete(clear_requests))
         .route("/_standin/settings", get(settings).post(set).put(set))
         .route("/_standin/prices", get(prices).put(set_prices).delete(clear_prices))
-        .route("/_standin/carts", get(carts).delete(clear_carts))
+        .route("/_standin/carts", get(carts).put(put_into_cart).delete(clear_carts))
         .route("/_standin/tokens/expire", post(expire))
         .route("/_standin/tokens/revoke", post(revoke))
         .route("/metrics", get(metrics))
@@ -189,6 +190,18 @@ async fn clear_prices(State(standin): State<Shared>) -> StatusCode {
 
 async fn carts(State(standin): State<Shared>) -> Json<Value> {
     Json(standin.carts.all())
+}
+
+/// A customer puts something into the cart on Kroger's own pages.
+async fn put_into_cart(State(standin): State<Shared>, Query(whose): Query<Whose>, body: Bytes) -> Response {
+    let customer = whose.customer.unwrap_or_else(|| standin.control.settings().customer().to_owned());
+    let put = cart::items(&body).and_then(|items| {
+        standin.carts.change(&customer, |lines| {
+            cart::add_all(&standin, lines, items);
+            Ok::<_, cart::Refusal>(())
+        })
+    });
+    put.map_or_else(cart::refused, |()| reply::empty(StatusCode::NO_CONTENT))
 }
 
 async fn clear_carts(State(standin): State<Shared>) -> StatusCode {

@@ -37,6 +37,9 @@ pub(crate) struct Line {
     pub(crate) sent_at: i64,
     /// The attempt that sent it, until Kroger has said that it was carried out. A line that keeps one was perhaps added and perhaps not.
     pub(crate) attempt: Option<String>,
+    /// The store whose prices were shown when it was sent.
+    #[serde(default)]
+    pub(crate) store: Option<String>,
 }
 
 /// An attempt to add, written down before it is made: whoever dies in between leaves what it may have done.
@@ -77,11 +80,12 @@ impl Mirrors<'_> {
     }
 
     /// Writes down that `items` are about to be sent; answers what is to be sent. With a `target` that is what is missing to that number of
-    /// each, which of two calls at once only one finds missing.
+    /// each, which of two calls at once only one finds missing. `store` is the one whose prices were shown.
     pub(crate) async fn begin(
         &self,
         items: &[(CartItem, Option<String>)],
         target: Option<u32>,
+        store: Option<&str>,
     ) -> Result<(Attempt, Vec<CartItem>), ToolError> {
         let id = new_id();
         let line = |item: &CartItem, name: &Option<String>| Line {
@@ -91,6 +95,7 @@ impl Mirrors<'_> {
             modality: item.modality,
             sent_at: now(),
             attempt: Some(id.clone()),
+            store: store.map(str::to_owned),
         };
         let begun = self.change(|mirror| {
             let mut begun = Vec::new();
@@ -148,6 +153,7 @@ impl Mirrors<'_> {
                     Some(other) => {
                         other.quantity = other.quantity.saturating_add(line.quantity);
                         other.sent_at = line.sent_at;
+                        other.store = line.store;
                     }
                     None => others.push(Line { attempt: None, ..line }),
                 }

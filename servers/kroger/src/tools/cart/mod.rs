@@ -14,18 +14,22 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
-    account::{User, Who},
+    account::{Link, User, Who},
     shop::{Shop, check_product_id, product::refusal},
     upstream::cart::{CartItem, Modality, PartnerLine},
 };
 use mirror::Mirrors;
 pub(crate) use view::Cart;
 use view::{CART_URL, Source};
+use wanted::There;
 
 /// Most of one product.
 const MOST: u32 = 99;
 /// Lines of one addition.
 const MOST_LINES: usize = 100;
+
+/// What a token is for, in words.
+const TO_ADD: &str = "to add to a cart";
 
 /// What to do with the cart.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -44,6 +48,16 @@ enum Action {
     Clear,
 }
 
+/// How somebody may ask for goods.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+enum Asked {
+    /// Fetched at the store.
+    Pickup,
+    /// Brought to the door.
+    Delivery,
+}
+
 /// A change of the cart.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -55,13 +69,23 @@ pub(crate) struct Request {
     action: Action,
     /// Product, 13 digits; for add, update and remove.
     product_id: Option<String>,
-    /// How many, 1 to 99 (update: 0 to 99).
+    /// How many, 1 to 99 (add: 1 where it is missing). update needs it, 0 to 99.
     #[schemars(range(min = 0, max = 99))]
     quantity: Option<u32>,
     /// How it reaches you; where it is missing, as the product comes already (add: as you prefer it). For remove: only what comes this way.
-    modality: Option<Modality>,
+    modality: Option<Asked>,
     /// Store for prices and stock, 8 characters. Kroger itself uses the store chosen in your account.
     location_id: Option<String>,
+}
+
+impl Request {
+    /// The way that it asks for.
+    fn way(&self) -> Option<Modality> {
+        self.modality.map(|asked| match asked {
+            Asked::Pickup => Modality::Pickup,
+            Asked::Delivery => Modality::Delivery,
+        })
+    }
 }
 
 /// What was looked up about a change before it is made.
@@ -121,21 +145,35 @@ pub(crate) async fn read(
         }
         Cart::new(Source::Local, view::of_mirror(&sent, &products), notes, products.stale_seconds)
     };
-    Ok(cart)
+    let (link, _) = shop.accounts.state(user).await?;
+    Ok(if link == Link::Linked { cart } else { cart.without_account(who.sign_in_url.clone()) })
 }
 
 /// The lines of a partner's cart, as those of the mirror are.
 pub(crate) async fn of_partner(shop: &Shop, who: &Who) -> Result<Vec<mirror::Line>, ToolError> {
     let cart = partner::read(shop, who).await?;
     let line = |line: PartnerLine| mirror::Line {
-        modality: partner::way_of(&line),
+        modality: line.way(),
         product_id: line.upc,
         name: line.description,
         quantity: line.quantity,
         sent_at: portico_kit::store::now(),
         attempt: None,
+        store: None,
     };
     Ok(cart.items.into_iter().map(line).collect())
+}
+
+/// How many of each product are in the cart: a partner's cart itself, else what was sent within the last day.
+pub(crate) async fn there(shop: &Shop, who: &Who) -> Result<There, ToolError> {
+    let lines = if shop.is_partner {
+        // Whoever has not signed in learns what for.
+        shop.accounts.token(who, TO_ADD).await?;
+        of_partner(shop, who).await?
+    } else {
+        mirrors(shop, who.user("a cart")?).read().await?.lines
+    };
+    Ok(There::of(lines.into_iter().map(|line| (line.product_id, line.quantity))))
 }
 
 /// What was sent for this user.
@@ -160,25 +198,25 @@ async fn apply(
         Action::Add => return add(shop, who, request, store).await,
         Action::Clear => mirrors.clear().await?,
         Action::Remove => {
-            if !mirrors.remove(product_id(request)?, request.modality).await? {
+            if !mirrors.remove(product_id(request)?, request.way()).await? {
                 return Err(ToolError::NotFound(
                     "this product was not sent from here within the last day".to_owned(),
                 ));
             }
         }
         Action::Update => {
-            let (id, wanted) = (product_id(request)?, quantity(request, 0)?);
+            let (id, wanted) = (product_id(request)?, target(request)?);
             let mirror = mirrors.read().await?;
             let sent = mirror.quantity(id);
             if wanted > sent {
                 let way = way(shop, user, request, mirror.way(id)).await?;
-                let found = look_up(shop, request, store, (way, wanted)).await?;
-                return send(shop, who, vec![(found.item, found.name)], Some(wanted)).await;
+                let found = look_up(shop, request, store, (way, wanted, wanted)).await?;
+                return send(shop, who, vec![(found.item, found.name)], (Some(wanted), store)).await;
             }
             if wanted == sent {
                 return Ok(());
             }
-            mirrors.lower(id, wanted, request.modality).await?;
+            mirrors.lower(id, wanted, request.way()).await?;
         }
     }
     notes.push(locally);
@@ -188,10 +226,10 @@ async fn apply(
 async fn add(shop: &Shop, who: &Who, request: &Request, store: Option<&str>) -> Result<(), ToolError> {
     let user = who.user("a cart")?;
     let sent = mirrors(shop, user).read().await?.quantity(product_id(request)?);
-    let total = sent.saturating_add(quantity(request, 1)?);
+    let more = more(request)?;
     let way = way(shop, user, request, None).await?;
-    let wanted = look_up(shop, request, store, (way, total)).await?;
-    send(shop, who, vec![(wanted.item, wanted.name)], None).await
+    let wanted = look_up(shop, request, store, (way, more, sent.saturating_add(more))).await?;
+    send(shop, who, vec![(wanted.item, wanted.name)], (None, store)).await
 }
 
 /// How what is sent reaches the customer: as asked, as what is `there` of the product, as the customer prefers.
@@ -201,20 +239,20 @@ async fn way(
     request: &Request,
     there: Option<Modality>,
 ) -> Result<Modality, ToolError> {
-    match request.modality.or(there) {
+    match request.way().or(there) {
         Some(way) => Ok(way),
         None => Ok(shop.preferences(&user.id).await?.modality()),
     }
 }
 
-/// The product, its way and the number, with which there are `total`, checked against what Kroger tells of the product.
+/// The product, its way and number, with which there are `total`, checked against what Kroger tells of the product.
 async fn look_up(
     shop: &Shop,
     request: &Request,
     store: Option<&str>,
-    (modality, total): (Modality, u32),
+    (modality, quantity, total): (Modality, u32, u32),
 ) -> Result<Wanted, ToolError> {
-    let (id, quantity) = (product_id(request)?, quantity(request, 1)?);
+    let id = product_id(request)?;
     let product = shop.product(id, store).await?;
     if let Some(problem) = refusal(&product, total) {
         let name = product.description.as_deref().unwrap_or("this product");
@@ -231,21 +269,33 @@ fn product_id(request: &Request) -> Result<&str, ToolError> {
     check_product_id(id, "product_id").map(|()| id)
 }
 
-fn quantity(request: &Request, least: u32) -> Result<u32, ToolError> {
-    let quantity = request.quantity.unwrap_or(1);
+/// How many more are to be added.
+fn more(request: &Request) -> Result<u32, ToolError> {
+    bounded(request.quantity.unwrap_or(1), 1)
+}
+
+/// The number that a product is to be brought to. There is none to fall back on: any would change the cart.
+fn target(request: &Request) -> Result<u32, ToolError> {
+    let given =
+        request.quantity.ok_or_else(|| ToolError::invalid("quantity", "is missing; update needs it"))?;
+    bounded(given, 0)
+}
+
+fn bounded(quantity: u32, least: u32) -> Result<u32, ToolError> {
     if (least..=MOST).contains(&quantity) {
         return Ok(quantity);
     }
     Err(ToolError::invalid("quantity", format!("must be from {least} to {MOST}")))
 }
 
-/// Sends items to the customer's cart in one call, once; with a `target` what is missing to that number. It is written down before, so that
+/// Sends items to the customer's cart in one call, once; with a `target` what is missing to that number. `store` is the one whose prices the
+/// customer saw. It is written down before, so that
 /// a process that dies in between leaves the lines as "not known". A partner reads the cart itself, so nothing is written down.
 pub(crate) async fn send(
     shop: &Shop,
     who: &Who,
     items: Vec<(CartItem, Option<String>)>,
-    target: Option<u32>,
+    (target, store): (Option<u32>, Option<&str>),
 ) -> Result<(), ToolError> {
     if items.is_empty() {
         return Err(ToolError::Refused("there is nothing to send".to_owned()));
@@ -254,13 +304,13 @@ pub(crate) async fn send(
         return Err(ToolError::Refused(format!("more than {MOST_LINES} products cannot be sent at once")));
     }
     // Whoever has not signed in learns it before anything is written down.
-    let token = shop.accounts.token(who, "to add to a cart").await?;
+    let token = shop.accounts.token(who, TO_ADD).await?;
     if shop.is_partner {
         let wire: Vec<CartItem> = items.into_iter().map(|(item, _)| item).collect();
         return put(shop, who, token, &wire).await;
     }
     let mirrors = mirrors(shop, who.user("a cart")?);
-    let (attempt, wire) = mirrors.begin(&items, target).await?;
+    let (attempt, wire) = mirrors.begin(&items, target, store).await?;
     if wire.is_empty() {
         return Ok(());
     }

@@ -2,11 +2,11 @@
 
 use portico_kit::tool::ToolError;
 
-use super::{Action, Request, look_up, product_id, quantity, view::CART_URL, way};
+use super::{Action, Request, look_up, more, product_id, target, view::CART_URL, way};
 use crate::{
     account::Who,
     shop::Shop,
-    upstream::cart::{CartItem, Modality, PartnerCart, PartnerLine},
+    upstream::cart::{CartItem, PartnerCart, PartnerLine},
 };
 
 const PURPOSE: &str = "to see a cart";
@@ -33,19 +33,18 @@ pub(super) async fn apply(
         Action::Add => {
             let cart = cart(shop, who).await?;
             let there = number(&lines(cart.as_ref(), product_id(request)?));
-            let total = there.saturating_add(quantity(request, 1)?);
+            let more = more(request)?;
             let way = way(shop, who.user("a cart")?, request, None).await?;
-            let item = look_up(shop, request, store, (way, total)).await?.item;
+            let item = look_up(shop, request, store, (way, more, there.saturating_add(more))).await?.item;
             add(shop, who, cart.as_ref(), item).await
         }
-        Action::Update if quantity(request, 0)? > 0 => update(shop, who, request, store).await,
-        Action::Update => remove(shop, who, &[product_id(request)?.to_owned()]).await,
+        Action::Update => update(shop, who, request, store).await,
         Action::Remove => {
             let id = product_id(request)?;
-            if let Some(way) = request.modality {
+            if let Some(way) = request.way() {
                 let cart = cart(shop, who).await?;
                 let lines = lines(cart.as_ref(), id);
-                let meant = lines.iter().filter(|line| way_of(line) == way).count();
+                let meant = lines.iter().filter(|line| line.way() == way).count();
                 if meant == 0 {
                     return Ok(());
                 }
@@ -73,18 +72,20 @@ fn number(lines: &[&PartnerLine]) -> u32 {
     lines.iter().map(|line| line.quantity).fold(0, u32::saturating_add)
 }
 
-/// How a line reaches the customer.
-pub(super) fn way_of(line: &PartnerLine) -> Modality {
-    if line.modality.as_deref() == Some("DELIVERY") { Modality::Delivery } else { Modality::Pickup }
-}
-
-/// Brings a product to a number, over all its lines.
+/// Brings a product to a number, over all its lines; one line alone may also change its way and keep its number.
 async fn update(shop: &Shop, who: &Who, request: &Request, store: Option<&str>) -> Result<(), ToolError> {
-    let (id, wanted) = (product_id(request)?, quantity(request, 1)?);
+    let id = product_id(request)?;
     let cart = cart(shop, who).await?;
     let lines = lines(cart.as_ref(), id);
-    let way = way(shop, who.user("a cart")?, request, lines.last().map(|line| way_of(line))).await?;
-    let item = look_up(shop, request, store, (way, wanted)).await?.item;
+    let wanted = match (lines.as_slice(), request.quantity, request.way()) {
+        ([line], None, Some(_)) => line.quantity,
+        _ => target(request)?,
+    };
+    if wanted == 0 {
+        return remove(shop, who, &[id.to_owned()]).await;
+    }
+    let way = way(shop, who.user("a cart")?, request, lines.last().map(|line| line.way())).await?;
+    let item = look_up(shop, request, store, (way, wanted, wanted)).await?.item;
     match (cart.as_ref(), lines.as_slice()) {
         (Some(cart), [_]) => set(shop, who, &cart.id, item).await,
         (cart, lines) => match wanted.checked_sub(number(lines)) {
@@ -98,7 +99,8 @@ async fn update(shop: &Shop, who: &Who, request: &Request, store: Option<&str>) 
 /// Kroger's API names a product and not its way, so that of several lines the wrong one could be changed.
 fn several_ways() -> ToolError {
     ToolError::Refused(format!(
-        "the cart has this product by pickup and by delivery, and Kroger's API does not tell the two apart; change it at {CART_URL}"
+        "the cart has this product in more than one way, such as by pickup and by delivery, and Kroger's API does not tell them apart; \
+         change it at {CART_URL}"
     ))
 }
 

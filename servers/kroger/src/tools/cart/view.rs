@@ -59,7 +59,7 @@ pub(crate) enum Source {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Cart {
     pub(crate) source: Source,
-    /// What this list is, in words.
+    /// What this list is, in words; `source` says the same.
     pub(crate) label: &'static str,
     pub(crate) items: Vec<ShownLine>,
     /// Pieces of all lines.
@@ -70,7 +70,7 @@ pub(crate) struct Cart {
     pub(crate) savings: Option<Money>,
     pub(crate) kroger_cart_url: &'static str,
     pub(crate) notes: Vec<String>,
-    /// Whether things can be sent to the cart.
+    /// Whether a Kroger account is linked, so that things can be sent to the cart.
     pub(crate) signed_in: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) sign_in_url: Option<String>,
@@ -110,10 +110,20 @@ impl Cart {
         }
     }
 
+    /// Where nothing can be sent: no account is linked, and here one can be.
+    pub(crate) fn without_account(self, sign_in_url: Option<String>) -> Self {
+        Self { signed_in: false, sign_in_url, ..self }
+    }
+
     /// The cart in words.
     pub(crate) fn describe(&self) -> String {
         let mut lines = vec![format!("{} {} items, {}.", self.label, self.item_count, self.total())];
         lines.extend(self.items.iter().map(line));
+        if !self.signed_in {
+            let place =
+                self.sign_in_url.as_ref().map(|url| format!(" Sign in at {url}.")).unwrap_or_default();
+            lines.push(format!("No Kroger account is linked, so nothing can be sent.{place}"));
+        }
         lines.extend(self.notes.iter().cloned());
         lines.join("\n")
     }
@@ -130,7 +140,11 @@ impl Cart {
 
 fn line(line: &ShownLine) -> String {
     let total = line.line_total.map(|total| format!(" ${total}")).unwrap_or_default();
-    let way = if line.modality == Modality::Delivery { ", by delivery" } else { "" };
+    let way = match line.modality {
+        Modality::Pickup => "",
+        Modality::Delivery => ", by delivery",
+        Modality::Ship => ", shipped",
+    };
     let state = if line.state == LineState::Unknown { " (not known whether Kroger took it)" } else { "" };
     format!(
         "- {} × {}{total}{way}{state} [{}]",
@@ -174,11 +188,7 @@ pub(crate) fn of_partner(cart: &PartnerCart, products: &Products) -> Vec<ShownLi
                 .clone()
                 .or_else(|| product.and_then(|product| product.description.clone())),
             quantity: line.quantity,
-            modality: if line.modality.as_deref() == Some("DELIVERY") {
-                Modality::Delivery
-            } else {
-                Modality::Pickup
-            },
+            modality: line.way(),
             line_total: line_total(price.as_ref(), line.quantity),
             price,
             state: LineState::Sent,

@@ -1,5 +1,7 @@
 //! What of a list, an order or a plan can be sent to the cart, and what is left out of it and why.
 
+use std::collections::HashMap;
+
 use portico_kit::tool::ToolError;
 
 use crate::{
@@ -21,8 +23,31 @@ pub(crate) trait Wanted {
     }
 }
 
-/// The lines that can be sent, and why the others cannot. Kroger limits a product over all lines together.
-pub(crate) fn sorted<'a, W: Wanted>(wanted: &[&'a W], products: &Products) -> (Vec<&'a W>, Vec<String>) {
+/// How many of each product are in the cart, as far as is known.
+pub(crate) struct There(HashMap<String, u32>);
+
+impl There {
+    /// The numbers of these lines.
+    pub(crate) fn of(lines: impl Iterator<Item = (String, u32)>) -> Self {
+        let mut numbers: HashMap<String, u32> = HashMap::new();
+        for (id, quantity) in lines {
+            let number = numbers.entry(id).or_default();
+            *number = number.saturating_add(quantity);
+        }
+        Self(numbers)
+    }
+
+    fn number(&self, id: &str) -> u32 {
+        self.0.get(id).copied().unwrap_or_default()
+    }
+}
+
+/// The lines that can be sent, and why the others cannot. Kroger limits a product over all lines together, with those that are there.
+pub(crate) fn sorted<'a, W: Wanted>(
+    wanted: &[&'a W],
+    products: &Products,
+    there: &There,
+) -> (Vec<&'a W>, Vec<String>) {
     let total = |id: &str| {
         let same = wanted.iter().filter_map(|line| line.product()).filter(|(other, _)| *other == id);
         same.map(|(_, quantity)| quantity).fold(0, u32::saturating_add)
@@ -30,7 +55,7 @@ pub(crate) fn sorted<'a, W: Wanted>(wanted: &[&'a W], products: &Products) -> (V
     let (mut going, mut staying) = (Vec::new(), Vec::new());
     for line in wanted {
         let Some((id, _)) = line.product() else { continue };
-        match obstacle(id, total(id), products) {
+        match obstacle(id, (total(id), there.number(id)), products) {
             Some(problem) => staying.push(format!("{} {problem}", line.text())),
             None => going.push(*line),
         }
@@ -47,12 +72,16 @@ pub(crate) fn not_nothing<W>(going: &[&W], staying: &[String]) -> Result<(), Too
     Ok(())
 }
 
-fn obstacle(id: &str, total: u32, products: &Products) -> Option<String> {
+fn obstacle(id: &str, (total, there): (u32, u32), products: &Products) -> Option<String> {
     let Some(product) = products.by_id.get(id) else {
         return Some("is no longer a product of Kroger".to_owned());
     };
     let too_many = || (total > MOST).then(|| format!("is wanted {total} times; {MOST} is the most"));
-    refusal(product, total).or_else(too_many)
+    let more = || {
+        let problem = refusal(product, total.saturating_add(there))?;
+        Some(format!("{problem}, and {there} were sent before"))
+    };
+    refusal(product, total).or_else(too_many).or_else(more)
 }
 
 /// What is sent for them: one line a product and way, with its name; by `way` where a line says none.

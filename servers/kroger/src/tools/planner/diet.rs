@@ -2,19 +2,20 @@
 //! product does not fit: somebody may be allergic.
 
 use super::{
+    reason::Reason,
     week::Ingredient,
     words::{DAIRY, FOODS, KINDS, MEAT, NUTS, OF_ANIMALS, PLANT, PREPARED, WHEAT, is_of},
 };
 use crate::{shop::Products, tools::profile::Diet, upstream::model::Product};
 
 /// Why the product does not fit the diets: that of the first which it does not fit.
-pub(super) fn clash(product: &Product, diets: &[Diet]) -> Option<&'static str> {
+pub(super) fn clash(product: &Product, diets: &[Diet]) -> Option<Reason> {
     let facts = Facts::of(product);
     diets.iter().find_map(|diet| facts.conflict(*diet))
 }
 
 /// Why the product that an ingredient has does not fit; `None` also where it has none, or nothing is known of it.
-pub(super) fn clash_of(ingredient: &Ingredient, products: &Products, diets: &[Diet]) -> Option<&'static str> {
+pub(super) fn clash_of(ingredient: &Ingredient, products: &Products, diets: &[Diet]) -> Option<Reason> {
     clash(products.by_id.get(ingredient.product_id.as_deref()?)?, diets)
 }
 
@@ -37,35 +38,35 @@ impl<'a> Facts<'a> {
         Self { words: words(product.description.as_deref().unwrap_or_default()), product }
     }
 
-    fn conflict(&self, diet: Diet) -> Option<&'static str> {
+    fn conflict(&self, diet: Diet) -> Option<Reason> {
         match diet {
-            Diet::Vegetarian => self.is_meat().then_some("is meat or fish, or has some of it"),
+            Diet::Vegetarian => self.is_meat().then_some(Reason::Meat),
             Diet::Vegan => self.against_vegan(),
             Diet::GlutenFree => self.against_gluten_free(),
             Diet::DairyFree => self.against_dairy_free(),
             Diet::NutFree => self.against_nut_free(),
-            Diet::Organic => (!self.is_organic()).then_some("is not organic"),
+            Diet::Organic => (!self.is_organic()).then_some(Reason::NotOrganic),
         }
     }
 
-    fn against_vegan(&self) -> Option<&'static str> {
+    fn against_vegan(&self) -> Option<Reason> {
         if self.is_meat() {
-            return Some("is meat or fish, or has some of it");
+            return Some(Reason::Meat);
         }
         if self.is_dairy() {
-            return Some("has milk");
+            return Some(Reason::Milk);
         }
         if self.says(OF_ANIMALS) || self.has_allergen(&["egg"]) {
-            return Some("comes from animals");
+            return Some(Reason::OfAnimals);
         }
         let settled = self.says("vegan") || self.is_known();
-        (!settled).then_some("is not said to be vegan")
+        (!settled).then_some(Reason::NotSaidVegan)
     }
 
-    fn against_gluten_free(&self) -> Option<&'static str> {
-        const IN_DOUBT: Option<&str> = Some("is not said to be free of gluten");
+    fn against_gluten_free(&self) -> Option<Reason> {
+        const IN_DOUBT: Option<Reason> = Some(Reason::NotSaidGlutenFree);
         if self.has_allergen(&["wheat", "gluten", "barley", "rye"]) {
-            return Some("has gluten");
+            return Some(Reason::Gluten);
         }
         if self.is_claimed_free("gluten", &["gluten"]) {
             return None;
@@ -73,30 +74,30 @@ impl<'a> Facts<'a> {
         if self.says(WHEAT) || !self.is_known() { IN_DOUBT } else { None }
     }
 
-    fn against_dairy_free(&self) -> Option<&'static str> {
+    fn against_dairy_free(&self) -> Option<Reason> {
         if self.has_allergen(&["milk", "dairy"]) {
-            return Some("has milk");
+            return Some(Reason::Milk);
         }
         if self.is_claimed_free("dairy", &["dairy", "milk"]) || self.says("vegan") {
             return None;
         }
         if self.is_dairy() {
-            return Some("has milk");
+            return Some(Reason::Milk);
         }
-        (!self.is_known()).then_some("is not said to be free of milk")
+        (!self.is_known()).then_some(Reason::NotSaidDairyFree)
     }
 
-    fn against_nut_free(&self) -> Option<&'static str> {
+    fn against_nut_free(&self) -> Option<Reason> {
         if self.has_allergen(&["nut"]) {
-            return Some("has nuts");
+            return Some(Reason::Nuts);
         }
         if self.is_claimed_free("nut", &["nuts"]) {
             return None;
         }
         if self.says(NUTS) {
-            return Some("has nuts");
+            return Some(Reason::Nuts);
         }
-        (!self.is_known()).then_some("is not said to be free of nuts")
+        (!self.is_known()).then_some(Reason::NotSaidNutFree)
     }
 
     /// Whether what is in it is known well enough to go by what it does not name: its maker lists allergens, it is fruit or vegetables, or

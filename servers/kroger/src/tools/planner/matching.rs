@@ -1,5 +1,5 @@
-//! Finds the product for an ingredient: the store's search, less what does not fit the diets or is out of stock, the closest name first and
-//! among equals the cheapest.
+//! Finds the product for an ingredient: of the store's search what has the nearest name, fits the diets and is in stock, and among equals the
+//! cheapest. What only shares a word is other goods, and is named instead of taken.
 
 use std::collections::HashSet;
 
@@ -8,6 +8,8 @@ use portico_kit::tool::ToolError;
 
 use super::{
     diet,
+    naming::{Nearness, is_similar, nearness, normal},
+    reason::Reason,
     week::{State, Week},
 };
 use crate::{
@@ -20,10 +22,10 @@ use crate::{
     upstream::model::Product,
 };
 
-/// Products of one search that are looked at, searches at a time, and words of a search.
+/// Products of one search that are looked at, searches at a time, and similar products that are named.
 const LOOKED_AT: usize = 30;
 const AT_ONCE: usize = 4;
-const MAX_WORDS: usize = 8;
+const SIMILAR: usize = 3;
 
 /// What was found for a text.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +34,8 @@ pub(super) struct Found {
     product_id: Option<String>,
     name: Option<String>,
     reason: Option<String>,
+    reason_code: Option<Reason>,
+    reason_products: Vec<String>,
 }
 
 /// Searches for every text that is not matched yet, each once.
@@ -65,57 +69,15 @@ pub(super) fn apply(week: &mut Week, found: &[(String, Found)]) {
             ingredient.product_id.clone_from(&found.product_id);
             ingredient.name.clone_from(&found.name);
             ingredient.reason.clone_from(&found.reason);
+            ingredient.reason_code = found.reason_code;
+            ingredient.reason_products.clone_from(&found.reason_products);
         }
     }
 }
 
-/// The text without numbers and signs, in small letters: what a store's search understands.
-fn normal(text: &str) -> String {
-    let words = text.split(|letter: char| !letter.is_alphabetic()).filter(|word| word.chars().count() > 1);
-    words
-        .filter(|word| !UNITS.contains(&word.to_lowercase().as_str()))
-        .take(MAX_WORDS)
-        .collect::<Vec<_>>()
-        .join(" ")
-        .to_lowercase()
-}
-
-/// Words of recipes that say how much and not what.
-const UNITS: &[&str] = &[
-    "cup",
-    "cups",
-    "tbsp",
-    "tsp",
-    "tablespoon",
-    "tablespoons",
-    "teaspoon",
-    "teaspoons",
-    "oz",
-    "ounce",
-    "ounces",
-    "lb",
-    "lbs",
-    "pound",
-    "pounds",
-    "can",
-    "cans",
-    "clove",
-    "cloves",
-    "pinch",
-    "of",
-    "kg",
-    "ml",
-    "large",
-    "small",
-    "medium",
-    "chopped",
-    "diced",
-    "sliced",
-];
-
 async fn find(shop: &Shop, store: &str, text: &str, diets: &[Diet]) -> Result<Found, ToolError> {
     if text.chars().count() < 3 {
-        return Ok(Found::nothing(State::NoMatch, "is too short to search for"));
+        return Ok(Found::nothing(State::NoMatch, Reason::TooShort, Reason::TooShort.to_string()));
     }
     let query = vec![
         ("filter.term", text.to_owned()),
@@ -127,56 +89,72 @@ async fn find(shop: &Shop, store: &str, text: &str, diets: &[Diet]) -> Result<Fo
 }
 
 impl Found {
-    fn nothing(state: State, reason: impl Into<String>) -> Self {
-        Self { state, product_id: None, name: None, reason: Some(reason.into()) }
+    fn nothing(state: State, code: Reason, reason: String) -> Self {
+        let reason = Some(reason);
+        Self {
+            state,
+            product_id: None,
+            name: None,
+            reason,
+            reason_code: Some(code),
+            reason_products: Vec::new(),
+        }
+    }
+
+    /// The reason names these products.
+    fn naming(self, products: &[&str]) -> Self {
+        Self { reason_products: products.iter().map(|name| (*name).to_owned()).collect(), ..self }
     }
 }
 
-/// The best of the products.
+/// The best of the products: of those whose names are nearest one that fits the diets and can be had, the plainest and then the cheapest.
+/// Where none of them can be had, what is less near is no answer: it is other goods.
 fn choose(products: &[Product], text: &str, diets: &[Diet]) -> Found {
-    let words: Vec<&str> = text.split(' ').collect();
-    // What shares no word with the text is not what was meant, however high the store ranks it.
-    let named: Vec<(&Product, usize)> = products
+    let near = |product| nearness(product, text).map(|near| (near, product));
+    let mut named: Vec<(Nearness, &Product)> = products.iter().filter_map(near).collect();
+    named.sort_by_key(|(near, product)| (*near, dollars(product)));
+    let Some((nearest, _)) = named.first().copied() else { return not_named(products, text, diets) };
+    named.retain(|(near, _)| (near.missing, near.is_other) == (nearest.missing, nearest.is_other));
+    let fitting: Vec<&Product> = named
         .iter()
-        .map(|product| (product, shared(product, &words)))
-        .filter(|(_, shared)| *shared > 0)
+        .map(|(_, product)| *product)
+        .filter(|product| diet::clash(product, diets).is_none())
         .collect();
-    if named.is_empty() {
-        return Found::nothing(State::NoMatch, "was not found at this store");
-    }
-    let clash = |product: &Product| diet::clash(product, diets);
-    let fitting: Vec<&(&Product, usize)> =
-        named.iter().filter(|(product, _)| clash(product).is_none()).collect();
-    if fitting.is_empty() {
-        let why = named.first().and_then(|(product, _)| clash(product)).unwrap_or_default();
-        return Found::nothing(State::Excluded, format!("the closest product {why}"));
-    }
-    let in_stock = fitting.iter().filter(|(product, _)| refusal(product, 1).is_none());
-    let best = in_stock
-        .min_by_key(|(product, shared)| (std::cmp::Reverse(*shared), length(product), dollars(product)));
-    let Some((product, _)) = best else {
-        return Found::nothing(State::NoMatch, "is out of stock at this store");
+    let clash = || named.first().and_then(|(_, product)| diet::clash(product, diets));
+    let Some(first) = fitting.first() else {
+        let code = clash().unwrap_or(Reason::NotFound);
+        return Found::nothing(State::Excluded, code, format!("the closest product {code}"));
+    };
+    let Some(best) = fitting.iter().find(|product| refusal(product, 1).is_none()) else {
+        let problem = refusal(first, 1).unwrap_or_default();
+        let reason = format!("{} {problem}", name(first));
+        return Found::nothing(State::NoMatch, Reason::Unavailable, reason).naming(&[name(first)]);
     };
     Found {
         state: State::Matched,
-        product_id: Some(product.product_id.clone()),
-        name: product.description.clone(),
+        product_id: Some(best.product_id.clone()),
+        name: best.description.clone(),
         reason: None,
+        reason_code: None,
+        reason_products: Vec::new(),
     }
 }
 
-/// How many of the words the product's name has; a plural counts as its singular.
-fn shared(product: &Product, words: &[&str]) -> usize {
-    let name = product.description.as_deref().unwrap_or_default().to_lowercase();
-    let stem = |word: &str| word.strip_suffix("es").or(word.strip_suffix('s')).unwrap_or(word).to_owned();
-    words.iter().filter(|word| name.contains(&stem(word))).count()
+/// Nothing is what was asked for. What shares a word with it, and could be sent, is named for whoever wants to choose it.
+fn not_named(products: &[Product], text: &str, diets: &[Diet]) -> Found {
+    let can_be_sent =
+        |product: &&Product| refusal(product, 1).is_none() && diet::clash(product, diets).is_none();
+    let similar = products.iter().filter(|product| is_similar(product, text)).filter(can_be_sent);
+    let similar: Vec<&str> = similar.take(SIMILAR).map(name).collect();
+    if similar.is_empty() {
+        return Found::nothing(State::NoMatch, Reason::NotFound, Reason::NotFound.to_string());
+    }
+    let reason = format!("{}; similar: {}", Reason::OnlySimilar, similar.join(", "));
+    Found::nothing(State::NoMatch, Reason::OnlySimilar, reason).naming(&similar)
 }
 
-/// Words of its name beyond the brand: `Yellow Onions` is closer to onions than `Onion Ring Snacks`.
-fn length(product: &Product) -> usize {
-    let brand = product.brand.as_deref().unwrap_or_default();
-    let words = product.description.as_deref().unwrap_or_default().split_whitespace();
-    words.filter(|word| !brand.split_whitespace().any(|of_brand| of_brand == *word)).count()
+fn name(product: &Product) -> &str {
+    product.description.as_deref().unwrap_or("the closest product")
 }
 
 fn dollars(product: &Product) -> Money {
@@ -209,6 +187,37 @@ mod tests {
     }
 
     #[test]
+    fn what_is_out_of_stock_is_told_rather_than_replaced_by_other_goods() {
+        let products = [
+            product("1", "Flour Tortillas", 2.0, "TEMPORARILY_OUT_OF_STOCK"),
+            product("2", "Corn Tortillas", 1.0, "HIGH"),
+        ];
+        let found = choose(&products, "flour tortillas", &[]);
+        assert_eq!((found.state, found.product_id), (State::NoMatch, None));
+        assert_eq!(found.reason.as_deref(), Some("Flour Tortillas is out of stock at this store for now"));
+        let found = choose(&products[1..], "flour tortillas", &[]);
+        assert_eq!(found.reason.as_deref(), Some("was not found at this store; similar: Corn Tortillas"));
+        // Eggs that fit no diet are not replaced by what is made of them.
+        let eggs = [
+            product("1", "Large White Eggs", 2.0, "TEMPORARILY_OUT_OF_STOCK"),
+            product("2", "Liquid Egg Whites", 1.0, "HIGH"),
+        ];
+        assert_eq!(choose(&eggs, "eggs", &[]).product_id, None);
+    }
+
+    #[test]
+    fn the_plain_kind_goes_before_another() {
+        let products = [
+            product("1", "Chocolate Milk", 1.0, "HIGH"),
+            product("2", "2% Reduced Fat Milk", 2.0, "HIGH"),
+            product("3", "Almond Butter", 1.0, "HIGH"),
+            product("4", "Salted Butter Sticks", 2.0, "HIGH"),
+        ];
+        assert_eq!(choose(&products, "milk", &[]).product_id.as_deref(), Some("2"));
+        assert_eq!(choose(&products, "butter", &[]).product_id.as_deref(), Some("4"));
+    }
+
+    #[test]
     fn what_has_nothing_in_common_with_the_text_is_no_match() {
         let found = choose(&[product("1", "Paper Towels", 1.0, "HIGH")], "saffron", &[]);
         assert_eq!((found.state, found.product_id), (State::NoMatch, None));
@@ -219,13 +228,11 @@ mod tests {
         let found = choose(&[product("1", "Whole Chicken", 1.0, "HIGH")], "chicken", &[Diet::Vegan]);
         assert_eq!(
             found,
-            Found::nothing(State::Excluded, "the closest product is meat or fish, or has some of it")
+            Found::nothing(
+                State::Excluded,
+                Reason::Meat,
+                "the closest product is meat or fish, or has some of it".to_owned()
+            )
         );
-    }
-
-    #[test]
-    fn amounts_are_no_part_of_what_is_searched_for() {
-        assert_eq!(normal("2 cups chopped Yellow Onions (large)"), "yellow onions");
-        assert_eq!(normal("½ tsp"), "");
     }
 }

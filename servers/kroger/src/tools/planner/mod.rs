@@ -2,6 +2,8 @@
 
 mod diet;
 mod matching;
+mod naming;
+mod reason;
 mod view;
 mod week;
 mod words;
@@ -241,6 +243,8 @@ fn ingredient(index: usize, new: &NewIngredient) -> Result<Ingredient, ToolError
         product_id: None,
         name: None,
         reason: None,
+        reason_code: None,
+        reason_products: Vec::new(),
         sent: false,
     })
 }
@@ -278,6 +282,8 @@ async fn choose(shop: &Shop, user: &User, request: &Request, about: &About) -> R
         ingredient.product_id = chosen.as_ref().map(|product| product.product_id.clone());
         ingredient.name = chosen.as_ref().and_then(|product| product.description.clone());
         ingredient.reason = None;
+        ingredient.reason_code = None;
+        ingredient.reason_products.clear();
         ingredient.sent = false;
         Ok(())
     })
@@ -299,7 +305,7 @@ async fn send(shop: &Shop, who: &Who, about: &About) -> Result<String, ToolError
     let mut left_out: Vec<String> =
         open.iter().filter_map(|one| Some(format!("{} {}", one.text, clash(one)?))).collect();
     let fitting: Vec<&Ingredient> = open.into_iter().filter(|one| clash(one).is_none()).collect();
-    let (going, staying) = sorted(&fitting, &products);
+    let (going, staying) = sorted(&fitting, &products, &cart::there(shop, who).await?);
     left_out.extend(staying);
     not_nothing(&going, &left_out)?;
     shop.accounts.token(who, "to add to a cart").await?;
@@ -309,7 +315,7 @@ async fn send(shop: &Shop, who: &Who, about: &About) -> Result<String, ToolError
         going.into_iter().filter(|ingredient| marked.contains(&ingredient.id)).collect();
     let items = summed(&going, &products, about.way);
     let count = items.len();
-    if let Err(error) = cart::send(shop, who, items, None).await {
+    if let Err(error) = cart::send(shop, who, items, (None, about.store.as_deref())).await {
         if !cart::is_unknown(&error) {
             mark(shop, user, about, (&marked, false)).await?;
         }

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::{
     About, diet,
+    reason::Reason,
     week::{Ingredient, Meal, Slot, State, Week},
 };
 use crate::{
@@ -38,6 +39,12 @@ struct ShownIngredient {
     /// Why there is no product, or why it is not sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// The same as a code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason_code: Option<Reason>,
+    /// Products that the reason names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reason_products: Vec<String>,
     /// Whether it has been sent to the cart.
     sent: bool,
 }
@@ -193,6 +200,8 @@ fn shown_ingredient(ingredient: &Ingredient, about: &About, products: &Products)
         product,
         state: if clash.is_some() { State::Excluded } else { ingredient.state },
         reason: clash.map(|why| format!("the product {why}")).or_else(|| ingredient.reason.clone()),
+        reason_code: clash.or(ingredient.reason_code),
+        reason_products: if clash.is_some() { Vec::new() } else { ingredient.reason_products.clone() },
         sent: ingredient.sent,
     }
 }

@@ -5,6 +5,7 @@ use portico_kit::{documents::Kind, tool::ToolError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::reason::Reason;
 use crate::shop::money::Money;
 
 /// Weeks of one user.
@@ -63,7 +64,12 @@ pub(super) struct Ingredient {
     pub(super) state: State,
     pub(super) product_id: Option<String>,
     pub(super) name: Option<String>,
+    /// Why it has no product, in words and as a code, and the products that this names.
     pub(super) reason: Option<String>,
+    #[serde(default)]
+    pub(super) reason_code: Option<Reason>,
+    #[serde(default)]
+    pub(super) reason_products: Vec<String>,
     /// Whether it has been sent to the cart.
     #[serde(default)]
     pub(super) sent: bool,

@@ -44,6 +44,20 @@ pub(super) const KINDS: &str = "organic fresh frozen raw dry dried pure natural 
 /// What makes more of fruit and vegetables than themselves.
 pub(super) const PREPARED: &str = "kit dip salad dressing sauce bowl tray snack mix stuffed seasoned glazed caramel chocolate roll soup pudding";
 
+/// Words of names that say of what size, cut or plain kind a food is, and leave it what it is.
+pub(super) const PLAIN: &str = "organic fresh natural pure raw whole reduced fat lowfat low skim vitamin lactose free grade cage large \
+    medium small jumbo extra white brown yellow red black ground granulated long grain all purpose boneless skinless peeled lean salted";
+
+/// Words at the end of names that say in what form a food comes.
+pub(super) const FORMS: &str = "bulb stick block bunch stalk crown root floret link fillet heart";
+
+/// Words that a product must have where somebody asks for them, however many others it has.
+pub(super) const DECISIVE: &str = "free vegan vegetarian gluten dairy lactose nut sugar unsalted unsweetened salted sodium decaf decaffeinated whole skim";
+
+/// Foods that are made of what stands before them, and are something else: corn tortillas are no corn.
+pub(super) const MADE: &str = "tortilla chip crisp cracker cookie cake cream juice oil butter broth stock soup milk flour powder vinegar yogurt \
+    pizza bun snack ketchup jam jelly syrup beverage drink alternative ring";
+
 /// Whether the word is one of the list, or the plural of one.
 pub(super) fn is_of(word: &str, list: &str) -> bool {
     let word_is = |known: &str| match word.strip_prefix(known) {
