@@ -42,6 +42,8 @@ test("lists: adds item after item with the keyboard, and the field keeps the foc
       await page.page.keyboard.press("Enter");
       await until(async () => (await page.frame.getByLabel("Add an item").inputValue()) === "", `${word} is added`);
     }
+    // The field is free at once, and the second waits for the first.
+    await until(() => page.calls.length === 2, "both are sent");
     assert.deepEqual(argsOf(page), [
       { action: "add_item", list_id: "l-1", text: "Bread", quantity: 1 },
       { action: "add_item", list_id: "l-1", text: "Butter", quantity: 1 },
