@@ -8,7 +8,7 @@ pub static PAGES: &[Page] = &[
         name: "cart",
         html: include_str!("../pages/cart.html"),
         csp: Csp { resource_domains: &[] },
-        digest: "bed0970dd750745adcc0178326d114165a5d12d87d91605cd6488f878fe37b11",
+        digest: "3bd6564846236b2277c2bc820dad724c0e1381644675eb189fa9b749dbe8c40a",
     },
     Page {
         name: "coupons",

@@ -186,7 +186,7 @@ test("cart: asks about the store that the call was about", async () => {
 test("cart: says of which cart it speaks, in the language of the page, and what is taken out of which", async () => {
   const emptied = (source) => () => ({ content: [], structuredContent: { ...view, source, items: [] } });
   for (const [source, what, clear, done] of [
-    ["local", "Was von hier hineingelegt wurde.", "Diese Liste leeren", "Ihr Warenkorb bei Kroger ist, wie er war."],
+    ["local", "Was von hier hineingelegt wurde.", "Diese Liste leeren", "Dein Warenkorb bei Kroger ist, wie er war."],
     ["partner", "Der Warenkorb, wie Kroger ihn führt.", "Warenkorb leeren", "Der Warenkorb ist jetzt leer."],
   ]) {
     await showingFixture(NAME, { view: { ...view, source, label: "in English" }, locale: "de-DE", answer: emptied(source) }, async (page) => {
@@ -202,6 +202,8 @@ test("cart: says of which cart it speaks, in the language of the page, and what 
 test("cart: leads to the sign-in where nothing can be put in yet", async () => {
   const url = "https://shop.example/auth/login?link=abc";
   await showingFixture(NAME, { view: { ...view, signed_in: false, sign_in_url: url } }, async (page) => {
+    assert.match(await page.text(), /To put things into your cart at Kroger, sign in there first/);
+    assert.deepEqual(await page.axe(), []);
     await page.role("button", "Sign in").click();
     await until(() => page.notes.link.includes(url), "the host is asked to open it");
   });

@@ -32,7 +32,12 @@ export function Cart({ view }: { view: CartView }) {
       <Heading title={t("cart.title")}>
         <Reload busy={calls.busy("reload")} press={reload} />
       </Heading>
-      {view.signInUrl !== undefined && <SignIn url={view.signInUrl} />}
+      {view.signInUrl !== undefined && (
+        <div class="notice info">
+          <p>{t("cart.sign_in_first")}</p>
+          <SignIn url={view.signInUrl} />
+        </div>
+      )}
       <p class="soft">{t(words.what)}</p>
       {view.items.some((item) => item.unknown > 0) && (
         <div class="notice warning">

@@ -11,8 +11,8 @@ span-hours = { $count ->
     [one] einer Stunde
    *[other] { $count } Stunden
 }
-again-in = Versuchen Sie es in { $span } noch einmal.
-again-shortly = Versuchen Sie es gleich noch einmal.
+again-in = Versuch es in { $span } noch einmal.
+again-shortly = Versuch es gleich noch einmal.
 
 upstream-network = { $api } ist im Augenblick nicht zu erreichen. { $advice }
 upstream-timeout = { $api } hat zu lange nicht geantwortet. { $advice }
@@ -26,11 +26,11 @@ upstream-not-found = { $api } hat dies nicht: { $reason }.
 upstream-malformed = { $api } hat eine Antwort gegeben, die nicht zu verstehen war.
 upstream-quota = Die Anfragen, die { $api } am Tag erlaubt, sind verbraucht. { $advice }
 upstream-circuit-open = { $api } hat mehrmals hintereinander versagt und wird einen Augenblick nicht gefragt. { $advice }
-upstream-unknown-outcome = { $api } hat nicht bestätigt, ob dies geschehen ist. Sehen Sie nach, bevor Sie es noch einmal tun.
+upstream-unknown-outcome = { $api } hat nicht bestätigt, ob dies geschehen ist. Sieh nach, bevor du es noch einmal tust.
 
 invalid-argument = Der Wert von „{ $field }“ passt nicht: { $problem }.
-sign-in-needed = Dafür müssen Sie sich anmelden.
-sign-in-needed-at = Dafür müssen Sie sich anmelden: { $url }
+sign-in-needed = Dafür musst du dich anmelden.
+sign-in-needed-at = Dafür musst du dich anmelden: { $url }
 too-often = { $limit ->
     [one] Mehr als ein Aufruf in der Minute ist zu viel.
    *[other] Mehr als { $limit } Aufrufe in der Minute sind zu viele.
@@ -38,4 +38,4 @@ too-often = { $limit ->
 internal-error = In diesem Server ist etwas schiefgegangen. Es wurde gemeldet.
 
 stale-notice = Stand von vor { $span }: Die Quelle antwortet im Augenblick nicht.
-not-lasting-notice = Was Sie hier aufheben, geht verloren, wenn der Server neu startet.
+not-lasting-notice = Was du hier aufhebst, geht verloren, wenn der Server neu startet.

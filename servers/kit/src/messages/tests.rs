@@ -68,10 +68,7 @@ fn every_class_of_failure_has_words_in_every_language_that_name_the_api() {
 #[case(Locale::En, "Kroger is getting too many requests at the moment. Try again in 12 seconds.")]
 #[case(Locale::Es, "Kroger recibe demasiadas peticiones en este momento. Inténtelo de nuevo en 12 segundos.")]
 #[case(Locale::Fr, "Kroger reçoit trop de requêtes pour le moment. Réessayez dans 12 secondes.")]
-#[case(
-    Locale::De,
-    "Kroger bekommt im Augenblick zu viele Anfragen. Versuchen Sie es in 12 Sekunden noch einmal."
-)]
+#[case(Locale::De, "Kroger bekommt im Augenblick zu viele Anfragen. Versuch es in 12 Sekunden noch einmal.")]
 fn a_wait_is_said_in_seconds(#[case] locale: Locale, #[case] expected: &str) {
     let failure =
         Failure::new("Kroger", Class::RateLimited, "429").retry_after(Some(Duration::from_secs(12)));
@@ -138,7 +135,7 @@ fn a_servers_messages_stand_beside_the_kits_and_fall_back_to_english() {
     assert_eq!(added(Locale::Fr, 2.0), "Added 2 items.");
     assert_eq!(messages.text(Locale::De, "only", &[]), "Only here");
     assert_eq!(messages.text(Locale::De, "nobody-knows-this", &[]), "nobody-knows-this");
-    assert_eq!(messages.text(Locale::De, "sign-in-needed", &[]), "Dafür müssen Sie sich anmelden.");
+    assert_eq!(messages.text(Locale::De, "sign-in-needed", &[]), "Dafür musst du dich anmelden.");
 }
 
 #[test]

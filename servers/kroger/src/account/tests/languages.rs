@@ -21,7 +21,7 @@ async fn page(world: &World, browser: &mut Browser, path: &str, language: &str) 
     "Empieza de nuevo"
 )]
 #[case::french("fr", "fr", "Vous êtes connecté", "Se déconnecter ?", "Recommencez")]
-#[case::german("de-AT, en;q=0.1", "de", "Sie sind angemeldet", "Abmelden?", "Beginnen Sie von vorn")]
+#[case::german("de-AT, en;q=0.1", "de", "Du bist angemeldet", "Abmelden?", "Beginne von vorn")]
 #[case::one_that_is_not_spoken("pt", "en", "You are signed in", "Sign out?", "Begin again")]
 #[tokio::test]
 async fn a_customer_reads_the_pages_in_the_language_of_the_browser(
@@ -55,8 +55,8 @@ async fn a_program_is_told_in_its_language_too() {
     let refused = world.send(&mut Browser::default(), ("POST", "/auth/refresh"), &headers, &[]).await;
     assert_eq!(refused.status(), 401);
     let problem: Value = refused.json().await.unwrap();
-    assert_eq!(problem["title"], "Melden Sie sich zuerst an");
-    assert!(problem["detail"].as_str().unwrap().starts_with("Dafür müssen Sie"), "{problem}");
+    assert_eq!(problem["title"], "Melde dich zuerst an");
+    assert!(problem["detail"].as_str().unwrap().starts_with("Dafür musst du"), "{problem}");
 }
 
 #[tokio::test]
