@@ -16,6 +16,7 @@ use portico_crds::{
 };
 
 use crate::{
+    child::outlive,
     condition::{Verdict, verdict},
     kind::Refusal,
     mcp_server::validate::{Settings, validate},
@@ -58,18 +59,21 @@ impl Owner {
     /// Metadata of a child that goes with its owner.
     #[must_use]
     pub fn meta(&self, name: String) -> ObjectMeta {
-        ObjectMeta { owner_references: Some(vec![self.reference()]), ..self.lasting_meta(name) }
+        ObjectMeta {
+            name: Some(name),
+            namespace: Some(self.namespace.clone()),
+            labels: Some(self.labels()),
+            owner_references: Some(vec![self.reference()]),
+            ..ObjectMeta::default()
+        }
     }
 
     /// Metadata of a child that outlives its owner, and is known again by its name and labels.
     #[must_use]
     pub fn lasting_meta(&self, name: String) -> ObjectMeta {
-        ObjectMeta {
-            name: Some(name),
-            namespace: Some(self.namespace.clone()),
-            labels: Some(self.labels()),
-            ..ObjectMeta::default()
-        }
+        let mut metadata = self.meta(name);
+        outlive(&mut metadata);
+        metadata
     }
 
     fn labels(&self) -> BTreeMap<String, String> {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Resource, api::ObjectMeta, core::NamespaceResourceScope};
 use portico_crds::{McpServer, McpServerSpec, condition::Type};
@@ -86,6 +87,13 @@ impl RenderedServer {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.ready().is_some_and(|condition| condition.status == "True")
+    }
+
+    /// Since when at least one pod of it has been serving without a break; `None` where none does.
+    #[must_use]
+    pub fn serving_since(&self) -> Option<Timestamp> {
+        let available = self.condition(Type::Available).filter(|condition| condition.status == "True")?;
+        Some(available.last_transition_time.0)
     }
 
     /// URL of its MCP endpoint.
