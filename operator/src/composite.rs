@@ -40,6 +40,8 @@ pub struct Owner {
     pub namespace: String,
     /// `metadata.uid`; empty where no API server gave one.
     pub uid: String,
+    /// The annotation that asks for a restart, as it is.
+    restarted_at: Option<String>,
     component: &'static str,
 }
 
@@ -52,6 +54,7 @@ impl Owner {
             name: resource.name_any(),
             namespace: resource.namespace().unwrap_or_default(),
             uid: resource.uid().unwrap_or_default(),
+            restarted_at: resource.annotations().get(labels::RESTARTED_AT).cloned(),
             component,
         }
     }
@@ -66,6 +69,13 @@ impl Owner {
             owner_references: Some(vec![self.reference()]),
             ..ObjectMeta::default()
         }
+    }
+
+    /// Metadata of a server: a restart that is asked of the owner is asked of it.
+    #[must_use]
+    pub fn server_meta(&self, name: String) -> ObjectMeta {
+        let asked = self.restarted_at.clone().map(|time| [(labels::RESTARTED_AT.to_owned(), time)].into());
+        ObjectMeta { annotations: asked, ..self.meta(name) }
     }
 
     /// Metadata of a child that outlives its owner, and is known again by its name and labels.

@@ -1,5 +1,6 @@
 //! `portico operator`.
 
+use portico_crds::lease::{OWN_NAMESPACE, namespace};
 use portico_operator::lease::Claim;
 use portico_operator::mcp_server::validate::{EngineImages, Settings};
 use portico_operator::{KindName, Options, run as operate};
@@ -14,7 +15,7 @@ const LEASE: &str = "portico-operator";
 pub async fn run(arguments: Operator, stop: CancellationToken) -> Result<(), Failure> {
     let client = super::gateway::client().await?;
     let claim = (!arguments.no_leader_election).then(|| Claim {
-        namespace: arguments.lease_namespace.clone(),
+        namespace: namespace(arguments.lease_namespace.as_deref(), OWN_NAMESPACE),
         name: LEASE.to_owned(),
         identity: identity(),
     });

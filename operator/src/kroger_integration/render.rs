@@ -54,7 +54,7 @@ pub fn claim_name(integration: &str) -> String {
 #[must_use]
 pub fn server(integration: &ValidatedIntegration) -> RenderedServer {
     let owner = &integration.owner;
-    RenderedServer::new(owner.meta(server_name(&owner.name)), &server_spec(integration))
+    RenderedServer::new(owner.server_meta(server_name(&owner.name)), &server_spec(integration))
 }
 
 /// The server's spec, the resource's own wishes last.

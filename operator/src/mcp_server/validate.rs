@@ -82,6 +82,9 @@ pub struct ValidatedServer {
     /// Whether the pods carry the label [`portico_crds::labels::SERVING`]. Those of a workload that an older version made do
     /// not, until something else about them changes.
     pub marked: bool,
+    /// Whether the last lines of a shipped server's log tell why it ended. Those of a workload that an older version made do not, until
+    /// something else about them changes.
+    pub tells_why: bool,
     /// Parsed `spec.placement.affinity`.
     pub affinity: Option<Affinity>,
     /// The annotation that asks for a restart, as it is.
@@ -155,6 +158,7 @@ pub fn validate(
             .ok_or_else(|| Refusal::Invalid(vec!["spec.source: has no known member".into()]))?,
         portico_image: settings.portico_image.clone(),
         marked: true,
+        tells_why: true,
         affinity: pod::affinity(server.spec.placement.as_ref())
             .map_err(|fault| Refusal::Invalid(vec![fault]))?,
         restarted_at: server.annotations().get(labels::RESTARTED_AT).cloned(),

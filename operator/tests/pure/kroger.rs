@@ -9,7 +9,8 @@ use portico_crds::check::check;
 use portico_crds::kroger_integration::Keys;
 use portico_crds::{KrogerIntegration, KrogerIntegrationStatus};
 use portico_operator::checks::{Check, State};
-use portico_operator::kind::{Outcome, Refusal};
+use portico_operator::kind::{Kind as _, Outcome, RECHECK, Refusal};
+use portico_operator::kroger_integration::KrogerIntegrations;
 use portico_operator::kroger_integration::keyring::Keyring;
 use portico_operator::kroger_integration::keys::{Step, decide};
 use portico_operator::kroger_integration::reference::references;
@@ -480,4 +481,26 @@ fn no_answer_and_an_answer_without_the_check_are_unknown() {
         let credentials = Credentials::from_checks(checks.as_deref());
         assert!(matches!(credentials, Credentials::Unknown(_)), "{credentials:?}");
     }
+}
+
+#[test]
+fn a_restart_that_is_asked_of_the_integration_is_asked_of_its_server() {
+    let mut asked = integration(&minimal());
+    let note = [("portico.dev/restarted-at".to_owned(), "today".to_owned())];
+    asked.metadata.annotations = Some(note.clone().into());
+    let valid = validated(&asked, &References::resolve(references(&asked.spec), &cluster())).unwrap();
+    assert_eq!(server(&valid).metadata.annotations, Some(note.into()));
+    assert_eq!(server(&validate(&minimal()).unwrap()).metadata.annotations, None);
+}
+
+#[test]
+fn a_server_at_zero_is_not_asked_and_its_credentials_are_unknown_on_purpose() {
+    let zero = serving("True", "ScaledToZero", "False");
+    assert!(zero.is_at_zero() && !serving("True", "RolledOut", "False").is_at_zero());
+    assert!(!serving("False", "ScaledToZero", "False").is_at_zero());
+    let found = applied(zero, Credentials::NotWanted);
+    assert_eq!(said(&after(&found), "CredentialsValid"), "Unknown ScaledToZero: No pod is wanted");
+    assert!(said(&after(&found), "Ready").starts_with("True "));
+    // Nor is it looked at every half minute.
+    assert_eq!(KrogerIntegrations::again(&found), RECHECK);
 }
