@@ -243,6 +243,12 @@ pub struct Operator {
     /// Image of Ollama.
     #[arg(long, env = "PORTICO_OLLAMA_IMAGE", value_name = "IMAGE")]
     pub ollama_image: Option<String>,
+    /// Namespace of the gateway: servers and models let in its pods of this namespace alone. Absent: pods with the gateway's label, of any namespace.
+    #[arg(long, env = "PORTICO_GATEWAY_NAMESPACE", value_name = "NAME")]
+    pub gateway_namespace: Option<String>,
+    /// Namespace of the operator: the same of its own pods.
+    #[arg(long, env = "PORTICO_OPERATOR_NAMESPACE", value_name = "NAME")]
+    pub operator_namespace: Option<String>,
     /// Namespace of the Lease by which several operators agree who acts. Absent: the pod's own, outside a cluster `portico-system`.
     #[arg(long, env = "POD_NAMESPACE", value_name = "NAME")]
     pub lease_namespace: Option<String>,

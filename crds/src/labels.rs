@@ -33,8 +33,8 @@ pub const MODEL_VOLUME: &str = "portico.dev/model-volume";
 pub const ARTIFACT: &str = "portico.dev/artifact";
 /// Annotation on a model's Deployment: where its model came from, for the status.
 pub const MODEL_SOURCE: &str = "portico.dev/model-source";
-/// Label of the gateway's own pods. Servers and models accept traffic from pods with this label, of any namespace, and from those
-/// with [`OPERATOR_POD`], and from no others.
+/// Label of the gateway's own pods. Servers and models accept traffic from pods with this label and from those with [`OPERATOR_POD`], of
+/// any namespace unless the operator is told which, and from no others.
 pub const GATEWAY: &str = "portico.dev/gateway";
 /// Annotation on a pod template: digest of the Secrets and ConfigMaps that its pods read.
 pub const INPUTS_DIGEST: &str = "portico.dev/inputs-digest";

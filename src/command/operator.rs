@@ -2,7 +2,7 @@
 
 use portico_crds::lease::{OWN_NAMESPACE, namespace};
 use portico_operator::lease::Claim;
-use portico_operator::mcp_server::validate::{EngineImages, Settings};
+use portico_operator::mcp_server::validate::{EngineImages, Peers, Settings};
 use portico_operator::{KindName, Options, run as operate};
 use tokio_util::sync::CancellationToken;
 
@@ -56,6 +56,10 @@ fn settings(arguments: &Operator) -> Settings {
             llama_cuda: arguments.llama_cuda_image.clone().unwrap_or(default.engines.llama_cuda),
             vllm: arguments.vllm_image.clone().unwrap_or(default.engines.vllm),
             ollama: arguments.ollama_image.clone().unwrap_or(default.engines.ollama),
+        },
+        peers: Peers {
+            gateway: arguments.gateway_namespace.clone(),
+            operator: arguments.operator_namespace.clone(),
         },
     }
 }

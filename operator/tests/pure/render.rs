@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::apps::v1::Deployment;
 use portico_operator::mcp_server::render::{Desired, kept, render};
-use portico_operator::mcp_server::validate::ValidatedServer;
+use portico_operator::mcp_server::validate::{Peers, ValidatedServer};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -172,4 +172,21 @@ fn pods_of_an_older_version_are_not_restarted_to_tell_why_they_end_and_edited_on
     }
     let image = validate(&json!({"source": {"image": {"name": "example:1"}}})).unwrap();
     assert!(!tells(&made(&image)), "what others log may hold secrets");
+}
+
+#[test]
+fn pods_are_reached_from_the_namespaces_that_the_operator_is_told_and_by_default_from_any() {
+    let of = |peers: Peers| {
+        let spec = json!({"source": {"builtin": {"name": "files"}}});
+        let policy = render(&ValidatedServer { peers, ..validate(&spec).unwrap() }).network_policy;
+        let from = json!(policy)["spec"]["ingress"][0]["from"].clone();
+        from.as_array().unwrap().clone()
+    };
+    assert!(of(Peers::default()).iter().all(|peer| peer["namespaceSelector"] == json!({})));
+    let named = of(Peers { gateway: Some("edge".into()), operator: Some("tools".into()) });
+    let expected = |label: &str, namespace: &str| {
+        json!({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+            "podSelector": {"matchLabels": {label: "true"}}})
+    };
+    assert_eq!(named, [expected("portico.dev/gateway", "edge"), expected("portico.dev/operator", "tools")]);
 }

@@ -24,7 +24,7 @@ use k8s_openapi::{
 use kube::Resource as _;
 use portico_crds::{McpServer, labels};
 
-pub(crate) use network::{destination, dns};
+pub(crate) use network::{destination, dns, gateway, operator};
 pub use pod::{BRIDGE_DIRECTORY, CONTAINER, PORT_NAME, config_key};
 
 use super::validate::{Program, ValidatedServer};

@@ -5,7 +5,7 @@ use portico_operator::inference_model::render::{
     Desired, beside, fetch_image, own_image, render, revision, service, threads,
 };
 use portico_operator::inference_model::validate::ValidatedModel;
-use portico_operator::mcp_server::validate::Settings;
+use portico_operator::mcp_server::validate::{Peers, Settings};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -316,4 +316,16 @@ fn every_child_carries_the_labels_by_which_it_is_found_and_no_token_stands_in_an
         assert_eq!(object["metadata"]["ownerReferences"][0]["uid"], "uid-1");
         assert!(!object.to_string().contains("s3cret-value"));
     }
+}
+
+#[test]
+fn engines_and_downloads_are_reached_from_the_namespaces_that_the_operator_is_told() {
+    let peers = Peers { gateway: Some("edge".into()), operator: Some("tools".into()) };
+    let told = Settings { peers, ..settings() };
+    let desired = render(&validate_with(&model(&from_url()), "one", &told).unwrap());
+    let from = |policy: Value| policy["spec"]["ingress"][0]["from"][0]["namespaceSelector"].to_string();
+    assert!(from(json!(desired.serving_policy)).contains("edge"));
+    assert!(from(json!(desired.download_policy)).contains("tools"));
+    let before = render(&validate(&from_url()).unwrap());
+    assert_eq!((before.deployment, before.job), (desired.deployment, desired.job), "no pod restarts for it");
 }
