@@ -20,7 +20,7 @@ pub use storage::{
 
 /// What follows the integration's name in the name of its `McpServer`.
 pub const SERVER_SUFFIX: &str = "-kroger";
-/// Days an old key still opens sessions when the spec says nothing.
+/// Days an old key is kept when the spec says nothing.
 pub const DEFAULT_RETAIN_DAYS: i32 = 30;
 
 /// What a `KrogerIntegration` should be.
