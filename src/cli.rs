@@ -243,9 +243,15 @@ pub struct Operator {
     /// Image of Ollama.
     #[arg(long, env = "PORTICO_OLLAMA_IMAGE", value_name = "IMAGE")]
     pub ollama_image: Option<String>,
-    /// Namespace of the Lease by which several operators agree who acts.
-    #[arg(long, default_value = "portico-system", env = "POD_NAMESPACE")]
-    pub lease_namespace: String,
+    /// Namespace of the gateway: servers and models let in its pods of this namespace alone. Absent: pods with the gateway's label, of any namespace.
+    #[arg(long, env = "PORTICO_GATEWAY_NAMESPACE", value_name = "NAME")]
+    pub gateway_namespace: Option<String>,
+    /// Namespace of the operator: the same of its own pods.
+    #[arg(long, env = "PORTICO_OPERATOR_NAMESPACE", value_name = "NAME")]
+    pub operator_namespace: Option<String>,
+    /// Namespace of the Lease by which several operators agree who acts. Absent: the pod's own, outside a cluster `portico-system`.
+    #[arg(long, env = "POD_NAMESPACE", value_name = "NAME")]
+    pub lease_namespace: Option<String>,
     /// Act without a Lease: only where no other operator can run.
     #[arg(long)]
     pub no_leader_election: bool,
@@ -285,9 +291,10 @@ pub struct Gateway {
     /// reached; absent: lists alone, in ConfigMaps beside the McpServers.
     #[arg(long, env = "PORTICO_STATE", value_name = "FOLDER")]
     pub state: Option<PathBuf>,
-    /// Namespace of the Lease by which several gateways agree who writes statuses.
-    #[arg(long, default_value = "portico-system", env = "POD_NAMESPACE")]
-    pub lease_namespace: String,
+    /// Namespace of the Lease by which several gateways agree who writes statuses. Absent: the pod's own, outside a cluster
+    /// `portico-system`.
+    #[arg(long, env = "POD_NAMESPACE", value_name = "NAME")]
+    pub lease_namespace: Option<String>,
     /// Service in the namespace of the Lease behind which all replicas of the gateway are: the one that scales servers asks the
     /// others how much they have to do. Absent: this one is alone.
     #[arg(long, value_name = "NAME", env = "PORTICO_PEER_SERVICE", requires = "session_keys_file")]

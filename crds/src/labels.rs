@@ -2,8 +2,15 @@
 
 /// Name of the program, the same on every pod of one kind of workload.
 pub const NAME: &str = "app.kubernetes.io/name";
-/// Name of the custom resource that a child belongs to.
+/// Name of the custom resource that a child belongs to. Tools that follow Git know their own objects by this label, so only
+/// children that name their owner carry it: those they leave alone.
 pub const INSTANCE: &str = "app.kubernetes.io/instance";
+/// The same on a child that names no owner because it outlives it.
+pub const LASTING_INSTANCE: &str = "portico.dev/instance";
+/// Annotation by which Argo CD asks whether it may delete an object.
+pub const ARGO_CD_SYNC_OPTIONS: &str = "argocd.argoproj.io/sync-options";
+/// Value of [`ARGO_CD_SYNC_OPTIONS`] on what outlives its owner: neither with a sync nor with its Application.
+pub const ARGO_CD_KEEPS: &str = "Prune=false,Delete=false";
 /// Role of a child within its resource.
 pub const COMPONENT: &str = "app.kubernetes.io/component";
 /// The product that a child is part of.
@@ -26,7 +33,8 @@ pub const MODEL_VOLUME: &str = "portico.dev/model-volume";
 pub const ARTIFACT: &str = "portico.dev/artifact";
 /// Annotation on a model's Deployment: where its model came from, for the status.
 pub const MODEL_SOURCE: &str = "portico.dev/model-source";
-/// Label that a namespace's gateway pods carry; servers accept traffic from these alone.
+/// Label of the gateway's own pods. Servers and models accept traffic from pods with this label and from those with [`OPERATOR_POD`], of
+/// any namespace unless the operator is told which, and from no others.
 pub const GATEWAY: &str = "portico.dev/gateway";
 /// Annotation on a pod template: digest of the Secrets and ConfigMaps that its pods read.
 pub const INPUTS_DIGEST: &str = "portico.dev/inputs-digest";

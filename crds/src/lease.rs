@@ -3,7 +3,7 @@
 //!
 //! Expiry is measured from when a process saw the record change, never by comparing clocks of two machines.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
@@ -15,6 +15,19 @@ pub const DURATION: Duration = Duration::from_secs(15);
 pub const RENEW_DEADLINE: Duration = Duration::from_secs(10);
 /// Time between two looks at the record.
 pub const RETRY: Duration = Duration::from_secs(2);
+
+/// File in which a pod finds the name of its own namespace.
+pub const OWN_NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
+/// Namespace of the shipped roles.
+const DEFAULT_NAMESPACE: &str = "portico-system";
+
+/// The namespace that is `named`, else the one that a pod finds written in the file `own`, else that of the shipped roles.
+pub fn namespace(named: Option<&str>, own: impl AsRef<Path>) -> String {
+    let written = || std::fs::read_to_string(own).ok();
+    let given = named.map(ToOwned::to_owned).filter(|name| !name.trim().is_empty()).or_else(written);
+    let given = given.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
+    given.unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned())
+}
 
 /// Where the Lease is, and who asks for it.
 #[derive(Clone, Debug)]
@@ -122,5 +135,23 @@ mod tests {
             (holder(Some(&other)), other.spec.as_ref().unwrap().lease_transitions),
             (Some("other"), Some(2))
         );
+    }
+
+    #[test]
+    fn a_lease_is_in_the_namespace_that_is_named_else_in_the_pods_own_else_in_that_of_the_roles() {
+        let folder = std::env::temp_dir().join(format!("portico-lease-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let (file, empty) = (folder.join("namespace"), folder.join("empty"));
+        std::fs::write(&file, "tools\n").unwrap();
+        std::fs::write(&empty, "").unwrap();
+        let found = [
+            namespace(Some("named"), &file),
+            namespace(None, &file),
+            namespace(Some(""), &file),
+            namespace(None, &empty),
+            namespace(None, folder.join("none")),
+        ];
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(found, ["named", "tools", "tools", "portico-system", "portico-system"]);
     }
 }

@@ -43,8 +43,8 @@ reasons! {
     NotIncluded: "The spec asks for a server or engine that this version of Portico does not contain.",
         "Choose another, or run a version of Portico that contains it.";
     Resolved: "Everything the spec names exists.", "";
-    ReferenceNotFound: "The spec names an object or a key that does not exist; what ran before runs on.",
-        "Create the Secret, ConfigMap, Service or key that the message names; the operator sees it by itself.";
+    ReferenceNotFound: "The spec names an object or a key that does not exist, or one whose value is not of the kind that it must be; what ran before runs on.",
+        "Create or correct the Secret, ConfigMap, Service or key that the message names; the operator sees it by itself.";
     RefusedByApiServer: "The API server refused a rendered object as invalid.",
         "The message is the API server's; correct the field of the spec that it leads back to.";
     Forbidden: "The operator lacks a right that it needs.",
@@ -102,7 +102,7 @@ reasons! {
         "Correct `scaling.schedules[].timeZone`, which takes names of the IANA database such as 'Europe/Berlin'.";
     KeysCurrent: "The session keys exist, and one is in use.", "";
     KeysUnreadable: "The Secret with the session keys does not hold what the operator wrote there.",
-        "Restore it from a backup; deleting it makes new keys and ends every session.";
+        "Restore the Secret from a backup. Do not delete it: new keys would be made, and all that customers keep (lists, plans, preferences, their sign-ins at Kroger) could never be read again.";
     CredentialsAccepted: "The upstream has given the server a token for the credentials.", "";
     CredentialsRefused: "The upstream has refused the credentials.",
         "Correct the client id and secret in the Secret; the pods roll by themselves.";
@@ -141,6 +141,16 @@ reasons! {
 #[cfg(test)]
 mod tests {
     use super::Reason;
+
+    #[test]
+    fn the_remedy_of_unreadable_keys_says_what_is_lost_with_them() {
+        let remedy = Reason::KeysUnreadable.remedy();
+        assert!(
+            remedy.starts_with("Restore the Secret") && remedy.contains("never be read again"),
+            "{remedy}"
+        );
+        assert!(!remedy.contains("session"), "sessions are not what is lost: {remedy}");
+    }
 
     #[test]
     fn every_reason_says_what_it_means_in_a_sentence() {

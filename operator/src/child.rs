@@ -9,7 +9,7 @@ use std::{
 
 use kube::{
     Api, Client, Resource, ResourceExt,
-    api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
+    api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions},
     core::NamespaceResourceScope,
     runtime::reflector::{ObjectRef, Store},
 };
@@ -342,10 +342,29 @@ fn is_newer<K: Resource>(one: &K, other: &K) -> bool {
 /// Whether an object that nobody controls is one that the operator left under this name: it says so by its labels,
 /// or, should somebody have removed those, by who has written it.
 pub fn is_of_operator<K: Resource>(live: &K, desired: &K) -> bool {
-    let own = [labels::MANAGED_BY, labels::INSTANCE, labels::COMPONENT];
-    let labelled = own.iter().all(|key| live.labels().get(*key) == desired.labels().get(*key));
+    let own = [labels::MANAGED_BY, labels::COMPONENT];
+    let labelled = own.iter().all(|key| live.labels().get(*key) == desired.labels().get(*key))
+        && instance(live) == instance(desired);
     let written = live.managed_fields().iter().any(|entry| entry.manager.as_deref() == Some(FIELD_MANAGER));
     labelled || written
+}
+
+/// Name of the resource that an object belongs to. One that older versions left carries the label of those with an owner.
+fn instance<K: Resource>(object: &K) -> Option<&String> {
+    let labels = object.labels();
+    labels.get(labels::LASTING_INSTANCE).or_else(|| labels.get(labels::INSTANCE))
+}
+
+/// Makes the metadata of a child that goes with its owner be that of one that outlives it. Nothing that tools that follow Git
+/// know their objects by stands on it: they would take it for one of theirs that is no longer in Git, and delete it.
+pub fn outlive(metadata: &mut ObjectMeta) {
+    metadata.owner_references = None;
+    let labels = metadata.labels.get_or_insert_default();
+    if let Some(name) = labels.remove(labels::INSTANCE) {
+        labels.insert(labels::LASTING_INSTANCE.to_owned(), name);
+    }
+    let keeps = (labels::ARGO_CD_SYNC_OPTIONS.to_owned(), labels::ARGO_CD_KEEPS.to_owned());
+    metadata.annotations.get_or_insert_default().extend([keeps]);
 }
 
 /// Uid of the resource that an object belongs to.

@@ -16,6 +16,7 @@ use portico_crds::{
 };
 
 use crate::{
+    child::outlive,
     condition::{Verdict, verdict},
     kind::Refusal,
     mcp_server::validate::{Settings, validate},
@@ -39,6 +40,8 @@ pub struct Owner {
     pub namespace: String,
     /// `metadata.uid`; empty where no API server gave one.
     pub uid: String,
+    /// The annotation that asks for a restart, as it is.
+    restarted_at: Option<String>,
     component: &'static str,
 }
 
@@ -51,6 +54,7 @@ impl Owner {
             name: resource.name_any(),
             namespace: resource.namespace().unwrap_or_default(),
             uid: resource.uid().unwrap_or_default(),
+            restarted_at: resource.annotations().get(labels::RESTARTED_AT).cloned(),
             component,
         }
     }
@@ -58,18 +62,28 @@ impl Owner {
     /// Metadata of a child that goes with its owner.
     #[must_use]
     pub fn meta(&self, name: String) -> ObjectMeta {
-        ObjectMeta { owner_references: Some(vec![self.reference()]), ..self.lasting_meta(name) }
+        ObjectMeta {
+            name: Some(name),
+            namespace: Some(self.namespace.clone()),
+            labels: Some(self.labels()),
+            owner_references: Some(vec![self.reference()]),
+            ..ObjectMeta::default()
+        }
+    }
+
+    /// Metadata of a server: a restart that is asked of the owner is asked of it.
+    #[must_use]
+    pub fn server_meta(&self, name: String) -> ObjectMeta {
+        let asked = self.restarted_at.clone().map(|time| [(labels::RESTARTED_AT.to_owned(), time)].into());
+        ObjectMeta { annotations: asked, ..self.meta(name) }
     }
 
     /// Metadata of a child that outlives its owner, and is known again by its name and labels.
     #[must_use]
     pub fn lasting_meta(&self, name: String) -> ObjectMeta {
-        ObjectMeta {
-            name: Some(name),
-            namespace: Some(self.namespace.clone()),
-            labels: Some(self.labels()),
-            ..ObjectMeta::default()
-        }
+        let mut metadata = self.meta(name);
+        outlive(&mut metadata);
+        metadata
     }
 
     fn labels(&self) -> BTreeMap<String, String> {

@@ -37,6 +37,9 @@ pub enum Error {
     /// A fault in Portico.
     #[error("a fault in Portico: {0}")]
     Panic(String),
+    /// The Lease has no place.
+    #[error("namespace '{0}' does not exist; create it, or name another with --lease-namespace")]
+    NoNamespace(String),
     /// The process may not go on.
     #[error("{0}")]
     Fatal(String),
@@ -77,7 +80,7 @@ impl Error {
     pub fn class(&self) -> Class {
         match self {
             Self::Api { source, .. } => class_of(source),
-            Self::Timeout { .. } => Class::Transient,
+            Self::Timeout { .. } | Self::NoNamespace(_) => Class::Transient,
             Self::Conflict { .. } => Class::Conflict,
             Self::Undecodable(_) => Class::Invalid,
             Self::Panic(_) | Self::Fatal(_) => Class::Bug,
@@ -88,6 +91,12 @@ impl Error {
     #[must_use]
     pub fn is_lasting(&self) -> bool {
         matches!(self, Self::Conflict { .. }) || matches!(self.class(), Class::Denied | Class::Invalid)
+    }
+
+    /// Whether the place that an object was to be made in is not there.
+    #[must_use]
+    pub fn is_nowhere(&self) -> bool {
+        matches!(self, Self::Api { source, .. } if code(source) == Some(404))
     }
 
     /// Whether the object that was written to is not there (any more), or is another one by now.

@@ -36,12 +36,18 @@ impl Election {
 
     /// Waits until this process is the holder.
     pub async fn win(&mut self) {
+        let mut told = None;
         loop {
             match self.attempt().await {
                 Ok(true) => return,
-                Ok(false) => {}
+                Ok(false) => told = None,
                 Err(error) => {
-                    tracing::warn!(%error, lease = self.claim.name, "cannot take part in the election");
+                    let error = error.to_string();
+                    // The same is told once, however often it is tried.
+                    if told.as_ref() != Some(&error) {
+                        tracing::warn!(error, lease = self.claim.name, "cannot take part in the election");
+                    }
+                    told = Some(error);
                 }
             }
             sleep(RETRY).await;
@@ -111,6 +117,9 @@ impl Election {
                 self.observe(Some(lease));
                 Ok(true)
             }
+            Err(error) if self.record.is_none() && error.is_nowhere() => {
+                Err(Error::NoNamespace(self.claim.namespace.clone()))
+            }
             Err(error) if error.is_gone() => Ok(false),
             Err(error) => Err(error),
         }
@@ -139,5 +148,75 @@ impl Election {
             }
             Err(_) => Err(Error::Timeout { verb, object: object() }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicU16, AtomicUsize, Ordering},
+    };
+
+    use http::{Method, Request, Response};
+    use kube::client::Body;
+    use serde_json::json;
+
+    use super::*;
+
+    const REASONS: [&str; 2] = ["NotFound", "AlreadyExists"];
+
+    /// An API server without any Lease, which answers a creation with a status; and how many it has answered.
+    fn api_server(status: Arc<AtomicU16>) -> (Client, Arc<AtomicUsize>) {
+        let creations = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&creations);
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let code = match *request.method() {
+                Method::POST => {
+                    counted.fetch_add(1, Ordering::SeqCst);
+                    status.load(Ordering::SeqCst)
+                }
+                _ => 404,
+            };
+            let body = match code {
+                201 => json!({"metadata": {"name": "portico-operator", "resourceVersion": "1"}}),
+                _ => {
+                    json!({"status": "Failure", "message": "no", "reason": REASONS[usize::from(code == 409)], "code": code})
+                }
+            };
+            let answer = Response::builder().status(code).body(Body::from(body.to_string().into_bytes()));
+            async move { answer }
+        });
+        (Client::new(service, "default"), creations)
+    }
+
+    fn election(status: u16) -> (Election, Arc<AtomicU16>, Arc<AtomicUsize>) {
+        let status = Arc::new(AtomicU16::new(status));
+        let (client, creations) = api_server(Arc::clone(&status));
+        let (namespace, name) = ("portico-system".to_owned(), "portico-operator".to_owned());
+        let claim = Claim { namespace, name, identity: "me".to_owned() };
+        (Election::new(client, claim, Fence::default()), status, creations)
+    }
+
+    #[tokio::test]
+    async fn a_lease_that_somebody_else_has_just_made_is_a_lost_race() {
+        let (mut election, ..) = election(409);
+        assert!(!election.attempt().await.unwrap());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_namespace_that_does_not_exist_is_told_and_awaited() {
+        let (mut election, status, creations) = election(404);
+        let told = election.attempt().await.unwrap_err().to_string();
+        let expected =
+            "namespace 'portico-system' does not exist; create it, or name another with --lease-namespace";
+        assert_eq!(told, expected);
+        let winning = tokio::spawn(async move { election.win().await });
+        while creations.load(Ordering::SeqCst) < 4 {
+            sleep(RETRY).await;
+        }
+        assert!(!winning.is_finished());
+        status.store(201, Ordering::SeqCst);
+        timeout(RETRY * 4, winning).await.expect("it goes on trying").unwrap();
     }
 }

@@ -55,6 +55,8 @@ pub struct Reference {
     pub field: String,
     /// What a change of the object asks for.
     pub change: Change,
+    /// What the value of the key must begin with, one of them; empty where any value will do.
+    pub schemes: &'static [&'static str],
 }
 
 /// What follows from a change of an object that a spec names.
@@ -70,13 +72,28 @@ impl Reference {
     /// A reference to a whole object, a change of which replaces the pods.
     #[must_use]
     pub fn new(kind: Kind, name: &str, field: impl Into<String>) -> Self {
-        Self { kind, name: name.to_owned(), key: None, field: field.into(), change: Change::Restart }
+        let (name, field) = (name.to_owned(), field.into());
+        Self { kind, name, key: None, field, change: Change::Restart, schemes: &[] }
     }
 
     /// The same, to one key of the object.
     #[must_use]
     pub fn key(self, key: &str) -> Self {
         Self { key: Some(key.to_owned()), ..self }
+    }
+
+    /// The same, whose value must begin with one of `schemes`, white space aside.
+    #[must_use]
+    pub fn beginning(self, schemes: &'static [&'static str]) -> Self {
+        Self { schemes, ..self }
+    }
+
+    /// Whether a value begins as it must.
+    fn is_met(&self, content: &Content) -> bool {
+        let value = self.key.as_ref().and_then(|key| content.get(key)).map(|value| value.trim_ascii_start());
+        self.schemes.is_empty()
+            || value
+                .is_some_and(|value| self.schemes.iter().any(|scheme| value.starts_with(scheme.as_bytes())))
     }
 
     /// The same, whose change leaves the pods alone.
@@ -86,26 +103,44 @@ impl Reference {
     }
 }
 
-/// A reference that leads nowhere.
+/// A reference that leads nowhere, or to what cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
     /// The reference.
     pub reference: Reference,
-    /// Whether the object exists and only the key is missing.
-    pub object_exists: bool,
+    /// What is missing.
+    pub lack: Lack,
+}
+
+/// What of the object of a reference is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lack {
+    /// All of it.
+    Object,
+    /// The key.
+    Key,
+    /// A value of the key that begins as it must.
+    Scheme,
 }
 
 impl Display for Missing {
     fn fmt(&self, f: &mut Formatter<'_>) -> FmtResult {
         let Reference { kind, name, key, field, .. } = &self.reference;
-        match key {
-            Some(port) if self.object_exists && *kind == Kind::Service => {
-                write!(f, "{field}: Service '{name}' has no port {port}; name one that it has")
+        let (kind, key) = (kind.as_str(), key.as_deref().unwrap_or_default());
+        match self.lack {
+            Lack::Key if self.reference.kind == Kind::Service => {
+                write!(f, "{field}: Service '{name}' has no port {key}; name one that it has")
             }
-            Some(key) if self.object_exists => {
-                write!(f, "{field}: {} '{name}' has no key '{key}'; add the key", kind.as_str())
+            Lack::Key => write!(f, "{field}: {kind} '{name}' has no key '{key}'; add the key"),
+            // The value itself is a secret, however wrong it is.
+            Lack::Scheme => {
+                let begins = self.reference.schemes.join(" or ");
+                write!(
+                    f,
+                    "{field}: the value of the key '{key}' of {kind} '{name}' does not begin with {begins}; correct it"
+                )
             }
-            _ => write!(f, "{field}: {} '{name}' does not exist in this namespace; create it", kind.as_str()),
+            Lack::Object => write!(f, "{field}: {kind} '{name}' does not exist in this namespace; create it"),
         }
     }
 }
@@ -137,12 +172,17 @@ impl References {
     fn add(&mut self, reference: Reference, found: &BTreeMap<(Kind, String), Content>) {
         let content = found.get(&(reference.kind, reference.name.clone()));
         let value = content.and_then(|content| value_digest(content, reference.key.as_deref()));
-        match value {
-            Some(_) if reference.change == Change::Nothing => {}
-            Some(digest) => {
+        let lack = match (content, &value) {
+            (None, _) => Some(Lack::Object),
+            (Some(_), None) => Some(Lack::Key),
+            (Some(content), Some(_)) => (!reference.is_met(content)).then_some(Lack::Scheme),
+        };
+        match (lack, value) {
+            (Some(lack), _) => self.missing.push(Missing { reference, lack }),
+            (None, Some(digest)) if reference.change == Change::Restart => {
                 self.digests.insert((reference.kind, reference.name, reference.key), digest);
             }
-            None => self.missing.push(Missing { reference, object_exists: content.is_some() }),
+            (None, _) => {}
         }
     }
 

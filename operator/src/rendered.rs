@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Resource, api::ObjectMeta, core::NamespaceResourceScope};
-use portico_crds::{McpServer, McpServerSpec, condition::Type};
+use portico_crds::{McpServer, McpServerSpec, condition::Type, reason::Reason};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -86,6 +87,20 @@ impl RenderedServer {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.ready().is_some_and(|condition| condition.status == "True")
+    }
+
+    /// Whether it is as the newest spec wants it without any pod.
+    #[must_use]
+    pub fn is_at_zero(&self) -> bool {
+        self.ready()
+            .is_some_and(|ready| ready.status == "True" && ready.reason == Reason::ScaledToZero.as_str())
+    }
+
+    /// Since when at least one pod of it has been serving without a break; `None` where none does.
+    #[must_use]
+    pub fn serving_since(&self) -> Option<Timestamp> {
+        let available = self.condition(Type::Available).filter(|condition| condition.status == "True")?;
+        Some(available.last_transition_time.0)
     }
 
     /// URL of its MCP endpoint.

@@ -1,9 +1,15 @@
 //! What the cluster has made of a Deployment, as verdicts. Pure; shared by all kinds that run pods.
 
-use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{ContainerStatus, Pod},
+};
 use portico_crds::{condition::Type, reason::Reason};
 
 use crate::condition::{Verdict, verdict};
+
+/// Most bytes of a container's last words.
+const LAST_WORDS: usize = 400;
 
 /// Pods of a Deployment.
 #[derive(Clone, Copy, Debug, Default)]
@@ -132,11 +138,22 @@ pub fn trouble(pod: &Pod) -> Option<(Reason, String)> {
     let status = pod.status.as_ref()?;
     let containers =
         status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten());
-    containers.filter_map(|container| container.state.as_ref()?.waiting.as_ref()).find_map(|waiting| {
-        let said = waiting.message.as_deref().unwrap_or_default();
-        let reason = waiting_reason(waiting.reason.as_deref()?)?;
-        Some((reason, format!("Pod {name} waits: {}: {said}", waiting.reason.as_deref().unwrap_or_default())))
+    containers.into_iter().find_map(|container| {
+        let waiting = container.state.as_ref()?.waiting.as_ref()?;
+        let (why, said) = (waiting.reason.as_deref()?, waiting.message.as_deref().unwrap_or_default());
+        let last =
+            last_words(container).map(|words| format!("; its last words: {words}")).unwrap_or_default();
+        Some((waiting_reason(why)?, format!("Pod {name} waits: {why}: {said}{last}")))
     })
+}
+
+/// The last line of what a container said when it ended last.
+fn last_words(container: &ContainerStatus) -> Option<String> {
+    let ended = container.last_state.as_ref()?.terminated.as_ref()?;
+    let line = ended.message.as_deref()?.lines().map(str::trim).rfind(|line| !line.is_empty())?;
+    let line: String = line.chars().filter(|char| !char.is_control()).collect();
+    let end = line.floor_char_boundary(LAST_WORDS);
+    Some(if end < line.len() { format!("{}…", &line[..end]) } else { line })
 }
 
 /// Reasons are API, so a kubelet's own words become one of ours.

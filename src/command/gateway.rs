@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::{Client, Config};
+use portico_crds::lease::{OWN_NAMESPACE, namespace};
 use portico_gateway::keep::{Folder, Recalled};
 use portico_gateway::kubernetes::{Claim, Duties};
 use portico_gateway::scaling::Peers;
@@ -90,16 +91,16 @@ fn serve_admin(gateway: &Gateway, listener: TcpListener) -> DropGuard {
 /// Where the other replicas are, if a Service is named behind which they are.
 fn peers(arguments: &cli::Gateway, scope: &kubernetes::Scope, stop: &CancellationToken) -> Peers {
     let alone = || tokio::sync::watch::channel(Arc::default()).1;
-    let namespace = arguments.lease_namespace.as_str();
+    let namespace = namespace(arguments.lease_namespace.as_deref(), OWN_NAMESPACE);
     arguments.peer_service.as_deref().map_or_else(alone, |name| {
         let own = arguments.peer_url.as_deref().and_then(|url| url.rsplit(':').next()?.parse().ok());
-        kubernetes::peers(scope.client.clone(), (namespace, name, own), stop.child_token())
+        kubernetes::peers(scope.client.clone(), (namespace.as_str(), name, own), stop.child_token())
     })
 }
 
 fn claim(arguments: &cli::Gateway) -> Claim {
     Claim {
-        namespace: arguments.lease_namespace.clone(),
+        namespace: namespace(arguments.lease_namespace.as_deref(), OWN_NAMESPACE),
         name: LEASE.to_owned(),
         identity: super::operator::identity(),
     }

@@ -1,7 +1,8 @@
 //! `portico operator`.
 
+use portico_crds::lease::{OWN_NAMESPACE, namespace};
 use portico_operator::lease::Claim;
-use portico_operator::mcp_server::validate::{EngineImages, Settings};
+use portico_operator::mcp_server::validate::{EngineImages, Peers, Settings};
 use portico_operator::{KindName, Options, run as operate};
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +15,7 @@ const LEASE: &str = "portico-operator";
 pub async fn run(arguments: Operator, stop: CancellationToken) -> Result<(), Failure> {
     let client = super::gateway::client().await?;
     let claim = (!arguments.no_leader_election).then(|| Claim {
-        namespace: arguments.lease_namespace.clone(),
+        namespace: namespace(arguments.lease_namespace.as_deref(), OWN_NAMESPACE),
         name: LEASE.to_owned(),
         identity: identity(),
     });
@@ -55,6 +56,10 @@ fn settings(arguments: &Operator) -> Settings {
             llama_cuda: arguments.llama_cuda_image.clone().unwrap_or(default.engines.llama_cuda),
             vllm: arguments.vllm_image.clone().unwrap_or(default.engines.vllm),
             ollama: arguments.ollama_image.clone().unwrap_or(default.engines.ollama),
+        },
+        peers: Peers {
+            gateway: arguments.gateway_namespace.clone(),
+            operator: arguments.operator_namespace.clone(),
         },
     }
 }

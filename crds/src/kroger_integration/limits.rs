@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Limits {
-    /// Calls a minute that one user may cause: counted by all pods together where there is a Redis, else by each for itself.
+    /// Calls a minute that one user may cause: counted by all pods together where there is a Redis, else by each for itself. All calls that
+    /// come through a gateway without `identity` are those of nobody in particular and share one allowance.
     #[serde(default = "default_requests_per_minute")]
     #[schemars(range(min = 1, max = 60000))]
     pub requests_per_minute: i32,

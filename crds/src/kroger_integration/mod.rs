@@ -20,7 +20,7 @@ pub use storage::{
 
 /// What follows the integration's name in the name of its `McpServer`.
 pub const SERVER_SUFFIX: &str = "-kroger";
-/// Days an old key still opens sessions when the spec says nothing.
+/// Days an old key is kept when the spec says nothing.
 pub const DEFAULT_RETAIN_DAYS: i32 = 30;
 
 /// What a `KrogerIntegration` should be.
@@ -187,7 +187,9 @@ pub struct SessionKeys {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 3650))]
     pub rotate_every_days: Option<i32>,
-    /// Days an old key still opens what it sealed. A session that is not used for longer ends.
+    /// Days an old key is kept once the next one seals. The server seals again with the newest key every six hours what is kept, so no
+    /// session ends with a key; backups that are older than this cannot be opened without a copy of the Secret. A key stays for longer where no
+    /// server has been serving for twelve hours since.
     #[serde(default = "default_retain_days")]
     #[schemars(range(min = 1, max = 3650))]
     pub retain_days: i32,

@@ -172,7 +172,8 @@ pub struct Volume {
     /// Scratch space that lives as long as the pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub empty_dir: Option<EmptyDir>,
-    /// Name of a `PersistentVolumeClaim` of this namespace.
+    /// Name of a `PersistentVolumeClaim` of this namespace. Where the server may write to it and has one pod at most, the old pod has
+    /// ended before a new one starts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub claim_ref: Option<String>,

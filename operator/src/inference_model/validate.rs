@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     kind::Refusal,
-    mcp_server::validate::Settings,
+    mcp_server::validate::{Peers, Settings},
     pod::{self, parse},
     reference::References,
 };
@@ -53,6 +53,8 @@ pub struct ValidatedModel {
     /// Whether the pods carry the label [`portico_crds::labels::SERVING`]. Those of a workload that an older version made do
     /// not, until something else about them changes.
     pub marked: bool,
+    /// Who may reach the pods.
+    pub peers: Peers,
     /// Parsed `spec.placement.affinity`.
     pub affinity: Option<Affinity>,
     /// The annotation that asks for a restart, as it is.
@@ -133,6 +135,7 @@ pub fn validate(
         storage,
         portico_image: settings.portico_image.clone(),
         marked: true,
+        peers: settings.peers.clone(),
         affinity: pod::affinity(model.spec.placement.as_ref()).map_err(invalid)?,
         restarted_at: model.annotations().get(labels::RESTARTED_AT).cloned(),
         inputs_digest: inputs.engine.digest([]),

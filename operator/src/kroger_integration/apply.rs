@@ -57,9 +57,11 @@ impl Owned {
     /// that act at once one comes too late and sees what the other has written.
     pub async fn keys(&self, integration: &ValidatedIntegration) -> Result<Result<Settled, String>, Error> {
         let (namespace, name) = (&integration.owner.namespace, render::keys_name(&integration.owner.name));
+        let server = self.servers.current(namespace, &render::server_name(&integration.owner.name));
+        let serving = server.and_then(|server| server.serving_since());
         let mut live = self.secrets.current(namespace, &name).map(Arc::unwrap_or_clone);
         for _ in 0..ATTEMPTS {
-            let written = match decide(integration, live.as_ref(), Timestamp::now(), &fresh()?) {
+            let written = match decide(integration, live.as_ref(), serving, Timestamp::now(), &fresh()?) {
                 Step::Keep(settled) => return Ok(Ok(settled)),
                 Step::Unreadable(fault) => return Ok(Err(fault)),
                 Step::Taken => return Err(Error::Conflict { kind: "Secret".to_owned(), name }),

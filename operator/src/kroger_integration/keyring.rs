@@ -1,6 +1,6 @@
 //! The keys that seal sessions: the one thing that the operator makes by chance. Pure, but for [`fresh`].
 //!
-//! A server seals with the newest key that is usable and opens with all of them, so a new key ends no session.
+//! A server seals with the newest key that is usable and opens with all of them, and seals again in time what an older one has sealed.
 
 use std::fmt;
 
@@ -17,6 +17,9 @@ pub const SIZE: usize = 32;
 /// Seconds before a new key seals anything. A mounted Secret changes within about a minute, so every pod can open what
 /// the first one seals.
 pub const DELAY: i64 = 600;
+/// Seconds that a server must have served with the next key before an old one goes: twice the time after which it seals again with the
+/// newest key whatever older ones have sealed.
+pub const RESEALED: i64 = 12 * 3_600;
 const DAY: i64 = 86_400;
 
 /// Bytes for a new key.
@@ -78,8 +81,10 @@ pub struct Wish<'a> {
     pub answered: Option<&'a str>,
     /// Days after which a new key is made.
     pub every_days: Option<i32>,
-    /// Days that a key opens sessions after another has taken its place.
+    /// Days that a key is kept after another has taken its place.
     pub retain_days: i32,
+    /// Since when the server has been serving; `None` where no pod of it does.
+    pub serving_since: Option<Timestamp>,
 }
 
 impl Keyring {
@@ -120,19 +125,20 @@ impl Keyring {
     }
 }
 
-/// The keyring after a rotation, where `wish` asks for one that has not been made.
+/// The keyring with a new key, where `wish` asks for one that has not been made, and without those whose time is over; `None` where
+/// it stays as it is.
 ///
-/// A key is dropped when it may not open anything any more: when the one after it has been sealing for `retain_days`.
+/// A key is dropped when the one after it has been sealing for `retain_days`, and the server had the time to seal with that one what it keeps.
 #[must_use]
 pub fn next(keyring: &Keyring, now: Timestamp, wish: &Wish<'_>, bytes: &Fresh) -> Option<Keyring> {
-    if !is_asked(wish) && until_due(keyring, now, wish) != Some(0) {
-        return None;
-    }
+    let rotates = is_asked(wish) || until_due(keyring, now, wish) == Some(0);
     let seconds = now.as_second();
-    let new = Key::new(bytes, whole(seconds), whole(seconds.saturating_add(DELAY)));
-    let mut keys: Vec<Key> = kept(&keyring.keys, seconds, wish.retain_days).cloned().collect();
-    keys.push(new);
-    Some(Keyring { keys })
+    let mut keys: Vec<Key> = kept(&keyring.keys, seconds, wish).cloned().collect();
+    let drops = keys.len() < keyring.keys.len();
+    if rotates {
+        keys.push(Key::new(bytes, whole(seconds), whole(seconds.saturating_add(DELAY))));
+    }
+    (rotates || drops).then_some(Keyring { keys })
 }
 
 fn is_asked(wish: &Wish<'_>) -> bool {
@@ -140,13 +146,19 @@ fn is_asked(wish: &Wish<'_>) -> bool {
 }
 
 /// The newest key is always among them. A clock that was set back keeps more, never less.
-fn kept(keys: &[Key], now: i64, days: i32) -> impl Iterator<Item = &Key> {
-    let before = now.saturating_sub(i64::from(days) * DAY);
-    let is_over = move |key: &Key, successor: Option<&Key>| {
-        successor.is_some_and(|successor| successor.usable_from.as_second() <= before)
-            && key.created.as_second() <= before
-    };
-    keys.iter().enumerate().filter(move |(i, key)| !is_over(key, keys.get(i + 1))).map(|(_, key)| key)
+fn kept<'a>(keys: &'a [Key], now: i64, wish: &Wish<'_>) -> impl Iterator<Item = &'a Key> {
+    let ends: Vec<Option<i64>> = ends(keys, wish).collect();
+    keys.iter().zip(ends).filter(move |(_, end)| end.is_none_or(|end| now < end)).map(|(key, _)| key)
+}
+
+/// When each key goes, in seconds; `None` for the newest, and for all while no server could seal again what they have sealed.
+fn ends<'a>(keys: &'a [Key], wish: &Wish<'_>) -> impl Iterator<Item = Option<i64>> + 'a {
+    let (retained, serving) = (i64::from(wish.retain_days) * DAY, wish.serving_since);
+    keys.iter().enumerate().map(move |(i, key)| {
+        let successor = keys.get(i + 1)?.usable_from.as_second();
+        let resealed = serving?.as_second().max(successor).saturating_add(RESEALED);
+        Some(successor.max(key.created.as_second()).saturating_add(retained).max(resealed))
+    })
 }
 
 /// Seconds until the schedule asks for a new key; `None` without a schedule.
@@ -156,10 +168,12 @@ fn until_due(keyring: &Keyring, now: Timestamp, wish: &Wish<'_>) -> Option<i64> 
     Some(due.saturating_sub(now.as_second()).max(0))
 }
 
-/// Seconds until something changes by itself: a key is due, or one becomes usable.
+/// Seconds until something changes by itself: a key is due, one becomes usable, or one goes.
 #[must_use]
 pub fn until_next(keyring: &Keyring, now: Timestamp, wish: &Wish<'_>) -> Option<u64> {
-    let waits = keyring.keys.iter().map(|key| key.usable_from.as_second().saturating_sub(now.as_second()));
+    let usable = keyring.keys.iter().map(|key| key.usable_from.as_second());
+    let changes = usable.chain(ends(&keyring.keys, wish).flatten());
+    let waits = changes.map(|change| change.saturating_sub(now.as_second()));
     let all = waits.filter(|wait| *wait > 0).chain(until_due(keyring, now, wish));
     all.min().and_then(|seconds| u64::try_from(seconds).ok())
 }

@@ -19,7 +19,7 @@ pub enum Step {
     Keep(Settled),
     /// It does not exist.
     Create(Box<Secret>),
-    /// It is to be replaced, under the version it was read at: a new key joins.
+    /// It is to be replaced, under the version it was read at: a new key joins, or an old one goes.
     Rotate(Box<Secret>),
     /// It is to be replaced, under the version it was read at: labels were taken from it.
     Mend(Box<Secret>),
@@ -38,11 +38,12 @@ pub struct Settled {
     pub until_next: Option<u64>,
 }
 
-/// Decides about the Secret as it was read last.
+/// Decides about the Secret as it was read last, given since when the server has been serving.
 #[must_use]
 pub fn decide(
     integration: &ValidatedIntegration,
     live: Option<&Secret>,
+    serving_since: Option<Timestamp>,
     now: Timestamp,
     bytes: &Fresh,
 ) -> Step {
@@ -62,7 +63,7 @@ pub fn decide(
         }
     };
     let answered = live.annotations().get(labels::ROTATED_FOR).map(String::as_str);
-    let wish = integration.wish(answered);
+    let wish = integration.wish(answered, serving_since);
     let mut mended = live.clone();
     let damaged = mend(integration, &mut mended);
     if let Some(next) = next(&keyring, now, &wish, bytes) {

@@ -99,7 +99,8 @@ impl Kind for KrogerIntegrations {
     fn again(applied: &Applied) -> Duration {
         let is_ready = applied.server.as_ref().is_some_and(RenderedServer::is_ready);
         let ask = match applied.credentials {
-            Credentials::Accepted(_) => RECHECK,
+            // One that is wanted again tells of it by its status.
+            Credentials::Accepted(_) | Credentials::NotWanted => RECHECK,
             Credentials::Asked => SOON,
             // A server that is not ready tells of the change by its status.
             _ if is_ready => DOUBTFUL,
@@ -134,6 +135,9 @@ impl KrogerIntegrations {
 
     /// Asks the server, where it is there to answer.
     async fn credentials(&self, integration: &ValidatedIntegration, server: &RenderedServer) -> Credentials {
+        if server.is_at_zero() {
+            return Credentials::NotWanted;
+        }
         if !server.is_ready() {
             return Credentials::Unknown("The server is not ready");
         }

@@ -7,6 +7,12 @@ use crate::{
     reference::{Kind, Reference},
 };
 
+/// What the URL of a database begins with. With anything else, nothing at all too, each pod would keep in its memory what customers
+/// mean to be kept.
+const POSTGRESQL: [&str; 2] = ["postgres://", "postgresql://"];
+/// What the URL of a Redis begins with.
+const REDIS: [&str; 2] = ["redis://", "rediss://"];
+
 /// Every place in a spec that names another object. The rendered server replaces its pods by itself when one changes.
 #[must_use]
 pub fn references(spec: &KrogerIntegrationSpec) -> Vec<Reference> {
@@ -17,7 +23,8 @@ pub fn references(spec: &KrogerIntegrationSpec) -> Vec<Reference> {
     ];
     all.extend(spec.storage.iter().flat_map(stored));
     let redis = spec.cache.iter().filter_map(|cache| cache.redis.as_ref());
-    all.extend(redis.map(|redis| secret(&redis.secret_ref, &redis.key, "spec.cache.redis".to_owned())));
+    let redis = redis.map(|redis| secret(&redis.secret_ref, &redis.key, "spec.cache.redis".to_owned()));
+    all.extend(redis.map(|reference| reference.beginning(&REDIS)));
     let sentry = spec.sentry.iter();
     all.extend(sentry.map(|sentry| secret(&sentry.secret_ref, &sentry.key, "spec.sentry".to_owned())));
     all.extend(spec.server.iter().flat_map(|server| variables("spec.server.env", &server.env)));
@@ -31,9 +38,9 @@ fn stored(storage: &Storage) -> Vec<Reference> {
     }
     if let Some(database) = &storage.postgresql {
         let at = |field: &str| format!("spec.storage.postgresql.{field}");
-        all.push(secret(&database.secret_ref, &database.key, at("key")));
-        let replica = database.read_replica_key.iter();
-        all.extend(replica.map(|key| secret(&database.secret_ref, key, at("readReplicaKey"))));
+        let url = |key: &str, field| secret(&database.secret_ref, key, at(field)).beginning(&POSTGRESQL);
+        all.push(url(&database.key, "key"));
+        all.extend(database.read_replica_key.iter().map(|key| url(key, "readReplicaKey")));
     }
     all
 }

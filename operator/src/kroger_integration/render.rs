@@ -54,7 +54,7 @@ pub fn claim_name(integration: &str) -> String {
 #[must_use]
 pub fn server(integration: &ValidatedIntegration) -> RenderedServer {
     let owner = &integration.owner;
-    RenderedServer::new(owner.meta(server_name(&owner.name)), &server_spec(integration))
+    RenderedServer::new(owner.server_meta(server_name(&owner.name)), &server_spec(integration))
 }
 
 /// The server's spec, the resource's own wishes last.
@@ -181,7 +181,10 @@ pub fn claim(integration: &ValidatedIntegration) -> Option<PersistentVolumeClaim
 #[must_use]
 pub fn new_keys(integration: &ValidatedIntegration, keyring: &Keyring) -> Secret {
     let mut metadata = integration.owner.lasting_meta(keys_name(&integration.owner.name));
-    metadata.annotations = integration.rotate_keys.clone().map(answered);
+    metadata
+        .annotations
+        .get_or_insert_default()
+        .extend(integration.rotate_keys.clone().into_iter().flat_map(answered));
     Secret { metadata, type_: Some("Opaque".to_owned()), data: Some(content(keyring)), ..Secret::default() }
 }
 
@@ -194,12 +197,19 @@ pub fn rotated_keys(integration: &ValidatedIntegration, live: &Secret, keyring: 
     changed
 }
 
-/// Gives a Secret back the labels that somebody took from it; says whether any was missing. Owners are left as they are: to change them one
-/// would need the right to delete Secrets.
+/// Gives a Secret back the labels that somebody took from it, and one of an older version those of this one; says whether anything was
+/// wrong. Owners are left as they are: to change them one would need the right to delete Secrets.
 pub fn mend(integration: &ValidatedIntegration, live: &mut Secret) -> bool {
     let before = live.metadata.clone();
     let wanted = integration.owner.lasting_meta(String::new());
+    // Once: whoever sets the old label after that means it.
+    if !live.labels().contains_key(labels::LASTING_INSTANCE) {
+        live.labels_mut().retain(|key, value| key != labels::INSTANCE || *value != integration.owner.name);
+    }
     live.labels_mut().extend(wanted.labels.into_iter().flatten());
+    for (key, value) in wanted.annotations.into_iter().flatten() {
+        live.annotations_mut().entry(key).or_insert(value);
+    }
     live.metadata != before
 }
 

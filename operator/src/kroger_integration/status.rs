@@ -47,6 +47,8 @@ pub enum Credentials {
     Unreachable(String),
     /// The server has asked, and has no answer yet.
     Asked,
+    /// No pod of the server is wanted, so none can be asked.
+    NotWanted,
     /// The server was not asked, or did not answer.
     Unknown(&'static str),
 }
@@ -77,6 +79,7 @@ impl Credentials {
             Self::Refused(message) => ("False", Reason::CredentialsRefused, message.as_str()),
             Self::Unreachable(message) => ("Unknown", Reason::UpstreamUnreachable, message.as_str()),
             Self::Asked => ("Unknown", Reason::CredentialsUnchecked, "The server is asking the upstream"),
+            Self::NotWanted => ("Unknown", Reason::ScaledToZero, "No pod is wanted"),
             Self::Unknown(message) => ("Unknown", Reason::CredentialsUnchecked, *message),
         };
         verdict(Type::CredentialsValid, status, reason, message)

@@ -1,5 +1,6 @@
 //! From a loose spec and what it refers to, to an integration that can be rendered. Pure.
 
+use jiff::Timestamp;
 use kube::ResourceExt as _;
 use portico_crds::{
     KrogerIntegration, KrogerIntegrationSpec,
@@ -36,14 +37,15 @@ impl ValidatedIntegration {
         self.storage.embedded.as_ref().filter(|embedded| embedded.claim_ref.is_none())
     }
 
-    /// What is asked of the keys; `answered` is the value that was answered last.
+    /// What is asked of the keys; `answered` is the value that was answered last, and `serving_since` when the server began to serve.
     #[must_use]
-    pub fn wish<'a>(&'a self, answered: Option<&'a str>) -> Wish<'a> {
+    pub fn wish<'a>(&'a self, answered: Option<&'a str>, serving_since: Option<Timestamp>) -> Wish<'a> {
         Wish {
             asked: self.rotate_keys.as_deref(),
             answered,
             every_days: self.session_keys.rotate_every_days,
             retain_days: self.session_keys.retain_days,
+            serving_since,
         }
     }
 }

@@ -85,7 +85,7 @@ impl Kind for McpServers {
         self.referrers.note(&namespace, &server.name_any(), objects(&references));
         let references = resolve(&self.client, &namespace, references).await?;
         match validate(server, &references, &self.settings) {
-            Ok(validated) => self.deploy(validated, self.see(server)).await.map(Ok),
+            Ok(validated) => self.deploy(Box::new(validated), self.see(server)).await.map(Ok),
             Err(refusal) => Ok(Err(refusal)),
         }
     }
@@ -106,9 +106,14 @@ impl Kind for McpServers {
 }
 
 impl McpServers {
-    async fn deploy(&self, server: ValidatedServer, live: Option<Arc<Deployment>>) -> Result<Applied, Error> {
+    /// The server is boxed, for the future of a pass holds it as long as it runs.
+    async fn deploy(
+        &self,
+        server: Box<ValidatedServer>,
+        live: Option<Arc<Deployment>>,
+    ) -> Result<Applied, Error> {
         let service = self.owned.services.current(&server.namespace, &render::child_name(&server.name));
-        let server = render::kept(server, live.as_deref(), service.as_deref());
+        let server = Box::new(render::kept(*server, live.as_deref(), service.as_deref()));
         let desired = render::render(&server);
         let deployment = self.owned.apply(&self.client, &server, desired).await?;
         let unsettled = deployment.as_ref().is_some_and(|deployment| !workload::rolled_out(deployment));
@@ -117,6 +122,6 @@ impl McpServers {
         } else {
             Vec::new()
         };
-        Ok(Applied { server, pods })
+        Ok(Applied { server: *server, pods })
     }
 }

@@ -27,6 +27,17 @@ pub struct Settings {
     pub pypi_image: String,
     /// Stock images of the engines of models.
     pub engines: EngineImages,
+    /// Who may reach the pods.
+    pub peers: Peers,
+}
+
+/// Namespaces of the pods that may reach those of servers and models, besides the label that they need; `None` is any.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Peers {
+    /// Of the gateway's.
+    pub gateway: Option<String>,
+    /// Of the operator's.
+    pub operator: Option<String>,
 }
 
 /// Stock images in which the engines of models run.
@@ -60,6 +71,7 @@ impl Default for Settings {
             npm_image: "node:22-slim".into(),
             pypi_image: "astral/uv:python3.13-bookworm-slim".into(),
             engines: EngineImages::default(),
+            peers: Peers::default(),
         }
     }
 }
@@ -82,6 +94,11 @@ pub struct ValidatedServer {
     /// Whether the pods carry the label [`portico_crds::labels::SERVING`]. Those of a workload that an older version made do
     /// not, until something else about them changes.
     pub marked: bool,
+    /// Whether the last lines of a shipped server's log tell why it ended. Those of a workload that an older version made do not, until
+    /// something else about them changes.
+    pub tells_why: bool,
+    /// Who may reach the pods.
+    pub peers: Peers,
     /// Parsed `spec.placement.affinity`.
     pub affinity: Option<Affinity>,
     /// The annotation that asks for a restart, as it is.
@@ -155,6 +172,8 @@ pub fn validate(
             .ok_or_else(|| Refusal::Invalid(vec!["spec.source: has no known member".into()]))?,
         portico_image: settings.portico_image.clone(),
         marked: true,
+        tells_why: true,
+        peers: settings.peers.clone(),
         affinity: pod::affinity(server.spec.placement.as_ref())
             .map_err(|fault| Refusal::Invalid(vec![fault]))?,
         restarted_at: server.annotations().get(labels::RESTARTED_AT).cloned(),

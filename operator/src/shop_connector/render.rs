@@ -25,7 +25,7 @@ pub fn server_name(shop: &str, server: ServerName) -> String {
 #[must_use]
 pub fn servers(shop: &ValidatedShop) -> Vec<(ServerName, RenderedServer)> {
     let one = |server: &&ShopServer| {
-        let metadata = shop.owner.meta(server_name(&shop.owner.name, server.name));
+        let metadata = shop.owner.server_meta(server_name(&shop.owner.name, server.name));
         (server.name, RenderedServer::new(metadata, &server_spec(shop, server)))
     };
     shop.servers().iter().map(one).collect()

@@ -25,7 +25,10 @@ const OTHERS: &str = "replicasets,pods,mcpservers,secrets,persistentvolumeclaims
 /// An integration and a shop, which are made of servers.
 async fn composites(world: &World) {
     world
-        .put::<Secret>("kroger", json!({"stringData": {"client-id": "a", "client-secret": "b", "url": "c"}}))
+        .put::<Secret>(
+            "kroger",
+            json!({"stringData": {"client-id": "a", "client-secret": "b", "url": "postgres://c"}}),
+        )
         .await;
     let storage = json!({"postgresql": {"secretRef": "kroger"}});
     let spec = json!({"credentials": {"secretRef": "kroger"}, "storage": storage, "server": {"replicas": 1}});

@@ -4,13 +4,13 @@ use std::sync::{Arc, Mutex};
 
 use futures::StreamExt as _;
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service};
 use kube::runtime::{WatchStreamExt as _, watcher};
-use portico_cluster::{Level, wanted};
+use portico_cluster::{Level, wait_for, wanted};
 use portico_crds::McpServer;
 use serde_json::{Value, json};
 
-use crate::world::{World, condition, image, is_observed};
+use crate::world::{SOON, World, condition, image, is_observed};
 
 fn template(deployment: &Deployment) -> Value {
     json!(deployment.spec.as_ref().unwrap().template.spec)
@@ -45,6 +45,41 @@ async fn what_is_taken_out_of_a_spec_goes_from_the_children_and_the_number_of_po
     let files: ConfigMap = world.api().get("a-mcp-files").await.unwrap();
     assert_eq!(files.data.unwrap().len(), 1);
     assert_eq!(deployment.spec.unwrap().replicas, Some(3), "nobody asked for fewer pods");
+}
+
+/// A rolling update leaves its bounds behind, which the API server refuses beside `Recreate`; an older version made one for each
+/// server that writes to a claim.
+#[tokio::test]
+async fn a_server_that_comes_to_be_the_only_one_to_write_to_its_claim_takes_turns_without_new_pods() {
+    if !wanted(Level::Kwok) {
+        return;
+    }
+    let world = World::start().await;
+    let mut spec = image("1", "0s");
+    spec["volumes"] = json!([{"name": "data", "mountPath": "/data", "claimRef": "data"}]);
+    let claim =
+        json!({"spec": {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}}});
+    world.put::<PersistentVolumeClaim>("data", claim).await;
+    let until = async |replicas: i32, strategy: &str| {
+        let mut spec = spec.clone();
+        spec["replicas"] = json!(replicas);
+        world.apply("a", spec).await;
+        wait_for(&format!("{strategy} of {replicas}"), SOON, async || {
+            let found =
+                world.api::<Deployment>().get_opt("a-mcp").await.map_err(|error| error.to_string())?;
+            let Some(deployment) = found else { return Err("no Deployment".to_owned()) };
+            let found = deployment.spec.as_ref().and_then(|spec| spec.strategy.clone()).unwrap_or_default();
+            let right = found.type_.as_deref() == Some(strategy)
+                && found.rolling_update.is_some() == (strategy == "RollingUpdate");
+            if right { Ok(Some(deployment)) } else { Err(format!("{found:?}")) }
+        })
+        .await
+        .unwrap()
+    };
+    let several = until(2, "RollingUpdate").await;
+    let one = until(1, "Recreate").await;
+    assert_eq!(json!(several.spec.unwrap().template), json!(one.spec.unwrap().template), "new pods");
+    until(3, "RollingUpdate").await;
 }
 
 /// Everything that a status has said: whose generation, and whether that was ready.

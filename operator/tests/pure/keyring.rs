@@ -1,7 +1,7 @@
 //! The session keys: when one is made, and when one goes.
 
 use k8s_openapi::jiff::Timestamp;
-use portico_operator::kroger_integration::keyring::{DELAY, Keyring, Wish, next, until_next};
+use portico_operator::kroger_integration::keyring::{DELAY, Keyring, RESEALED, Wish, next, until_next};
 use proptest::prelude::*;
 
 const DAY: i64 = 86_400;
@@ -16,7 +16,13 @@ fn ids(keyring: &Keyring) -> Vec<String> {
 }
 
 fn asked(value: &str) -> Wish<'_> {
-    Wish { asked: Some(value), answered: None, every_days: None, retain_days: 30 }
+    Wish {
+        asked: Some(value),
+        answered: None,
+        every_days: None,
+        retain_days: 30,
+        serving_since: Some(at(START)),
+    }
 }
 
 #[test]
@@ -26,7 +32,8 @@ fn the_first_key_seals_at_once_and_the_next_after_ten_minutes() {
     let second = next(&first, at(START + 5), &asked("now"), &[2; 32]).unwrap();
     assert_eq!(second.current(at(START + 5 + DELAY - 1)).unwrap().id, first.keys[0].id);
     assert_eq!(second.current(at(START + 5 + DELAY)).unwrap().id, second.keys[1].id);
-    assert_eq!(until_next(&second, at(START + 5), &asked("now")), Some(600));
+    let nobody = Wish { serving_since: None, ..asked("now") };
+    assert_eq!(until_next(&second, at(START + 5), &nobody), Some(600));
 }
 
 #[test]
@@ -60,6 +67,37 @@ fn a_key_goes_when_its_successor_has_sealed_for_as_long_as_it_is_retained() {
 }
 
 #[test]
+fn a_key_goes_by_itself_at_the_time_that_was_said() {
+    let first = Keyring::first(at(START), &[1; 32]);
+    let second = next(&first, at(START), &asked("one"), &[2; 32]).unwrap();
+    let rests = Wish { answered: Some("one"), ..asked("one") };
+    let over = START + DELAY + 30 * DAY;
+    assert_eq!(until_next(&second, at(START + DELAY), &rests), Some(30 * 86_400));
+    assert_eq!(next(&second, at(over - 1), &rests, &[3; 32]), None);
+    let trimmed = next(&second, at(over), &rests, &[3; 32]).unwrap();
+    assert_eq!(ids(&trimmed), ids(&second)[1..]);
+    assert_eq!(until_next(&trimmed, at(over), &rests), None);
+    assert_eq!(next(&trimmed, at(over + 999 * DAY), &rests, &[3; 32]), None, "the newest stays");
+}
+
+#[test]
+fn no_key_goes_before_a_server_has_served_for_long_enough_to_seal_again_what_it_had_sealed() {
+    let first = Keyring::first(at(START), &[1; 32]);
+    let second = next(&first, at(START), &asked("one"), &[2; 32]).unwrap();
+    let later = START + 400 * DAY;
+    let since =
+        |since: Option<i64>| Wish { serving_since: since.map(at), answered: Some("one"), ..asked("one") };
+    assert_eq!(next(&second, at(later), &since(None), &[3; 32]), None);
+    assert_eq!(until_next(&second, at(later), &since(None)), None);
+    assert_eq!(next(&second, at(later + RESEALED - 1), &since(Some(later)), &[3; 32]), None);
+    assert_eq!(until_next(&second, at(later), &since(Some(later))), Some(12 * 3_600));
+    assert_eq!(next(&second, at(later + RESEALED), &since(Some(later)), &[3; 32]).unwrap().keys.len(), 1);
+    // A rotation drops none either.
+    let asked = Wish { serving_since: None, ..asked("two") };
+    assert_eq!(next(&second, at(later), &asked, &[3; 32]).unwrap().keys.len(), 3);
+}
+
+#[test]
 fn what_is_written_is_read_again_and_what_is_damaged_is_told_without_its_content() {
     let keyring = Keyring::first(at(START), &[1; 32]);
     let text = keyring.write();
@@ -85,7 +123,13 @@ fn rotated(waits: &[i64], retain_days: i32) -> (Keyring, i64) {
     let (mut keyring, mut now) = (Keyring::first(at(START), &[0; 32]), START);
     for (i, wait) in waits.iter().enumerate() {
         now += wait;
-        let wish = Wish { asked: Some("x"), answered: None, every_days: None, retain_days };
+        let wish = Wish {
+            asked: Some("x"),
+            answered: None,
+            every_days: None,
+            retain_days,
+            serving_since: Some(at(START)),
+        };
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&(i as u64 + 1).to_be_bytes());
         keyring = next(&keyring, at(now), &wish, &bytes).unwrap();
@@ -118,7 +162,7 @@ proptest! {
         waits in prop::collection::vec(0..40 * DAY, 0..6), every in prop::option::of(1..60i32), later in 0..DAY,
     ) {
         let (keyring, now) = rotated(&waits, 30);
-        let wish = Wish { asked: Some("y"), answered: Some("x"), every_days: every, retain_days: 30 };
+        let wish = Wish { asked: Some("y"), answered: Some("x"), every_days: every, retain_days: 30, serving_since: None };
         let after = next(&keyring, at(now), &wish, &[9; 32]).unwrap();
         let noted = Wish { answered: Some("y"), ..wish };
         prop_assert_eq!(next(&after, at(now + later.min(DAY - 1)), &noted, &[8; 32]), None);
@@ -127,9 +171,12 @@ proptest! {
     #[test]
     fn what_the_status_says_changes_only_when_it_is_said_to(
         waits in prop::collection::vec(0..DAY, 0..5), every in prop::option::of(1..9i32), wait in 0..9 * DAY,
+        serving in prop::option::of(START - DAY..START + 9 * DAY),
     ) {
         let (keyring, now) = rotated(&waits, 30);
-        let wish = Wish { every_days: every, retain_days: 30, ..Wish::default() };
+        let serving_since = serving.map(at);
+        let wish = Wish { every_days: every, retain_days: 1, serving_since, ..Wish::default() };
+        let keyring = next(&keyring, at(now), &wish, &[6; 32]).unwrap_or(keyring);
         let then = until_next(&keyring, at(now), &wish).map_or(i64::MAX, |wait| i64::try_from(wait).unwrap());
         let earlier = at(now + wait.min(then.saturating_sub(1)).max(0));
         if then > 0 {

@@ -2,16 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::Secret;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use k8s_openapi::jiff::Timestamp;
 use portico_crds::check::check;
 use portico_crds::kroger_integration::Keys;
 use portico_crds::{KrogerIntegration, KrogerIntegrationStatus};
 use portico_operator::checks::{Check, State};
-use portico_operator::kind::{Outcome, Refusal};
+use portico_operator::kind::{Kind as _, Outcome, RECHECK, Refusal};
+use portico_operator::kroger_integration::KrogerIntegrations;
 use portico_operator::kroger_integration::keyring::Keyring;
-use portico_operator::kroger_integration::keys::{Step, decide};
 use portico_operator::kroger_integration::reference::references;
 use portico_operator::kroger_integration::render::{claim, new_keys, server};
 use portico_operator::kroger_integration::status::{Applied, Credentials, status};
@@ -35,23 +33,26 @@ fn integration(spec: &Value) -> KrogerIntegration {
 fn cluster() -> BTreeMap<(Kind, String), Content> {
     BTreeMap::from([
         ((Kind::Secret, "kroger".to_owned()), content(&[("client-id", "a"), ("client-secret", "b")])),
-        ((Kind::Secret, "database".to_owned()), content(&[("url", "a"), ("replica", "b")])),
-        ((Kind::Secret, "redis".to_owned()), content(&[("url", "a")])),
+        (
+            (Kind::Secret, "database".to_owned()),
+            content(&[("url", "postgres://a/x"), ("replica", " postgresql://b/x")]),
+        ),
+        ((Kind::Secret, "redis".to_owned()), content(&[("url", "rediss://a")])),
         ((Kind::Secret, "sentry".to_owned()), content(&[("dsn", "a")])),
         ((Kind::Volume, "own".to_owned()), Content::new()),
     ])
 }
 
-fn validate(spec: &Value) -> Result<ValidatedIntegration, Refusal> {
+pub(crate) fn validate(spec: &Value) -> Result<ValidatedIntegration, Refusal> {
     let integration = integration(spec);
     validated(&integration, &References::resolve(references(&integration.spec), &cluster()))
 }
 
-fn minimal() -> Value {
+pub(crate) fn minimal() -> Value {
     json!({"credentials": {"secretRef": "kroger"}})
 }
 
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     Timestamp::from_second(1_750_000_000).unwrap()
 }
 
@@ -183,70 +184,55 @@ fn every_secret_and_claim_is_found_with_its_field() {
     );
 }
 
-fn made() -> Secret {
-    let mut secret = new_keys(&validate(&minimal()).unwrap(), &Keyring::first(now(), &[1; 32]));
-    secret.metadata.resource_version = Some("7".to_owned());
-    secret
+#[rstest]
+#[case("database", &[("url", ""), ("replica", "postgres://b")], "spec.storage.postgresql.key: the value of the key 'url' of Secret \
+    'database' does not begin with postgres:// or postgresql://; correct it")]
+#[case("database", &[("url", "  \n"), ("replica", "postgres://b")], "spec.storage.postgresql.key: ")]
+#[case("database", &[("url", "postgres:/secret"), ("replica", "postgres://b")], "spec.storage.postgresql.key: ")]
+#[case("database", &[("url", "sqlite::memory:secret"), ("replica", "postgres://b")], "spec.storage.postgresql.key: ")]
+#[case("database", &[("url", "postgres://a"), ("replica", "secret")], "spec.storage.postgresql.readReplicaKey: ")]
+#[case("redis", &[("url", "secret.example:6379")], "spec.cache.redis: the value of the key 'url' of Secret 'redis' does not \
+    begin with redis:// or rediss://; correct it")]
+fn a_url_that_servers_would_not_keep_anything_at_is_refused_and_not_told(
+    #[case] secret: &str,
+    #[case] values: &[(&str, &str)],
+    #[case] told: &str,
+) {
+    let mut found = cluster();
+    found.insert((Kind::Secret, secret.to_owned()), content(values));
+    let integration = integration(&everything());
+    let refusal =
+        validated(&integration, &References::resolve(references(&integration.spec), &found)).unwrap_err();
+    assert!(matches!(refusal, Refusal::Missing(_)), "{refusal:?}");
+    assert!(refusal.to_string().starts_with(told), "{refusal}");
+    let status = status(&integration, &Outcome::Refused(&refusal), now());
+    assert!(
+        said(&status, "ResolvedRefs").starts_with("False ReferenceNotFound: "),
+        "{}",
+        said(&status, "ResolvedRefs")
+    );
+    assert!(!format!("{refusal:?} {status:?}").contains("secret."), "the value is told");
+    assert!(!format!("{refusal:?} {status:?}").contains("memory"), "the value is told");
 }
 
+/// Tools that follow Git know their own by this label, and delete what is theirs and not in Git, unless it names an owner.
 #[test]
-fn a_wish_that_came_with_the_integration_is_answered_by_the_first_key() {
-    let mut valid = validate(&minimal()).unwrap();
-    valid.rotate_keys = Some("one".to_owned());
-    let Step::Create(secret) = decide(&valid, None, now(), &[1; 32]) else { panic!("it is not created") };
-    let Step::Keep(settled) = decide(&valid, Some(&secret), now(), &[2; 32]) else { panic!("it is rotated") };
-    assert_eq!(settled.keys.rotated_for.as_deref(), Some("one"));
-    valid.rotate_keys = Some("two".to_owned());
-    let Step::Rotate(secret) = decide(&valid, Some(&secret), now(), &[2; 32]) else { panic!("it is kept") };
-    assert!(matches!(decide(&valid, Some(&secret), now(), &[3; 32]), Step::Keep(_)));
+fn what_names_no_owner_carries_no_label_that_gitops_tools_track_by() {
+    let mut volume = minimal();
+    volume["storage"] = json!({"embedded": {"size": "5Gi", "whenDeleted": "Delete"}});
+    let all: Vec<Value> = [minimal(), everything(), volume].iter().flat_map(objects).collect();
+    let (owned, free): (Vec<&Value>, Vec<&Value>) =
+        all.iter().partition(|object| object["metadata"]["ownerReferences"].is_array());
+    assert_eq!((owned.len(), free.len()), (4, 4));
+    for object in free {
+        assert_eq!(object["metadata"]["labels"]["app.kubernetes.io/instance"], Value::Null, "{object}");
+        assert_eq!(object["metadata"]["labels"]["portico.dev/instance"], "shop", "{object}");
+        let keeps = &object["metadata"]["annotations"]["argocd.argoproj.io/sync-options"];
+        assert_eq!(keeps, "Prune=false,Delete=false", "{object}");
+    }
 }
 
-/// The version goes along, so that the API server refuses the write where somebody else was faster.
-#[test]
-fn a_secret_is_replaced_under_the_version_it_was_read_at() {
-    let mut valid = validate(&minimal()).unwrap();
-    valid.rotate_keys = Some("one".to_owned());
-    let Step::Rotate(secret) = decide(&valid, Some(&made()), now(), &[2; 32]) else { panic!("it is kept") };
-    assert_eq!(secret.metadata.resource_version.as_deref(), Some("7"));
-}
-
-#[test]
-fn a_secret_is_known_without_owner_or_labels_by_who_wrote_it_and_is_somebody_elses_else() {
-    let valid = validate(&minimal()).unwrap();
-    let mut bare = made();
-    bare.metadata.labels = None;
-    assert!(matches!(decide(&valid, Some(&bare), now(), &[2; 32]), Step::Taken));
-    bare.metadata.managed_fields = Some(vec![ManagedFieldsEntry {
-        manager: Some("portico-operator".to_owned()),
-        ..ManagedFieldsEntry::default()
-    }]);
-    assert!(matches!(decide(&valid, Some(&bare), now(), &[2; 32]), Step::Mend(_)));
-}
-
-#[test]
-fn a_secret_outlives_its_integration_and_is_somebody_elses_with_another_owner() {
-    let valid = validate(&minimal()).unwrap();
-    let owned = |uid: &str| {
-        let mut secret = made();
-        secret.metadata.owner_references = valid.owner.meta(String::new()).owner_references;
-        secret.metadata.owner_references.as_mut().unwrap()[0].uid = uid.to_owned();
-        decide(&valid, Some(&secret), now(), &[2; 32])
-    };
-    assert_eq!(made().metadata.owner_references, None);
-    assert!(matches!(owned("uid-1"), Step::Keep(_)), "as an older version made it");
-    assert!(matches!(owned("x"), Step::Taken));
-    let mut empty = made();
-    empty.data = None;
-    assert!(matches!(decide(&valid, Some(&empty), now(), &[2; 32]), Step::Unreadable(_)));
-    empty.metadata = made_by_somebody();
-    assert!(matches!(decide(&valid, Some(&empty), now(), &[2; 32]), Step::Taken));
-}
-
-fn made_by_somebody() -> k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
-    serde_json::from_value(json!({"name": "shop-kroger-keys", "labels": {"app": "a"}})).unwrap()
-}
-
-fn serving(ready: &str, reason: &str, stalled: &str) -> RenderedServer {
+pub(crate) fn serving(ready: &str, reason: &str, stalled: &str) -> RenderedServer {
     let condition = |kind: &str, status: &str| {
         json!({"type": kind, "status": status, "reason": reason, "message": "said it",
             "lastTransitionTime": "2026-01-01T00:00:00Z"})
@@ -363,4 +349,26 @@ fn no_answer_and_an_answer_without_the_check_are_unknown() {
         let credentials = Credentials::from_checks(checks.as_deref());
         assert!(matches!(credentials, Credentials::Unknown(_)), "{credentials:?}");
     }
+}
+
+#[test]
+fn a_restart_that_is_asked_of_the_integration_is_asked_of_its_server() {
+    let mut asked = integration(&minimal());
+    let note = [("portico.dev/restarted-at".to_owned(), "today".to_owned())];
+    asked.metadata.annotations = Some(note.clone().into());
+    let valid = validated(&asked, &References::resolve(references(&asked.spec), &cluster())).unwrap();
+    assert_eq!(server(&valid).metadata.annotations, Some(note.into()));
+    assert_eq!(server(&validate(&minimal()).unwrap()).metadata.annotations, None);
+}
+
+#[test]
+fn a_server_at_zero_is_not_asked_and_its_credentials_are_unknown_on_purpose() {
+    let zero = serving("True", "ScaledToZero", "False");
+    assert!(zero.is_at_zero() && !serving("True", "RolledOut", "False").is_at_zero());
+    assert!(!serving("False", "ScaledToZero", "False").is_at_zero());
+    let found = applied(zero, Credentials::NotWanted);
+    assert_eq!(said(&after(&found), "CredentialsValid"), "Unknown ScaledToZero: No pod is wanted");
+    assert!(said(&after(&found), "Ready").starts_with("True "));
+    // Nor is it looked at every half minute.
+    assert_eq!(KrogerIntegrations::again(&found), RECHECK);
 }

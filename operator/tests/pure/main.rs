@@ -4,6 +4,7 @@
 
 mod keyring;
 mod kroger;
+mod kroger_keys;
 mod models;
 mod reference;
 mod render;

@@ -1,6 +1,9 @@
 //! Every object that is rendered, as a snapshot: a change of one is a change of somebody's cluster.
 
-use portico_operator::mcp_server::render::{Desired, render};
+use k8s_openapi::api::apps::v1::Deployment;
+use portico_operator::mcp_server::render::{Desired, kept, render};
+use portico_operator::mcp_server::validate::{Peers, ValidatedServer};
+use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::validate;
@@ -110,4 +113,80 @@ fn every_child_carries_the_same_owner_and_labels() {
         );
         assert_eq!(object["metadata"]["labels"]["portico.dev/mcp-server"], "shop", "{kind}");
     }
+}
+
+/// A rolling update does not wait for the end of a pod that it has told to go.
+#[rstest]
+#[case::one(&json!({"replicas": 1}), "ReadWrite", "Recreate")]
+#[case::none(&json!({"replicas": 0}), "ReadWrite", "Recreate")]
+#[case::nothing_said(&json!({}), "ReadWrite", "Recreate")]
+#[case::from_zero(&json!({"scaling": {"min": 0, "max": 1}}), "ReadWrite", "Recreate")]
+#[case::several(&json!({"replicas": 2}), "ReadWrite", "RollingUpdate")]
+#[case::by_load(&json!({"scaling": {"min": 0, "max": 3}}), "ReadWrite", "RollingUpdate")]
+#[case::a_reader(&json!({"replicas": 1}), "ReadOnly", "RollingUpdate")]
+fn one_pod_that_writes_to_a_claim_has_ended_before_the_next_one_starts(
+    #[case] with: &Value,
+    #[case] access: &str,
+    #[case] strategy: &str,
+) {
+    let mut spec = json!({"source": {"builtin": {"name": "files"}},
+        "volumes": [{"name": "data", "mountPath": "/data", "claimRef": "shop-data", "access": access}]});
+    spec.as_object_mut().unwrap().extend(with.as_object().unwrap().clone());
+    let deployment = render(&validate(&spec).unwrap()).deployment.unwrap();
+    let rendered = deployment.spec.unwrap().strategy.unwrap();
+    assert_eq!(rendered.type_.as_deref(), Some(strategy));
+    assert_eq!(rendered.rolling_update.is_some(), strategy == "RollingUpdate");
+}
+
+#[test]
+fn pods_of_an_older_version_are_not_restarted_to_tell_why_they_end_and_edited_ones_tell_it() {
+    let tells = |deployment: &Deployment| {
+        let pod = deployment.spec.as_ref().unwrap().template.spec.as_ref().unwrap();
+        pod.containers[0].termination_message_policy.as_deref() == Some("FallbackToLogsOnError")
+    };
+    let spec = json!({"source": {"builtin": {"name": "files"}}, "replicas": 1});
+    let newest = validate(&spec).unwrap();
+    let made = |server: &ValidatedServer| render(server).deployment.unwrap();
+    assert!(tells(&made(&kept(newest.clone(), None, None))), "a new one");
+    for marked in [false, true] {
+        let older = ValidatedServer {
+            tells_why: false,
+            marked,
+            portico_image: "portico:old".into(),
+            ..newest.clone()
+        };
+        let live = made(&older);
+        let after = made(&kept(newest.clone(), Some(&live), None));
+        assert_eq!(after.spec, live.spec, "marked: {marked}");
+        let mut edited = newest.clone();
+        edited.restarted_at = Some("now".into());
+        let after = made(&kept(edited.clone(), Some(&live), None));
+        assert!(tells(&after), "marked: {marked}");
+        // And then it stays so, whoever takes it away.
+        let mut damaged = after.clone();
+        let pod = damaged.spec.as_mut().unwrap().template.spec.as_mut().unwrap();
+        pod.containers[0].termination_message_policy = None;
+        for live in [&after, &damaged] {
+            assert_eq!(made(&kept(edited.clone(), Some(live), None)).spec, after.spec);
+        }
+    }
+    let image = validate(&json!({"source": {"image": {"name": "example:1"}}})).unwrap();
+    assert!(!tells(&made(&image)), "what others log may hold secrets");
+}
+
+#[test]
+fn pods_are_reached_from_the_namespaces_that_the_operator_is_told_and_by_default_from_any() {
+    let of = |peers: Peers| {
+        let spec = json!({"source": {"builtin": {"name": "files"}}});
+        let policy = render(&ValidatedServer { peers, ..validate(&spec).unwrap() }).network_policy;
+        let from = json!(policy)["spec"]["ingress"][0]["from"].clone();
+        from.as_array().unwrap().clone()
+    };
+    assert!(of(Peers::default()).iter().all(|peer| peer["namespaceSelector"] == json!({})));
+    let named = of(Peers { gateway: Some("edge".into()), operator: Some("tools".into()) });
+    let expected = |label: &str, namespace: &str| {
+        json!({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+            "podSelector": {"matchLabels": {label: "true"}}})
+    };
+    assert_eq!(named, [expected("portico.dev/gateway", "edge"), expected("portico.dev/operator", "tools")]);
 }

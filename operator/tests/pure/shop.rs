@@ -223,3 +223,15 @@ fn the_first_server_that_is_not_ready_is_named_and_each_is_listed() {
     let synced = status_now.conditions.iter().find(|condition| condition.type_ == "Synced").unwrap();
     assert_eq!((synced.status.as_str(), synced.reason.as_str()), ("True", "Written"));
 }
+
+#[test]
+fn a_restart_that_is_asked_of_a_shop_is_asked_of_each_of_its_servers() {
+    let mut asked = shop(&everything());
+    asked.metadata.annotations = Some([("portico.dev/restarted-at".to_owned(), "today".to_owned())].into());
+    let valid = validated(&asked, &found(&asked)).unwrap();
+    let all = servers(&valid);
+    assert!(all.len() > 1);
+    for (name, server) in all {
+        assert_eq!(server.metadata.annotations.unwrap()["portico.dev/restarted-at"], "today", "{name:?}");
+    }
+}

@@ -106,6 +106,31 @@ fn a_pod_in_trouble_is_the_reason(#[case] pod: Pod, #[case] expected: &str) {
     assert_eq!(said(&applied(&deployment(1, [1, 1, 0]), &[pod]), "Ready"), expected);
 }
 
+#[rstest]
+#[case::a_log(
+    "starting\n\u{1b}cannot open /data/x.db: set FILES_DIR\n\n",
+    "; its last words: cannot open /data/x.db: set FILES_DIR"
+)]
+#[case::nothing(" \n", "")]
+fn the_last_line_of_a_container_that_ends_again_and_again_is_told(#[case] message: &str, #[case] told: &str) {
+    let said = said(&applied(&deployment(1, [1, 1, 0]), &[crashed(message)]), "Ready");
+    let expected = format!("False Crashing: Pod shop-1 waits: CrashLoopBackOff: back-off{told}");
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn last_words_are_bounded() {
+    let said = said(&applied(&deployment(1, [1, 1, 0]), &[crashed(&"ü".repeat(2000))]), "Ready");
+    assert!(said.len() < 600 && said.ends_with("ü…"), "{said}");
+}
+
+fn crashed(message: &str) -> Pod {
+    pod(json!({"containerStatuses": [
+        {"name": "server", "image": "", "imageID": "", "ready": false, "restartCount": 3,
+            "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}},
+            "lastState": {"terminated": {"exitCode": 1, "message": message}}}]}))
+}
+
 #[test]
 fn a_rolled_out_server_has_its_pods_placed_without_reading_them() {
     assert_eq!(

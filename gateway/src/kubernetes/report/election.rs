@@ -52,7 +52,7 @@ impl Election {
                 Ok(()) => failing = false,
                 Err(error) => {
                     if !std::mem::replace(&mut failing, true) {
-                        let (lease, error) = (&self.claim.name, cause::innermost(&error));
+                        let (lease, error) = (&self.claim.name, self.words(&error));
                         tracing::warn!(
                             lease,
                             error,
@@ -62,6 +62,17 @@ impl Election {
                 }
             }
             sleep(RETRY).await;
+        }
+    }
+
+    /// What is wrong, and how to mend it where that is known.
+    fn words(&self, error: &kube::Error) -> String {
+        match error {
+            kube::Error::Api(status) if status.code == 404 => format!(
+                "namespace '{}' does not exist; create it, or name another with --lease-namespace",
+                self.claim.namespace
+            ),
+            other => cause::innermost(other),
         }
     }
 
@@ -89,11 +100,11 @@ impl Election {
         self.record = found;
     }
 
-    /// Whether it was written; a lost race is no error.
+    /// Whether it was written; a lost race is no error. To create something in a namespace that does not exist is none.
     async fn write(&mut self, holder: Option<String>) -> Result<bool, kube::Error> {
         let next = record(&self.claim, self.record.clone(), holder, Timestamp::now());
-        let params = PostParams::default();
-        let written = if self.record.is_some() {
+        let (params, replaces) = (PostParams::default(), self.record.is_some());
+        let written = if replaces {
             soon(self.api.replace(&self.claim.name, &params, &next)).await
         } else {
             soon(self.api.create(&params, &next)).await
@@ -104,7 +115,9 @@ impl Election {
                 Ok(true)
             }
             Ok(None) => Ok(false),
-            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(false),
+            Err(kube::Error::Api(status)) if status.code == 409 || replaces && status.code == 404 => {
+                Ok(false)
+            }
             Err(error) => Err(error),
         }
     }
@@ -122,4 +135,60 @@ impl Election {
 async fn soon<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<Option<T>, kube::Error> {
     const LONGEST: Duration = RETRY.saturating_mul(2);
     timeout(LONGEST, call).await.map_or(Ok(None), |answer| answer.map(Some))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU16, Ordering};
+
+    use http::{Method, Request, Response};
+    use kube::client::Body;
+    use serde_json::json;
+
+    use super::*;
+
+    const REASONS: [&str; 2] = ["NotFound", "AlreadyExists"];
+
+    /// An election at an API server without any Lease, which answers a creation with a status.
+    fn election(status: Arc<AtomicU16>) -> Election {
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let code = if *request.method() == Method::POST { status.load(Ordering::SeqCst) } else { 404 };
+            let body = match code {
+                201 => json!({"metadata": {"name": "portico-gateway", "resourceVersion": "1"}}),
+                _ => {
+                    json!({"status": "Failure", "message": "no", "reason": REASONS[usize::from(code == 409)], "code": code})
+                }
+            };
+            let answer = Response::builder().status(code).body(Body::from(body.to_string().into_bytes()));
+            async move { answer }
+        });
+        let api = Api::namespaced(Client::new(service, "default"), "portico-system");
+        let (namespace, name) = ("portico-system".to_owned(), "portico-gateway".to_owned());
+        let claim = Claim { namespace, name, identity: "me".to_owned() };
+        Election {
+            api,
+            claim,
+            until: watch::channel(Instant::now()).0,
+            record: None,
+            changed: Instant::now(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_namespace_that_does_not_exist_is_told_and_taken_up_as_soon_as_it_does() {
+        let status = Arc::new(AtomicU16::new(404));
+        let mut election = election(Arc::clone(&status));
+        let error = election.attempt().await.unwrap_err();
+        let expected =
+            "namespace 'portico-system' does not exist; create it, or name another with --lease-namespace";
+        assert_eq!(election.words(&error), expected);
+        assert!(!is_held(*election.until.borrow()));
+        status.store(409, Ordering::SeqCst);
+        election.attempt().await.expect("somebody else was faster");
+        assert!(!is_held(*election.until.borrow()));
+        status.store(201, Ordering::SeqCst);
+        election.attempt().await.unwrap();
+        assert!(is_held(*election.until.borrow()));
+    }
 }

@@ -10,7 +10,6 @@ use k8s_openapi::{
     },
     apimachinery::pkg::{apis::meta::v1::LabelSelector, util::intstr::IntOrString},
 };
-use portico_crds::labels;
 
 use super::{
     super::{
@@ -19,9 +18,9 @@ use super::{
         validate::ValidatedModel,
     },
     PORT, PORT_NAME, child_name, download_policy_name, download_selector, label_selector, meta,
-    revision_selector, selector, strings,
+    revision_selector, selector,
 };
-use crate::mcp_server::render::{destination, dns};
+use crate::mcp_server::render::{destination, dns, gateway, operator};
 
 /// The Service, in front of one revision.
 #[must_use]
@@ -52,8 +51,8 @@ pub fn serving(model: &ValidatedModel) -> NetworkPolicy {
         _ => None,
     };
     let in_pod = matches!((model.weights(), &model.storage), (Weights::File(_), Storage::Scratch(_)));
-    let mut ingress = vec![from(labels::GATEWAY, IntOrString::String(PORT_NAME.into()))];
-    ingress.extend(in_pod.then(|| from(labels::OPERATOR_POD, IntOrString::Int(progress::PORT))));
+    let mut ingress = vec![from(gateway(&model.peers), IntOrString::String(PORT_NAME.into()))];
+    ingress.extend(in_pod.then(|| from(operator(&model.peers), IntOrString::Int(progress::PORT))));
     policy(model, (child_name(&model.name), label_selector(selector(&model.name))), ingress, fetched)
 }
 
@@ -63,7 +62,7 @@ pub fn download(model: &ValidatedModel) -> NetworkPolicy {
         Weights::File(remote) => remote_port(model, &remote),
         _ => 443,
     };
-    let ingress = vec![from(labels::OPERATOR_POD, IntOrString::Int(progress::PORT))];
+    let ingress = vec![from(operator(&model.peers), IntOrString::Int(progress::PORT))];
     let pods = label_selector(download_selector(model));
     policy(model, (download_policy_name(&model.name), pods), ingress, Some(port))
 }
@@ -110,15 +109,8 @@ fn anywhere(port: i32) -> NetworkPolicyEgressRule {
     NetworkPolicyEgressRule { to: None, ports: Some(ports) }
 }
 
-fn from(label: &str, port: IntOrString) -> NetworkPolicyIngressRule {
-    NetworkPolicyIngressRule {
-        from: Some(vec![NetworkPolicyPeer {
-            namespace_selector: Some(LabelSelector::default()),
-            pod_selector: Some(label_selector(strings(&[(label, "true")]))),
-            ..NetworkPolicyPeer::default()
-        }]),
-        ports: Some(vec![tcp(port)]),
-    }
+fn from(peer: NetworkPolicyPeer, port: IntOrString) -> NetworkPolicyIngressRule {
+    NetworkPolicyIngressRule { from: Some(vec![peer]), ports: Some(vec![tcp(port)]) }
 }
 
 fn tcp(port: IntOrString) -> NetworkPolicyPort {

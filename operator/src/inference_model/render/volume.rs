@@ -25,7 +25,7 @@ use super::{
     },
     meta, strings,
 };
-use crate::{pod::mount, quantity::thousandths};
+use crate::{child::outlive, pod::mount, quantity::thousandths};
 
 const MODEL: &str = "model";
 const SCRATCH: &str = "portico-tmp";
@@ -47,7 +47,7 @@ pub fn claim(model: &ValidatedModel) -> Option<PersistentVolumeClaim> {
     let Storage::Claim { cache, digest } = &model.storage else { return None };
     let mut metadata = meta(model, claim_name(&model.name, digest));
     if cache.when_deleted == WhenDeleted::Retain {
-        metadata.owner_references = None;
+        outlive(&mut metadata);
     }
     Some(PersistentVolumeClaim {
         metadata,
@@ -83,7 +83,10 @@ pub fn beside(
     if stored {
         let metadata: &mut ObjectMeta = &mut claim.metadata;
         metadata.uid = live.uid();
-        metadata.annotations = Some(strings(&[(labels::ARTIFACT, &artifact(&model.weights()))]));
+        metadata
+            .annotations
+            .get_or_insert_default()
+            .extend(strings(&[(labels::ARTIFACT, &artifact(&model.weights()))]));
     }
     claim
 }

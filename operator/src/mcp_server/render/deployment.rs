@@ -32,10 +32,15 @@ pub fn deployment(server: &ValidatedServer) -> Deployment {
 }
 
 /// A new pod must serve before an old one goes, so that an edit interrupts nobody. Where the pods write to a claim, the
-/// old one goes first: most volumes can be had on one node at a time, and a new pod on another would wait for ever.
+/// old one goes first: most volumes can be had on one node at a time, and a new pod on another would wait for ever. Where there is one
+/// pod, it has ended before the next one starts, so that no two write to one file: a rolling update does not wait for pods that are ending.
 fn strategy(spec: &McpServerSpec) -> DeploymentStrategy {
     let writes = |volume: &Volume| volume.claim_ref.is_some() && volume.access == Access::ReadWrite;
-    let (surge, unavailable) = if spec.volumes.iter().any(writes) { (0, 1) } else { (1, 0) };
+    let writes = spec.volumes.iter().any(writes);
+    if writes && most_pods(spec) <= 1 {
+        return DeploymentStrategy { type_: Some("Recreate".into()), rolling_update: None };
+    }
+    let (surge, unavailable) = if writes { (0, 1) } else { (1, 0) };
     DeploymentStrategy {
         type_: Some("RollingUpdate".into()),
         rolling_update: Some(RollingUpdateDeployment {
@@ -43,6 +48,11 @@ fn strategy(spec: &McpServerSpec) -> DeploymentStrategy {
             max_unavailable: Some(IntOrString::Int(unavailable)),
         }),
     }
+}
+
+/// Most pods that a spec allows; where it says nothing, what Kubernetes makes of that.
+fn most_pods(spec: &McpServerSpec) -> i32 {
+    spec.replicas.unwrap_or_else(|| spec.scaling.as_ref().map_or(1, |scaling| scaling.max))
 }
 
 /// What the pods run of Portico's own image is written down, so that the next operator can keep it.

@@ -24,7 +24,7 @@ use k8s_openapi::{
 use kube::Resource as _;
 use portico_crds::{McpServer, labels};
 
-pub(crate) use network::{destination, dns};
+pub(crate) use network::{destination, dns, gateway, operator};
 pub use pod::{BRIDGE_DIRECTORY, CONTAINER, PORT_NAME, config_key};
 
 use super::validate::{Program, ValidatedServer};
@@ -85,24 +85,28 @@ pub fn child_name(server: &str) -> String {
 /// changes, else this operator's own. So a newer operator restarts no pod; what is edited moves on.
 #[must_use]
 fn own_image(server: &ValidatedServer, live: Option<&Deployment>) -> String {
-    let newest = server.portico_image.clone();
-    let Some(annotations) = live.and_then(|live| live.metadata.annotations.as_ref()) else { return newest };
-    let (image, digest) = (annotations.get(labels::PORTICO_IMAGE), annotations.get(labels::TEMPLATE_DIGEST));
-    match (image, digest) {
-        // The digest goes over the image as well: an annotation edited by hand is not believed.
-        (Some(image), Some(digest)) if *digest == deployment::digest(server, image) => image.clone(),
-        _ => newest,
-    }
+    written_image(server, live).unwrap_or_else(|| server.portico_image.clone())
+}
+
+/// The image of Portico's own that `live` runs, if it was made as `server` would have it with that image.
+fn written_image(server: &ValidatedServer, live: Option<&Deployment>) -> Option<String> {
+    let annotations = live?.metadata.annotations.as_ref()?;
+    let (image, digest) =
+        (annotations.get(labels::PORTICO_IMAGE)?, annotations.get(labels::TEMPLATE_DIGEST)?);
+    // The digest goes over the image as well: an annotation edited by hand is not believed.
+    (*digest == deployment::digest(server, image)).then(|| image.clone())
 }
 
 /// `server` with what of its pods is kept as `live` has it, as long as nothing else of them changes (`service` is theirs): Portico's own image,
-/// and whether they are marked as serving.
+/// whether they are marked as serving, and whether their log tells why they ended.
 #[must_use]
 pub fn kept(
     server: ValidatedServer,
     live: Option<&Deployment>,
     service: Option<&Service>,
 ) -> ValidatedServer {
+    let quiet = ValidatedServer { tells_why: false, ..server.clone() };
+    let server = if written_image(&quiet, live).is_some() { quiet } else { server };
     let with_image = |server: ValidatedServer| {
         let portico_image = own_image(&server, live);
         ValidatedServer { portico_image, ..server }
@@ -110,7 +114,7 @@ pub fn kept(
     if live.is_none_or(is_marked) {
         return with_image(server);
     }
-    let unmarked = with_image(ValidatedServer { marked: false, ..server.clone() });
+    let unmarked = with_image(ValidatedServer { marked: false, tells_why: false, ..server.clone() });
     if is_left_unmarked(render(&unmarked).deployment.as_ref(), live, service) {
         unmarked
     } else {

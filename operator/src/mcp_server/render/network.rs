@@ -12,6 +12,7 @@ use k8s_openapi::{
 };
 use portico_crds::{labels, mcp_server::Egress};
 
+use super::super::validate::Peers;
 use super::{PORT_NAME, ValidatedServer, child_name, label_selector, meta, selector, strings};
 
 pub fn service(server: &ValidatedServer) -> Service {
@@ -42,7 +43,7 @@ pub fn policy(server: &ValidatedServer) -> NetworkPolicy {
             pod_selector: Some(label_selector(server)),
             policy_types: Some(vec!["Ingress".into(), "Egress".into()]),
             ingress: Some(vec![NetworkPolicyIngressRule {
-                from: Some(vec![labelled(labels::GATEWAY), labelled(labels::OPERATOR_POD)]),
+                from: Some(vec![gateway(&server.peers), operator(&server.peers)]),
                 ports: Some(vec![port("TCP", IntOrString::String(PORT_NAME.into()))]),
             }]),
             egress: Some(egress),
@@ -50,10 +51,20 @@ pub fn policy(server: &ValidatedServer) -> NetworkPolicy {
     }
 }
 
-/// Pods of any namespace whose label `label` is 'true'.
-fn labelled(label: &str) -> NetworkPolicyPeer {
+/// The gateway's pods.
+pub fn gateway(peers: &Peers) -> NetworkPolicyPeer {
+    labelled(labels::GATEWAY, peers.gateway.as_deref())
+}
+
+/// The operator's pods.
+pub fn operator(peers: &Peers) -> NetworkPolicyPeer {
+    labelled(labels::OPERATOR_POD, peers.operator.as_deref())
+}
+
+/// Pods whose label `label` is 'true', of one namespace or of any.
+fn labelled(label: &str, namespace: Option<&str>) -> NetworkPolicyPeer {
     NetworkPolicyPeer {
-        namespace_selector: Some(LabelSelector::default()),
+        namespace_selector: Some(namespace.map_or_else(LabelSelector::default, named)),
         pod_selector: Some(LabelSelector {
             match_labels: Some(strings(&[(label, "true")])),
             ..LabelSelector::default()
@@ -62,14 +73,19 @@ fn labelled(label: &str) -> NetworkPolicyPeer {
     }
 }
 
+/// Selects a namespace by its name, in a label that the API server gives each and nobody can change.
+fn named(namespace: &str) -> LabelSelector {
+    LabelSelector {
+        match_labels: Some(strings(&[("kubernetes.io/metadata.name", namespace)])),
+        ..LabelSelector::default()
+    }
+}
+
 /// The cluster's name service.
 pub fn dns() -> NetworkPolicyEgressRule {
     NetworkPolicyEgressRule {
         to: Some(vec![NetworkPolicyPeer {
-            namespace_selector: Some(LabelSelector {
-                match_labels: Some(strings(&[("kubernetes.io/metadata.name", "kube-system")])),
-                ..LabelSelector::default()
-            }),
+            namespace_selector: Some(named("kube-system")),
             ..NetworkPolicyPeer::default()
         }]),
         ports: Some(vec![port("UDP", IntOrString::Int(53)), port("TCP", IntOrString::Int(53))]),

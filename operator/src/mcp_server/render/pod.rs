@@ -135,9 +135,15 @@ fn container(server: &ValidatedServer) -> Container {
         volume_mounts: Some(volume::mounts(server)),
         startup_probe: Some(probe(server, "/readyz", 1, 120)),
         readiness_probe: Some(probe(server, "/readyz", 5, 2)),
+        termination_message_policy: tells_why(server).then(|| "FallbackToLogsOnError".into()),
         liveness_probe: is_ours(&server.program).then(|| probe(server, "/healthz", 10, 6)),
         ..Container::default()
     }
+}
+
+/// What shipped servers log holds no secret; what others do is not known.
+const fn tells_why(server: &ValidatedServer) -> bool {
+    server.tells_why && matches!(server.program, Program::Builtin(_))
 }
 
 fn pull_policy(server: &ValidatedServer) -> Option<String> {

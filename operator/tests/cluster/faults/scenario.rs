@@ -69,7 +69,8 @@ impl Run<'_> {
     async fn secret(&self, value: &str) {
         let name = "keys";
         let body = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name},
-            "stringData": {"api": value, "client-id": "id", "client-secret": value}});
+            // An integration keeps its data at it.
+            "stringData": {"api": format!("postgres://{value}"), "client-id": "id", "client-secret": value}});
         let api = Api::<Secret>::namespaced(self.client.clone(), self.namespace);
         api.patch(name, &PatchParams::apply("person").force(), &Patch::Apply(body)).await.unwrap();
     }

@@ -280,7 +280,10 @@ struct Tally {
 async fn lives(subject: &Subject, seeds: impl Iterator<Item = u64>) -> Tally {
     let (world, mut tally) = (World::empty().await, Tally::default());
     world
-        .put::<Secret>("keys", json!({"stringData": {"api": "one", "client-id": "a", "client-secret": "b"}}))
+        .put::<Secret>(
+            "keys",
+            json!({"stringData": {"api": "postgres://one", "client-id": "a", "client-secret": "b"}}),
+        )
         .await;
     let began = Instant::now();
     for seed in seeds {

@@ -5,7 +5,7 @@ use portico_operator::inference_model::render::{
     Desired, beside, fetch_image, own_image, render, revision, service, threads,
 };
 use portico_operator::inference_model::validate::ValidatedModel;
-use portico_operator::mcp_server::validate::Settings;
+use portico_operator::mcp_server::validate::{Peers, Settings};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -267,6 +267,29 @@ fn a_volume_never_shrinks_and_its_mark_goes_to_that_very_volume() {
     assert_eq!(beside(&big, claim(&big), None, true).metadata.annotations, None);
 }
 
+/// Tools that follow Git know their own by this label, and delete what is theirs and not in Git, unless it names an owner.
+#[test]
+fn a_volume_that_outlives_its_model_carries_no_label_that_gitops_tools_track_by() {
+    let volume = |when: &str| {
+        let cache = json!({"persistentVolumeClaim": {"size": "40Gi", "whenDeleted": when}});
+        let model = validate(&with("cache", cache)).unwrap();
+        let claim = render(&model).claim.unwrap();
+        let mut live = claim.clone();
+        live.metadata.uid = Some("uid-claim".into());
+        json!(beside(&model, claim, Some(&live), true))["metadata"].clone()
+    };
+    let (kept, owned) = (volume("Retain"), volume("Delete"));
+    assert_eq!(
+        (&kept["ownerReferences"], &owned["ownerReferences"][0]["uid"]),
+        (&Value::Null, &json!("uid-1"))
+    );
+    assert_eq!(owned["labels"]["app.kubernetes.io/instance"], "chat");
+    assert_eq!(kept["labels"]["app.kubernetes.io/instance"], Value::Null);
+    assert_eq!(kept["labels"]["portico.dev/instance"], "chat");
+    assert_eq!(kept["annotations"]["argocd.argoproj.io/sync-options"], "Prune=false,Delete=false");
+    assert!(kept["annotations"]["portico.dev/artifact"].is_string(), "the mark goes with it: {kept}");
+}
+
 #[test]
 fn every_child_has_a_name_that_kubernetes_takes_however_long_the_models_is() {
     let mut long = model(&from_url());
@@ -293,4 +316,16 @@ fn every_child_carries_the_labels_by_which_it_is_found_and_no_token_stands_in_an
         assert_eq!(object["metadata"]["ownerReferences"][0]["uid"], "uid-1");
         assert!(!object.to_string().contains("s3cret-value"));
     }
+}
+
+#[test]
+fn engines_and_downloads_are_reached_from_the_namespaces_that_the_operator_is_told() {
+    let peers = Peers { gateway: Some("edge".into()), operator: Some("tools".into()) };
+    let told = Settings { peers, ..settings() };
+    let desired = render(&validate_with(&model(&from_url()), "one", &told).unwrap());
+    let from = |policy: Value| policy["spec"]["ingress"][0]["from"][0]["namespaceSelector"].to_string();
+    assert!(from(json!(desired.serving_policy)).contains("edge"));
+    assert!(from(json!(desired.download_policy)).contains("tools"));
+    let before = render(&validate(&from_url()).unwrap());
+    assert_eq!((before.deployment, before.job), (desired.deployment, desired.job), "no pod restarts for it");
 }
