@@ -96,7 +96,7 @@ impl Caller {
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
-        address => address,
+        address @ IpAddr::V4(_) => address,
     }
 }
 

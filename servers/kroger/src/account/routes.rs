@@ -204,7 +204,9 @@ fn begin(site: &Site, visitor: &Visitor, back: &str, whom: For<'_>) -> Result<Re
     let mut response = go_to(leaving.address.as_str());
     let begun = visitor.cookies_like(name);
     if begun.len() >= MOST_BEGUN {
-        begun.iter().for_each(|old| site.set_cookie(&mut response, old, "", 0));
+        for old in begun {
+            site.set_cookie(&mut response, &old, "", 0);
+        }
     }
     site.set_cookie(&mut response, &format!("{name}{}", leaving.mark), &leaving.kept, LOGIN_SECONDS);
     Ok(response)
