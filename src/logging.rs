@@ -10,13 +10,16 @@ use tracing_subscriber::reload::Handle;
 use crate::cli::{Command, LogFormat};
 use crate::failure::Failure;
 
+/// What is not logged unless it is named: see [`read`]. A session that is refused is told by the server itself.
+const QUIET: &str = "rmcp=error,rmcp::transport::common::server_side_http=off,kube_client=off";
+
 /// What decides which events are logged, once logging has begun.
 static FILTER: OnceLock<Arc<Filter>> = OnceLock::new();
 
 /// Starts logging; call once.
 pub fn start(command: &Command, format: Option<LogFormat>) -> Result<(), Failure> {
-    let filter = filter(command)?;
-    let text = filter.to_string();
+    let text = text(command);
+    let filter = read(&text).map_err(Failure::LogLevel)?;
     let format =
         format.unwrap_or(if std::io::stderr().is_terminal() { LogFormat::Text } else { LogFormat::Json });
     let builder = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter);
@@ -76,15 +79,16 @@ fn read(text: &str) -> Result<EnvFilter, String> {
     // The MCP library tells of every session, of every method that a server does not have and from `debug` on of arguments and answers,
     // secrets among them; the Kubernetes client repeats every failure that whoever called it tells better. Whoever wants to read them
     // names them.
-    EnvFilter::try_new(format!("rmcp=error,kube_client=off,{text}")).map_err(|error| error.to_string())
+    EnvFilter::try_new(format!("{QUIET},{text}")).map_err(|error| error.to_string())
 }
 
 /// `up` shows states itself, so only what goes wrong is logged beside it.
-fn filter(command: &Command) -> Result<EnvFilter, Failure> {
-    match std::env::var("LOG_LEVEL") {
-        Ok(text) if !text.trim().is_empty() => read(text.trim()).map_err(Failure::LogLevel),
-        _ if matches!(command, Command::Up(_)) => Ok(EnvFilter::new("off")),
-        _ => read("info").map_err(Failure::LogLevel),
+fn text(command: &Command) -> String {
+    let given = std::env::var("LOG_LEVEL").unwrap_or_default();
+    match given.trim() {
+        "" if matches!(command, Command::Up(_)) => "off".to_owned(),
+        "" => "info".to_owned(),
+        given => given.to_owned(),
     }
 }
 

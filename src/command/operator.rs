@@ -58,10 +58,15 @@ fn settings(arguments: &Operator) -> Settings {
             ollama: arguments.ollama_image.clone().unwrap_or(default.engines.ollama),
         },
         peers: Peers {
-            gateway: arguments.gateway_namespace.clone(),
-            operator: arguments.operator_namespace.clone(),
+            gateway: named(arguments.gateway_namespace.as_deref()),
+            operator: named(arguments.operator_namespace.as_deref()),
         },
     }
+}
+
+/// A variable that is set and blank names nothing: no namespace has that name, and everybody would be locked out.
+fn named(namespace: Option<&str>) -> Option<String> {
+    namespace.map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned)
 }
 
 /// The pod's name where there is one, and a part that no restart repeats.

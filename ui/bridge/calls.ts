@@ -22,12 +22,17 @@ export interface Call {
   /** Calls of a line are made one after the other. The key, where none is named. */
   line?: string;
   tool: string;
-  /** The arguments, or what finds them once it is the call's turn: null where nothing is left to be done. */
-  args: Json | (() => Json | null);
+  /** The arguments, or what finds them once it is the call's turn: null where nothing is left to be done. What the page shows can be relied on for
+   * that only where `isKnown`: else a change before it is not answered yet, or nobody knows what became of it. */
+  args: Json | ((isKnown: boolean) => Json | null);
   /** Whether the tool takes a store (`location_id`), so that it is asked about the one that is shown. */
   atStore?: boolean;
   /** Said when it is done. */
   done: string;
+  /** What is named where it is not done, since others of its part may follow. */
+  what?: string;
+  /** What it changes: of calls that name one, `done` of `after` looks at those of the same alone. */
+  about?: string;
   /** Whether the answer is the page's next view. */
   shows?: boolean;
   /** Whether it changes something, so that no answer means "not known" and not "failed". */
@@ -71,6 +76,8 @@ type Line = Turn[];
 export class CallLines implements Calls {
   private readonly states = new Map<string, Progress>();
   private readonly lines = new Map<string, Line>();
+  /** How a call of a part failed while others of the part were waiting: it is shown once they have ended. */
+  private readonly troubles = new Map<string, Progress>();
   private last = 0;
 
   constructor(
@@ -176,9 +183,15 @@ export class CallLines implements Calls {
       const isDone = await this.othersEnd(turn);
       if (!isDone && call.after === "done") return this.tell(call, { kind: "failed", text: this.runtime.state.language.t("common.not_before") });
     }
-    const args = typeof call.args === "function" ? call.args() : call.args;
+    const args = typeof call.args === "function" ? call.args(this.isKnown(turn, before)) : call.args;
     this.set(call.key, args === null ? before : BUSY);
     return args === null ? null : this.tell(call, await this.ask(call, args));
+  }
+
+  private isKnown(turn: Turn, before: Progress): boolean {
+    const trouble = this.troubles.get(turn.call.key);
+    const isAnswered = this.lineOf(turn.call).every((other) => other === turn || !other.runs);
+    return isAnswered && before.state !== "unknown" && trouble?.state !== "unknown";
   }
 
   private async ask(call: Call, given: Json): Promise<Outcome> {
@@ -192,8 +205,10 @@ export class CallLines implements Calls {
   /** Waits for all changes but those that wait for this one. Whether each was done. */
   private async othersEnd(own: Turn): Promise<boolean> {
     let isDone = true;
-    const isBefore = ({ call, number }: Turn): boolean => call.after === undefined || number < own.number;
-    const others = (): Turn[] => this.all.filter((turn) => turn.call.writes && lineName(turn.call) !== lineName(own.call) && isBefore(turn));
+    const { call } = own;
+    const isBefore = (turn: Turn): boolean => turn.call.after === undefined || turn.number < own.number;
+    const concerns = ({ about }: Call): boolean => call.after === "ended" || call.about === undefined || about === call.about;
+    const others = (): Turn[] => this.all.filter((turn) => turn.call.writes && lineName(turn.call) !== lineName(own.call) && isBefore(turn) && concerns(turn.call));
     for (let waiting = others(); waiting.length > 0; waiting = others()) {
       this.hurryAll();
       const outcomes = await Promise.all(waiting.map((turn) => turn.ended));
@@ -204,9 +219,18 @@ export class CallLines implements Calls {
 
   private tell(call: Call, outcome: Outcome): Outcome {
     const progress = progressOf(outcome, call, this.runtime.state.language);
-    this.set(call.key, progress);
+    this.set(call.key, this.troubled(call, progress));
     if (progress.text !== "") this.runtime.sayText(progress.text);
     return outcome;
+  }
+
+  /** What is shown of a part: how its last call went, unless one before it failed that was asked for at the same time. */
+  private troubled({ key }: Call, progress: Progress): Progress {
+    const trouble = progress.state === "done" ? this.troubles.get(key) : progress;
+    const waits = this.all.filter((turn) => turn.call.key === key).length > 1;
+    if (waits && trouble !== undefined) this.troubles.set(key, trouble);
+    else this.troubles.delete(key);
+    return trouble ?? progress;
   }
 
   private set(key: string, progress: Progress): void {
@@ -223,6 +247,6 @@ function progressOf(outcome: Outcome, call: Call, language: Language): Progress 
   if (outcome.kind === "done") return { state: "done", text: call.done };
   const unknown = outcome.kind === "unknown" && call.writes === true;
   const key: Key = unknown ? "common.unknown" : "common.failed";
-  const words = [language.t(key), outcome.text].filter((part) => part !== "").join(" ");
+  const words = [call.what === undefined ? "" : `${call.what}:`, language.t(key), outcome.text].filter((part) => part !== "").join(" ");
   return { state: unknown ? "unknown" : "failed", text: words, signInUrl: outcome.signInUrl };
 }

@@ -221,3 +221,13 @@ test("cart: what Kroger ships is shown as that and changed without a way of its 
     assert.deepEqual(page.calls[0].args, { session_id: "s-1", action: "remove", product_id: "0001111041700" });
   });
 });
+
+test("cart: what Kroger ships beside another way of the product is left to Kroger's own cart", async () => {
+  const both = [{ ...view.items[0], modality: "SHIP" }, { ...view.items[0], modality: "PICKUP" }];
+  await showingFixture(NAME, { view: { ...view, source: "partner", items: both } }, async (page) => {
+    const off = (name) => page.frame.getByRole("button", { name }).evaluate((button) => button.disabled || button.getAttribute("aria-disabled") === "true");
+    assert.equal(await off(`Remove ${MILK}, Shipping`), true);
+    assert.equal(await off(`Remove ${MILK}, Pickup`), false);
+    assert.equal(await off(`One more of ${MILK}, Shipping`), true);
+  });
+});

@@ -274,3 +274,68 @@ test("lists: asks for the prices of the store that the call was about", async ()
     assert.deepEqual(page.calls.map(({ args }) => args.location_id), ["01400943", "01400943"]);
   });
 });
+
+/** A door that calls wait at until it is opened. */
+function door() {
+  let open;
+  const opened = new Promise((resolve) => (open = resolve));
+  return { open, opened };
+}
+
+test("lists: what failed is told although something after it was done, with its name", async () => {
+  const { open, opened } = door();
+  const answer = async (_, { text }) => {
+    await opened;
+    return text === "Milk" ? { isError: true, content: [{ type: "text", text: "The list is full." }] } : { content: [], structuredContent: view };
+  };
+  await showingFixture(NAME, { answer }, async (page) => {
+    await page.tabTo("textbox", "Add an item");
+    for (const word of ["Milk", "Eggs"]) {
+      await page.page.keyboard.type(word);
+      await page.page.keyboard.press("Enter");
+    }
+    await page.page.keyboard.type("Br");
+    open();
+    await until(() => page.calls.length === 2, "both are sent");
+    await page.frame.getByText("Milk: Not done. The list is full.").first().waitFor({ timeout: DEADLINE });
+    assert.equal(await page.frame.getByLabel("Add an item").inputValue(), "Br");
+  });
+});
+
+test("lists: a wish to go back is sent where nobody knows what became of the one before", async () => {
+  const { open, opened } = door();
+  let number = 0;
+  const answer = async () => {
+    if (++number > 1) return { content: [], structuredContent: view };
+    await opened;
+    return { fails: "No answer.", code: -32001, data: { class: "unknown_outcome" } };
+  };
+  await showingFixture(NAME, { answer }, async (page) => {
+    const item = view.lists[0].items[0];
+    const box = page.frame.getByRole("checkbox", { name: item.text }).first();
+    await box.click();
+    await until(() => page.calls.length === 1, "the first wish is sent");
+    await box.click();
+    open();
+    const changes = () => page.calls.filter(({ args }) => args.action === "update_item").map(({ args }) => args.checked);
+    await until(() => changes().length === 2, "so is the second");
+    assert.deepEqual(changes(), [!item.checked, item.checked]);
+  });
+});
+
+test("lists: what goes wrong with another list keeps none from the cart", async () => {
+  const { open, opened } = door();
+  const answer = async (_, { action }) => {
+    if (action !== "create") return { content: [], structuredContent: view };
+    await opened;
+    return { isError: true, content: [{ type: "text", text: "No more lists." }] };
+  };
+  await showingFixture(NAME, { answer }, async (page) => {
+    await page.frame.getByLabel("New list").first().fill("Party");
+    await page.frame.getByLabel("New list").first().press("Enter");
+    await until(() => page.calls.length === 1, "a list is being made");
+    await page.role("button", "Put into the cart").click();
+    open();
+    await until(() => page.calls.some(({ args }) => args.action === "send_to_cart"), "it is sent");
+  });
+});

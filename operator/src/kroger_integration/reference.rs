@@ -11,7 +11,7 @@ use crate::{
 /// mean to be kept.
 const POSTGRESQL: [&str; 2] = ["postgres://", "postgresql://"];
 /// What the URL of a Redis begins with.
-const REDIS: [&str; 2] = ["redis://", "rediss://"];
+const REDIS: [&str; 4] = ["redis://", "rediss://", "valkey://", "valkeys://"];
 
 /// Every place in a spec that names another object. The rendered server replaces its pods by itself when one changes.
 #[must_use]

@@ -97,6 +97,8 @@ pub struct ValidatedServer {
     /// Whether the last lines of a shipped server's log tell why it ended. Those of a workload that an older version made do not, until
     /// something else about them changes.
     pub tells_why: bool,
+    /// Pods that the Deployment is to have now, for where the spec leaves the number to others.
+    pub scaled_to: Option<i32>,
     /// Who may reach the pods.
     pub peers: Peers,
     /// Parsed `spec.placement.affinity`.
@@ -173,6 +175,7 @@ pub fn validate(
         portico_image: settings.portico_image.clone(),
         marked: true,
         tells_why: true,
+        scaled_to: None,
         peers: settings.peers.clone(),
         affinity: pod::affinity(server.spec.placement.as_ref())
             .map_err(|fault| Refusal::Invalid(vec![fault]))?,

@@ -138,6 +138,21 @@ fn one_pod_that_writes_to_a_claim_has_ended_before_the_next_one_starts(
     assert_eq!(rendered.rolling_update.is_some(), strategy == "RollingUpdate");
 }
 
+/// With several at once all would be away together.
+#[rstest]
+#[case(Some(3), "RollingUpdate")]
+#[case(Some(1), "Recreate")]
+#[case(None, "Recreate")]
+fn pods_that_somebody_else_scales_go_one_by_one(#[case] replicas: Option<i32>, #[case] strategy: &str) {
+    let spec = json!({"source": {"builtin": {"name": "files"}},
+        "volumes": [{"name": "data", "mountPath": "/data", "claimRef": "shop-data", "access": "ReadWrite"}]});
+    let server = validate(&spec).unwrap();
+    let mut live = render(&server).deployment.unwrap();
+    live.spec.as_mut().unwrap().replicas = replicas;
+    let deployment = render(&kept(server, Some(&live), None)).deployment.unwrap();
+    assert_eq!(deployment.spec.unwrap().strategy.unwrap().type_.as_deref(), Some(strategy));
+}
+
 #[test]
 fn pods_of_an_older_version_are_not_restarted_to_tell_why_they_end_and_edited_ones_tell_it() {
     let tells = |deployment: &Deployment| {

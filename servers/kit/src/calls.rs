@@ -76,7 +76,10 @@ impl<S: Server> Calls<S> {
     /// Has the text tell how old the data are, where an older answer stands in.
     fn dated(&self, answer: Answer, languages: Option<&str>) -> Answer {
         match answer.age() {
-            Some(age) => answer.with_line(&self.messages.stale(Locale::negotiate(languages), age)),
+            Some(age) => {
+                let locale = Locale::negotiate(answer.locale().into_iter().chain(languages));
+                answer.with_line(&self.messages.stale(locale, age))
+            }
             None => answer,
         }
     }

@@ -125,13 +125,16 @@ pub async fn host_on<S: Server>(
     serve_counted(listener, mcp, serving, stop).await
 }
 
-/// Counts requests of a server's own paths as calls of the user who sends them, since what users do there is written down. Those of nobody
-/// in particular are not counted: behind a gateway all have one address, and a limit would let anybody keep everybody from signing in.
+/// Counts what users do on a server's own paths as calls of theirs, since it is written down. What nobody in particular does is not counted:
+/// behind a gateway all have one address, and a limit would let anybody keep everybody from signing in.
 async fn within_limit<S: Server>(
     State((calls, callers)): State<(Arc<Calls<S>>, Arc<Callers>)>,
     request: Request,
     next: Next,
 ) -> Response {
+    if request.method().is_safe() {
+        return next.run(request).await;
+    }
     let address = Callers::address(request.extensions());
     let caller = callers.of(request.headers(), address).await.unwrap_or_default();
     let user = calls.server.identify(&caller).await.ok().flatten();

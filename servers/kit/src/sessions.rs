@@ -1,6 +1,9 @@
 //! The sessions of the revisions before 2026-07-28, as many at once as there is memory for.
 
-use std::cell::Cell;
+use std::{
+    cell::Cell,
+    time::{Duration, Instant},
+};
 
 use axum::{
     extract::Request,
@@ -20,6 +23,9 @@ use rmcp::{
     },
 };
 use tokio::sync::Mutex;
+
+/// It is told at most this often that there is no room.
+const TOLD: Duration = Duration::from_mins(1);
 
 tokio::task_local! {
     /// Whether the request at hand was to open a session for which there is no room.
@@ -42,7 +48,8 @@ pub(crate) enum Error {
 pub(crate) struct Sessions {
     inner: LocalSessionManager,
     most: usize,
-    opening: Mutex<()>,
+    /// One is opened at a time. When it was told last that there is no room.
+    opening: Mutex<Option<Instant>>,
 }
 
 impl Sessions {
@@ -73,9 +80,16 @@ impl SessionManager for Sessions {
     type Transport = <LocalSessionManager as SessionManager>::Transport;
 
     async fn create_session(&self) -> Result<(SessionId, Self::Transport), Error> {
-        let _one_at_a_time = self.opening.lock().await;
+        let mut told = self.opening.lock().await;
         if self.inner.sessions.read().await.len() >= self.most {
             IS_REFUSED.try_with(|refused| refused.set(true)).ok();
+            if told.is_none_or(|at| at.elapsed() >= TOLD) {
+                *told = Some(Instant::now());
+                tracing::warn!(
+                    most = self.most,
+                    "no further session of an older client is opened: too many are open"
+                );
+            }
             return Err(Error::Full);
         }
         Ok(self.inner.create_session().await?)

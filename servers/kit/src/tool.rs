@@ -224,6 +224,10 @@ impl Answer {
         self
     }
 
+    pub(crate) fn locale(&self) -> Option<&str> {
+        self.locale.as_deref()
+    }
+
     /// The time since the data were true, where their source could not be asked again.
     pub(crate) fn age(&self) -> Option<Duration> {
         self.data["stale_seconds"].as_u64().map(Duration::from_secs)

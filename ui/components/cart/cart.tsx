@@ -75,14 +75,15 @@ function Row({ item, view, calls }: { item: Item; view: CartView; calls: Calls }
   const same = view.items.filter((other) => other.id === item.id);
   const name = same.length > 1 ? `${nameOf(item, language)}, ${wayOf(item, language)}` : nameOf(item, language);
   const busy = same.some((other) => calls.busy(other.key));
-  // What Kroger ships stays so; nobody can ask for it.
+  // What Kroger ships stays so; nobody can ask for it. Beside other ways of the product it cannot be told apart in a call.
+  const isFixed = item.modality === "SHIP" && same.length > 1;
   const way = item.modality === "SHIP" ? undefined : item.modality;
   const meant = { product_id: item.id, ...(way === undefined ? {} : { modality: way }) };
   // The number of a product is one for all its ways, so that they are changed one after the other, each by what is known when it is its turn.
   const line = item.id;
   const quantity = (calls.wished(item.key, "quantity") as number | undefined) ?? item.quantity;
   const update = (wanted: number): void => {
-    const args = (): Json | null => quantityOf(item, wanted, readCart(runtime.state.view).items, meant);
+    const args = (isKnown: boolean): Json | null => quantityOf({ ...item, quantity: wanted }, readCart(runtime.state.view).items, meant, isKnown);
     void act(calls, item.key, args, t("cart.updated", { count: wanted, name }), { line, wish: { of: "quantity", value: wanted }, settles: SETTLED_MS });
   };
   const remove = (): void => void act(calls, item.key, { action: "remove", ...meant }, t((view.isWhole ? WHOLE : HERE).removed, { name }), { line });
@@ -93,8 +94,8 @@ function Row({ item, view, calls }: { item: Item; view: CartView; calls: Calls }
         <Facts item={item} />
       </div>
       <div class="row">
-        <Quantity of={name} value={quantity} change={update} off={calls.busy("all")} />
-        <Button icon="cross" look="quiet" busy={busy} name={t("cart.remove", { name })} press={remove} />
+        <Quantity of={name} value={quantity} change={update} off={isFixed || calls.busy("all")} />
+        <Button icon="cross" off={isFixed} look="quiet" busy={busy} name={t("cart.remove", { name })} press={remove} />
       </div>
       <p class="sum strong figures">{item.total === undefined ? <span class="soft small">{t("product.no_price")}</span> : language.money(item.total)}</p>
       {calls.of(item.key).state !== "done" && <How progress={calls.of(item.key)} />}
@@ -102,11 +103,11 @@ function Row({ item, view, calls }: { item: Item; view: CartView; calls: Calls }
   );
 }
 
-/** The call that brings one way of a product to this quantity. Null where it is there, or is gone. */
-function quantityOf(item: Item, wanted: number, items: Item[], meant: Json): Json | null {
+/** The call that brings one way of a product to the quantity of `item`. Null where it is known to be there, or is gone. */
+function quantityOf(item: Item, items: Item[], meant: Json, isKnown: boolean): Json | null {
   const now = items.find((one) => one.key === item.key);
-  if (now === undefined || now.quantity === wanted) return null;
-  return { action: "update", ...meant, quantity: numberOf(item.id, items) - now.quantity + wanted };
+  if (now === undefined || (isKnown && now.quantity === item.quantity)) return null;
+  return { action: "update", ...meant, quantity: numberOf(item.id, items) - now.quantity + item.quantity };
 }
 
 function wayOf({ modality }: Item, { t }: Language): string {

@@ -18,17 +18,17 @@ export function Row({ list, item, calls }: { list: string; item: Item; calls: Ca
   const ids = { list_id: list, item_id: item.id };
   /** Wishes for one thing of the item, which is sent where it differs from what is known by then. */
   const wish = <K extends "quantity" | "checked">(of: K, value: Item[K], done: string, settles?: number): void => {
-    const args = (): Json | null => {
+    const args = (isKnown: boolean): Json | null => {
       const now = readLists(runtime.state.view).lists.find((one) => one.id === list)?.items.find((one) => one.id === item.id);
-      return now === undefined || now[of] === value ? null : { action: "update_item", ...ids, [of]: value };
+      return now === undefined || (isKnown && now[of] === value) ? null : { action: "update_item", ...ids, [of]: value };
     };
-    void act(calls, key, args, done, { wish: { of, value }, settles });
+    void act(calls, key, args, done, { wish: { of, value }, settles, about: list });
   };
   const wished = <K extends "quantity" | "checked">(of: K): Item[K] => (calls.wished(key, of) as Item[K] | undefined) ?? item[of];
   const [quantity, ticked] = [wished("quantity"), wished("checked")];
   const count = (wanted: number): void => wish("quantity", wanted, t("lists.changed", { text }), SETTLED_MS);
   const tick = (checked: boolean): void => wish("checked", checked, t(checked ? "lists.ticked" : "lists.unticked", { text }));
-  const remove = (): void => void act(calls, key, { action: "remove_item", ...ids }, t("lists.removed", { text }));
+  const remove = (): void => void act(calls, key, { action: "remove_item", ...ids }, t("lists.removed", { text }), { about: list });
   return (
     <li class={`item${ticked ? " ticked" : ""}`} aria-busy={calls.busy(key)}>
       <Check checked={ticked} change={tick}>

@@ -14,7 +14,7 @@ export function Open({ list, calls }: { list: ShoppingList; calls: Calls }) {
   const { t } = language;
   const name = list.name ?? t("lists.nameless");
   const key = `list ${list.id}`;
-  const send = (): void => void act(calls, key, { action: "send_to_cart", list_id: list.id }, t("lists.sent", { name }), { after: "done" });
+  const send = (): void => void act(calls, key, { action: "send_to_cart", list_id: list.id }, t("lists.sent", { name }), { after: "done", about: list.id });
   const remove = (): void => void act(calls, "delete", { action: "delete", list_id: list.id }, t("lists.deleted", { name }), { after: "ended" });
   const known = list.items.filter((item) => item.price !== undefined && !item.checked);
   const total = known.reduce((sum, item) => sum + (item.price ?? 0) * item.quantity, 0);
@@ -85,7 +85,7 @@ function Add({ list, calls }: { list: ShoppingList; calls: Calls }) {
     const text = words.trim();
     if (text === "") return;
     setWords("");
-    const outcome = await act(calls, key, { action: "add_item", list_id: list.id, text, quantity: 1 }, t("lists.added", { text }), { waits: true });
+    const outcome = await act(calls, key, { action: "add_item", list_id: list.id, text, quantity: 1 }, t("lists.added", { text }), { waits: true, what: text, about: list.id });
     if (outcome?.kind !== "done") setWords((now) => now || text);
   };
   return (

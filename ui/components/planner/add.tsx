@@ -63,15 +63,16 @@ export function AddMeal({ day, days, calls, act, close }: AddProps) {
   const place = Math.max(0, days.findIndex((one) => one.date === day));
   const [draft, setDraft] = useState<Draft>({ place, slot: "dinner", title: "", servings: "", ingredients: "" });
   const [tried, setTried] = useState(false);
-  // How the last one went is not about this one.
-  useEffect(() => calls.clear("add"), []);
+  // One for each day: how another one goes is not about this one.
+  const key = `add ${day}`;
+  useEffect(() => calls.clear(key), []);
   const wrong = check(draft);
   const date = (days[draft.place] ?? days.at(-1))?.date ?? day;
   const add = async (): Promise<void> => {
     setTried(true);
     if (wrong.title || wrong.servings || wrong.ingredients) return;
     const meal = mealOf(draft);
-    const outcome = await act("add", { action: "add_meal", date, ...meal }, t("planner.added", { title: meal.title }));
+    const outcome = await act(key, { action: "add_meal", date, ...meal }, t("planner.added", { title: meal.title }));
     if (outcome?.kind === "done") close();
   };
   return (
@@ -79,14 +80,14 @@ export function AddMeal({ day, days, calls, act, close }: AddProps) {
       <h2>{t("planner.add")}</h2>
       <Fields draft={draft} date={date} days={days} wrong={tried ? wrong : undefined} set={(change) => setDraft({ ...draft, ...change })} add={() => void add()} />
       <div class="row">
-        <Button look="primary" busy={calls.busy("add")} press={() => void add()}>
+        <Button look="primary" busy={calls.busy(key)} press={() => void add()}>
           {t("planner.add_now")}
         </Button>
         <Button look="quiet" press={close}>
           {t("common.cancel")}
         </Button>
       </div>
-      <How progress={calls.of("add")} />
+      <How progress={calls.of(key)} />
     </>
   );
 }

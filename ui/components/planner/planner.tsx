@@ -41,12 +41,12 @@ export function Planner({ view }: { view: Plan }) {
       <How progress={calls.of("remove")} />
       {meal !== undefined && (
         <Below key={`meal ${meal.id}`} label={t("planner.meal")}>
-          <OpenMeal meal={meal} calls={calls} act={act} close={() => setBelow(null)} />
+          <OpenMeal meal={meal} calls={calls} act={act} close={() => setBelow((now) => (now === below ? null : now))} />
         </Below>
       )}
       {below !== null && "day" in below && (
         <Below key={`day ${below.day}`} label={t("planner.add")}>
-          <AddMeal day={below.day} days={view.days} calls={calls} act={act} close={() => setBelow(null)} />
+          <AddMeal day={below.day} days={view.days} calls={calls} act={act} close={() => setBelow((now) => (now === below ? null : now))} />
         </Below>
       )}
       <Whole view={view} calls={calls} act={act} />
@@ -61,7 +61,7 @@ function Below({ label, children }: { label: string; children: ComponentChildren
     const openers = ancestorsOf(document.activeElement);
     place.current?.focus();
     return () => {
-      if (place.current?.contains(document.activeElement) === true) giveBack(openers);
+      if (document.hasFocus() && place.current?.contains(document.activeElement) === true) giveBack(openers);
     };
   }, []);
   return (

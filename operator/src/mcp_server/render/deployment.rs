@@ -7,7 +7,7 @@ use k8s_openapi::{
 
 use kube::api::ObjectMeta;
 use portico_crds::{
-    McpServerSpec, labels,
+    labels,
     mcp_server::{Access, Volume},
 };
 use sha2::{Digest as _, Sha256};
@@ -22,7 +22,7 @@ pub fn deployment(server: &ValidatedServer) -> Deployment {
         spec: Some(DeploymentSpec {
             replicas: server.spec.replicas,
             selector: label_selector(server),
-            strategy: Some(strategy(&server.spec)),
+            strategy: Some(strategy(server)),
             revision_history_limit: Some(3),
             template: pod::template(server),
             ..DeploymentSpec::default()
@@ -34,10 +34,10 @@ pub fn deployment(server: &ValidatedServer) -> Deployment {
 /// A new pod must serve before an old one goes, so that an edit interrupts nobody. Where the pods write to a claim, the
 /// old one goes first: most volumes can be had on one node at a time, and a new pod on another would wait for ever. Where there is one
 /// pod, it has ended before the next one starts, so that no two write to one file: a rolling update does not wait for pods that are ending.
-fn strategy(spec: &McpServerSpec) -> DeploymentStrategy {
+fn strategy(server: &ValidatedServer) -> DeploymentStrategy {
     let writes = |volume: &Volume| volume.claim_ref.is_some() && volume.access == Access::ReadWrite;
-    let writes = spec.volumes.iter().any(writes);
-    if writes && most_pods(spec) <= 1 {
+    let writes = server.spec.volumes.iter().any(writes);
+    if writes && most_pods(server) <= 1 {
         return DeploymentStrategy { type_: Some("Recreate".into()), rolling_update: None };
     }
     let (surge, unavailable) = if writes { (0, 1) } else { (1, 0) };
@@ -50,9 +50,10 @@ fn strategy(spec: &McpServerSpec) -> DeploymentStrategy {
     }
 }
 
-/// Most pods that a spec allows; where it says nothing, what Kubernetes makes of that.
-fn most_pods(spec: &McpServerSpec) -> i32 {
-    spec.replicas.unwrap_or_else(|| spec.scaling.as_ref().map_or(1, |scaling| scaling.max))
+/// Most pods that a spec allows; where it says nothing, what others have made of that, or Kubernetes will.
+fn most_pods(server: &ValidatedServer) -> i32 {
+    let scaling = server.spec.scaling.as_ref().map(|scaling| scaling.max);
+    server.spec.replicas.or(scaling).or(server.scaled_to).unwrap_or(1)
 }
 
 /// What the pods run of Portico's own image is written down, so that the next operator can keep it.

@@ -97,7 +97,7 @@ fn written_image(server: &ValidatedServer, live: Option<&Deployment>) -> Option<
     (*digest == deployment::digest(server, image)).then(|| image.clone())
 }
 
-/// `server` with what of its pods is kept as `live` has it, as long as nothing else of them changes (`service` is theirs): Portico's own image,
+/// `server` with how many pods `live` has, and with what of its pods is kept as `live` has it, as long as nothing else of them changes (`service` is theirs): Portico's own image,
 /// whether they are marked as serving, and whether their log tells why they ended.
 #[must_use]
 pub fn kept(
@@ -105,6 +105,8 @@ pub fn kept(
     live: Option<&Deployment>,
     service: Option<&Service>,
 ) -> ValidatedServer {
+    let scaled_to = live.and_then(|live| live.spec.as_ref()?.replicas);
+    let server = ValidatedServer { scaled_to, ..server };
     let quiet = ValidatedServer { tells_why: false, ..server.clone() };
     let server = if written_image(&quiet, live).is_some() { quiet } else { server };
     let with_image = |server: ValidatedServer| {

@@ -147,6 +147,12 @@ impl Accounts {
         })
     }
 
+    /// Those that an earlier version has written down.
+    pub(super) async fn remove_old_logins(&self) -> Result<(), ToolError> {
+        let query = sqlx::query("DELETE FROM kroger_logins WHERE expires_at <= $1").bind(now());
+        Ok(self.store.run("removing old sign-ins", query.execute(self.store.write())).await.map(drop)?)
+    }
+
     /// What was begun under `state` in the browser that has `kept`; it is good once.
     pub(super) async fn take_login(&self, state: &str, kept: &str) -> Result<Begun, Failure> {
         let begun = self.read_login(state, kept).ok_or(Failure::Unknown)?;

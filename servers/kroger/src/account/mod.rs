@@ -154,17 +154,6 @@ impl Accounts {
         }
     }
 
-    /// Who calls once everything of theirs is deleted. Whom the browser alone knew is nobody then, and begins anew; whom the gateway vouches
-    /// for stays who they are.
-    pub(crate) async fn after_deletion(&self, who: &Who) -> Result<Who, ToolError> {
-        let is_of_browser = match &who.user {
-            Some(user) => self.is_of_browsers(user).await?,
-            None => true,
-        };
-        let sign_in_url = if is_of_browser { self.sign_in_url(None)? } else { who.sign_in_url.clone() };
-        Ok(Who { user: None, sign_in_url })
-    }
-
     /// Whether the user's Kroger account is linked, and on how many devices the user is signed in.
     pub(crate) async fn state(&self, user: &User) -> Result<(Link, u32), ToolError> {
         let link = if self.is_linked(user).await? { Link::Linked } else { Link::Absent };
@@ -218,6 +207,7 @@ impl Accounts {
     /// Removes sessions and used links that are over, and tokens that nobody has used for as long as a refresh token lasts.
     async fn sweep(&self) -> Result<(), ToolError> {
         self.remove_ended_sessions().await?;
+        self.remove_old_logins().await?;
         self.remove_old_links().await?;
         self.remove_unused_tokens().await
     }

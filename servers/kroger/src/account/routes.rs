@@ -288,13 +288,25 @@ struct Callback {
 
 /// `GET /auth/callback?code&state`: where Kroger sends the browser back to.
 async fn callback(State(site): Shared, visitor: Visitor, Query(request): Query<Callback>) -> Response {
-    if let Some(error) = &request.error {
-        return not_allowed(&visitor, error);
-    }
     to_its_end(async move {
-        finish(&site, &visitor, &request).await.unwrap_or_else(|failure| visitor.failed(&failure))
+        let mut response = match &request.error {
+            Some(error) => not_allowed(&visitor, error),
+            None => {
+                finish(&site, &visitor, &request).await.unwrap_or_else(|failure| visitor.failed(&failure))
+            }
+        };
+        // Whatever became of it, it is over.
+        if let Some(state) = &request.state {
+            site.set_cookie(&mut response, &login_cookie(&site, state), "", 0);
+        }
+        response
     })
     .await
+}
+
+/// The cookie of the sign-in that goes by `state`.
+fn login_cookie(site: &Site, state: &str) -> String {
+    format!("{}{}", site.settings.login_cookie(), mark(state))
 }
 
 /// Goes on where the browser goes away: a code that was spent is worth its tokens, and what was done is written down.
@@ -307,12 +319,9 @@ async fn to_its_end(work: impl Future<Output = Response> + Send + 'static) -> Re
 
 async fn finish(site: &Site, visitor: &Visitor, request: &Callback) -> Result<Response, Failure> {
     let (Some(code), Some(state)) = (&request.code, &request.state) else { return Err(Failure::Unknown) };
-    let name = format!("{}{}", site.settings.login_cookie(), mark(state));
-    let kept = visitor.cookie(&name).ok_or(Failure::Unknown)?;
+    let kept = visitor.cookie(&login_cookie(site, state)).ok_or(Failure::Unknown)?;
     let begun = site.accounts.take_login(state, kept).await?;
-    let mut response = taken(site, visitor, begun, code).await?;
-    site.set_cookie(&mut response, &name, "", 0);
-    Ok(response)
+    taken(site, visitor, begun, code).await
 }
 
 async fn taken(site: &Site, visitor: &Visitor, mut begun: Begun, code: &str) -> Result<Response, Failure> {

@@ -99,7 +99,7 @@ impl Accounts {
     }
 
     /// Whether nobody but browsers knows the user, so that nobody reaches it without one.
-    pub(super) async fn is_of_browsers(&self, user: &User) -> Result<bool, ToolError> {
+    pub(crate) async fn is_of_browsers(&self, user: &User) -> Result<bool, ToolError> {
         let query = sqlx::query_scalar("SELECT COUNT(*) FROM kroger_browser_users WHERE user_id = $1");
         let count: i64 =
             self.store.run("finding a user", query.bind(&*user.id).fetch_one(self.store.write())).await?;
@@ -136,6 +136,7 @@ impl Accounts {
         let mut rows = 0;
         for statement in [
             "DELETE FROM kroger_sessions WHERE user_id = $1",
+            "DELETE FROM kroger_logins WHERE user_id = $1",
             "DELETE FROM kroger_accounts WHERE user_id = $1",
         ] {
             let query = sqlx::query(statement).bind(&*user.id);

@@ -1,9 +1,12 @@
-//! The tables of users. No bytes and an empty text stand for "none".
+//! The tables of users. `kroger_logins` is of an earlier version, whose replicas may still run beside this one: what a sign-in remembers is
+//! in a cookie of its browser now.
+//!
+//! No bytes and an empty text stand for "none".
 
 use portico_kit::store::Migration;
 
 /// All of them. Numbers 100 to 109.
-pub(crate) const MIGRATIONS: [Migration; 3] = [ACCOUNTS, BROWSER_USERS, NO_LOGINS];
+pub(crate) const MIGRATIONS: [Migration; 2] = [ACCOUNTS, BROWSER_USERS];
 
 const ACCOUNTS: Migration = Migration {
     version: 100,
@@ -23,10 +26,6 @@ const ACCOUNTS: Migration = Migration {
         CREATE INDEX kroger_logins_end ON kroger_logins (expires_at);
         CREATE TABLE kroger_used_links (link_digest TEXT NOT NULL PRIMARY KEY, expires_at BIGINT NOT NULL)",
 };
-
-/// What a sign-in remembers is in a cookie of the browser that began it.
-const NO_LOGINS: Migration =
-    Migration { version: 102, name: "no table of sign-ins", sql: "DROP TABLE kroger_logins" };
 
 /// Users whom nobody but their browsers knows: without a session nobody reaches them again.
 const BROWSER_USERS: Migration = Migration {

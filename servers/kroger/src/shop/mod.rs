@@ -38,8 +38,8 @@ use crate::{
 
 /// The tables of this server.
 const MIGRATIONS: &[Migration] = {
-    let [accounts, browser_users, no_logins] = account::MIGRATIONS;
-    &[accounts, browser_users, no_logins, prices::MIGRATION]
+    let [accounts, browser_users] = account::MIGRATIONS;
+    &[accounts, browser_users, prices::MIGRATION]
 };
 
 /// Everything of one server.
@@ -161,7 +161,7 @@ impl Shop {
             return Ok(Some(id.to_owned()));
         }
         let preferred = match &who.user {
-            Some(user) => self.preferences(&user.id).await?.location_id,
+            Some(user) => self.preferred_store(&user.id).await?,
             None => None,
         };
         Ok(preferred.or_else(|| self.default_store.clone()))
@@ -202,11 +202,17 @@ impl Shop {
         Err(ToolError::invalid("product_id", format!("Kroger has no product {id}")))
     }
 
-    /// What the user prefers; nothing where the user has never said, or where no key opens it any more: searches go on.
+    /// What the user prefers; nothing where the user has never said.
     pub(crate) async fn preferences(&self, user: &str) -> Result<Preferences, ToolError> {
-        match self.documents.get(user, profile::KIND, profile::ID).await {
-            Ok(found) => Ok(found.map(|document| document.body).unwrap_or_default()),
-            Err(ToolError::Refused(_)) => Ok(Preferences::default()),
+        let found = self.documents.get(user, profile::KIND, profile::ID).await?;
+        Ok(found.map(|document| document.body).unwrap_or_default())
+    }
+
+    /// The store that the user prefers. Where no key opens what is kept any more, searches go on without.
+    async fn preferred_store(&self, user: &str) -> Result<Option<String>, ToolError> {
+        match self.preferences(user).await {
+            Ok(preferences) => Ok(preferences.location_id),
+            Err(ToolError::Refused(_)) => Ok(None),
             Err(error) => Err(error),
         }
     }

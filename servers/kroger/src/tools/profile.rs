@@ -169,7 +169,11 @@ async fn view(shop: &Shop, who: &Who) -> Result<Profile, ToolError> {
         deleted: None,
     };
     if let Some(user) = &who.user {
-        profile.preferences = shop.preferences(&user.id).await?;
+        match shop.preferences(&user.id).await {
+            Ok(preferences) => profile.preferences = preferences,
+            Err(ToolError::Refused(problem)) => profile.notes.push(problem),
+            Err(error) => return Err(error),
+        }
         (profile.account, profile.devices) = shop.accounts.state(user).await?;
         // Whoever is signed in has no use for it, and somebody else might.
         profile.sign_in_url = profile.sign_in_url.filter(|_| profile.account == Link::Absent);
@@ -279,9 +283,12 @@ async fn delete(shop: &Shop, who: &Who, confirm: bool) -> Result<Profile, ToolEr
             "must be true: this deletes lists, plans, orders, preferences and sessions, and cannot be undone";
         return Err(ToolError::invalid("confirm", problem));
     }
-    let nobody = shop.accounts.after_deletion(who).await?;
+    let is_of_browsers = shop.accounts.is_of_browsers(user).await?;
     let deletion = shop.person.delete(&user.id).await?;
     let deletion = deletion.rows.into_iter().map(|(name, count)| (name.to_owned(), Value::from(count)));
+    // Links from before lead nowhere. Whom the browser alone knew is nobody now and begins anew; whom the gateway vouches for stays.
+    let again = shop.accounts.who((!is_of_browsers).then(|| user.clone()))?;
+    let nobody = Who { user: None, ..again };
     Ok(Profile { deleted: Some(Value::Object(deletion.collect())), ..view(shop, &nobody).await? })
 }
 

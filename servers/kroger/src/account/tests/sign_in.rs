@@ -104,6 +104,7 @@ async fn a_customer_who_refuses_leaves_nothing_behind() {
     let refused = world.sign_in(&mut browser).await;
     assert_eq!(refused.status(), 403);
     assert!(text(refused).await.contains("did not allow") && browser.session().is_none());
+    assert!(browser.cookies.is_empty(), "nothing is left of it in the browser: {:?}", browser.cookies.keys());
     // As Kroger's pages show it: without the question mark.
     let glued = "/auth/callbackerror=access_denied&error_description=no";
     assert_eq!(world.get(&mut browser, glued, &[]).await.status(), 403);

@@ -164,6 +164,7 @@ fn dollars(product: &Product) -> Money {
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
     use serde_json::json;
 
     use super::*;
@@ -215,6 +216,27 @@ mod tests {
         ];
         assert_eq!(choose(&products, "milk", &[]).product_id.as_deref(), Some("2"));
         assert_eq!(choose(&products, "butter", &[]).product_id.as_deref(), Some("4"));
+    }
+
+    #[rstest]
+    #[case("milk", "2% Reduced Fat Milk Gallon", "Chocolate Milk")]
+    #[case("onion", "Yellow Onions - 3 lb Bag", "Green Onions")]
+    #[case("bananas", "Fresh Banana - Each", "Freeze Dried Bananas")]
+    #[case("potatoes", "Russet Potatoes - 5 lb Bag", "Instant Mashed Potatoes")]
+    #[case("tea", "Black Tea Bags", "Sweet Tea")]
+    #[case("parmesan", "Grated Parmesan Cheese", "Breaded Chicken Parmesan")]
+    #[case("yogurt", "Plain Greek Yogurt", "Strawberry Yogurt")]
+    #[case("sugar", "Granulated Sugar", "Light Brown Sugar")]
+    #[case("crushed tomatoes", "Crushed Tomatoes", "Tomatoes on the Vine")]
+    fn a_pack_or_a_plain_kind_makes_no_other_food(
+        #[case] text: &str,
+        #[case] wanted: &str,
+        #[case] other: &str,
+    ) {
+        // The other one is cheaper, and comes first.
+        let products = [product("1", other, 1.0, "HIGH"), product("2", wanted, 2.0, "HIGH")];
+        let found = choose(&products, text, &[]);
+        assert_eq!(found.name.as_deref(), Some(wanted));
     }
 
     #[test]

@@ -45,11 +45,20 @@ pub(super) const KINDS: &str = "organic fresh frozen raw dry dried pure natural 
 pub(super) const PREPARED: &str = "kit dip salad dressing sauce bowl tray snack mix stuffed seasoned glazed caramel chocolate roll soup pudding";
 
 /// Words of names that say of what size, cut or plain kind a food is, and leave it what it is.
-pub(super) const PLAIN: &str = "organic fresh natural pure raw whole reduced fat lowfat low skim vitamin lactose free grade cage large \
-    medium small jumbo extra white brown yellow red black ground granulated long grain all purpose boneless skinless peeled lean salted";
+pub(super) const PLAIN: &str = "organic fresh natural pure raw whole reduced fat lowfat low nonfat skim vitamin lactose free grade cage large \
+    medium small jumbo extra plain greek white yellow red black ground granulated long grain all purpose boneless skinless peeled lean salted";
 
-/// Words at the end of names that say in what form a food comes.
-pub(super) const FORMS: &str = "bulb stick block bunch stalk crown root floret link fillet heart";
+/// Words at the end of names that say in what form or pack a food comes.
+pub(super) const FORMS: &str = "bulb stick block bunch stalk crown root floret link fillet heart each bag gallon count ct pack jug carton jar bottle tub \
+    pouch box can oz lb";
+
+/// What may stand before `cheese` and be meant alone.
+pub(super) const CHEESES: &str = "cheddar gouda mozzarella parmesan romano asiago provolone swiss colby brie camembert feta ricotta gorgonzola gruyere \
+    havarti muenster cotija manchego halloumi";
+
+/// Words of a text that describe a food further. Goods may lack them, and those that have them go first.
+pub(super) const LOOSE: &str = "canned dried crushed shredded cooked uncooked frozen raw extra virgin boneless skinless lean long grain all purpose \
+    kosher sea table ground plain organic natural large medium small jumbo";
 
 /// Words that a product must have where somebody asks for them, however many others it has.
 pub(super) const DECISIVE: &str = "free vegan vegetarian gluten dairy lactose nut sugar unsalted unsweetened salted sodium decaf decaffeinated whole skim";
