@@ -59,7 +59,7 @@ pub(super) struct Nearness {
 pub(super) fn nearness(product: &Product, text: &str) -> Option<Nearness> {
     let wanted: Vec<&str> = text.split_whitespace().collect();
     let (all, own) = words(product);
-    let firm: Vec<&str> = wanted.iter().copied().filter(|word| !is_of(word, LOOSE)).collect();
+    let firm: Vec<&str> = wanted.iter().copied().filter(|word| !is_loose(word, &wanted)).collect();
     let food = *firm.last().or(wanted.last())?;
     let missing: Vec<&&str> = wanted.iter().filter(|word| !has(&all, word)).collect();
     let lacking = missing.iter().filter(|word| firm.contains(**word)).count();
@@ -89,6 +89,11 @@ pub(super) fn is_similar(product: &Product, text: &str) -> bool {
 /// Whether the word leaves a food what it is. Kinds count in the singular alone: egg whites are no white eggs.
 fn is_plain(word: &str) -> bool {
     PLAIN.split_ascii_whitespace().any(|plain| plain == word) || is_of(word, FORMS)
+}
+
+/// Whether the word only describes the text's food further. Flour and sugar are white where nothing else is said.
+fn is_loose(word: &str, wanted: &[&str]) -> bool {
+    is_of(word, LOOSE) || word == "white" && wanted.last().is_some_and(|food| is_of(food, "flour sugar"))
 }
 
 /// A cheese that is asked for by its kind.
@@ -165,6 +170,8 @@ mod tests {
     #[case("Harbor Lane Crisps", "harbor")]
     #[case("Tuna in Vegetable Oil", "vegetable oil")]
     #[case("Macaroni & Cheese", "cheese crackers")]
+    #[case("Black Beans", "white beans")]
+    #[case("White Rice", "long grain brown rice")]
     fn what_was_not_asked_for_is_not_named(#[case] name: &str, #[case] text: &str) {
         assert!(!is_named(name, text));
     }
@@ -199,6 +206,7 @@ mod tests {
     #[case("Butter Sticks", "butter or margarine")]
     #[case("Sharp Cheddar Cheese", "cheddar")]
     #[case("Soy Sauce", "soy sauce")]
+    #[case("Granulated Sugar", "white sugar")]
     #[case("Crunchy Peanut Butter", "peanut butter")]
     fn what_was_asked_for_is_named(#[case] name: &str, #[case] text: &str) {
         assert!(is_named(name, text));
