@@ -192,7 +192,7 @@ fn every_secret_and_claim_is_found_with_its_field() {
 #[case("database", &[("url", "sqlite::memory:secret"), ("replica", "postgres://b")], "spec.storage.postgresql.key: ")]
 #[case("database", &[("url", "postgres://a"), ("replica", "secret")], "spec.storage.postgresql.readReplicaKey: ")]
 #[case("redis", &[("url", "secret.example:6379")], "spec.cache.redis: the value of the key 'url' of Secret 'redis' does not \
-    begin with redis:// or rediss://; correct it")]
+    begin with redis:// or rediss:// or valkey:// or valkeys://; correct it")]
 fn a_url_that_servers_would_not_keep_anything_at_is_refused_and_not_told(
     #[case] secret: &str,
     #[case] values: &[(&str, &str)],
