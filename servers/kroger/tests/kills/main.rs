@@ -73,7 +73,8 @@ struct Run {
 impl Run {
     async fn start(on: On, redis: bool, replicas: usize, random: &mut StdRng) -> Self {
         let world = World::start(Plan { on, redis, replicas: 0, variables: &[] }).await;
-        world.settings(json!({ "token_seconds": 2 })).await;
+        // Short enough that kills fall on renewals, and longer than a busy machine takes between fetching a token and using it.
+        world.settings(json!({ "token_seconds": 3 })).await;
         let environment = world.environment(([127, 0, 0, 1], 9).into(), &[("DATABASE_MAX_CONNECTIONS", "4")]);
         let url = &environment.iter().find(|(name, _)| name == "DATABASE_URL").unwrap().1;
         let mut running = Vec::new();
