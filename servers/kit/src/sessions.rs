@@ -17,7 +17,7 @@ use rmcp::{
     transport::{
         common::server_side_http::ServerSseMessage,
         streamable_http_server::{
-            RestoreOutcome, SessionId, SessionManager,
+            SessionId, SessionManager,
             session::local::{LocalSessionManager, LocalSessionManagerError},
         },
     },
@@ -136,9 +136,5 @@ impl SessionManager for Sessions {
         last_event_id: String,
     ) -> Streamed<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static> {
         Ok(self.inner.resume(id, last_event_id).await?)
-    }
-
-    async fn restore_session(&self, id: SessionId) -> Result<RestoreOutcome<Self::Transport>, Error> {
-        Ok(self.inner.restore_session(id).await?)
     }
 }

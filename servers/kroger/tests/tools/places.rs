@@ -58,3 +58,22 @@ async fn words_that_no_product_has_are_no_reason_to_doubt_the_store() {
     let found = world.ok("search_products_advanced", json!({ "query": "unobtainium" })).await;
     assert_eq!((&found["location_id"], &found["products"]), (&json!(STORE), &json!([])));
 }
+
+/// A replica whose key is another one stands for one that has lost the key.
+#[tokio::test]
+async fn where_no_key_opens_the_preferences_searches_go_on_and_a_plan_does_not_take_them_for_none() {
+    let mut world = world().await;
+    let session = world.sign_in("ada").await;
+    world.prefers(&session, json!({ "diets": ["nut_free"] })).await;
+    let other = world.folder.path().join("other.json");
+    let keys = std::fs::read_to_string(world.folder.path().join("keyring.json")).unwrap();
+    std::fs::write(&other, keys.replace("k1", "k2").replace("AAEC", "BBEC")).unwrap();
+    world.serve(&[("KROGER_KEYRING_FILE", other.to_str().unwrap())]).await;
+    world.servers.swap(0, 1);
+    let found = world.ok("search_products_advanced", json!({ "query": "milk", "session_id": session })).await;
+    assert!(!found["products"].as_array().unwrap().is_empty(), "{found}");
+    let profile = world.ok("user_profile", json!({ "session_id": session })).await;
+    assert!(profile["notes"].to_string().contains("key that is not there"), "{profile}");
+    let find = json!({ "session_id": session, "action": "match", "week": "2026-W48" });
+    world.fails("meal_planner", find, 422).await;
+}
