@@ -122,6 +122,8 @@ fn shape(value: &Value) -> Value {
         Value::Array(items) => items.iter().map(shape).collect(),
         Value::String(_) => json!("text"),
         Value::Number(_) => json!("number"),
-        other => other.clone(),
+        // A store is open at some hours of the day.
+        Value::Bool(_) => json!("boolean"),
+        Value::Null => Value::Null,
     }
 }
