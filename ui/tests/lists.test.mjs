@@ -169,7 +169,7 @@ const pressing = (page, ...names) =>
   page.frame.evaluate(async (names) => {
     for (const name of names) {
       [...document.querySelectorAll("button")].find((button) => (button.getAttribute("aria-label") ?? button.innerText) === name).click();
-      await new Promise(requestAnimationFrame);
+      await null;
     }
   }, names);
 

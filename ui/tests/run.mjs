@@ -7,6 +7,6 @@ const word = process.argv[2] ?? "";
 const files = readdirSync(new URL(".", import.meta.url)).filter((name) => name.endsWith(".test.mjs") && name.includes(word));
 if (files.length === 0) throw new Error(`no tests are called ${word}`);
 // Each waits for the browser more than it computes.
-describe("interface components", { concurrency: 2, timeout: 1_200_000 }, async () => {
+describe("interface components", { concurrency: 2, timeout: 3_600_000 }, async () => {
   for (const file of files.sort()) await import(`./${file}`);
 });

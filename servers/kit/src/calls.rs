@@ -8,7 +8,7 @@ use serde_json::Value;
 use tracing::Instrument as _;
 
 use crate::{
-    Metrics, Secret,
+    Correlation, Metrics, Secret,
     audit::Audit,
     limit::Limit,
     messages::{Locale, Messages},
@@ -43,7 +43,8 @@ impl<S: Server> Calls<S> {
     /// What the caller is told of a failure, in the language it asked for. What failed within this server is told in the log alone.
     pub(crate) fn said(&self, error: &ToolError, languages: Option<&str>) -> String {
         let locale = Locale::negotiate(languages);
-        let worded = locale != Locale::En || matches!(error, ToolError::Internal(_));
+        let inner = matches!(error, ToolError::Internal(_) | ToolError::Away(_));
+        let worded = locale != Locale::En || inner;
         if worded { self.messages.error(locale, error) } else { error.to_string() }
     }
 
@@ -66,11 +67,23 @@ impl<S: Server> Calls<S> {
             class,
             &[("gen_ai.tool.name", &tool), ("portico.correlation_id", correlation.as_str())],
         );
-        if let Err(ToolError::Internal(problem)) = &result {
-            tracing::error!(%correlation, tool, problem, "a call failed by our own fault");
-            self.reports.error(&tool, correlation.as_str(), problem);
-        }
+        self.tell(&result, &tool, &correlation);
         result.map(|answer| self.dated(answer, languages.as_deref()))
+    }
+
+    /// Tells the operator of a failure that the caller can do nothing about. Data that are away fail every call until they are back, and
+    /// readiness says so too: that is no report each.
+    fn tell(&self, result: &Result<Answer, ToolError>, tool: &str, correlation: &Correlation) {
+        match result {
+            Err(ToolError::Internal(problem)) => {
+                tracing::error!(%correlation, tool, problem, "a call failed by our own fault");
+                self.reports.error(tool, correlation.as_str(), problem);
+            }
+            Err(ToolError::Away(problem)) => {
+                tracing::warn!(%correlation, tool, problem, "a call failed since the data are away");
+            }
+            _ => {}
+        }
     }
 
     /// Has the text tell how old the data are, where an older answer stands in.

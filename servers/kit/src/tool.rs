@@ -63,6 +63,9 @@ pub fn define<In: JsonSchema + 'static, Out: JsonSchema + 'static>(
         .with_output_schema::<Out>()
 }
 
+/// When to try again where the server's own data cannot be reached, in seconds.
+pub(crate) const AWAY_SECONDS: u64 = 5;
+
 /// Why a tool has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ToolError {
@@ -99,6 +102,9 @@ pub enum ToolError {
     /// The API behind the server failed.
     #[error(transparent)]
     Upstream(#[from] upstream::Error),
+    /// What the server keeps its data in does not answer for now. Whether a change was saved is not known.
+    #[error("this server cannot reach its data for now: {0}")]
+    Away(String),
     /// The server itself failed.
     #[error("internal error: {0}")]
     Internal(String),
@@ -116,13 +122,14 @@ impl ToolError {
         Self::Invalid { field: field.into(), problem: problem.into() }
     }
 
-    /// The JSON-RPC code: -32602 for arguments, -32603 for our own failures, and -32001 (upstream),
-    /// -32002 (authentication), -32003 (rate limit) for the API behind the server.
+    /// The JSON-RPC code: -32602 for arguments, -32603 for our own failures, -32000 for data that cannot be reached for now, and
+    /// -32001 (upstream), -32002 (authentication), -32003 (rate limit) for the API behind the server.
     #[must_use]
     pub fn code(&self) -> i32 {
         match self {
             Self::Invalid { .. } => ErrorCode::INVALID_PARAMS.0,
             Self::Refused(_) | Self::Internal(_) | Self::NotFound(_) => ErrorCode::INTERNAL_ERROR.0,
+            Self::Away(_) => -32000,
             Self::SignIn { .. } => -32002,
             Self::TooOften { .. } => -32003,
             Self::Upstream(error) => error.class().code(),
@@ -138,6 +145,7 @@ impl ToolError {
             Self::SignIn { .. } => "authentication",
             Self::TooOften { .. } => "rate_limit",
             Self::NotFound(_) => "not_found",
+            Self::Away(_) => "unavailable",
             Self::Internal(_) => "internal",
             Self::Upstream(error) => error.class().label(),
         }
@@ -158,6 +166,9 @@ impl ToolError {
                 json!({ "code": self.code(), "class": "validation", "field": field })
             }
             Self::Refused(_) => json!({ "code": self.code(), "class": "refused" }),
+            Self::Away(_) => {
+                json!({ "code": self.code(), "class": "unavailable", "retry_after_seconds": AWAY_SECONDS })
+            }
             Self::Internal(_) => json!({ "code": self.code(), "class": "internal" }),
             Self::Upstream(error) => error.data(),
         }
@@ -170,7 +181,9 @@ impl ToolError {
     fn is_protocol_error(&self, version: &ProtocolVersion) -> bool {
         match self {
             Self::Invalid { .. } => version.as_str() < ProtocolVersion::V_2025_11_25.as_str(),
-            Self::Upstream(_) | Self::SignIn { .. } | Self::TooOften { .. } => version.has_initialize(),
+            Self::Upstream(_) | Self::SignIn { .. } | Self::TooOften { .. } | Self::Away(_) => {
+                version.has_initialize()
+            }
             Self::Refused(_) | Self::Internal(_) | Self::NotFound(_) => false,
         }
     }

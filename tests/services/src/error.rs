@@ -32,6 +32,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether another program has taken the port between the look for a free one and the start.
+    pub(crate) fn is_taken(&self) -> bool {
+        matches!(self, Self::Failed { log, .. } if log.contains("Address already in use"))
+    }
+
     /// Makes an error of the system's, met while `doing` something.
     pub(crate) fn io(doing: &'static str) -> impl Fn(std::io::Error) -> Self {
         move |source| Self::Io { doing, source }

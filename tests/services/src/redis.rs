@@ -20,7 +20,12 @@ pub struct Redis {
 impl Redis {
     /// Starts one, with `more` arguments, such as `--requirepass WORD`.
     pub async fn start(more: &[&str]) -> Result<Self, Error> {
-        Self::at(free_port()?, more).await
+        loop {
+            match Self::at(free_port()?, more).await {
+                Err(error) if error.is_taken() => {}
+                started => return started,
+            }
+        }
     }
 
     /// As [`Redis::start`], on this port.

@@ -22,7 +22,7 @@ const FLAGS = [
 ];
 const CAPABILITIES = { openLinks: {}, serverTools: {}, updateModelContext: { text: {} }, downloadFile: {} };
 /** How long anything may take to come about, in milliseconds. */
-export const DEADLINE = 15_000;
+export const DEADLINE = 60_000;
 
 /** What the tools of the servers take, as their own tests keep it. */
 const SCHEMAS = JSON.parse(readFileSync(join(HERE, "../../fixtures/kroger/schemas.json"), "utf8"));

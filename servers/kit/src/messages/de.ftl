@@ -36,6 +36,7 @@ too-often = { $limit ->
    *[other] Mehr als { $limit } Aufrufe in der Minute sind zu viele.
 } { $advice }
 internal-error = In diesem Server ist etwas schiefgegangen. Es wurde gemeldet.
+data-away = Dieser Server erreicht seine Daten im Augenblick nicht. Versuch es gleich noch einmal; wenn du etwas geändert hast, sieh zuerst nach, ob es gespeichert ist.
 
 stale-notice = Stand von vor { $span }: Die Quelle antwortet im Augenblick nicht.
 not-lasting-notice = Was du hier aufhebst, geht verloren, wenn der Server neu startet.

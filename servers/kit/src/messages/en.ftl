@@ -38,6 +38,7 @@ too-often = { $limit ->
    *[other] More than { $limit } calls a minute are too many.
 } { $advice }
 internal-error = Something went wrong in this server. It was reported.
+data-away = This server cannot reach its data for now. Try again shortly; if you changed something, look first whether it was saved.
 
 # What may stand beside an answer.
 stale-notice = As of { $span } ago: the source does not answer at the moment.

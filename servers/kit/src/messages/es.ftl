@@ -35,6 +35,7 @@ too-often = { $limit ->
    *[other] Más de { $limit } llamadas por minuto son demasiadas.
 } { $advice }
 internal-error = Algo ha fallado en este servidor. Se ha dado aviso.
+data-away = Este servidor no alcanza sus datos en este momento. Inténtelo de nuevo en breve; si cambió algo, mire antes si se guardó.
 
 stale-notice = Datos de hace { $span }: la fuente no responde en este momento.
 not-lasting-notice = Lo que guarde aquí se pierde cuando el servidor se reinicia.

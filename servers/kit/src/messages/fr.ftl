@@ -35,6 +35,7 @@ too-often = { $limit ->
    *[other] Plus de { $limit } appels par minute, c’est trop.
 } { $advice }
 internal-error = Une erreur s’est produite dans ce serveur. Elle a été signalée.
+data-away = Ce serveur n’atteint pas ses données pour le moment. Réessayez sous peu ; si vous avez modifié quelque chose, vérifiez d’abord si c’est enregistré.
 
 stale-notice = Données d’il y a { $span } : la source ne répond pas pour le moment.
 not-lasting-notice = Ce que vous conservez ici est perdu quand le serveur redémarre.

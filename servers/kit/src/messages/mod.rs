@@ -108,6 +108,7 @@ impl Messages {
                 text("too-often", &[("limit", (*per_minute).into()), ("advice", advice.into())])
             }
             ToolError::Upstream(error) => self.upstream(locale, error),
+            ToolError::Away(_) => text("data-away", &[]),
             ToolError::Internal(_) => text("internal-error", &[]),
             ToolError::Refused(worded) | ToolError::NotFound(worded) => worded.clone(),
         }

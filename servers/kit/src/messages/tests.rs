@@ -100,6 +100,7 @@ fn what_any_tool_may_answer_is_said_in_every_language_and_without_inner_words() 
             ToolError::SignIn { problem: "inner".to_owned(), url: None },
             ToolError::TooOften { per_minute: 1_200, wait: Duration::from_secs(3) },
             ToolError::Internal("inner: disk".to_owned()),
+            ToolError::Away("inner: all connections are in use".to_owned()),
         ]
     };
     let texts = Locale::ALL.map(|locale| errors().map(|error| messages.error(locale, &error)));

@@ -6,7 +6,10 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use crate::{tool::ToolError, upstream::Class};
+use crate::{
+    tool::{AWAY_SECONDS, ToolError},
+    upstream::Class,
+};
 
 /// The response to a call that failed, in words that the caller understands.
 pub(crate) fn of(error: &ToolError, said: &str) -> Response {
@@ -16,6 +19,7 @@ pub(crate) fn of(error: &ToolError, said: &str) -> Response {
         ToolError::NotFound(_) => (StatusCode::NOT_FOUND, None),
         ToolError::SignIn { .. } => (StatusCode::UNAUTHORIZED, None),
         ToolError::TooOften { wait, .. } => (StatusCode::TOO_MANY_REQUESTS, Some(wait.as_secs() + 1)),
+        ToolError::Away(_) => (StatusCode::SERVICE_UNAVAILABLE, Some(AWAY_SECONDS)),
         ToolError::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, None),
         ToolError::Upstream(error) => (status(error.class()), error.wait().map(|wait| wait.as_secs().max(1))),
     };

@@ -176,8 +176,9 @@ impl Kind {
 }
 
 impl Error {
-    /// What `error` means, met while `doing` something.
-    pub(super) fn met(doing: &'static str, error: &sqlx::Error) -> Self {
+    /// What `error` means, met while `doing` something, such as "saving a sign-in".
+    #[must_use]
+    pub fn met(doing: &'static str, error: &sqlx::Error) -> Self {
         let problem = told(error);
         match Kind::of(error) {
             Kind::Full => Self::Full { doing },
@@ -206,6 +207,7 @@ pub(super) fn told(error: &sqlx::Error) -> String {
 
 impl From<Error> for ToolError {
     fn from(error: Error) -> Self {
-        Self::Internal(error.to_string())
+        let problem = error.to_string();
+        if error.is_transient() { Self::Away(problem) } else { Self::Internal(problem) }
     }
 }

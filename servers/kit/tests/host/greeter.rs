@@ -150,6 +150,7 @@ impl Server for Greeter {
                 let url = Some("https://greeter.example/auth/login".to_owned());
                 return Err(ToolError::SignIn { problem: "only friends are greeted".to_owned(), url });
             }
+            "the ghost" => return Err(ToolError::Away("no connection to the graveyard".to_owned())),
             "the hangman" => panic!("the rope broke at ada@example.com"),
             "the sleeper" => {
                 self.sleeper.send_replace("greeted");

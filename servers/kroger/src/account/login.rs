@@ -237,8 +237,7 @@ impl Accounts {
 
 /// A transaction holds a connection, so it does not wait for a database without end.
 async fn in_time<T>(work: impl Future<Output = Result<T, ToolError>>) -> Result<T, ToolError> {
-    let late =
-        || ToolError::Internal("signing in could not be saved: the database does not answer".to_owned());
+    let late = || ToolError::Away("signing in could not be saved: the database does not answer".to_owned());
     tokio::time::timeout(SAVE, work).await.unwrap_or_else(|_| Err(late()))
 }
 

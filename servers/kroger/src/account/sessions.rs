@@ -192,7 +192,7 @@ pub(super) async fn make(
 
 #[expect(clippy::needless_pass_by_value, reason = "the form that `map_err` wants")]
 pub(super) fn failed(error: sqlx::Error) -> ToolError {
-    ToolError::Internal(format!("signing in could not be saved: {error}"))
+    portico_kit::store::Error::met("saving a sign-in", &error).into()
 }
 
 pub(super) fn text(row: &sqlx::any::AnyRow, name: &str) -> Result<String, ToolError> {

@@ -135,6 +135,14 @@ impl Visitor {
             ToolError::Upstream(_) => {
                 self.refuse_for(StatusCode::BAD_GATEWAY, "upstream-failed", &self.told(error))
             }
+            ToolError::Away(_) => {
+                tracing::warn!(%error, "a sign-in failed since the data are away");
+                self.refuse_for(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "failed",
+                    &self.messages.error(self.locale, error),
+                )
+            }
             _ => {
                 tracing::error!(%error, "a sign-in failed");
                 self.refuse(StatusCode::INTERNAL_SERVER_ERROR, "failed")

@@ -2,7 +2,11 @@
 
 #![allow(dead_code, reason = "each test program takes its part")]
 
-use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
+use std::{
+    net::SocketAddr,
+    num::NonZeroU32,
+    time::{Duration, Instant},
+};
 
 use portico_kit::upstream::{Policy, Retry, Strategy};
 use portico_kroger::{Config, run_on};
@@ -53,20 +57,37 @@ pub struct Plan<'a> {
     pub replicas: usize,
     /// Variables that go before those of every world.
     pub variables: &'a [(&'a str, &'a str)],
+    /// How long Kroger may take to answer. What is given up too early is asked twice, so it is longer than a busy machine takes, but for
+    /// tests of just that.
+    pub attempt: Duration,
 }
+
+/// Longest wait for anything that must happen.
+pub const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Waits until `is_so` holds.
+pub async fn eventually(what: &str, is_so: impl AsyncFn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so().await {
+        assert!(Instant::now() < deadline, "never came: {what}");
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Where Kroger is too slow.
+pub const SLOW: Duration = Duration::from_secs(3);
 
 impl Default for Plan<'_> {
     fn default() -> Self {
-        Self { on: On::File, redis: false, replicas: 1, variables: &[] }
+        Self { on: On::File, redis: false, replicas: 1, variables: &[], attempt: Duration::from_secs(20) }
     }
 }
 
 /// Bounds that do not make tests wait.
-pub fn quick() -> Policy {
+fn quick(attempt_timeout: Duration) -> Policy {
     Policy {
-        // Longer than a busy machine takes to answer: what is given up too early is asked twice.
-        attempt_timeout: Duration::from_secs(3),
-        call_timeout: Duration::from_secs(15),
+        attempt_timeout,
+        call_timeout: Duration::from_mins(1),
         retry: Retry { strategy: Strategy::Fixed(Duration::from_millis(5)), ..Retry::default() },
         per_minute: NonZeroU32::new(60_000).unwrap(),
         ..Policy::default()
@@ -95,19 +116,19 @@ impl World {
             stop,
         };
         for _ in 0..plan.replicas {
-            world.serve(plan.variables).await;
+            world.serve(plan).await;
         }
         world
     }
 
     /// Starts one more replica.
-    pub async fn serve(&mut self, variables: &[(&str, &str)]) {
+    pub async fn serve(&mut self, plan: Plan<'_>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let environment = self.environment(address, variables);
+        let environment = self.environment(address, plan.variables);
         let lookup =
             |name: &str| environment.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
-        let config = Config::from_env(&lookup).unwrap().with_policy(quick());
+        let config = Config::from_env(&lookup).unwrap().with_policy(quick(plan.attempt));
         tokio::spawn(run_on(listener, config, self.stop.clone()));
         self.servers.push(address);
     }

@@ -5,7 +5,7 @@ use reqwest::Method;
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::support::{EGGS, MILK, On, Plan, World, world};
+use crate::support::{EGGS, MILK, On, PATIENCE, Plan, SLOW, World, world};
 
 const CART: &str = "manage_cart";
 
@@ -50,14 +50,14 @@ async fn an_addition_whose_answer_is_lost_is_not_repeated_and_said_to_be_unknown
 }
 
 #[rstest]
-#[case::slow(json!({ "kind": "late", "milliseconds": 3_000 }), 504)]
+#[case::slow(json!({ "kind": "late", "milliseconds": 60_000 }), 504)]
 #[case::failed(json!({ "kind": "status", "status": 500, "served": true }), 504)]
 #[tokio::test]
 async fn a_cart_that_fails_after_it_may_have_added_is_not_asked_again(
     #[case] mut fault: Value,
     #[case] status: u16,
 ) {
-    let world = world().await;
+    let world = World::start(Plan { attempt: SLOW, ..Plan::default() }).await;
     let session = world.sign_in("ada").await;
     fault["path"] = json!("/v1/cart/add");
     world.fault(fault).await;
@@ -192,10 +192,8 @@ async fn with_a_partners_rights_the_cart_itself_is_read_and_changed() {
 }
 
 /// A second program that writes into the file keeps the server from writing for as long as it likes.
-async fn hold(world: &World) -> sqlx::pool::PoolConnection<sqlx::Any> {
-    sqlx::any::install_default_drivers();
-    let url = format!("sqlite:{}", world.folder.path().join("kroger.db").display());
-    let mut held = sqlx::AnyPool::connect(&url).await.unwrap().acquire().await.unwrap();
+async fn hold(database: &sqlx::AnyPool) -> sqlx::pool::PoolConnection<sqlx::Any> {
+    let mut held = database.acquire().await.unwrap();
     sqlx::query("BEGIN IMMEDIATE").execute(&mut *held).await.unwrap();
     held
 }
@@ -204,15 +202,18 @@ async fn hold(world: &World) -> sqlx::pool::PoolConnection<sqlx::Any> {
 async fn an_addition_that_was_made_and_cannot_be_written_down_is_not_said_to_have_failed() {
     let world = world().await;
     let session = world.sign_in("ada").await;
+    sqlx::any::install_default_drivers();
+    let url = format!("sqlite:{}", world.folder.path().join("kroger.db").display());
+    let database = sqlx::AnyPool::connect(&url).await.unwrap();
     // Where the database is held too late, the addition is simply done, and the next one is tried.
     for number in 1..10 {
-        world.fault(json!({ "path": "/v1/cart/", "kind": "late", "milliseconds": 500, "times": 1 })).await;
+        world.fault(json!({ "path": "/v1/cart/", "kind": "late", "milliseconds": 1_500, "times": 1 })).await;
         let watch = async {
-            let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
+            let deadline = tokio::time::Instant::now() + PATIENCE;
             while world.cart_of("ada").await != json!({ MILK: number }) {
                 assert!(tokio::time::Instant::now() < deadline, "nothing reaches the cart");
             }
-            hold(&world).await
+            hold(&database).await
         };
         let ((status, problem), held) = tokio::join!(world.call(CART, add(&session, MILK, 1)), watch);
         drop(held);

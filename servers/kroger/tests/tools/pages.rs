@@ -6,7 +6,7 @@ use std::{fs, path::PathBuf};
 use rmcp::model::Tool;
 use serde_json::{Map, Value, json};
 
-use crate::support::{EGGS, Era, MILK, World, world};
+use crate::support::{EGGS, Era, MILK, World, eventually, world};
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../ui/fixtures/kroger")
@@ -96,6 +96,12 @@ async fn pages_are_tested_with_answers_that_tools_give() {
         ("profile", "user_profile", mine(json!({}))),
     ];
     let schemas = tools(&world).await;
+    // Where the clock of a store takes over a second the last days are left out, and told the next time.
+    let told = async || {
+        let offers = world.ok("digital_coupons", json!({ "category": "cheese" })).await;
+        offers.to_string().contains("sale_last_day")
+    };
+    eventually("last days", told).await;
     for (page, tool, arguments) in calls {
         let answer = world.ok(tool, arguments).await;
         let file = format!("{page}.json");

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{MILK, STORE, World, world};
+use crate::support::{MILK, Plan, STORE, World, world};
 
 /// Of the right form, and no store.
 const NOWHERE: &str = "01499999";
@@ -68,7 +68,8 @@ async fn where_no_key_opens_the_preferences_searches_go_on_and_a_plan_does_not_t
     let other = world.folder.path().join("other.json");
     let keys = std::fs::read_to_string(world.folder.path().join("keyring.json")).unwrap();
     std::fs::write(&other, keys.replace("k1", "k2").replace("AAEC", "BBEC")).unwrap();
-    world.serve(&[("KROGER_KEYRING_FILE", other.to_str().unwrap())]).await;
+    let variables = [("KROGER_KEYRING_FILE", other.to_str().unwrap())];
+    world.serve(Plan { variables: &variables, ..Plan::default() }).await;
     world.servers.swap(0, 1);
     let found = world.ok("search_products_advanced", json!({ "query": "milk", "session_id": session })).await;
     assert!(!found["products"].as_array().unwrap().is_empty(), "{found}");

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::{Mutex, Once, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::support::{Era, MILK, On, Plan, World, call, world};
+use crate::support::{Era, MILK, On, PATIENCE, Plan, World, call, world};
 
 const PROFILE: &str = "user_profile";
 
@@ -157,7 +157,7 @@ async fn in_redis(world: &World) -> String {
 
 /// On a busy machine Redis is given up for a moment, and what could not be removed is when it answers again.
 async fn until_gone_from_redis(world: &World, told: &[&str]) {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         world.ok("search_products_advanced", json!({ "query": "milk" })).await;
         let kept = in_redis(world).await;
@@ -223,8 +223,8 @@ async fn what_nobody_can_reach_any_more_is_deleted_and_what_somebody_can_stays(
     let out = world.http.post(world.url("/auth/logout")).header("cookie", cookie).send().await.unwrap();
     assert_eq!(out.status(), 200);
     // A server looks when it starts, and every hour.
-    world.serve(&[]).await;
-    let deadline = Instant::now() + Duration::from_secs(30);
+    world.serve(Plan::default()).await;
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let rows = rows(&world).await;
         let users: BTreeSet<&str> = rows

@@ -5,7 +5,7 @@ use rmcp::model::ReadResourceRequestParams;
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::support::{Era, On, Plan, World, call, world};
+use crate::support::{Era, On, Plan, SLOW, World, call, eventually, world};
 
 const TOOLS: [(&str, &str); 8] = [
     ("search_products_advanced", r#"{"query": "milk"}"#),
@@ -142,7 +142,7 @@ async fn tools_say_whether_they_change_the_cart_itself(
 async fn in_bad_times_a_search_without_an_answer_from_before_fails_in_a_word_that_helps(
     #[case] mut fault: Value,
 ) {
-    let world = world().await;
+    let world = World::start(Plan { attempt: SLOW, ..Plan::default() }).await;
     world.ok("search_products_advanced", json!({ "query": "bread" })).await;
     fault["path"] = json!("/v1/products");
     world.fault(fault).await;
@@ -153,6 +153,30 @@ async fn in_bad_times_a_search_without_an_answer_from_before_fails_in_a_word_tha
     assert!(problem["detail"].as_str().unwrap().starts_with("Kroger: "), "{problem}");
     // Others go on.
     world.ok("store_locator_advanced", json!({ "zip": "45039" })).await;
+}
+
+#[tokio::test]
+async fn while_the_database_is_away_a_call_is_told_to_come_again_and_nothing_inner() {
+    let mut world = World::start(Plan { on: On::Postgres, ..Plan::default() }).await;
+    let session = world.sign_in("ada").await;
+    world.postgres.as_mut().unwrap().kill();
+    let url = world.url("/tools/shopping_lists");
+    let answer = world.http.post(url).json(&json!({ "session_id": session })).send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), &answer.headers()["retry-after"]), (503, &"5".parse().unwrap()));
+    let problem: Value = answer.json().await.unwrap();
+    assert_eq!((&problem["class"], &problem["code"]), (&json!("unavailable"), &json!(-32000)));
+    assert!(
+        problem["detail"].as_str().unwrap().starts_with("This server cannot reach its data"),
+        "{problem}"
+    );
+    let page =
+        world.http.get(world.url("/auth/login")).header("cookie", format!("portico_session={session}"));
+    assert_eq!(page.send().await.unwrap().status(), 503);
+    // What needs none of it goes on.
+    world.ok("search_products_advanced", json!({ "query": "milk" })).await;
+    world.postgres.as_mut().unwrap().start_again().await.unwrap();
+    let again = async || world.call("shopping_lists", json!({ "session_id": session })).await.0 == 200;
+    eventually("it serves again", again).await;
 }
 
 #[tokio::test]

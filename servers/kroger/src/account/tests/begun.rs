@@ -59,7 +59,7 @@ async fn a_browser_that_goes_away_on_its_way_back_loses_no_sign_in() {
     let mut browser = Browser::default();
     let sent = world.get(&mut browser, "/auth/login", &[]).await;
     let back = world.consent(&sent).await;
-    world.fault(json!({"path": "/v1/connect/", "kind": "late", "milliseconds": 300, "times": 1})).await;
+    world.fault(json!({"path": "/v1/connect/", "kind": "late", "milliseconds": 2_000, "times": 1})).await;
     let asked = world.asked().await;
     tokio::select! {
         _ = world.get(&mut browser, &back, &[]) => panic!("the answer was not late"),

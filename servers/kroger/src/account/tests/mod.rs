@@ -33,7 +33,7 @@ use portico_kit::tool::ToolError;
 use super::{Accounts, MESSAGES, MIGRATIONS, Settings, User, Who};
 
 /// Longest wait for anything that must happen.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Which database a test runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ async fn open(url: &str) -> Store {
 fn accounts(settings: &Settings, base: &str, store: &Store, sealer: &Sealer) -> Accounts {
     let metrics = Arc::new(Metrics::default());
     let policy = Policy {
-        attempt_timeout: Duration::from_secs(2),
+        attempt_timeout: Duration::from_secs(20),
         retry: Retry { strategy: Strategy::Fixed(Duration::from_millis(5)), ..Retry::default() },
         per_minute: NonZeroU32::new(60_000).unwrap(),
         ..Policy::default()

@@ -178,7 +178,7 @@ async fn a_caller_that_goes_away_loses_no_token() {
     let user = world.user().await;
     world.sql(OVER).await;
     let before = world.accounts.held(&user).await.unwrap().unwrap().generation;
-    let fault = json!({"path": "/v1/connect/", "kind": "late", "milliseconds": 200, "times": 1});
+    let fault = json!({"path": "/v1/connect/", "kind": "late", "milliseconds": 2_000, "times": 1});
     world.fault(fault).await;
     let asked = world.asked().await;
     tokio::select! {
