@@ -7,20 +7,21 @@ use std::time::{Duration, Instant};
 use futures::future::{join, join_all};
 use kube::Api;
 use kube::api::{ApiResource, DeleteParams, DynamicObject};
+use portico_cluster::wait_for;
 
 use super::client::{Fault, Plan, Write};
 use super::scenario::{Act, Run, Scenario};
 use super::snapshot::{Leaves, difference, differing, snapshot};
-use crate::world::{Operator, World};
+use crate::world::{Operator, SOON, World};
 
 /// Runs at once: more would only wait for the API server.
 const WORKERS: usize = 20;
 /// With no write for so long a step has come to its end; a state that is not yet as wanted is looked at again.
 const QUIET: Duration = Duration::from_millis(300);
+/// Between two looks at a state that is to be as wanted: each asks for ten kinds.
+const LOOKS: Duration = Duration::from_millis(250);
 /// The longest that the operator takes to begin with what a step asks of it.
 const REACTION: Duration = Duration::from_secs(3);
-/// A state that will be as wanted may take a few looks to be so.
-const LOOKS: u32 = 40;
 
 /// What a scenario leads to when nothing goes wrong, after each step.
 struct Reference {
@@ -87,8 +88,19 @@ impl Worker {
                 self.restart().await;
             }
         }
-        let quiet = if self.plan.is_faulty() { QUIET } else { REACTION };
-        run.settle(&self.plan, quiet).await?;
+        let (quiet, plan) = (if self.plan.is_faulty() { QUIET } else { REACTION }, self.plan.clone());
+        let settled = tokio::select! {
+            settled = run.settle(&plan, quiet) => Some(settled),
+            // The write came later than that: the machine is busy.
+            () = plan.death() => None,
+        };
+        match settled {
+            Some(settled) => settled?,
+            None => {
+                self.restart().await;
+                run.settle(&plan, quiet).await?;
+            }
+        }
         snapshot(&client, &namespace, &scenario.kind, name).await.map_err(|error| error.to_string())
     }
 
@@ -100,20 +112,19 @@ impl Worker {
         api.delete(&name, &DeleteParams::background()).await.ok();
     }
 
-    /// The state after the last step, looked at again while it is not yet as `wanted`.
+    /// How the state after the last step differs from `wanted` in the end: controllers and the garbage collector may take a while.
     async fn compare(&self, scenario: &Scenario, wanted: &Leaves, masked: &BTreeSet<String>) -> Vec<String> {
-        let name = format!("r{:04}x", self.runs);
-        let mut pause = tokio::time::interval(Duration::from_millis(250));
-        let mut found = Vec::new();
-        for _ in 0..LOOKS {
-            pause.tick().await;
-            let state = snapshot(&self.world.client, self.world.namespace.name(), &scenario.kind, &name);
-            found = difference(wanted, &state.await.unwrap(), masked);
+        let (name, namespace) = (format!("r{:04x}", self.runs), self.world.namespace.name());
+        let compared = wait_for("the same end", SOON, async || {
+            let state = snapshot(&self.world.client, namespace, &scenario.kind, &name).await;
+            let found = difference(wanted, &state.map_err(|error| error.to_string())?, masked);
             if found.is_empty() {
-                break;
+                return Ok(Some(()));
             }
-        }
-        found
+            tokio::time::sleep(LOOKS).await;
+            Err(found.join("; "))
+        });
+        compared.await.err().map(|error| error.to_string()).into_iter().collect()
     }
 }
 
