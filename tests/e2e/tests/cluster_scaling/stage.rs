@@ -221,8 +221,9 @@ impl Stage {
             }
             tokio::time::sleep(LOOKS).await;
             Err(scale.to_string())
-        });
-        if let Err(error) = found.await {
+        })
+        .await;
+        if let Err(error) = found {
             panic!("{error}\n{}", self.world.cluster.diagnose(namespace).await);
         }
     }
