@@ -53,6 +53,11 @@ impl Worker {
         self.operator = Some(operator);
     }
 
+    /// Of the resource of the present run.
+    fn name(&self) -> String {
+        format!("r{:04}x", self.runs)
+    }
+
     /// Runs the scenario up to and with the step of `fault`, or to its end; the states after each step.
     async fn run(
         &mut self,
@@ -106,7 +111,7 @@ impl Worker {
 
     /// Takes away what the last run has left: the pods of all runs together would fill the nodes.
     async fn remove(&self, scenario: &Scenario) {
-        let (namespace, name) = (self.world.namespace.name(), format!("r{:04}x", self.runs));
+        let (namespace, name) = (self.world.namespace.name(), self.name());
         let api = Api::<DynamicObject>::namespaced_with(self.world.client.clone(), namespace, &scenario.kind);
         // It is gone already where the run came to its end.
         api.delete(&name, &DeleteParams::background()).await.ok();
@@ -114,7 +119,7 @@ impl Worker {
 
     /// How the state after the last step differs from `wanted` in the end: controllers and the garbage collector may take a while.
     async fn compare(&self, scenario: &Scenario, wanted: &Leaves, masked: &BTreeSet<String>) -> Vec<String> {
-        let (name, namespace) = (format!("r{:04x}", self.runs), self.world.namespace.name());
+        let (name, namespace) = (self.name(), self.world.namespace.name());
         let compared = wait_for("the same end", SOON, async || {
             let state = snapshot(&self.world.client, namespace, &scenario.kind, &name).await;
             let found = difference(wanted, &state.map_err(|error| error.to_string())?, masked);
