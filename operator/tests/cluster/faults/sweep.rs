@@ -65,7 +65,7 @@ impl Worker {
         fault: Option<(Write, Fault)>,
     ) -> Result<Vec<Leaves>, String> {
         self.runs += 1;
-        let name = format!("r{:04}x", self.runs);
+        let name = self.name();
         self.plan.begin(self.world.namespace.name(), &name, fault.clone());
         let last = fault.as_ref().map_or(scenario.steps.len(), |(write, _)| write.step + 1);
         let mut states = Vec::new();
@@ -106,7 +106,16 @@ impl Worker {
                 run.settle(&plan, quiet).await?;
             }
         }
-        snapshot(&client, &namespace, &scenario.kind, name).await.map_err(|error| error.to_string())
+        let state = async || {
+            snapshot(&client, &namespace, &scenario.kind, name).await.map_err(|error| error.to_string())
+        };
+        // Where nothing goes wrong nothing is left, and runs that do not agree about that say nothing of it. The garbage collector
+        // may take its time.
+        if matches!(act, Act::Delete) && !self.plan.is_faulty() {
+            let gone = async || Ok::<_, String>(state().await?.is_empty().then_some(()));
+            wait_for("the end of everything", SOON * 2, gone).await.map_err(|error| error.to_string())?;
+        }
+        state().await
     }
 
     /// Takes away what the last run has left: the pods of all runs together would fill the nodes.
