@@ -94,17 +94,16 @@ impl Worker {
             }
         }
         let (quiet, plan) = (if self.plan.is_faulty() { QUIET } else { REACTION }, self.plan.clone());
-        let settled = tokio::select! {
+        let in_time = tokio::select! {
             settled = run.settle(&plan, quiet) => Some(settled),
             // The write came later than that: the machine is busy.
             () = plan.death() => None,
         };
-        match settled {
-            Some(settled) => settled?,
-            None => {
-                self.restart().await;
-                run.settle(&plan, quiet).await?;
-            }
+        if let Some(settled) = in_time {
+            settled?;
+        } else {
+            self.restart().await;
+            run.settle(&plan, quiet).await?;
         }
         let state = async || {
             snapshot(&client, &namespace, &scenario.kind, name).await.map_err(|error| error.to_string())
