@@ -77,7 +77,7 @@ async fn kedas_own_definition_takes_the_scaled_object_of_the_example() {
     let world = World::start().await;
     let definition = file("tests/fixtures/keda.sh_scaledobjects.yaml");
     world.kubectl(&["apply", "--server-side", "--filename", &definition]).await;
-    let wait = ["wait", "--for=condition=Established", "crd/scaledobjects.keda.sh", "--timeout=30s"];
+    let wait = ["wait", "--for=condition=Established", "crd/scaledobjects.keda.sh", "--timeout=120s"];
     world.kubectl(&wait).await;
     apply(&world, &file("../examples/scaling/keda.yaml")).await;
     world.until("pictures", "Ready", is_ready).await;

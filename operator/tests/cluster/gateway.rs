@@ -87,14 +87,14 @@ async fn what_the_gateway_decides_of_the_number_of_pods_is_shown_and_outlives_an
     world.apply("a", image("1", "0s")).await;
     world.put::<InferenceModel>("m", elsewhere("https://one.example.com/v1")).await;
     world.until_ready("a").await;
-    world.kubectl(&["wait", "--for=condition=Ready", "inferencemodel/m", "--timeout=40s"]).await;
+    world.kubectl(&["wait", "--for=condition=Ready", "inferencemodel/m", "--timeout=120s"]).await;
     gateway_scaled::<McpServer>(&world, "a").await;
     gateway_scaled::<InferenceModel>(&world, "m").await;
     world.apply("a", image("2", "0s")).await;
     world.put::<InferenceModel>("m", elsewhere("https://two.example.com/v1")).await;
     world.until_ready("a").await;
     let seen = "--for=jsonpath={.status.url}=https://two.example.com/v1";
-    world.kubectl(&["wait", seen, "inferencemodel/m", "--timeout=40s"]).await;
+    world.kubectl(&["wait", seen, "inferencemodel/m", "--timeout=120s"]).await;
     for kind in ["mcpservers", "inferencemodels"] {
         let text = world.kubectl(&["get", kind]).await;
         eprint!("{text}");

@@ -10,7 +10,7 @@ async fn kubectl_wait_returns_when_and_only_when_the_edit_is_rolled_out() {
         return;
     }
     let world = World::start().await;
-    let wait = ["wait", "--for=condition=Ready", "mcpserver/a", "--timeout=40s"];
+    let wait = ["wait", "--for=condition=Ready", "mcpserver/a", "--timeout=120s"];
     // The second round starts from Ready=True of the round before, which must not be taken for the edit's.
     for tag in ["1", "2"] {
         world.apply("a", image(tag, "2s")).await;
@@ -31,7 +31,8 @@ async fn a_server_is_in_progress_until_it_serves_and_current_after() {
         return;
     }
     let world = World::start().await;
-    let server = world.apply("a", image("1", "2s")).await;
+    // Long enough for a busy machine to see that it is on its way.
+    let server = world.apply("a", image("1", "6s")).await;
     // What kstatus sees before the operator has seen it: the schema's default, not an empty status.
     assert_eq!(server.status.as_ref().and_then(|status| status.observed_generation), Some(-1));
     assert_eq!(kstatus(&server), "InProgress");

@@ -102,6 +102,8 @@ async fn an_edit_is_never_called_ready_before_its_pods_serve() {
     world.apply("a", image("1", "0s")).await;
     world.until_ready("a").await;
     let seen = record(&world);
+    // From here on nothing is missed; its first list might else come after the rollout.
+    world.until("a", "seen by the record", |_| !seen.lock().unwrap().is_empty()).await;
     let generation = world.apply("a", image("2", "1s")).await.metadata.generation;
     let ready = world.until_reason("a", "RolledOut").await;
     world.until("a", "seen by the record", |_| seen.lock().unwrap().contains(&ready)).await;

@@ -117,8 +117,8 @@ async fn no_pod_on_purpose_is_ready_and_available_is_not() {
     assert_eq!(server.status.unwrap().instances.as_deref(), Some("0/0"));
 }
 
-/// Makes the server's objects those of a version that did not know the label.
-async fn age(world: &World) {
+/// Makes the server's objects those of a version that did not know the label; answers the pods.
+async fn age(world: &World) -> BTreeSet<String> {
     let template = json!({"spec": {"template": {"metadata": {"labels": {labels::SERVING: null}}}}});
     let params = PatchParams::default();
     world
@@ -127,14 +127,15 @@ async fn age(world: &World) {
         .await
         .unwrap();
     world.api::<Deployment>().patch("a-mcp", &params, &Patch::Merge(template)).await.unwrap();
-    wait_for("old pods alone", SOON, async || {
-        let pods = world.pods("a").await;
+    wait_for("old pods alone, and the Service leads to them", SOON, async || {
+        let (pods, found) = (world.pods("a").await, endpoints(world).await);
         let old = |pod: &Pod| !pod.labels().contains_key(labels::SERVING);
-        Ok::<_, String>((pods.len() == 2 && pods.iter().all(old)).then_some(()))
+        let names: BTreeSet<String> = pods.iter().map(kube::ResourceExt::name_any).collect();
+        let done = pods.len() == 2 && pods.iter().all(old) && found == names;
+        if done { Ok(Some(names)) } else { Err(format!("{names:?}, {found:?}")) }
     })
     .await
-    .unwrap();
-    until_endpoints(world, 2).await;
+    .unwrap()
 }
 
 /// How many ready endpoints there were at each change, until none comes for `SOON` or the task is aborted.
@@ -175,8 +176,7 @@ async fn a_server_of_an_older_version_gets_the_label_with_its_next_change_and_al
     world.apply("a", spec.clone()).await;
     world.until_ready("a").await;
     first.stop().await;
-    age(&world).await;
-    let old = endpoints(&world).await;
+    let old = age(&world).await;
     let _second = world.operator("second", None).await;
     world.apply("b", image("1", "0s")).await;
     world.until_ready("b").await;
@@ -194,8 +194,12 @@ async fn a_server_of_an_older_version_gets_the_label_with_its_next_change_and_al
     })
     .await
     .unwrap();
-    let new = until_endpoints(&world, 2).await;
-    assert!(new.is_disjoint(&old));
+    wait_for("two endpoints, neither of them old", SOON, async || {
+        let new = endpoints(&world).await;
+        if new.len() == 2 && new.is_disjoint(&old) { Ok(Some(())) } else { Err(format!("{new:?}")) }
+    })
+    .await
+    .unwrap();
     let end = json!({"metadata": {"labels": {"kubernetes.io/service-name": "a-mcp"}}, "addressType": "IPv4", "endpoints": []});
     world.put::<EndpointSlice>("end", end).await;
     let least = tokio::time::timeout(SOON, counting).await.unwrap().unwrap();

@@ -36,7 +36,7 @@ async fn loose_definitions(cluster: &Cluster) {
         let name = definition.metadata.name.unwrap();
         api.patch(&name, &PatchParams::apply("person").force(), &Patch::Apply(value)).await.unwrap();
     }
-    let wait = ["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"];
+    let wait = ["wait", "--for=condition=Established", "crd", "--all", "--timeout=120s"];
     assert!(cluster.kubectl(&wait).await.unwrap().status.success());
 }
 

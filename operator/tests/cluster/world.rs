@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::api::{ApiResource, DeleteParams, ListParams, Patch, PatchParams};
-use kube::{Api, Client, Resource};
-use portico_cluster::{AuditEvent, AuditMark, Cluster, Level, Namespace, wait_until};
+use kube::api::{ApiResource, DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::{Api, Client, Resource, ResourceExt as _};
+use portico_cluster::{AuditEvent, AuditMark, Cluster, Level, Namespace, wait_for, wait_until};
 use portico_crds::{McpServer, labels};
+use portico_operator::kind::RECHECK;
 use portico_operator::lease::Claim;
 use portico_operator::mcp_server::validate::Settings;
 use portico_operator::{KindName, Options, run};
@@ -22,12 +24,12 @@ use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use crate::composite::Answers;
-use crate::faults::Plan;
+use crate::faults::{CHILDREN, Plan, resource};
 
 /// For what takes a moment, on a machine that also builds something.
 pub const SOON: Duration = Duration::from_mins(2);
-/// What the operator promises for a damaged child.
-pub const HEALED: Duration = Duration::from_secs(10);
+// What is waited for so long was not found by the operator's own look at everything, but told by a watch.
+const _: () = assert!(SOON.as_secs() * 4 < RECHECK.as_secs());
 
 /// The kinds of children, as kubectl names them.
 pub const KINDS: &str = "deployments,services,serviceaccounts,networkpolicies,poddisruptionbudgets,configmaps,jobs,persistentvolumeclaims";
@@ -76,7 +78,7 @@ async fn prepare(cluster: &Cluster) {
         let (kinds, roles) = (file("../crds/yaml"), file("rbac.yaml"));
         let files = ["-f", kinds.to_str().unwrap(), "-f", roles.to_str().unwrap()];
         kubectl(cluster, &[&["apply", "--server-side", "--force-conflicts"], &files[..]].concat()).await;
-        kubectl(cluster, &["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"]).await;
+        kubectl(cluster, &["wait", "--for=condition=Established", "crd", "--all", "--timeout=120s"]).await;
     })
     .await;
 }
@@ -185,6 +187,23 @@ impl World {
             .await
             .ok();
         }
+        self.until_bound(account).await;
+    }
+
+    /// Waits until the API server has heard of the last of these rights: it would refuse the first requests.
+    async fn until_bound(&self, account: &str) {
+        let user = format!("system:serviceaccount:{}:{account}", self.namespace.name());
+        let review: SubjectAccessReview = serde_json::from_value(json!({"spec": {"user": user, "resourceAttributes": {
+            "namespace": self.namespace.name(), "group": "coordination.k8s.io", "resource": "leases", "verb": "update",
+        }}}))
+        .unwrap();
+        let reviews = Api::<SubjectAccessReview>::all(self.client.clone());
+        wait_for(&format!("the rights of {account}"), SOON, async || {
+            let status = reviews.create(&PostParams::default(), &review).await?.status;
+            Ok::<_, kube::Error>(status.is_some_and(|status| status.allowed).then_some(()))
+        })
+        .await
+        .unwrap();
     }
 
     fn client_of(&self, account: &str) -> Client {
@@ -283,11 +302,17 @@ impl World {
         self.api::<Pod>().list(&own).await.unwrap().items
     }
 
-    /// The children of all servers, as `kind/name`.
+    /// The children of all servers and models, as `kind.group/name`.
     pub async fn children(&self) -> Vec<String> {
-        let own = format!("{}={}", labels::MANAGED_BY, labels::OPERATOR);
-        let text = self.kubectl(&["get", KINDS, "--selector", &own, "--output", "name"]).await;
-        let mut names: Vec<String> = text.lines().map(ToOwned::to_owned).collect();
+        let own = ListParams::default().labels(&format!("{}={}", labels::MANAGED_BY, labels::OPERATOR));
+        let kinds = CHILDREN.into_iter().filter(|child| KINDS.split(',').any(|plural| plural == child.3));
+        let mut names = Vec::new();
+        for child in kinds {
+            let (kind, of) = (child.2.to_lowercase(), resource(child));
+            let kind = if child.0.is_empty() { kind } else { format!("{kind}.{}", child.0) };
+            let all = self.dynamic(&of).list_metadata(&own).await.unwrap();
+            names.extend(all.iter().map(|object| format!("{kind}/{}", object.name_any())));
+        }
         names.sort();
         names
     }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::Error;
@@ -33,6 +34,8 @@ pub struct AuditEvent {
     pub name: String,
     /// The status code of the answer.
     pub code: u16,
+    /// When the API server had answered, by its own clock.
+    pub answered: Timestamp,
 }
 
 #[derive(Deserialize)]
@@ -47,6 +50,8 @@ struct Line {
     object_ref: ObjectRef,
     #[serde(default)]
     response_status: ResponseStatus,
+    /// Of the one stage that is written down: the end of the answer.
+    stage_timestamp: Timestamp,
 }
 
 #[derive(Deserialize)]
@@ -83,6 +88,7 @@ impl From<Line> for AuditEvent {
             namespace: line.object_ref.namespace,
             name: line.object_ref.name,
             code: line.response_status.code,
+            answered: line.stage_timestamp,
         }
     }
 }
@@ -111,7 +117,7 @@ mod tests {
 
     use super::*;
 
-    const LINE: &str = r#"{"verb":"patch","user":{"username":"admin"},"impersonatedUser":{"username":"system:serviceaccount:portico:operator"},"userAgent":"portico/1","objectRef":{"resource":"deployments","namespace":"shop","name":"files","apiGroup":"apps","subresource":"scale"},"responseStatus":{"code":200}}"#;
+    const LINE: &str = r#"{"verb":"patch","user":{"username":"admin"},"impersonatedUser":{"username":"system:serviceaccount:portico:operator"},"userAgent":"portico/1","objectRef":{"resource":"deployments","namespace":"shop","name":"files","apiGroup":"apps","subresource":"scale"},"responseStatus":{"code":200},"stageTimestamp":"2026-11-27T03:51:54.765980Z"}"#;
 
     #[test]
     fn only_whole_lines_after_the_mark_count_and_the_impersonated_user_is_the_writer() {
@@ -124,6 +130,7 @@ mod tests {
         assert_eq!(events.len(), 1);
         assert_eq!(events[0].user, "system:serviceaccount:portico:operator");
         assert_eq!((events[0].resource.as_str(), events[0].subresource.as_str()), ("deployments", "scale"));
+        assert_eq!(events[0].answered.to_string(), "2026-11-27T03:51:54.76598Z");
     }
 
     #[test]

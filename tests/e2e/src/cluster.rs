@@ -85,6 +85,14 @@ impl World {
     /// # Errors
     /// When it does not start.
     pub async fn start(name: &str, images: &[(&str, &Path)]) -> Result<Self, Failure> {
+        Self::start_on(name, images, NodeOptions::default()).await
+    }
+
+    /// The same on a node with these options.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn start_on(name: &str, images: &[(&str, &Path)], node: NodeOptions) -> Result<Self, Failure> {
         rustls::crypto::ring::default_provider().install_default().ok();
         let program = crate::program();
         let all = [("portico", program.as_path())];
@@ -92,7 +100,7 @@ impl World {
             .iter()
             .chain(images)
             .map(|(name, path)| ((*name).to_owned(), vec![path.display().to_string()]));
-        let options = NodeOptions { images: all.collect(), ..NodeOptions::default() };
+        let options = NodeOptions { images: all.collect(), ..node };
         let cluster = Cluster::start_with(Level::Processes, options).await?;
         let namespace = cluster.namespace(name).await?;
         Ok(Self { namespace, cluster, folder: tempfile::tempdir()? })
@@ -104,7 +112,9 @@ impl World {
     /// What kubectl says.
     pub async fn define(&self) -> Result<(), Failure> {
         self.kubectl(&["apply", "-f", &workspace().join("crds/yaml").display().to_string()]).await?;
-        self.kubectl(&["wait", "--for=condition=Established", "crd", "--all"]).await.map(drop)
+        self.kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=120s"])
+            .await
+            .map(drop)
     }
 
     /// Applies a part's rights as they are shipped, and binds these roles of them to its account in the namespace.

@@ -52,7 +52,7 @@ impl World {
     async fn operator(&self) -> Operator {
         let file = |path: &str| workspace().join(path).display().to_string();
         self.kubectl(&["apply", "-f", &file("crds/yaml"), "-f", &file("operator/rbac.yaml")]).await;
-        self.kubectl(&["wait", "--for=condition=Established", "crd", "--all"]).await;
+        self.kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=120s"]).await;
         let account = format!("--serviceaccount={}:operator", self.namespace.name());
         for role in ["portico-operator", "portico-operator-models"] {
             let role_ref = format!("--clusterrole={role}");

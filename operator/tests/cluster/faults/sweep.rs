@@ -7,20 +7,21 @@ use std::time::{Duration, Instant};
 use futures::future::{join, join_all};
 use kube::Api;
 use kube::api::{ApiResource, DeleteParams, DynamicObject};
+use portico_cluster::wait_for;
 
 use super::client::{Fault, Plan, Write};
 use super::scenario::{Act, Run, Scenario};
 use super::snapshot::{Leaves, difference, differing, snapshot};
-use crate::world::{Operator, World};
+use crate::world::{Operator, SOON, World};
 
 /// Runs at once: more would only wait for the API server.
 const WORKERS: usize = 20;
 /// With no write for so long a step has come to its end; a state that is not yet as wanted is looked at again.
 const QUIET: Duration = Duration::from_millis(300);
+/// Between two looks at a state that is to be as wanted: each asks for ten kinds.
+const LOOKS: Duration = Duration::from_millis(250);
 /// The longest that the operator takes to begin with what a step asks of it.
 const REACTION: Duration = Duration::from_secs(3);
-/// A state that will be as wanted may take a few looks to be so.
-const LOOKS: u32 = 40;
 
 /// What a scenario leads to when nothing goes wrong, after each step.
 struct Reference {
@@ -52,6 +53,11 @@ impl Worker {
         self.operator = Some(operator);
     }
 
+    /// Of the resource of the present run.
+    fn name(&self) -> String {
+        format!("r{:04}x", self.runs)
+    }
+
     /// Runs the scenario up to and with the step of `fault`, or to its end; the states after each step.
     async fn run(
         &mut self,
@@ -59,7 +65,7 @@ impl Worker {
         fault: Option<(Write, Fault)>,
     ) -> Result<Vec<Leaves>, String> {
         self.runs += 1;
-        let name = format!("r{:04}x", self.runs);
+        let name = self.name();
         self.plan.begin(self.world.namespace.name(), &name, fault.clone());
         let last = fault.as_ref().map_or(scenario.steps.len(), |(write, _)| write.step + 1);
         let mut states = Vec::new();
@@ -87,33 +93,51 @@ impl Worker {
                 self.restart().await;
             }
         }
-        let quiet = if self.plan.is_faulty() { QUIET } else { REACTION };
-        run.settle(&self.plan, quiet).await?;
-        snapshot(&client, &namespace, &scenario.kind, name).await.map_err(|error| error.to_string())
+        let (quiet, plan) = (if self.plan.is_faulty() { QUIET } else { REACTION }, self.plan.clone());
+        let in_time = tokio::select! {
+            settled = run.settle(&plan, quiet) => Some(settled),
+            // The write came later than that: the machine is busy.
+            () = plan.death() => None,
+        };
+        if let Some(settled) = in_time {
+            settled?;
+        } else {
+            self.restart().await;
+            run.settle(&plan, quiet).await?;
+        }
+        let state = async || {
+            snapshot(&client, &namespace, &scenario.kind, name).await.map_err(|error| error.to_string())
+        };
+        // Where nothing goes wrong nothing is left, and runs that do not agree about that say nothing of it. The garbage collector
+        // may take its time.
+        if matches!(act, Act::Delete) && !self.plan.is_faulty() {
+            let gone = async || Ok::<_, String>(state().await?.is_empty().then_some(()));
+            wait_for("the end of everything", SOON * 2, gone).await.map_err(|error| error.to_string())?;
+        }
+        state().await
     }
 
     /// Takes away what the last run has left: the pods of all runs together would fill the nodes.
     async fn remove(&self, scenario: &Scenario) {
-        let (namespace, name) = (self.world.namespace.name(), format!("r{:04}x", self.runs));
+        let (namespace, name) = (self.world.namespace.name(), self.name());
         let api = Api::<DynamicObject>::namespaced_with(self.world.client.clone(), namespace, &scenario.kind);
         // It is gone already where the run came to its end.
         api.delete(&name, &DeleteParams::background()).await.ok();
     }
 
-    /// The state after the last step, looked at again while it is not yet as `wanted`.
+    /// How the state after the last step differs from `wanted` in the end: controllers and the garbage collector may take a while.
     async fn compare(&self, scenario: &Scenario, wanted: &Leaves, masked: &BTreeSet<String>) -> Vec<String> {
-        let name = format!("r{:04}x", self.runs);
-        let mut pause = tokio::time::interval(Duration::from_millis(250));
-        let mut found = Vec::new();
-        for _ in 0..LOOKS {
-            pause.tick().await;
-            let state = snapshot(&self.world.client, self.world.namespace.name(), &scenario.kind, &name);
-            found = difference(wanted, &state.await.unwrap(), masked);
+        let (name, namespace) = (self.name(), self.world.namespace.name());
+        let compared = wait_for("the same end", SOON, async || {
+            let state = snapshot(&self.world.client, namespace, &scenario.kind, &name).await;
+            let found = difference(wanted, &state.map_err(|error| error.to_string())?, masked);
             if found.is_empty() {
-                break;
+                return Ok(Some(()));
             }
-        }
-        found
+            tokio::time::sleep(LOOKS).await;
+            Err(found.join("; "))
+        });
+        compared.await.err().map(|error| error.to_string()).into_iter().collect()
     }
 }
 

@@ -56,14 +56,15 @@ impl Scene {
         self.run(name).settle(&self.plan, Duration::from_secs(1)).await.unwrap();
     }
 
-    async fn state(&self, name: &str) -> Leaves {
-        snapshot(&self.world.client, self.world.namespace.name(), &self.scenario.kind, name).await.unwrap()
+    async fn state(&self, name: &str) -> Result<Leaves, String> {
+        let (client, namespace) = (&self.world.client, self.world.namespace.name());
+        snapshot(client, namespace, &self.scenario.kind, name).await.map_err(|error| error.to_string())
     }
 
     /// Waits until `name` is as `wanted`, but for times and the fields that count changes.
     async fn until_like(&self, name: &str, wanted: &Leaves) {
         wait_for("the same end", SOON, async || {
-            let found = self.state(name).await;
+            let found = self.state(name).await?;
             let all = difference(&timeless(wanted), &timeless(&found), &std::collections::BTreeSet::new());
             if all.is_empty() { Ok(Some(())) } else { Err(all.join("; ")) }
         })
@@ -74,7 +75,7 @@ impl Scene {
     /// Waits until `name` is like `fresh`, which was made and edited without trouble.
     async fn until_like_fresh(&self, name: &str) {
         wait_for("the same end as of a fresh one", SOON, async || {
-            let (wanted, found) = (timeless(&self.state("fresh").await), timeless(&self.state(name).await));
+            let (wanted, found) = (timeless(&self.state("fresh").await?), timeless(&self.state(name).await?));
             let all = difference(&wanted, &found, &std::collections::BTreeSet::new());
             if all.is_empty() { Ok(Some(())) } else { Err(all.join("; ")) }
         })
@@ -252,7 +253,7 @@ async fn a_bad_edit_and_its_revert_leave_no_trace() {
     }
     let scene = Scene::start().await;
     scene.create("solo").await;
-    let (before, good) = (scene.state("solo").await, scene.scenario.steps[1].clone());
+    let (before, good) = (scene.state("solo").await.unwrap(), scene.scenario.steps[1].clone());
     let Act::Apply(spec) = good.clone() else { unreachable!("the second step applies the spec") };
     let bad = [
         json!({"env": [{"name": "PORT", "value": "1"}]}),

@@ -164,6 +164,12 @@ async fn a_model_of_an_older_version_keeps_revision_and_pods_and_gets_the_label_
     wait_for("the label", SOON, async || Ok::<_, String>(selects_the_label(&world).await.then_some(())))
         .await
         .unwrap();
-    assert!(names(&world).await.is_disjoint(&old));
+    // An old pod on its way out is still there for a while.
+    wait_for("other pods alone", SOON, async || {
+        let now = names(&world).await;
+        if !now.is_empty() && now.is_disjoint(&old) { Ok(Some(())) } else { Err(format!("{now:?}")) }
+    })
+    .await
+    .unwrap();
     assert_eq!(selected(&world, "chat").await, revision, "another revision for a label");
 }

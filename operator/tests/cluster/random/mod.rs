@@ -17,7 +17,7 @@ use portico_crds::{InferenceModel, KrogerIntegration, McpServer, ShopConnector};
 use serde_json::{Value, json};
 
 use crate::faults::{Leaves, Plan, difference, snapshot};
-use crate::world::{Operator, SOON, World};
+use crate::world::{Operator, SOON, World, is_observed};
 use generate::Generator;
 
 /// Lives at once, each in a namespace of its own.
@@ -85,7 +85,7 @@ impl Life<'_> {
         let settled = wait_for("settled", SOON, async || {
             let object = self.api().get(name).await.map_err(|error| error.to_string())?;
             let observed = object.data["status"]["observedGeneration"].as_i64() == object.metadata.generation;
-            let quiet = observed && self.plan.is_quiet_for(QUIET);
+            let quiet = observed && self.plan.is_quiet_for(QUIET) && self.are_servers_observed(name).await?;
             tokio::task::yield_now().await;
             if quiet { Ok(Some(())) } else { Err(object.data["status"].to_string()) }
         });
@@ -128,13 +128,24 @@ impl Life<'_> {
         Ok(last)
     }
 
+    /// The servers that it is made of.
+    async fn servers(&self, name: &str) -> Result<Vec<McpServer>, kube::Error> {
+        let mut servers = self.world.api::<McpServer>().list(&ListParams::default()).await?.items;
+        servers.retain(|server| server.name_any().starts_with(&format!("{name}-")));
+        Ok(servers)
+    }
+
+    /// Whether the operator has seen the last spec of each server that it is made of.
+    async fn are_servers_observed(&self, name: &str) -> Result<bool, String> {
+        let servers = self.servers(name).await.map_err(|error| error.to_string())?;
+        let going = |server: &McpServer| server.metadata.deletion_timestamp.is_some();
+        Ok(servers.iter().all(|server| going(server) || is_observed(server)))
+    }
+
     /// Whether it, or a server that it is made of, is not applied as its spec says.
     async fn is_refused(&self, name: &str) -> bool {
-        let servers = self.world.api::<McpServer>().list(&ListParams::default()).await.unwrap();
-        let statuses = servers
-            .into_iter()
-            .filter(|server| server.name_any().starts_with(&format!("{name}-")))
-            .map(|server| serde_json::to_value(server.status).unwrap());
+        let servers = self.servers(name).await.unwrap();
+        let statuses = servers.into_iter().map(|server| serde_json::to_value(server.status).unwrap());
         let own = self.api().get(name).await.unwrap().data["status"].clone();
         std::iter::once(own).chain(statuses).any(|status| is_refusal(&status))
     }

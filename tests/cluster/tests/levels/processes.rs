@@ -40,7 +40,8 @@ fn deployment(replicas: u32, greeting: &str) -> Value {
                         "env": [{"name": "HOST", "value": "0.0.0.0"}, {"name": "PORT", "value": "8080"},
                             {"name": "GREETING", "value": greeting}],
                         "readinessProbe": {"httpGet": get, "periodSeconds": 1},
-                        "livenessProbe": {"httpGet": get, "periodSeconds": 1},
+                        // A container that a busy machine keeps waiting is none that hangs.
+                        "livenessProbe": {"httpGet": get, "periodSeconds": 1, "timeoutSeconds": 10},
                     }],
                 },
             },
@@ -134,7 +135,7 @@ async fn a_deployment_serves_by_name_rolls_scales_to_zero_and_back_and_leaves_no
     test.apply(&deployment(2, &test.greeting("one"))).await;
     test.answers(&test.greeting("one")).await;
     let rollout =
-        ["rollout", "status", "deployment/web", "--timeout=60s", "--namespace", test.namespace.name()];
+        ["rollout", "status", "deployment/web", "--timeout=120s", "--namespace", test.namespace.name()];
     let rolled_out = test.cluster.kubectl(&rollout).await.unwrap();
     assert!(rolled_out.status.success(), "{}", String::from_utf8_lossy(&rolled_out.stderr));
     test.apply(&deployment(2, &test.greeting("two"))).await;

@@ -108,8 +108,11 @@ async fn a_server_that_never_starts_is_told_with_its_pods_reason_goes_back_to_ze
     }
     let mut stage = Stage::start().await;
     let url = stage.serve("gateway");
-    let scaling = json!({ "min": 0, "idleSeconds": 1, "sessionSeconds": 0, "startSeconds": 5 });
-    stage.apply("broken", 0, scaling.clone()).await;
+    let scaling = json!({ "min": 0, "idleSeconds": 1, "sessionSeconds": 0 });
+    let mut in_time = scaling.clone();
+    // Long enough for a busy machine to find out about the image, and to start the mended server.
+    in_time["startSeconds"] = json!(25);
+    stage.apply("broken", 0, in_time).await;
     stage.apply("well", 0, scaling).await;
     stage.until_listed(&url, &["broken", "well"]).await;
     stage.until_replicas("broken", 0).await;

@@ -7,12 +7,16 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::State;
+use axum::http::Request;
 use portico_cluster::{Error, Way, wait_for};
 use portico_e2e::cluster::{Part, World};
 use serde_json::{Value, json};
 
 /// Two cores that also build something else need a minute.
 pub const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Between two looks at replicas.
+const LOOKS: Duration = Duration::from_millis(100);
 
 /// The node's own address, of which the pods' network has others.
 const NODE: &str = "198.18.0.1";
@@ -205,10 +209,23 @@ impl Stage {
         }
     }
 
-    /// Waits until a server has so many replicas.
+    /// Waits until a server is to have so many replicas. Asked without a process for each look: many servers may be waited for at once.
     pub async fn until_replicas(&self, server: &str, replicas: usize) {
-        let wanted = replicas.to_string();
-        self.until(&format!("deployment/{server}-mcp"), "{.spec.replicas}", |said| said == wanted).await;
+        let (client, namespace) = (self.world.cluster.client().unwrap(), self.world.namespace.name());
+        let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments/{server}-mcp/scale");
+        let found = wait_for(&format!("{replicas} replicas of {server}"), PATIENCE, async || {
+            let request = Request::get(&path).body(Vec::new()).map_err(|error| error.to_string())?;
+            let scale: Value = client.request(request).await.map_err(|error| error.to_string())?;
+            if scale["spec"]["replicas"].as_u64().unwrap_or_default() == replicas as u64 {
+                return Ok(Some(()));
+            }
+            tokio::time::sleep(LOOKS).await;
+            Err(scale.to_string())
+        })
+        .await;
+        if let Err(error) = found {
+            panic!("{error}\n{}", self.world.cluster.diagnose(namespace).await);
+        }
     }
 
     /// Waits until the gateway at `url` lists the tool of each server.
