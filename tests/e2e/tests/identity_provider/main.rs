@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 
 use provider::Provider;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(2);
 const INNER: &str = "https://inner.example.com/mcp";
 const OUTER: &str = "https://outer.example.com/mcp";
 
