@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use portico_gateway::source::{Endpoint, Server, ServerKey};
 use serde_json::{Value, json};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A running gateway; it is gone when this is dropped.
 struct Gateway {

@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
-use portico_cluster::{AuditMark, Cluster, Level, Namespace, wait_until};
+use portico_cluster::{AuditEvent, AuditMark, Cluster, Level, Namespace, wait_for, wait_until};
 use portico_crds::McpServer;
 use portico_crds::mcp_server::ServerCatalog;
 use portico_gateway::kubernetes::{self, Claim, ClusterSecrets, Duties, Scope};
@@ -19,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::raw_server::RawServer;
 
 /// On a machine that also builds something.
-pub const SOON: Duration = Duration::from_secs(40);
+pub const SOON: Duration = Duration::from_mins(2);
 const LEASE: &str = "portico-gateway";
 
 pub struct World {
@@ -50,7 +51,7 @@ async fn prepare(cluster: &Cluster) {
         let file = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join(name).display().to_string();
         let (kinds, roles) = (file("../crds/yaml"), file("rbac.yaml"));
         kubectl(cluster, &["apply", "--server-side", "--force-conflicts", "-f", &kinds, "-f", &roles]).await;
-        kubectl(cluster, &["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"]).await;
+        kubectl(cluster, &["wait", "--for=condition=Established", "crd", "--all", "--timeout=120s"]).await;
     })
     .await;
 }
@@ -134,11 +135,26 @@ impl World {
         self.until(name, &format!("{kind} {wanted}"), |server| said(server, kind) == wanted).await
     }
 
-    /// How often a gateway wrote anything but the Lease since `mark`.
+    /// Waits until the lists of a server are kept, which they are some seconds after they are known.
+    pub async fn until_kept(&self, name: &str) -> ConfigMap {
+        let (maps, map): (Api<ConfigMap>, _) = (self.api(), format!("{name}-lists"));
+        wait_for("the kept lists", SOON, async || maps.get_opt(&map).await).await.unwrap()
+    }
+
+    /// How often a gateway wrote anything but the Lease since `mark`, or tried to.
     pub fn writes(&self, mark: AuditMark, account: &str) -> usize {
+        self.written(mark, account).len()
+    }
+
+    /// The same without what the API server refused, as it does where somebody else was faster.
+    pub fn writes_taken(&self, mark: AuditMark, account: &str) -> usize {
+        self.written(mark, account).iter().filter(|event| event.code < 300).count()
+    }
+
+    fn written(&self, mark: AuditMark, account: &str) -> Vec<AuditEvent> {
         let user = self.user(account);
-        let counts = |event: &portico_cluster::AuditEvent| event.user == user && event.resource != "leases";
-        self.cluster.audit_writes(mark, counts).unwrap().len()
+        let counts = |event: &AuditEvent| event.user == user && event.resource != "leases";
+        self.cluster.audit_writes(mark, counts).unwrap()
     }
 }
 

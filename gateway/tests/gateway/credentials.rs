@@ -207,7 +207,8 @@ async fn an_outage_of_the_token_endpoint_is_told_to_callers_and_in_the_servers_s
         "spec.upstreamAuth.clientCredentials.tokenUrl: the token endpoint answered HTTP 400 (invalid_scope)";
     assert!(failure(&failing).unwrap().ends_with(expected), "{failing:?}");
     tokens.refuse(None);
-    tokens.set_life(4);
+    // Beyond the handshake, the lists and the call below.
+    tokens.set_life(10);
     gateway.until_connected("raw").await;
     tokens.stop();
     assert!(call(&gateway).await["result"].is_object(), "a known token goes on until it expires");

@@ -59,7 +59,12 @@ fn exposed(path: &str, kind: PathType, methods: &[HttpMethod]) -> Exposed {
     Exposed { path: path.into(), kind, methods: methods.to_vec() }
 }
 
-async fn gateway(options: Options) -> TestGateway {
+async fn gateway() -> TestGateway {
+    gateway_with(Options::default(), Duration::from_mins(1)).await
+}
+
+/// The same where a call may take so long.
+async fn gateway_with(options: Options, call: Duration) -> TestGateway {
     let address = rest().await;
     let paths = vec![
         exposed("/auth/callback", PathType::Exact, &[HttpMethod::Get]),
@@ -72,7 +77,7 @@ async fn gateway(options: Options) -> TestGateway {
         exposure: Exposure { paths, mcp: "/mcp".into() },
         ..server("kroger", &[&format!("http://{address}/mcp")])
     };
-    kroger.timeouts.call = Duration::from_millis(300);
+    kroger.timeouts.call = call;
     TestGateway::with(options, vec![kroger, server("closed", &[&format!("http://{address}/mcp")])]).await
 }
 
@@ -82,7 +87,7 @@ fn url(gateway: &TestGateway, path: &str) -> String {
 
 #[tokio::test]
 async fn an_exposed_path_is_forwarded_with_its_query_body_and_headers() {
-    let gateway = gateway(Options::default()).await;
+    let gateway = gateway().await;
     let request = gateway.http.patch(url(&gateway, "/servers/shop/kroger/api/carts/7?code=a%2Fb&x="));
     let request =
         request.header("authorization", "Bearer mine").header("x-forwarded-host", "forged").body("{}");
@@ -107,7 +112,7 @@ async fn an_exposed_path_is_forwarded_with_its_query_body_and_headers() {
 
 #[tokio::test]
 async fn nothing_but_the_exposed_paths_and_methods_is_reached() {
-    let gateway = gateway(Options::default()).await;
+    let gateway = gateway().await;
     let status = async |method: http::Method, path: &str| {
         gateway.http.request(method, url(&gateway, path)).send().await.unwrap().status().as_u16()
     };
@@ -135,7 +140,7 @@ async fn nothing_but_the_exposed_paths_and_methods_is_reached() {
 
 #[tokio::test]
 async fn bodies_pass_as_they_come_in_both_directions() {
-    let gateway = gateway(Options::default()).await;
+    let gateway = gateway().await;
     let (sender, receiver) = mpsc::channel::<&'static str>(1);
     let body = futures::stream::unfold(receiver, |mut receiver| async move {
         let next = receiver.recv().await?;
@@ -154,7 +159,8 @@ async fn bodies_pass_as_they_come_in_both_directions() {
 
 #[tokio::test]
 async fn a_body_that_is_too_large_and_an_answer_that_stands_still_are_cut() {
-    let gateway = gateway(Options { max_body_bytes: 1000, ..Options::default() }).await;
+    let options = Options { max_body_bytes: 1000, ..Options::default() };
+    let gateway = gateway_with(options, Duration::from_secs(2)).await;
     let large =
         gateway.http.post(url(&gateway, "/servers/shop/kroger/api")).body("x".repeat(5000)).send().await;
     assert_ne!(large.unwrap().status().as_u16(), 207);
@@ -167,7 +173,7 @@ async fn a_body_that_is_too_large_and_an_answer_that_stands_still_are_cut() {
 
 #[tokio::test]
 async fn a_server_without_a_pod_answers_503_and_an_unreachable_one_502() {
-    let gateway = gateway(Options::default()).await;
+    let gateway = gateway().await;
     let of = |endpoints: &[&str]| Server {
         exposure: Exposure { paths: vec![exposed("/api", PathType::Prefix, &[])], mcp: "/mcp".into() },
         ..server("kroger", endpoints)

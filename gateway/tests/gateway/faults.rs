@@ -44,7 +44,10 @@ async fn a_hung_server_delays_neither_lists_nor_calls_of_others() {
     let hung = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/mcp", hung.local_addr().unwrap());
     let good = RawServer::legacy(A, nothing_special).await;
-    let gateway = TestGateway::start(vec![server("hung", &[&url]), server("good", &[&good.url()])]).await;
+    // Who waits for the hung server waits for longer than this test does.
+    let options = Options { list_timeout: Duration::from_hours(1), ..Options::default() };
+    let servers = vec![server("hung", &[&url]), server("good", &[&good.url()])];
+    let gateway = TestGateway::before_its_servers(options, servers).await;
     gateway.until_tools(&["a"]).await;
     let quick = async {
         for _ in 0..20 {
@@ -53,7 +56,7 @@ async fn a_hung_server_delays_neither_lists_nor_calls_of_others() {
             assert!(answer["result"].is_object());
         }
     };
-    tokio::time::timeout(Duration::from_secs(5), quick).await.expect("nobody waits for the hung server");
+    tokio::time::timeout(PATIENCE, quick).await.expect("nobody waits for the hung server");
 }
 
 #[tokio::test]

@@ -347,10 +347,10 @@ async fn a_request_for_a_model_at_zero_waits_until_it_is_loaded_and_no_longer() 
     assert!(!pending.is_finished() && engine.bodies().is_empty());
     let loaded = std::time::Instant::now();
     engine.loaded.store(true, Ordering::Relaxed);
+    // Its cluster has not called it ready and never does: the request has waited for the model alone.
     let response = pending.await.unwrap().unwrap();
     assert_eq!(response.status(), 200);
     println!("answered {} ms after the model was loaded", loaded.elapsed().as_millis());
-    assert!(loaded.elapsed() < Duration::from_secs(2));
     assert_eq!(engine.bodies(), [r#"{"model":"small"}"#]);
     // As long as the answer lasts, the model is in use.
     let metric = r#"portico_gateway_model_demand{namespace="shop",model="small"}"#;
@@ -371,7 +371,8 @@ async fn a_start_that_crosses_another_change_of_the_workload_is_asked_for_again_
     let began = std::time::Instant::now();
     assert_eq!(chat(&gateway, r#"{"model":"small"}"#).send().await.unwrap().status(), 200);
     println!("answered {} ms after the request", began.elapsed().as_millis());
-    assert!(began.elapsed() < Duration::from_secs(3));
+    // Asked for again as one that does not show, it were 20 s.
+    assert!(began.elapsed() < Duration::from_secs(12));
 }
 
 #[tokio::test]

@@ -230,7 +230,7 @@ async fn a_call_outlasts_its_timeout_while_its_client_thinks() {
     for era in [Era::Legacy, Era::Modern] {
         let fixture = Fixture::start(era).await.unwrap();
         let mut config = server("fixture", &[&fixture.url()]);
-        config.timeouts.call = Duration::from_secs(1);
+        config.timeouts.call = Duration::from_secs(3);
         let gateway = TestGateway::start(vec![config]).await;
         gateway.until_connected("fixture").await;
         let client = gateway.legacy_that_can(LEGACY, &everything()).await;

@@ -47,6 +47,13 @@ impl Counted {
         answer(request.bearer_auth(key(who)).send().await.unwrap()).await
     }
 
+    /// How often Redis did not answer, or not in time.
+    async fn store_failures(&self) -> u64 {
+        let (_, text) = self.gateway.get("/metrics").await;
+        let line = text.lines().find(|line| line.starts_with("portico_gateway_quota_store_failures_total "));
+        line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).expect("they are counted")
+    }
+
     /// How many of `times` calls are let through.
     async fn passed(&self, who: &str, tool: &str, times: usize) -> usize {
         let mut passed = 0;
@@ -130,48 +137,87 @@ async fn sizes_are_limited_as_the_configuration_says() {
     assert_eq!(call(json!([[[[[[[[[[[[1]]]]]]]]]]]])).await.0, 400);
 }
 
+/// Carries out a scenario until Redis has answered in time throughout, which then gives true. It has half a second for each
+/// answer, which a busy machine misses; a fault of ours spoils every try.
+async fn with_redis_in_time(scenario: impl AsyncFn() -> bool) {
+    for _ in 0..5 {
+        if scenario().await {
+            return;
+        }
+    }
+    panic!("Redis was late in each of five tries");
+}
+
 #[tokio::test]
 async fn replicas_that_share_redis_count_together_and_to_the_call() {
+    with_redis_in_time(count_together).await;
+}
+
+async fn count_together() -> bool {
     let redis = Redis::start(&["--requirepass", "a-password"]).await.unwrap();
     let limits = format!(
         "{{quotas: [{{name: per-key, per: [Principal], calls: 20, seconds: 3600}}, {{name: all, calls: 50, every: Month}}], redis: {{url: 'redis://127.0.0.1:{}', passwordFile: FOLDER/password}}}}",
         redis.port()
     );
     let (one, other) = tokio::join!(Counted::start(&limits), Counted::start(&limits));
-    let calls = async |who: &'static str| {
-        let sent = (0..30).flat_map(|_| [one.call(who, "look"), other.call(who, "look")]);
+    let at_once = async |who: &'static str, times: usize| {
+        let sent = (0..times).flat_map(|_| [one.call(who, "look"), other.call(who, "look")]);
         futures::future::join_all(sent).await.iter().filter(|(status, _)| *status == 200).count()
     };
-    assert_eq!(calls("ada").await, 20, "60 at once through two replicas");
-    assert_eq!(calls("bob").await, 20);
+    // One call each, so that the replicas are connected; of the tens after that, the second meets the bound in its middle.
+    let calls = async |who: &'static str| {
+        let mut passed = at_once(who, 1).await;
+        for _ in 0..5 {
+            passed += at_once(who, 5).await;
+        }
+        passed
+    };
+    let (ada, bob) = (calls("ada").await, calls("bob").await);
     let anonymous =
         async |replica: &Counted| replica.gateway.modern("tools/call", json!({ "name": "look" })).await.0;
     let mut passed = 0;
     for _ in 0..20 {
         passed += usize::from(anonymous(&one).await == 200) + usize::from(anonymous(&other).await == 200);
     }
+    if one.store_failures().await + other.store_failures().await > 0 {
+        return false;
+    }
+    assert_eq!((ada, bob), (20, 20), "52 of each through two replicas");
     assert_eq!(passed, 10, "50 in all, and what one quota refused was not taken from another");
     assert_eq!(one.server.seen("tools/call").len() + other.server.seen("tools/call").len(), 50);
-    let failures = one.gateway.get("/metrics").await.1;
-    assert!(failures.contains("quota_store_failures_total 0"), "{failures}");
+    true
 }
 
 #[tokio::test]
 async fn while_redis_is_away_each_replica_counts_alone_and_nobody_waits_for_it() {
+    with_redis_in_time(count_alone_while_it_is_away).await;
+}
+
+async fn count_alone_while_it_is_away() -> bool {
     let redis = Redis::start(&[]).await.unwrap();
     let port = redis.port();
     let limits = format!(
         "{{quotas: [{{name: per-key, per: [Principal], calls: 5, seconds: 3600}}], redis: {{url: 'redis://127.0.0.1:{port}'}}}}"
     );
     let counted = Counted::start(&limits).await;
-    assert_eq!(counted.passed("ada", "look", 9).await, 5);
+    let ada = counted.passed("ada", "look", 9).await;
+    if counted.store_failures().await > 0 {
+        return false;
+    }
+    assert_eq!(ada, 5);
     drop(redis);
     assert_eq!(counted.passed("bob", "look", 9).await, 5, "alone, but not without limit");
-    assert!(!counted.gateway.get("/metrics").await.1.contains("quota_store_failures_total 0"));
+    assert!(counted.store_failures().await > 0);
     let _redis = Redis::at(port, &[]).await.unwrap();
-    // An empty store gives bob room again, once it is asked.
+    // An empty store gives everybody room again, once it is asked.
     eventually("the store is asked again", async || counted.call("bob", "look").await.0 == 200).await;
-    assert_eq!(counted.passed("bob", "look", 9).await, 4);
+    let before = counted.store_failures().await;
+    let ada = counted.passed("ada", "look", 9).await;
+    if counted.store_failures().await > before {
+        return false;
+    }
+    assert_eq!(ada, 5);
+    true
 }
 
 #[tokio::test]

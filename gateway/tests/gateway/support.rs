@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portico_gateway::keep::Recalled;
-use portico_gateway::source::{Endpoint, Server, ServerKey, Servers};
+use portico_gateway::source::{Endpoint, Kind, Server, ServerKey, Servers};
 use portico_gateway::{Gateway, Options, ServerReport, ServerState};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// No test waits longer for something that must happen.
-pub const PATIENCE: Duration = Duration::from_secs(15);
+/// No test waits longer for something that must happen: on a busy machine all takes many times as long.
+pub const PATIENCE: Duration = Duration::from_secs(90);
 
 pub struct TestGateway {
     pub address: SocketAddr,
@@ -38,7 +38,7 @@ impl TestGateway {
         Self::with(Options::default(), servers).await
     }
 
-    /// A gateway that is ready.
+    /// A gateway that is ready, and has spoken to each of its servers or failed to.
     pub async fn with(options: Options, servers: Vec<Server>) -> Self {
         Self::recalling(options, servers, &Recalled::new()).await
     }
@@ -57,7 +57,23 @@ impl TestGateway {
         Self::on(listener, (options, servers), &Recalled::new()).await
     }
 
+    /// One that is ready and may have servers that it has not heard of yet.
+    pub async fn before_its_servers(options: Options, servers: Vec<Server>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::ready_on(listener, (options, servers), &Recalled::new()).await
+    }
+
     async fn on(
+        listener: TcpListener,
+        (options, servers): (Options, Vec<Server>),
+        recalled: &Recalled,
+    ) -> Self {
+        let this = Self::ready_on(listener, (options, servers), recalled).await;
+        this.until_all_were_tried().await;
+        this
+    }
+
+    async fn ready_on(
         listener: TcpListener,
         (options, servers): (Options, Vec<Server>),
         recalled: &Recalled,
@@ -82,6 +98,19 @@ impl TestGateway {
     async fn until_ready(&self) {
         let ready = async || self.get("/readyz").await.0 == 200;
         eventually("the gateway is ready", ready).await;
+    }
+
+    /// Waits until each server that has endpoints was spoken to or has failed: a gateway calls itself ready after a few
+    /// seconds although lists are missing, which on a busy machine may be those of good servers.
+    async fn until_all_were_tried(&self) {
+        let servers = Arc::clone(&self.servers.borrow());
+        let has_endpoints = |server: &&Server| server.kind() == Kind::Server && !server.endpoints.is_empty();
+        for server in servers.iter().filter(has_endpoints) {
+            let tried = |report: &ServerReport| {
+                report.key == server.key && !matches!(report.state, ServerState::Connecting)
+            };
+            self.until_report(&server.key.name, tried).await;
+        }
     }
 
     pub fn url(&self) -> String {

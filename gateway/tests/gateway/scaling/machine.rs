@@ -12,7 +12,7 @@ use portico_gateway::Gateway;
 use portico_gateway::scaling::{Change, Error, Scaler};
 use portico_gateway::source::{Bounds, Endpoint, Scaled, Server, Servers};
 use serde_json::Value;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -22,16 +22,39 @@ use super::super::support::server;
 
 pub const TOOLS: &str = r#"[{"name":"a","inputSchema":{}}]"#;
 
+/// What a test lets through when it has seen what it waits for: no length of time is long enough for that on every machine.
+#[derive(Debug, Clone, Default)]
+pub struct Gate(Option<watch::Receiver<bool>>);
+
+impl Gate {
+    /// One that is shut until `true` is sent.
+    pub fn shut() -> (watch::Sender<bool>, Self) {
+        let (sender, receiver) = watch::channel(false);
+        (sender, Self(Some(receiver)))
+    }
+
+    /// Waits until it is open, as the default is. One that nobody can open any more is.
+    async fn passed(&self) {
+        if let Some(mut open) = self.0.clone() {
+            open.wait_for(|open| *open).await.ok();
+        }
+    }
+}
+
 /// How its servers are.
 #[derive(Debug, Clone)]
 pub struct Ways {
     pub bounds: Bounds,
     /// From the wish for a replica until it listens.
     pub start: Duration,
+    /// What it waits for besides before it listens.
+    pub starts: Gate,
     /// From then until it is called ready.
     pub ready: Duration,
     /// What a call takes.
     pub call: Duration,
+    /// What a call waits for besides.
+    pub answers: Gate,
     /// Whether replicas speak the revisions with sessions.
     pub sessions: bool,
     /// What it takes to open a session.
@@ -49,15 +72,18 @@ impl Default for Ways {
             scale_in_after: Duration::from_secs(2),
             idle: short,
             session: short,
-            drain: Duration::from_secs(5),
+            // No replica goes with a call in hand because its time is over, however slow the machine is.
+            drain: Duration::from_mins(2),
             ..Bounds::default()
         };
         let (start, call) = (Duration::from_millis(50), Duration::ZERO);
         Self {
             bounds,
             start,
+            starts: Gate::default(),
             ready: Duration::from_secs(3),
             call,
+            answers: Gate::default(),
             sessions: false,
             handshake: Duration::ZERO,
             broken: false,
@@ -78,6 +104,8 @@ pub struct Log {
 
 struct Replica {
     address: SocketAddr,
+    /// Bound from the beginning, so that nobody else gets the port; connections are refused until it listens.
+    socket: Option<TcpSocket>,
     runtime: Option<Runtime>,
     ready: bool,
     draining: bool,
@@ -221,16 +249,17 @@ impl Machine {
         workload.replicas.sort_by_key(|replica| (!replica.ready, replica.draining));
         workload.replicas.truncate(workload.desired as usize);
         while workload.replicas.len() < workload.desired as usize {
-            let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+            let (socket, address) = free();
             workload.replicas.push(Replica {
-                address: free,
+                address,
+                socket: Some(socket),
                 runtime: None,
                 ready: false,
                 draining: false,
                 started: false,
             });
             if !workload.ways.broken {
-                tokio::spawn(life(self.myself.clone(), name.to_owned(), (free, workload.ways.clone())));
+                tokio::spawn(life(self.myself.clone(), name.to_owned(), (address, workload.ways.clone())));
             }
         }
         drop(workloads);
@@ -246,6 +275,14 @@ impl Machine {
             .take(1)
             .for_each(change_once(change));
     }
+}
+
+/// A port of its own, on which nobody listens yet.
+fn free() -> (TcpSocket, SocketAddr) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
+    (socket, address)
 }
 
 fn change_once<T>(change: impl FnOnce(&mut T)) -> impl FnMut(&mut T) {
@@ -276,17 +313,16 @@ fn named(name: &str, workload: &Workload) -> Server {
 
 /// What becomes of a replica after it was asked for.
 async fn life(machine: Weak<Machine>, name: String, (address, ways): (SocketAddr, Ways)) {
-    sleep(ways.start).await;
+    tokio::join!(sleep(ways.start), ways.starts.passed());
     let Some(here) = machine.upgrade() else { return };
-    let still_wanted =
-        here.workloads.lock().unwrap()[&name].replicas.iter().any(|one| one.address == address);
-    if !still_wanted {
-        return;
-    }
+    let mut socket = None;
+    here.with_replica(&name, address, |replica| socket = replica.socket.take());
+    // One that is not wanted any more has gone with its socket.
+    let Some(socket) = socket else { return };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (log, serving) = (Arc::clone(&here.log), ways.clone());
     let listening = runtime.spawn(async move {
-        let listener = TcpListener::bind(address).await.unwrap();
+        let listener = socket.listen(1024).unwrap();
         log.lock().unwrap().listening.push(Instant::now());
         serve(listener, &serving, log);
     });
@@ -309,15 +345,16 @@ async fn life(machine: Weak<Machine>, name: String, (address, ways): (SocketAddr
 
 fn serve(listener: TcpListener, ways: &Ways, log: Arc<Mutex<Log>>) {
     let (address, takes, handshake) = (listener.local_addr().unwrap(), ways.call, ways.handshake);
+    let answers = ways.answers.clone();
     let answer = move |seen: Seen| {
-        let log = Arc::clone(&log);
+        let (log, answers) = (Arc::clone(&log), answers.clone());
         async move {
             match seen.method() {
                 "initialize" => sleep(handshake).await,
                 "tools/call" => {
                     let number = seen.body["params"]["arguments"]["number"].as_u64().unwrap_or_default();
                     *log.lock().unwrap().calls.entry(number).or_default() += 1;
-                    sleep(takes).await;
+                    tokio::join!(sleep(takes), answers.passed());
                     return Some(
                         seen.result(&format!(r#"{{"content":[{{"type":"text","text":"{address}"}}]}}"#)),
                     );

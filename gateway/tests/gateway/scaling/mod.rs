@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::support::{TestGateway, eventually};
-use machine::{Machine, Ways};
+use machine::{Gate, Machine, Ways};
 
 /// A gateway in front of a machine, of which it has learnt the tools.
 struct World {
@@ -31,7 +31,12 @@ impl World {
 
     async fn with(options: Options, named: &[(&str, Ways)]) -> Self {
         let gateway = TestGateway::with(options, Vec::new()).await;
-        let quick = |ways: &Ways| Ways { ready: Duration::ZERO, broken: false, ..ways.clone() };
+        let quick = |ways: &Ways| Ways {
+            ready: Duration::ZERO,
+            broken: false,
+            starts: Gate::default(),
+            ..ways.clone()
+        };
         let started: Vec<(&str, Ways)> = named.iter().map(|(name, ways)| (*name, quick(ways))).collect();
         let machine = Machine::new(&started, vec![gateway.servers.clone()]);
         for (name, _) in named {

@@ -41,7 +41,7 @@ impl Pair {
 
 fn ways() -> Ways {
     let bounds = Bounds { max: 8, ..Ways::default().bounds };
-    Ways { call: Duration::from_millis(100), ready: Duration::from_millis(50), bounds, ..Ways::default() }
+    Ways { call: Duration::from_millis(400), ready: Duration::from_millis(50), bounds, ..Ways::default() }
 }
 
 /// Calls the second gateway from so many clients until `stop`.

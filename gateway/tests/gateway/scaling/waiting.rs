@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::super::support::{Events, answer, eventually};
-use super::machine::{Ways, who};
+use super::machine::{Gate, Ways, who};
 use super::{World, one};
 
 fn call(number: u64) -> Value {
@@ -23,50 +23,56 @@ async fn waiting(world: &World) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_at_zero_stays_listed_and_its_first_call_waits_for_it_and_no_longer() {
-    let world = one(Ways { start: Duration::from_millis(400), ..Ways::default() }).await;
+    let ways = Ways { start: Duration::from_millis(400), ready: Duration::from_hours(1), ..Ways::default() };
+    let world = one(ways).await;
     assert_eq!(world.gateway.tools().await, ["a"]);
     assert_eq!(world.machine.desired("one"), 0);
     let (_, answered) = world.gateway.modern("tools/call", call(1)).await;
     let now = Instant::now();
     who(&answered);
-    // It is called ready three seconds later; the call has not waited for that.
+    // It is called ready an hour later; the call has not waited for that.
+    assert!(world.machine.serving("one").is_empty());
     let listening = world.machine.log.lock().unwrap().listening.clone();
     assert_eq!(listening.len(), 1);
     println!("answered {} ms after the replica listened", now.duration_since(listening[0]).as_millis());
-    assert!(now.duration_since(listening[0]) < Duration::from_secs(2));
     assert_eq!(world.machine.log.lock().unwrap().calls[&1], 1);
     world.until_gone("one").await;
 }
 
 #[tokio::test]
 async fn a_client_that_gave_a_progress_token_is_told_that_the_server_starts() {
-    let world = one(Ways { start: Duration::from_millis(2200), ..Ways::default() }).await;
     for legacy in [true, false] {
-        world.until_gone("one").await;
+        let (open, starts) = Gate::shut();
+        let world = one(Ways { starts, ..Ways::default() }).await;
         let params = json!({ "name": "a", "arguments": {}, "_meta": { "progressToken": "p-1" } });
         let mut events = if legacy {
             world.gateway.legacy("2025-11-25").await.open("tools/call", params).await
         } else {
             Events::of(world.gateway.modern_request("tools/call", params).send().await.unwrap())
         };
-        let mut last = 0.0;
-        for _ in 0..2 {
+        let (mut times, mut last) = (0, 0.0);
+        let answered = loop {
             let told = events.next().await.unwrap();
-            assert_eq!(told["method"], "notifications/progress", "{told}");
+            if told["method"] != "notifications/progress" {
+                break told;
+            }
             assert_eq!(told["params"]["progressToken"], "p-1");
             let progress = told["params"]["progress"].as_f64().unwrap();
             assert!(progress > last, "{told}");
-            last = progress;
             assert!(told["params"]["message"].as_str().unwrap().contains("shop/one is starting"), "{told}");
-        }
-        let answered = events.next().await.unwrap();
+            (times, last) = (times + 1, progress);
+            // As often as it is told before, it is told on.
+            open.send_replace(times >= 2);
+        };
         who(&answered);
+        assert!(times >= 2, "{times}");
     }
 }
 
 #[tokio::test]
 async fn a_callers_patience_shortens_the_wait_and_the_start_goes_on_without_it() {
-    let world = one(Ways { start: Duration::from_secs(3), ..Ways::default() }).await;
+    let (open, starts) = Gate::shut();
+    let world = one(Ways { starts, ..Ways::default() }).await;
     let request = world.gateway.modern_request("tools/call", call(1)).header("prefer", "wait=1");
     let response = request.send().await.unwrap();
     let retry_after: u64 = response.headers()["retry-after"].to_str().unwrap().parse().unwrap();
@@ -76,6 +82,7 @@ async fn a_callers_patience_shortens_the_wait_and_the_start_goes_on_without_it()
     let message = refused["error"]["message"].as_str().unwrap();
     assert!(message.contains("shop/one had no ready pod for 1 s"), "{message}");
     assert_eq!(refused["error"]["data"]["reason"], "no_endpoint");
+    open.send_replace(true);
     eventually("the replica has started", async || world.machine.running("one") == 1).await;
     let (_, answered) = world.gateway.modern("tools/call", call(2)).await;
     who(&answered);
@@ -84,9 +91,14 @@ async fn a_callers_patience_shortens_the_wait_and_the_start_goes_on_without_it()
 
 #[tokio::test]
 async fn the_start_goes_on_when_the_caller_goes_away() {
-    let world = one(Ways { start: Duration::from_millis(800), ..Ways::default() }).await;
-    let request = world.gateway.modern_request("tools/call", call(1)).timeout(Duration::from_millis(100));
-    request.send().await.unwrap_err();
+    let (open, starts) = Gate::shut();
+    let world = one(Ways { starts, ..Ways::default() }).await;
+    let caller = tokio::spawn(world.gateway.modern_request("tools/call", call(1)).send());
+    let asked = async || waiting(&world).await == 1 && world.machine.desired("one") == 1;
+    eventually("the call waits, and a replica is asked for", asked).await;
+    caller.abort();
+    eventually("the call is given up", async || waiting(&world).await == 0).await;
+    open.send_replace(true);
     eventually("the replica has started", async || world.machine.running("one") == 1).await;
     world.until_gone("one").await;
     assert_eq!(world.machine.log.lock().unwrap().calls.len(), 0);
@@ -95,8 +107,8 @@ async fn the_start_goes_on_when_the_caller_goes_away() {
 #[tokio::test]
 async fn calls_beyond_the_bounds_are_refused_with_a_time_to_come_back() {
     let options = Options { max_waiting: 3, max_waiting_bytes: 4000, ..Options::default() };
-    let world =
-        World::with(options, &[("one", Ways { start: Duration::from_secs(2), ..Ways::default() })]).await;
+    let (open, starts) = Gate::shut();
+    let world = World::with(options, &[("one", Ways { starts, ..Ways::default() })]).await;
     let first: Vec<_> = (1..=3)
         .map(|number| tokio::spawn(world.gateway.modern_request("tools/call", call(number)).send()))
         .collect();
@@ -109,6 +121,7 @@ async fn calls_beyond_the_bounds_are_refused_with_a_time_to_come_back() {
         refused["error"]["message"].as_str().unwrap().contains("3 calls wait for one already"),
         "{refused}"
     );
+    open.send_replace(true);
     for call in first {
         let (status, answered) = answer(call.await.unwrap().unwrap()).await;
         assert_eq!(status, 200, "{answered}");
@@ -122,8 +135,8 @@ async fn calls_beyond_the_bounds_are_refused_with_a_time_to_come_back() {
 #[tokio::test]
 async fn a_server_with_as_many_calls_as_it_may_have_answers_429() {
     let options = Options { max_server_calls: 2, ..Options::default() };
-    let ways = Ways { call: Duration::from_secs(2), ..Ways::default() };
-    let world = World::with(options, &[("one", ways)]).await;
+    let (open, answers) = Gate::shut();
+    let world = World::with(options, &[("one", Ways { answers, ..Ways::default() })]).await;
     let first: Vec<_> = (1..=2)
         .map(|number| tokio::spawn(world.gateway.modern_request("tools/call", call(number)).send()))
         .collect();
@@ -132,6 +145,7 @@ async fn a_server_with_as_many_calls_as_it_may_have_answers_429() {
     assert!(response.headers().contains_key("retry-after"));
     let (status, refused) = answer(response).await;
     assert_eq!((status, &refused["error"]["data"]["reason"]), (429, &json!("saturated")), "{refused}");
+    open.send_replace(true);
     for call in first {
         assert_eq!(call.await.unwrap().unwrap().status(), 200);
     }
