@@ -9,6 +9,7 @@ use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::rbac::v1::RoleBinding;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{ApiResource, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, Resource, ResourceExt as _};
@@ -174,18 +175,12 @@ impl World {
 
     /// Gives an account the shipped rights in this namespace.
     async fn bind(&self, account: &str) {
-        let subject = format!("--serviceaccount={}:{account}", self.namespace.name());
+        let subject = json!({"kind": "ServiceAccount", "name": account, "namespace": self.namespace.name()});
         for role in portico_operator::rights::ROLES.map(|role| role.name) {
-            let binding = format!("{account}-{role}");
-            self.try_kubectl(&[
-                "create",
-                "rolebinding",
-                &binding,
-                &format!("--clusterrole={role}"),
-                &subject,
-            ])
-            .await
-            .ok();
+            let reference =
+                json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role});
+            let binding = json!({"roleRef": reference, "subjects": [subject]});
+            self.put::<RoleBinding>(&format!("{account}-{role}"), binding).await;
         }
         self.until_bound(account).await;
     }
