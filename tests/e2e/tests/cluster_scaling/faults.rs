@@ -11,7 +11,7 @@ use super::load::calls;
 use super::stage::{PATIENCE, Stage};
 
 fn quick() -> serde_json::Value {
-    json!({ "min": 0, "max": 6, "targetConcurrency": 8, "windowSeconds": 10, "scaleInSeconds": 5, "idleSeconds": 2, "sessionSeconds": 0 })
+    json!({ "min": 0, "max": 6, "targetConcurrency": 8, "windowSeconds": 10, "scaleInSeconds": 5, "idleSeconds": 10, "sessionSeconds": 0 })
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -22,12 +22,13 @@ async fn the_gateway_that_decides_is_killed_under_load_and_the_other_goes_on_wit
     let mut stage = Stage::start().await;
     let first = stage.serve("one");
     stage.announce("one").await;
-    stage.apply("busy", 200, quick()).await;
-    stage.until_listed(&first, &["busy"]).await;
     // The first has the Lease, since it is alone.
     stage.until("lease/portico-gateway", "{.spec.holderIdentity}", |holder| !holder.is_empty()).await;
     let second = stage.serve("two");
     stage.announce("two").await;
+    // From now on, so that both see it before it goes to zero.
+    stage.apply("busy", 200, quick()).await;
+    stage.until_listed(&first, &["busy"]).await;
     stage.until_listed(&second, &["busy"]).await;
     stage.kill("portico-operator");
     let (stop, urls) = (CancellationToken::new(), [second.as_str()]);

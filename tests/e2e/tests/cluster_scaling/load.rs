@@ -38,7 +38,7 @@ async fn replicas_follow_a_load_that_swings_through_two_gateways_and_no_call_fai
     stage.announce("one").await;
     stage.announce("two").await;
     let scaling = json!({ "min": 0, "max": 6, "targetConcurrency": 8, "windowSeconds": 10, "scaleInSeconds": 5,
-        "idleSeconds": 2, "sessionSeconds": 0 });
+        "idleSeconds": 10, "sessionSeconds": 0 });
     stage.apply("busy", 200, scaling).await;
     for url in urls {
         stage.until_listed(url, &["busy"]).await;
