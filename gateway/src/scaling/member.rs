@@ -12,7 +12,7 @@ use super::drain::{Drain, is_over, victims};
 use super::gather::{Before, Gathered};
 use super::report::{Activity, HISTORY, Record, ScalingReport};
 use super::{Change, Error, Scaler, policy};
-use crate::backend::Backend;
+use crate::backend::{Backend, Live};
 use crate::core::Core;
 use crate::source::{Scaled, Server};
 
@@ -54,6 +54,7 @@ pub(super) struct Moment<'a> {
 #[derive(Debug, Clone, Copy)]
 struct Job<'a> {
     scaler: &'a Arc<dyn Scaler>,
+    live: &'a Live,
     server: &'a Server,
     scaled: &'a Scaled,
 }
@@ -94,7 +95,7 @@ impl Member {
             self.stay(scaler, server).await;
             return core.report_scaling(backend, None);
         };
-        let job = Job { scaler, server, scaled };
+        let job = Job { scaler, live: &live, server, scaled };
         let ready = live.endpoints.len() + live.draining.len();
         let mut seen = gathered.observe(&mut self.before, scaled, ready);
         let is_known = server.model.is_some() || core.catalog.listing(&server.key).is_some();
@@ -217,8 +218,14 @@ impl Member {
     }
 
     /// Chooses the replicas that go, and has nothing new sent to them.
-    async fn mark(&mut self, Job { scaler, server, scaled }: Job<'_>, gathered: &Gathered<'_>, to: u32) {
-        let all = server.endpoints.iter().chain(&server.draining);
+    async fn mark(
+        &mut self,
+        Job { scaler, live, server, scaled }: Job<'_>,
+        gathered: &Gathered<'_>,
+        to: u32,
+    ) {
+        // Also those that calls are sent to before their cluster calls them ready.
+        let all = live.endpoints.iter().chain(&live.draining);
         let places: Vec<_> = all.map(|endpoint| gathered.place(&endpoint.url)).collect();
         // Replicas that do not serve yet go before any other.
         let surplus = scaled.desired.saturating_sub(to) as usize;
@@ -234,7 +241,7 @@ impl Member {
 
     async fn scale(
         &mut self,
-        Job { scaler, server, scaled }: Job<'_>,
+        Job { scaler, server, scaled, .. }: Job<'_>,
         Decision { replicas: to, reason }: Decision,
         seen: Observation,
     ) {
@@ -309,7 +316,7 @@ impl Member {
 }
 
 /// Says the number that there is, in the gateway's own name.
-async fn claim(Job { scaler, server, scaled }: Job<'_>) {
+async fn claim(Job { scaler, server, scaled, .. }: Job<'_>) {
     let change = Change { from: scaled.desired, to: scaled.desired };
     if let Err(Error::Failed(error)) = scaler.scale(server, change).await {
         tracing::warn!(server = %server.key, error, "the number of a server's replicas could not be claimed and is tried again");

@@ -100,6 +100,8 @@ pub struct Log {
     pub listening: Vec<Instant>,
     /// Numbers of replicas that were asked for, in order.
     pub asked: Vec<u32>,
+    /// Replicas that were marked as those that are to go, in order.
+    pub drained: Vec<String>,
 }
 
 struct Replica {
@@ -405,6 +407,9 @@ impl Scaler for Machine {
         urls: &'a [String],
         draining: bool,
     ) -> BoxFuture<'a, Result<(), Error>> {
+        if draining {
+            self.log.lock().unwrap().drained.extend_from_slice(urls);
+        }
         let mut workloads = self.workloads.lock().unwrap();
         for replica in &mut workloads.get_mut(&server.key.name).unwrap().replicas {
             if urls.contains(&format!("http://{}/mcp", replica.address)) {

@@ -40,6 +40,15 @@ async fn a_server_at_zero_stays_listed_and_its_first_call_waits_for_it_and_no_lo
 }
 
 #[tokio::test]
+async fn a_replica_that_serves_before_it_is_called_ready_does_not_go_while_calls_are_sent_to_it() {
+    let world = one(Ways { ready: Duration::from_hours(1), ..Ways::default() }).await;
+    let (_, answered) = world.gateway.modern("tools/call", call(1)).await;
+    world.until_gone("one").await;
+    let url = format!("http://{}/mcp", who(&answered));
+    assert!(world.machine.log.lock().unwrap().drained.contains(&url), "it was marked before it went");
+}
+
+#[tokio::test]
 async fn a_client_that_gave_a_progress_token_is_told_that_the_server_starts() {
     for legacy in [true, false] {
         let (open, starts) = Gate::shut();
