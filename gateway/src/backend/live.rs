@@ -46,7 +46,7 @@ impl Live {
         let owner = owner.unwrap_or_else(|| Arc::new(Owner::new(&server.key, auth)));
         let same =
             |known: &&Arc<Endpoint>| Arc::ptr_eq(&known.owner, &owner) && known.transport == server.transport;
-        let known = before.into_iter().flat_map(|live| live.all().chain(&live.leaving)).filter(same);
+        let known = before.into_iter().flat_map(|live| live.all().chain(live.busy())).filter(same);
         let known = known.collect::<Vec<_>>();
         let mut made = |places: &[Place]| -> Vec<Arc<Endpoint>> {
             let mut endpoints = Vec::with_capacity(places.len());
@@ -67,8 +67,8 @@ impl Live {
         endpoints.extend::<Vec<_>>(early);
         let include = globs(&server.key, &server.tools.include);
         let exclude = globs(&server.key, &server.tools.exclude);
-        let is_busy = |old: &&&Arc<Endpoint>| old.in_flight.load(Ordering::Relaxed) > 0;
-        let leaving = known.iter().filter(is_busy).map(|old| Arc::clone(old)).collect();
+        // Also those without a call: one may be choosing them just now.
+        let leaving = known.iter().map(|old| Arc::clone(old)).collect();
         let mut live = Self {
             server: server.clone(),
             endpoints,
@@ -83,6 +83,11 @@ impl Live {
         let named: HashSet<u64> = live.all().map(|endpoint| endpoint.id).collect();
         live.leaving.retain(|endpoint| !named.contains(&endpoint.id));
         live
+    }
+
+    /// Those that are not named any more and still have calls.
+    pub(crate) fn busy(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
+        self.leaving.iter().filter(|endpoint| endpoint.in_flight.load(Ordering::Acquire) > 0)
     }
 
     fn all(&self) -> impl Iterator<Item = &Arc<Endpoint>> {

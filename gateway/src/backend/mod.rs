@@ -290,6 +290,15 @@ impl Backend {
         live.endpoints.iter().chain(&live.draining).any(|known| known.id == endpoint.id)
     }
 
+    /// Whether a session at `endpoint` that was not used for so long goes on there. Of a replica that is to go those do that keep it
+    /// from going: a session that is not counted any more may find it gone at any moment.
+    pub(crate) fn keeps(&self, endpoint: &Endpoint, unused: Duration) -> bool {
+        let live = self.live.load();
+        let is_in = |places: &[Arc<Endpoint>]| places.iter().any(|known| known.id == endpoint.id);
+        let counted = live.server.scaled.as_ref().is_none_or(|scaled| unused <= scaled.bounds.session);
+        is_in(&live.endpoints) || (counted && is_in(&live.draining))
+    }
+
     /// Whether calls can be sent to it now.
     pub(crate) fn is_up(&self) -> bool {
         !self.live.load().endpoints.is_empty()
@@ -353,6 +362,22 @@ mod tests {
         assert!(!backend.is_up() && backend.has(call.endpoint()));
         drop(call);
         assert_eq!(backend.in_flight(), 0);
+    }
+
+    #[test]
+    fn a_session_goes_on_at_a_replica_that_goes_for_as_long_as_it_is_counted() {
+        let (url, minute) = ("http://127.0.0.1:1/mcp", Duration::from_mins(1));
+        let bounds = crate::source::Bounds { session: minute, ..crate::source::Bounds::default() };
+        let scaled = Some(crate::source::Scaled::new(bounds, 1));
+        let serves = Server { scaled, ..server(&[url], &[], &[]) };
+        let backend = Backend::new(&serves);
+        let endpoint = backend.pick(&[]).unwrap();
+        assert!(backend.keeps(&endpoint, minute * 9), "it stays where new calls go");
+        backend.update(&Server { endpoints: Vec::new(), draining: vec![Place::pod(url)], ..serves.clone() });
+        assert!(backend.keeps(&endpoint, minute));
+        assert!(!backend.keeps(&endpoint, minute + Duration::from_secs(1)));
+        backend.update(&Server { endpoints: Vec::new(), ..serves });
+        assert!(!backend.keeps(&endpoint, Duration::ZERO));
     }
 
     #[test]

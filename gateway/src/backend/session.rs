@@ -172,9 +172,15 @@ impl Sessions {
         Self { entries: Mutex::default(), capacity: capacity.max(1), idle }
     }
 
-    /// The slot of `key`, for any number of calls.
-    pub(crate) fn shared(&self, key: SessionKey) -> Place {
-        self.place(&mut self.lock(), key, false)
+    /// The slot of `key`, for any number of calls. A session that does not stay where it is, which may depend on how long it was not
+    /// used, gives way for a new one: whoever asks [`Sessions::used_within`] either sees this use or nobody uses it any more.
+    pub(crate) fn shared(&self, key: SessionKey, stays: impl Fn(&Link, Duration) -> bool) -> Place {
+        let mut entries = self.lock();
+        let moves = |entry: &Entry| entry.slot.get().is_some_and(|link| !stays(link, entry.used.elapsed()));
+        let moved = if entries.get(&key).is_some_and(moves) { entries.remove(&key) } else { None };
+        let mut place = self.place(&mut entries, key, false);
+        place.gone.extend(moved.as_ref().and_then(opened));
+        place
     }
 
     /// A slot for one call alone, in a lane beside `key`; when all are busy, that of `key` with others.
@@ -292,32 +298,53 @@ mod tests {
         SessionKey { client, backend: 1, endpoint: 0, lane: 0 }
     }
 
+    fn shared(sessions: &Sessions, client: u128) -> Place {
+        sessions.shared(key(client), |_, _| true)
+    }
+
     #[test]
     fn a_full_map_lets_the_least_recently_used_session_go() {
         let sessions = Sessions::new(2, Duration::from_mins(1));
-        let first = sessions.shared(key(1)).slot;
-        sessions.shared(key(2));
-        assert!(Arc::ptr_eq(&first, &sessions.shared(key(1)).slot));
-        sessions.shared(key(3));
+        let first = shared(&sessions, 1).slot;
+        shared(&sessions, 2);
+        assert!(Arc::ptr_eq(&first, &shared(&sessions, 1).slot));
+        shared(&sessions, 3);
         assert_eq!(sessions.len(), 2);
-        assert!(Arc::ptr_eq(&first, &sessions.shared(key(1)).slot));
+        assert!(Arc::ptr_eq(&first, &shared(&sessions, 1).slot));
     }
 
     #[test]
     fn a_session_re_made_in_the_meantime_is_not_forgotten() {
         let sessions = Sessions::new(2, Duration::from_mins(1));
-        let old = sessions.shared(key(1)).slot;
+        let old = shared(&sessions, 1).slot;
         sessions.forget(key(1), &old);
-        let new = sessions.shared(key(1)).slot;
+        let new = shared(&sessions, 1).slot;
         sessions.forget(key(1), &old);
-        assert!(Arc::ptr_eq(&new, &sessions.shared(key(1)).slot));
+        assert!(Arc::ptr_eq(&new, &shared(&sessions, 1).slot));
+    }
+
+    #[test]
+    fn a_session_that_does_not_stay_gives_way_for_a_new_one_and_others_find_that() {
+        let sessions = Sessions::new(2, Duration::from_mins(1));
+        let place = crate::source::Endpoint::pod("http://127.0.0.1:1/mcp");
+        let key_of = crate::source::ServerKey { namespace: "shop".into(), name: "files".into() };
+        let backend = crate::backend::Backend::new(&crate::source::Server::new(key_of, vec![place]));
+        let link = Link { endpoint: backend.pick(&[]).unwrap(), peer: Peer::Opening, caller: None };
+        let old = shared(&sessions, 1).slot;
+        let leaves = |_: &Link, _| false;
+        assert!(Arc::ptr_eq(&old, &sessions.shared(key(1), leaves).slot), "it is being opened");
+        assert!(old.set(link).is_ok());
+        assert_eq!(sessions.used_within(Duration::from_mins(1))[&1].len(), 1);
+        let new = sessions.shared(key(1), leaves).slot;
+        assert!(!Arc::ptr_eq(&old, &new) && Arc::ptr_eq(&new, &shared(&sessions, 1).slot));
+        assert!(sessions.used_within(Duration::from_mins(1)).is_empty());
     }
 
     #[test]
     fn idle_sessions_and_those_of_an_ended_client_are_taken_out() {
         let sessions = Sessions::new(8, Duration::ZERO);
-        sessions.shared(key(1));
-        sessions.shared(key(2));
+        shared(&sessions, 1);
+        shared(&sessions, 2);
         sessions.end_client(1);
         assert_eq!(sessions.len(), 1);
         std::thread::yield_now();

@@ -35,7 +35,8 @@ impl Call<'_> {
             SessionKey { client: self.client.sessions(), backend: backend.id(), endpoint: shared, lane: 0 };
         let mut alone = modern && !self.client.capabilities.asks_nothing();
         loop {
-            let place = if alone { core.sessions.exclusive(key) } else { core.sessions.shared(key) };
+            let stays = |link: &Link, unused| backend.keeps(&link.endpoint, unused);
+            let place = if alone { core.sessions.exclusive(key) } else { core.sessions.shared(key, stays) };
             let Place { key, slot, busy, gone } = place;
             core.end_sessions(gone);
             let link = match slot.get_or_try_init(|| self.open(core, endpoint)).await {
@@ -49,7 +50,7 @@ impl Call<'_> {
                 }
                 Err(fault) => return Err(fault),
             };
-            // A client stays with its pod until the pod is gone.
+            // A client stays with its pod until the pod is gone, or goes while nobody counts on it.
             if backend.has(&link.endpoint) {
                 return Ok(Way { link, kept: Some((key, slot)), busy });
             }

@@ -59,8 +59,10 @@ impl Load {
             open,
         };
         let open = live.endpoints.iter().map(|endpoint| place(endpoint, true));
-        let places: Vec<Place> =
-            open.chain(live.draining.iter().map(|endpoint| place(endpoint, false))).collect();
+        let draining = live.draining.iter().map(|endpoint| place(endpoint, false));
+        // A replica that has ceased to be ready may still answer what it has in hand; its sessions move.
+        let leaving = live.busy().map(|endpoint| Place { sessions: 0, ..place(endpoint, false) });
+        let places: Vec<Place> = open.chain(draining).chain(leaving).collect();
         Self {
             kind: live.server.kind(),
             key: backend.key().clone(),
@@ -101,4 +103,27 @@ impl Told {
 fn session_time(backend: &Backend) -> Duration {
     let live = backend.live();
     live.server.scaled.as_ref().map(|scaled| scaled.bounds.session).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::{Endpoint, Server};
+
+    fn server(endpoints: &[&str]) -> Server {
+        let key = ServerKey { namespace: "shop".into(), name: "files".into() };
+        Server::new(key, endpoints.iter().map(|url| Endpoint::pod(*url)).collect())
+    }
+
+    #[test]
+    fn a_call_at_a_replica_that_ceases_to_be_ready_is_told_until_it_ends() {
+        let backend = Backend::new(&server(&["http://127.0.0.1:1/mcp"]));
+        let (_, chosen) = backend.choose(&[]).unwrap();
+        backend.update(&server(&[]));
+        let places = || Load::of(&backend, &HashMap::new(), Instant::now()).places;
+        let seen: Vec<(u32, bool)> = places().iter().map(|place| (place.calls, place.open)).collect();
+        assert_eq!(seen, [(1, false)]);
+        drop(chosen);
+        assert_eq!(places(), []);
+    }
 }

@@ -3,6 +3,7 @@
 use tokio::time::Instant;
 
 use super::demand::Place;
+use crate::source::Server;
 
 /// Replicas that are to go: nothing new is sent to them, and what they have may end or move meanwhile.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,9 +30,34 @@ pub(super) fn is_over(places: impl IntoIterator<Item = Place>) -> bool {
     places.into_iter().all(|place| !place.open && place.calls == 0 && place.sessions == 0)
 }
 
+/// Whether there are more replicas than are wanted: the cluster has yet to take some away, however slow it is, and begins with those
+/// that are marked.
+pub(super) fn has_surplus(server: &Server) -> bool {
+    let replicas = server.endpoints.len() + server.draining.len();
+    server.scaled.as_ref().is_some_and(|scaled| replicas > scaled.desired as usize)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::{Bounds, Endpoint, Scaled, ServerKey};
+
+    #[test]
+    fn marked_replicas_go_while_there_are_more_than_are_wanted() {
+        let key = ServerKey { namespace: "shop".into(), name: "files".into() };
+        let of = |desired: u32, serving: &[&str], draining: &[&str]| {
+            let pods = |urls: &[&str]| urls.iter().map(|url| Endpoint::pod(*url)).collect::<Vec<_>>();
+            let scaled = Some(Scaled::new(Bounds::default(), desired));
+            has_surplus(&Server {
+                draining: pods(draining),
+                scaled,
+                ..Server::new(key.clone(), pods(serving))
+            })
+        };
+        assert!(of(0, &[], &["a"]) && of(1, &["a"], &["b"]));
+        assert!(!of(1, &[], &["a"]) && !of(2, &["a"], &["b"]) && !of(0, &[], &[]));
+        assert!(!has_surplus(&Server::new(key.clone(), vec![Endpoint::pod("a")])), "not scaled");
+    }
 
     fn place(url: &str, sessions: u32, calls: u32) -> Place {
         Place { url: url.into(), calls, sessions, open: false }

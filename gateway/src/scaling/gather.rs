@@ -30,6 +30,11 @@ impl Gathered<'_> {
         self.each().map(|load| of(&load.reading)).fold(0, u32::saturating_add)
     }
 
+    /// Whether any replica of the server, called ready or not, has a call in hand or is sent some.
+    pub(super) fn is_in_use(&self) -> bool {
+        self.each().flat_map(|load| &load.places).any(|place| place.open || place.calls > 0)
+    }
+
     /// The replica of the server at `url`, as all see it together: open if anybody sends to it.
     pub(super) fn place(&self, url: &str) -> Place {
         let seen = self.each().flat_map(|load| &load.places).filter(|place| place.url == url);
@@ -131,6 +136,16 @@ mod tests {
         let again = seen(&mut before, vec![(9, 1, Some(&one))]);
         assert_eq!(again.mean, 3.0);
         assert_eq!(before.0.len(), 1);
+    }
+
+    #[test]
+    fn a_server_is_in_use_while_any_of_its_replicas_has_calls_or_is_open_to_anybody() {
+        let (busy, quiet, mut open) = (load(1, 0), load(0, 0), load(0, 0));
+        open.places[0].open = true;
+        for used in [&busy, &open] {
+            assert!(Gathered { loads: vec![(1, 1, Some(&quiet)), (2, 1, Some(used))] }.is_in_use());
+        }
+        assert!(!Gathered { loads: vec![(1, 1, Some(&quiet)), (3, 1, None)] }.is_in_use());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use k8s_openapi::jiff::Timestamp;
 use portico_scaling::{Decision, Observation, Reason, State};
 use tokio::time::Instant;
 
-use super::drain::{Drain, is_over, victims};
+use super::drain::{Drain, has_surplus, is_over, victims};
 use super::gather::{Before, Gathered};
 use super::report::{Activity, HISTORY, Record, ScalingReport};
 use super::{Change, Error, Scaler, policy};
@@ -158,10 +158,13 @@ impl Member {
             let told = job.scaled.trouble.as_ref().map(|trouble| trouble.message.clone());
             self.failed = Some(told.unwrap_or_else(|| "no replica was ready in time".to_owned()));
         }
-        if to < desired && seen.ready == 0 {
-            // Nothing is lost with replicas that never served.
+        let is_known = moment.unknown.is_none();
+        // Nothing is lost with replicas that never served. One that has ceased to be ready may have calls in hand, and another replica of
+        // the gateway may not know that it has.
+        let is_unused = decision.reason == Reason::StartFailed || (is_known && !gathered.is_in_use());
+        if to < desired && seen.ready == 0 && is_unused {
             self.scale(job, decision, seen).await;
-        } else if to < desired && moment.unknown.is_none() {
+        } else if to < desired && seen.ready > 0 && is_known {
             self.scale_in(job, gathered, (decision, seen)).await;
         } else {
             self.stay(job.scaler, job.server).await;
@@ -176,7 +179,7 @@ impl Member {
     async fn stay(&mut self, scaler: &Arc<dyn Scaler>, server: &Server) {
         let goes =
             self.sent.is_some_and(|(change, when)| change.to < change.from && when.elapsed() < GONE_WITHIN);
-        if self.drain.is_none() && goes {
+        if self.drain.is_none() && (goes || has_surplus(server)) {
             return;
         }
         let marked = server.draining.iter().map(|endpoint| endpoint.url.clone());
