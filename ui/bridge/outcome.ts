@@ -8,7 +8,7 @@ export type Outcome =
   | { kind: "done"; view: Json; hasView: boolean; text: string; locale: unknown }
   /** It was refused, or failed before anything was changed. `text` is the server's, and may be empty. `signInUrl`: where to sign in first. */
   | { kind: "failed"; text: string; signInUrl?: string | undefined }
-  /** It may have been done: no answer came, or one that does not tell. */
+  /** It may have been done: no answer came, or one that does not tell, such as that of a server whose own data were away. */
   | { kind: "unknown"; text: string; signInUrl?: string | undefined };
 
 export type Failure = Exclude<Outcome, { kind: "done" }>;
@@ -43,7 +43,7 @@ function signInUrlOf(data: unknown): string | undefined {
 }
 
 function isUnknown(data: unknown): boolean {
-  return isObject(data) && typeof data.class === "string" && /^unknown.?outcome$/i.test(data.class);
+  return isObject(data) && typeof data.class === "string" && /^(unknown.?outcome|unavailable)$/i.test(data.class);
 }
 
 /** The text parts of an answer, as far as a person would read. */

@@ -167,6 +167,7 @@ test("product-grid: an emptied quantity is the one from before when the product 
 for (const [what, answer, look, words] of [
   ["a failure is called one", { isError: true, content: [{ type: "text", text: "Kroger refused." }] }, ".notice.danger", /Not done\. Kroger refused\./],
   ["no answer is not called a failure", { fails: "connection lost" }, ".notice.warning", /not known whether/],
+  ["what may have been saved in data that are away is not called undone", { isError: true, content: [], _meta: { "portico.dev/error": { class: "unavailable" } } }, ".notice.warning", /not known whether/],
   ["an unknown outcome of the server is called one", { isError: true, content: [], _meta: { "portico.dev/error": { class: "unknown_outcome" } } }, ".notice.warning", /not known whether/],
 ]) {
   test(`product-grid: ${what}`, async () => {

@@ -347,7 +347,7 @@ impl Call<'_> {
         (end, limit): (Instant, Duration),
     ) -> Result<Sent, (Fault, u64)> {
         let way = within(end, limit, self.way(core, &endpoint)).await;
-        let Way { link, kept, busy } = way.map_err(|fault| {
+        let Way { link, kept, busy, there } = way.map_err(|fault| {
             endpoint.breaker.note(Some(&fault), breaker::now());
             self.mistrust(&fault, &endpoint);
             if !matches!(fault.class(), Class::Unreachable | Class::Unauthorized) {
@@ -356,7 +356,7 @@ impl Call<'_> {
             (not_sent(fault, &endpoint), endpoint.id)
         })?;
         let (used, streams) = (Arc::clone(&link.endpoint), matches!(link.peer, Peer::Sse { .. }));
-        let answer = within(end, limit, self.send(core, (link, busy, chosen), limit)).await;
+        let answer = within(end, limit, self.send(core, (link, busy, (chosen, there)), limit)).await;
         used.breaker.note(answer.as_ref().err(), breaker::now());
         if let Err(fault) = &answer {
             self.mistrust(fault, &used);
@@ -381,7 +381,7 @@ impl Call<'_> {
     async fn send(
         &self,
         core: &Arc<Core>,
-        (link, busy, chosen): (Link, Option<Busy>, Chosen),
+        (link, busy, chosen): (Link, Option<Busy>, (Chosen, Option<Chosen>)),
         limit: Duration,
     ) -> Result<Sent, Fault> {
         let id = core.control.ids.next();

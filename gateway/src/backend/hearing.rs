@@ -18,7 +18,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Reads what `backend` says over `link`, if the client of `session` listens and nobody reads it yet.
 pub(crate) fn start(core: &Arc<Core>, session: u128, (backend, link): (u64, &Link)) {
-    let Some(ends) = core.ears.begin(session, backend) else { return };
+    let Some(ends) = core.ears.begin(session, (backend, link.endpoint.id)) else { return };
     let (core, link) = (Arc::clone(core), link.clone());
     core.clone().spawn(async move {
         let heard = ends.run_until_cancelled(hear(&core, session, (&link, &ends))).await;

@@ -68,7 +68,7 @@ impl Live {
         let include = globs(&server.key, &server.tools.include);
         let exclude = globs(&server.key, &server.tools.exclude);
         // Also those without a call: one may be choosing them just now.
-        let leaving = known.iter().map(|old| Arc::clone(old)).collect();
+        let leaving = before.into_iter().flat_map(|live| live.all().chain(live.busy())).cloned().collect();
         let mut live = Self {
             server: server.clone(),
             endpoints,

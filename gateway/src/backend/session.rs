@@ -150,6 +150,8 @@ impl Drop for Busy {
 pub(crate) struct Place {
     pub(crate) key: SessionKey,
     pub(crate) slot: Slot,
+    /// How long it was not used before.
+    pub(crate) unused: Duration,
     /// Held by the call that has the session for itself.
     pub(crate) busy: Option<Busy>,
     pub(crate) gone: Vec<Link>,
@@ -173,14 +175,14 @@ impl Sessions {
     }
 
     /// The slot of `key`, for any number of calls. A session that does not stay where it is, which may depend on how long it was not
-    /// used, gives way for a new one: whoever asks [`Sessions::used_within`] either sees this use or nobody uses it any more.
+    /// used, gives way for a new one: no call that comes later finds it. It is not ended, since calls may still be in hand there.
     pub(crate) fn shared(&self, key: SessionKey, stays: impl Fn(&Link, Duration) -> bool) -> Place {
         let mut entries = self.lock();
         let moves = |entry: &Entry| entry.slot.get().is_some_and(|link| !stays(link, entry.used.elapsed()));
-        let moved = if entries.get(&key).is_some_and(moves) { entries.remove(&key) } else { None };
-        let mut place = self.place(&mut entries, key, false);
-        place.gone.extend(moved.as_ref().and_then(opened));
-        place
+        if entries.get(&key).is_some_and(moves) {
+            entries.remove(&key);
+        }
+        self.place(&mut entries, key, false)
     }
 
     /// A slot for one call alone, in a lane beside `key`; when all are busy, that of `key` with others.
@@ -201,12 +203,13 @@ impl Sessions {
             gone = self.make_room(entries);
         }
         let entry = entries.entry(key).or_default();
-        entry.used = Instant::now();
+        let now = Instant::now();
+        let unused = now.saturating_duration_since(std::mem::replace(&mut entry.used, now));
         let busy = alone.then(|| {
             entry.busy.store(true, Ordering::Release);
             Busy(Arc::clone(&entry.busy))
         });
-        Place { key, slot: Arc::clone(&entry.slot), busy, gone }
+        Place { key, slot: Arc::clone(&entry.slot), unused, busy, gone }
     }
 
     /// Takes the oldest sixteenth out, so that a full map is not searched at every new session.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::Chosen;
 use super::call::Call;
 use super::fault::Fault;
 use super::hearing;
@@ -14,6 +15,8 @@ pub(super) struct Way {
     pub(super) link: Link,
     pub(super) kept: Option<(SessionKey, Slot)>,
     pub(super) busy: Option<Busy>,
+    /// Has the replica of the session wait for the call, which may be another than was chosen for it.
+    pub(super) there: Option<Chosen>,
 }
 
 impl Call<'_> {
@@ -27,7 +30,7 @@ impl Call<'_> {
                 peer: Peer::Modern,
                 caller: Some(Arc::clone(&self.client.caller)),
             };
-            return Ok(Way { link, kept: None, busy: None });
+            return Ok(Way { link, kept: None, busy: None, there: None });
         }
         let modern = self.client.era == Era::Modern;
         let shared = if modern { endpoint.id } else { 0 };
@@ -37,7 +40,7 @@ impl Call<'_> {
         loop {
             let stays = |link: &Link, unused| backend.keeps(&link.endpoint, unused);
             let place = if alone { core.sessions.exclusive(key) } else { core.sessions.shared(key, stays) };
-            let Place { key, slot, busy, gone } = place;
+            let Place { key, slot, unused, busy, gone } = place;
             core.end_sessions(gone);
             let link = match slot.get_or_try_init(|| self.open(core, endpoint)).await {
                 // Who uses it now may have another token than who opened it.
@@ -51,10 +54,16 @@ impl Call<'_> {
                 Err(fault) => return Err(fault),
             };
             // A client stays with its pod until the pod is gone, or goes while nobody counts on it.
-            if backend.has(&link.endpoint) {
-                return Ok(Way { link, kept: Some((key, slot)), busy });
+            let there = Chosen::of(&link.endpoint);
+            if backend.keeps(&link.endpoint, unused) {
+                return Ok(Way { link, kept: Some((key, slot)), busy, there: Some(there) });
             }
             core.sessions.forget(key, &slot);
+            if link.endpoint.id == endpoint.id {
+                // It has gone meanwhile: another one is to be chosen.
+                let (url, reason) = (endpoint.shown(), "it is to go".to_owned());
+                return Err(Fault::Unreachable { url, reason });
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! The streams that legacy clients hold open for their sessions, and what servers say to single clients there.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -21,8 +21,8 @@ struct Ear {
     messages: mpsc::Sender<Bytes>,
     capabilities: Capabilities,
     ends: CancellationToken,
-    /// The servers that are read for this client.
-    heard: HashSet<u64>,
+    /// The servers that are read for this client, each with the endpoint where, and what ends that.
+    heard: HashMap<u64, (u64, CancellationToken)>,
 }
 
 /// The open streams by session; a second stream of one session takes over from the first.
@@ -34,7 +34,7 @@ impl Ears {
     pub(crate) fn open(self: &Arc<Self>, session: u128, capabilities: Capabilities) -> Listening {
         let (messages, receiver) = mpsc::channel(WAITING);
         let ends = CancellationToken::new();
-        let ear = Ear { messages, capabilities, ends: ends.clone(), heard: HashSet::new() };
+        let ear = Ear { messages, capabilities, ends: ends.clone(), heard: HashMap::new() };
         if let Some(earlier) = self.lock().insert(session, ear) {
             earlier.ends.cancel();
         }
@@ -53,12 +53,19 @@ impl Ears {
         self.lock().get(&session).is_some_and(|ear| ear.capabilities.has(needed))
     }
 
-    /// Somebody begins to read what `backend` says to the client; gives what ends it. `None` if the client does not listen
-    /// or somebody reads already.
-    pub(crate) fn begin(&self, session: u128, backend: u64) -> Option<CancellationToken> {
+    /// Somebody begins to read what `backend` says to the client at `endpoint`; gives what ends it. Whoever read it at another one, from
+    /// which the client has moved, ceases to. `None` if the client does not listen or somebody reads there already.
+    pub(crate) fn begin(&self, session: u128, (backend, endpoint): (u64, u64)) -> Option<CancellationToken> {
         let mut ears = self.lock();
         let ear = ears.get_mut(&session)?;
-        ear.heard.insert(backend).then(|| ear.ends.child_token())
+        if ear.heard.get(&backend).is_some_and(|(there, _)| *there == endpoint) {
+            return None;
+        }
+        let ends = ear.ends.child_token();
+        if let Some((_, earlier)) = ear.heard.insert(backend, (endpoint, ends.clone())) {
+            earlier.cancel();
+        }
+        Some(ends)
     }
 
     /// Nobody reads `backend` any more, if the client's stream is still the one it was read for.
@@ -108,8 +115,12 @@ mod tests {
         let ears = Arc::new(Ears::default());
         assert_eq!(ears.say(1, Bytes::new()), Err(Unheard));
         let mut first = ears.open(1, Capabilities::default());
-        let reader = ears.begin(1, 7).unwrap();
-        assert!(ears.begin(1, 7).is_none());
+        let moved = ears.begin(1, (7, 1)).unwrap();
+        assert!(ears.begin(1, (7, 1)).is_none());
+        let reader = ears.begin(1, (7, 2)).unwrap();
+        assert!(moved.is_cancelled());
+        ears.end(1, (7, &moved));
+        assert!(ears.begin(1, (7, 2)).is_none(), "it is read where the client has moved to");
         let mut second = ears.open(1, Capabilities::ALL);
         assert!(reader.is_cancelled());
         assert_eq!(first.next().await, None);

@@ -139,11 +139,11 @@ fn foreign_owner(deployment: &Deployment, annotations: &BTreeMap<String, String>
     (!is_given_back).then(|| owner.clone())
 }
 
-/// Replicas that are to go and still serve whom they know.
+/// Replicas that are to go and still serve whom they know, be it that their cluster does not call them ready, yet or any more.
 pub(super) fn draining(pods: &[&Pod], url: impl Fn(&str) -> String) -> Vec<Endpoint> {
     let drains = |pod: &&&Pod| {
         let marked = pod.labels().get(labels::SERVING).is_some_and(|value| value == labels::DRAINING);
-        marked && pod.metadata.deletion_timestamp.is_none() && is_ready(pod)
+        marked && pod.metadata.deletion_timestamp.is_none() && !has_ended(pod)
     };
     let address = |pod: &&Pod| pod.status.as_ref().and_then(|status| status.pod_ip.clone());
     let mut all: Vec<_> =
@@ -161,9 +161,10 @@ pub(super) fn leaving<'a>(pods: &'a [&Pod]) -> impl Iterator<Item = &'a str> {
     pods.iter().filter(leaves).filter_map(|pod| pod.status.as_ref()?.pod_ip.as_deref())
 }
 
-fn is_ready(pod: &Pod) -> bool {
-    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
-    conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+/// Whether its containers run no more and never will.
+fn has_ended(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    matches!(phase, Some("Failed" | "Succeeded"))
 }
 
 /// What keeps a pod from serving, as its cluster tells.
@@ -309,13 +310,15 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_that_is_marked_and_ready_is_drained() {
-        let of = |label: &str, ready: &str| {
+    fn a_pod_that_is_marked_is_drained_whether_it_is_called_ready_or_not() {
+        let of = |label: &str, (ip, phase): (&str, &str)| {
             pod(&json!({ "metadata": { "labels": { "portico.dev/serving": label } },
-                "status": { "podIP": "10.0.0.7", "conditions": [{ "type": "Ready", "status": ready }] } }))
+                "status": { "podIP": ip, "phase": phase } }))
         };
         let url = |address: &str| format!("http://{address}:1/mcp");
-        let (marked, serving, gone) = (of("draining", "True"), of("true", "True"), of("draining", "False"));
-        assert_eq!(draining(&[&marked, &serving, &gone], url), [Endpoint::pod("http://10.0.0.7:1/mcp")]);
+        let (marked, serving) =
+            (of("draining", ("10.0.0.7", "Running")), of("true", ("10.0.0.8", "Running")));
+        let ended = of("draining", ("10.0.0.9", "Failed"));
+        assert_eq!(draining(&[&marked, &serving, &ended], url), [Endpoint::pod("http://10.0.0.7:1/mcp")]);
     }
 }

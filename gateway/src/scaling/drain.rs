@@ -30,11 +30,10 @@ pub(super) fn is_over(places: impl IntoIterator<Item = Place>) -> bool {
     places.into_iter().all(|place| !place.open && place.calls == 0 && place.sessions == 0)
 }
 
-/// Whether there are more replicas than are wanted: the cluster has yet to take some away, however slow it is, and begins with those
-/// that are marked.
+/// Whether marked replicas are more than are wanted: the cluster has yet to take them away, however slow it is.
 pub(super) fn has_surplus(server: &Server) -> bool {
-    let replicas = server.endpoints.len() + server.draining.len();
-    server.scaled.as_ref().is_some_and(|scaled| replicas > scaled.desired as usize)
+    let serving = server.endpoints.len();
+    server.scaled.as_ref().is_some_and(|scaled| serving >= scaled.desired as usize)
 }
 
 #[cfg(test)]
@@ -43,7 +42,7 @@ mod tests {
     use crate::source::{Bounds, Endpoint, Scaled, ServerKey};
 
     #[test]
-    fn marked_replicas_go_while_there_are_more_than_are_wanted() {
+    fn marked_replicas_go_while_others_are_as_many_as_are_wanted() {
         let key = ServerKey { namespace: "shop".into(), name: "files".into() };
         let of = |desired: u32, serving: &[&str], draining: &[&str]| {
             let pods = |urls: &[&str]| urls.iter().map(|url| Endpoint::pod(*url)).collect::<Vec<_>>();
@@ -55,7 +54,7 @@ mod tests {
             })
         };
         assert!(of(0, &[], &["a"]) && of(1, &["a"], &["b"]));
-        assert!(!of(1, &[], &["a"]) && !of(2, &["a"], &["b"]) && !of(0, &[], &[]));
+        assert!(!of(1, &[], &["a"]) && !of(2, &["a"], &["b", "c"]));
         assert!(!has_surplus(&Server::new(key.clone(), vec![Endpoint::pod("a")])), "not scaled");
     }
 

@@ -12,7 +12,7 @@ use super::drain::{Drain, has_surplus, is_over, victims};
 use super::gather::{Before, Gathered};
 use super::report::{Activity, HISTORY, Record, ScalingReport};
 use super::{Change, Error, Scaler, policy};
-use crate::backend::{Backend, Live};
+use crate::backend::{Backend, Endpoint, Live};
 use crate::core::Core;
 use crate::source::{Scaled, Server};
 
@@ -96,7 +96,7 @@ impl Member {
             return core.report_scaling(backend, None);
         };
         let job = Job { scaler, live: &live, server, scaled };
-        let ready = live.endpoints.len() + live.draining.len();
+        let ready = serving(&live, &gathered).count();
         let mut seen = gathered.observe(&mut self.before, scaled, ready);
         let is_known = server.model.is_some() || core.catalog.listing(&server.key).is_some();
         if scaled.desired == 0 && !is_known {
@@ -159,12 +159,13 @@ impl Member {
             self.failed = Some(told.unwrap_or_else(|| "no replica was ready in time".to_owned()));
         }
         let is_known = moment.unknown.is_none();
-        // Nothing is lost with replicas that never served. One that has ceased to be ready may have calls in hand, and another replica of
-        // the gateway may not know that it has.
-        let is_unused = decision.reason == Reason::StartFailed || (is_known && !gathered.is_in_use());
-        if to < desired && seen.ready == 0 && is_unused {
+        // Nothing is lost with replicas that never served, unless they begin to just now. One that has ceased to be ready may have calls in
+        // hand.
+        let gives_up = decision.reason == Reason::StartFailed;
+        let begins = is_known && !gives_up && !job.live.starting.is_empty();
+        if to < desired && seen.ready == 0 && !gathered.is_in_use() && !begins {
             self.scale(job, decision, seen).await;
-        } else if to < desired && seen.ready > 0 && is_known {
+        } else if to < desired && is_known {
             self.scale_in(job, gathered, (decision, seen)).await;
         } else {
             self.stay(job.scaler, job.server).await;
@@ -209,14 +210,21 @@ impl Member {
         if self.drain.as_ref().is_some_and(|drain| drain.to != decision.replicas) {
             self.stay(job.scaler, job.server).await;
         }
-        match &self.drain {
-            None => self.mark(job, gathered, decision.replicas).await,
-            Some(drain) => {
-                let places = drain.urls.iter().map(|url| gathered.place(url));
-                if is_over(places) || Instant::now() >= drain.until {
-                    self.scale(job, decision, seen).await;
-                }
-            }
+        let Some(drain) = &self.drain else {
+            let until = Instant::now() + job.scaled.bounds.drain;
+            return self.mark(job, gathered, (decision.replicas, until)).await;
+        };
+        let stay = all(job.live).filter(|endpoint| !drain.urls.contains(&endpoint.url)).count();
+        // A rollout has more for a while.
+        let more = all(job.live).count().saturating_sub(job.scaled.desired as usize);
+        let places = drain.urls.iter().map(|url| gathered.place(url));
+        if Instant::now() >= drain.until {
+            self.scale(job, decision, seen).await;
+        } else if stay > drain.to as usize + more {
+            // Some have got an address meanwhile: of these and the others as many are to go as before.
+            self.mark(job, gathered, (drain.to, drain.until)).await;
+        } else if is_over(places) && (seen.ready > 0 || !gathered.is_in_use()) {
+            self.scale(job, decision, seen).await;
         }
     }
 
@@ -225,17 +233,15 @@ impl Member {
         &mut self,
         Job { scaler, live, server, scaled }: Job<'_>,
         gathered: &Gathered<'_>,
-        to: u32,
+        (to, until): (u32, Instant),
     ) {
-        // Also those that calls are sent to before their cluster calls them ready.
-        let all = live.endpoints.iter().chain(&live.draining);
-        let places: Vec<_> = all.map(|endpoint| gathered.place(&endpoint.url)).collect();
-        // Replicas that do not serve yet go before any other.
+        let places: Vec<_> = all(live).map(|endpoint| gathered.place(&endpoint.url)).collect();
+        // Replicas that are nowhere yet go before any other.
         let surplus = scaled.desired.saturating_sub(to) as usize;
         let idle = (scaled.desired as usize).saturating_sub(places.len());
         let urls = victims(places, surplus.saturating_sub(idle));
         match scaler.drain(server, &urls, true).await {
-            Ok(()) => self.drain = Some(Drain { to, urls, until: Instant::now() + scaled.bounds.drain }),
+            Ok(()) => self.drain = Some(Drain { to, urls, until }),
             Err(error) => {
                 tracing::debug!(server = %server.key, %error, "replicas could not be drained and are tried again");
             }
@@ -316,6 +322,20 @@ impl Member {
             (None, None, None) => Activity::Active,
         }
     }
+}
+
+/// All replicas that have an address. Any that starts may serve in a moment.
+fn all(live: &Live) -> impl Iterator<Item = &Arc<Endpoint>> {
+    live.endpoints.iter().chain(&live.draining).chain(&live.starting)
+}
+
+/// The replicas that serve: also those that some replica of the gateway sends calls to before their cluster calls them ready.
+fn serving<'a>(live: &'a Live, gathered: &'a Gathered<'_>) -> impl Iterator<Item = &'a Arc<Endpoint>> {
+    let in_use = |endpoint: &&Arc<Endpoint>| {
+        let place = gathered.place(&endpoint.url);
+        place.open || place.calls > 0
+    };
+    live.endpoints.iter().chain(&live.draining).chain(live.starting.iter().filter(in_use))
 }
 
 /// Says the number that there is, in the gateway's own name.

@@ -105,8 +105,8 @@ impl Scene<'_> {
             let drains = wanted.is_some_and(|wanted| wanted.draining.contains(&process.number));
             let list = match (process.status, drains) {
                 (Status::Serving { .. }, false) => &mut places.serving,
-                (Status::Serving { .. }, true) => &mut places.draining,
                 (Status::Starting, false) => &mut places.starting,
+                (Status::Serving { .. } | Status::Starting, true) => &mut places.draining,
                 _ => continue,
             };
             list.push(url(process.port, path));

@@ -87,10 +87,14 @@ impl Patient<'_> {
         // The answer comes a moment before it is written down.
         wait_for(&format!("{what} in the audit log"), SOON, async || {
             let all = self.world.cluster.audit_writes(mark, of_it)?;
-            let last = |by_operator: bool| all.iter().rfind(|event| (event.user == operator) == by_operator);
-            let (Some(damage), Some(cure)) = (last(false), last(true)) else { return Ok(None) };
+            // The first is this test's; controllers may write to the same object after it.
+            let mut after = all.iter().skip_while(|event| event.user == operator);
+            let damage = after.next();
+            let (Some(damage), Some(cure)) = (damage, after.find(|event| event.user == operator)) else {
+                return Ok(None);
+            };
             let between = cure.answered.duration_since(damage.answered);
-            Ok::<_, Error>(Some(between.try_into().unwrap_or_default()))
+            Ok::<_, Error>(Some(between.try_into().unwrap()))
         })
         .await
         .unwrap()

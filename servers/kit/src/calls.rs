@@ -71,8 +71,7 @@ impl<S: Server> Calls<S> {
         result.map(|answer| self.dated(answer, languages.as_deref()))
     }
 
-    /// Tells the operator of a failure that the caller can do nothing about. Data that are away fail every call until they are back, and
-    /// readiness says so too: that is no report each.
+    /// Tells the operator of a failure that the caller can do nothing about.
     fn tell(&self, result: &Result<Answer, ToolError>, tool: &str, correlation: &Correlation) {
         match result {
             Err(ToolError::Internal(problem)) => {
@@ -81,6 +80,7 @@ impl<S: Server> Calls<S> {
             }
             Err(ToolError::Away(problem)) => {
                 tracing::warn!(%correlation, tool, problem, "a call failed since the data are away");
+                self.reports.error(tool, correlation.as_str(), problem);
             }
             _ => {}
         }

@@ -278,6 +278,23 @@ async fn a_database_that_went_away_and_came_back_serves_again() {
     assert_eq!(count(&store).await, 2);
 }
 
+/// As PostgreSQL does of itself; the other tests spare themselves what it costs.
+#[tokio::test]
+async fn a_password_is_proved_without_being_sent() {
+    let database = Database::new(On::Postgres).await;
+    let postgres = database.postgres.as_ref().unwrap();
+    let change = format!(
+        "SET password_encryption = 'scram-sha-256'; ALTER USER postgres PASSWORD '{}'",
+        postgres.password()
+    );
+    postgres.query("postgres", &change).unwrap();
+    let kept =
+        postgres.query("postgres", "SELECT rolpassword FROM pg_authid WHERE rolname = 'postgres'").unwrap();
+    assert!(kept.starts_with("SCRAM-SHA-256$"), "{kept}");
+    let store = database.open(OLD).await.unwrap();
+    insert(&store, 1, "proved").await.unwrap();
+}
+
 #[tokio::test]
 async fn a_database_that_hangs_holds_up_nobody_for_long() {
     let database = Database::new(On::Postgres).await;

@@ -41,8 +41,15 @@ async fn a_server_at_zero_stays_listed_and_its_first_call_waits_for_it_and_no_lo
 
 #[tokio::test]
 async fn a_replica_that_serves_before_it_is_called_ready_does_not_go_while_calls_are_sent_to_it() {
-    let world = one(Ways { ready: Duration::from_hours(1), ..Ways::default() }).await;
-    let (_, answered) = world.gateway.modern("tools/call", call(1)).await;
+    let (open, answers) = Gate::shut();
+    let world = one(Ways { ready: Duration::from_hours(1), answers, ..Ways::default() }).await;
+    let answering = world.gateway.modern("tools/call", call(1));
+    let opening = async {
+        eventually("the call is there", async || world.machine.log.lock().unwrap().calls.contains_key(&1))
+            .await;
+        open.send(true).unwrap();
+    };
+    let ((_, answered), ()) = tokio::join!(answering, opening);
     world.until_gone("one").await;
     let url = format!("http://{}/mcp", who(&answered));
     assert!(world.machine.log.lock().unwrap().drained.contains(&url), "it was marked before it went");

@@ -68,7 +68,7 @@ impl Crowd {
 
     /// Takes down an answer that should not be. Of those by the server's own fault the replicas' logs say which may be.
     pub fn fail_by(&self, what: &str, status: StatusCode, body: &Value) {
-        if body["class"] == "internal" || body["class"] == "unavailable" {
+        if body["class"] == "unavailable" {
             self.away.fetch_add(1, Ordering::Relaxed);
         } else {
             self.fail(format!("{what}: {status} {body}"));

@@ -229,7 +229,8 @@ impl Run {
         println!(
             "cart: {seen} calls seen, {used} counted, {broken} cut off by kills, counted alone: {alone}"
         );
-        (!alone && (used < seen || used > seen + broken))
+        let most = if alone { 2 * (seen + broken) } else { seen + broken };
+        (used < seen && !alone || used > most)
             .then(|| format!("{used} calls counted of {seen} seen and {broken} cut off"))
     }
 
