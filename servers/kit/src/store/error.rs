@@ -154,9 +154,8 @@ impl Kind {
             ("25", "25006") => Self::ReadOnly,
             ("28", _) => Self::Credentials,
             ("3D", _) => Self::NoDatabase,
-            // Of these classes also what no waiting mends: a statement that is always too slow, an object in another state.
-            ("55", "55P03") | ("57", "57P01" | "57P02" | "57P03" | "57P05") => Self::Away,
-            ("08" | "53", _) => Self::Away,
+            // Of class 55 a lock that was not had in time; the others are objects in another state, which no waiting mends.
+            ("55", "55P03") | ("08" | "53" | "57", _) => Self::Away,
             _ => Self::Other,
         }
     }
