@@ -348,8 +348,11 @@ impl Call<'_> {
     ) -> Result<Sent, (Fault, u64)> {
         let way = within(end, limit, self.way(core, &endpoint)).await;
         let Way { link, kept, busy, there } = way.map_err(|fault| {
-            endpoint.breaker.note(Some(&fault), breaker::now());
-            self.mistrust(&fault, &endpoint);
+            // One that is to go has not failed.
+            if self.route.backend.has(&endpoint) {
+                endpoint.breaker.note(Some(&fault), breaker::now());
+                self.mistrust(&fault, &endpoint);
+            }
             if !matches!(fault.class(), Class::Unreachable | Class::Unauthorized) {
                 self.route.backend.mark_stale();
             }

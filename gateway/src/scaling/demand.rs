@@ -60,9 +60,13 @@ impl Load {
         };
         let open = live.endpoints.iter().map(|endpoint| place(endpoint, true));
         let draining = live.draining.iter().map(|endpoint| place(endpoint, false));
-        // A replica that has ceased to be ready may still answer what it has in hand; its sessions move.
-        let leaving = live.busy().map(|endpoint| Place { sessions: 0, ..place(endpoint, false) });
-        let places: Vec<Place> = open.chain(draining).chain(leaving).collect();
+        // A replica that has ceased to be ready, and is as one that starts or is not named any more, may still answer what it has in hand;
+        // its sessions move.
+        let is_busy =
+            |endpoint: &&Arc<crate::backend::Endpoint>| endpoint.in_flight.load(Ordering::Acquire) > 0;
+        let busy = live.starting.iter().filter(is_busy).chain(live.busy());
+        let busy = busy.map(|endpoint| Place { sessions: 0, ..place(endpoint, false) });
+        let places: Vec<Place> = open.chain(draining).chain(busy).collect();
         Self {
             kind: live.server.kind(),
             key: backend.key().clone(),
@@ -119,10 +123,13 @@ mod tests {
     fn a_call_at_a_replica_that_ceases_to_be_ready_is_told_until_it_ends() {
         let backend = Backend::new(&server(&["http://127.0.0.1:1/mcp"]));
         let (_, chosen) = backend.choose(&[]).unwrap();
-        backend.update(&server(&[]));
         let places = || Load::of(&backend, &HashMap::new(), Instant::now()).places;
-        let seen: Vec<(u32, bool)> = places().iter().map(|place| (place.calls, place.open)).collect();
-        assert_eq!(seen, [(1, false)]);
+        let seen = || places().iter().map(|place| (place.calls, place.open)).collect::<Vec<_>>();
+        backend.update(&server(&[]));
+        assert_eq!(seen(), [(1, false)], "where nothing names it");
+        let starting = vec![Endpoint::pod("http://127.0.0.1:1/mcp")];
+        backend.update(&Server { starting, ..server(&[]) });
+        assert_eq!(seen(), [(1, false)], "where it is named like one that starts");
         drop(chosen);
         assert_eq!(places(), []);
     }

@@ -159,11 +159,9 @@ impl Member {
             self.failed = Some(told.unwrap_or_else(|| "no replica was ready in time".to_owned()));
         }
         let is_known = moment.unknown.is_none();
-        // Nothing is lost with replicas that never served, unless they begin to just now. One that has ceased to be ready may have calls in
-        // hand.
-        let gives_up = decision.reason == Reason::StartFailed;
-        let begins = is_known && !gives_up && !job.live.starting.is_empty();
-        if to < desired && seen.ready == 0 && !gathered.is_in_use() && !begins {
+        // Nothing is lost with replicas that never served. One that has ceased to be ready may have calls in hand.
+        let is_unused = decision.reason == Reason::StartFailed || !gathered.is_in_use();
+        if to < desired && seen.ready == 0 && is_unused {
             self.scale(job, decision, seen).await;
         } else if to < desired && is_known {
             self.scale_in(job, gathered, (decision, seen)).await;
@@ -214,14 +212,16 @@ impl Member {
             let until = Instant::now() + job.scaled.bounds.drain;
             return self.mark(job, gathered, (decision.replicas, until)).await;
         };
-        let stay = all(job.live).filter(|endpoint| !drain.urls.contains(&endpoint.url)).count();
+        let serving = || serving(job.live, gathered);
+        let stay = serving().filter(|endpoint| !drain.urls.contains(&endpoint.url)).count();
         // A rollout has more for a while.
-        let more = all(job.live).count().saturating_sub(job.scaled.desired as usize);
+        let more =
+            if drain.to == 0 { 0 } else { serving().count().saturating_sub(job.scaled.desired as usize) };
         let places = drain.urls.iter().map(|url| gathered.place(url));
         if Instant::now() >= drain.until {
             self.scale(job, decision, seen).await;
         } else if stay > drain.to as usize + more {
-            // Some have got an address meanwhile: of these and the others as many are to go as before.
+            // Some have begun to serve meanwhile: of these and the others as many are to stay as before.
             self.mark(job, gathered, (drain.to, drain.until)).await;
         } else if is_over(places) && (seen.ready > 0 || !gathered.is_in_use()) {
             self.scale(job, decision, seen).await;
@@ -235,11 +235,12 @@ impl Member {
         gathered: &Gathered<'_>,
         (to, until): (u32, Instant),
     ) {
-        let places: Vec<_> = all(live).map(|endpoint| gathered.place(&endpoint.url)).collect();
-        // Replicas that are nowhere yet go before any other.
+        let places: Vec<_> = serving(live, gathered).map(|endpoint| gathered.place(&endpoint.url)).collect();
+        // Replicas that do not serve yet go before any other.
         let surplus = scaled.desired.saturating_sub(to) as usize;
         let idle = (scaled.desired as usize).saturating_sub(places.len());
-        let urls = victims(places, surplus.saturating_sub(idle));
+        let count = if to == 0 { places.len() } else { surplus.saturating_sub(idle) };
+        let urls = victims(places, count);
         match scaler.drain(server, &urls, true).await {
             Ok(()) => self.drain = Some(Drain { to, urls, until }),
             Err(error) => {
@@ -322,11 +323,6 @@ impl Member {
             (None, None, None) => Activity::Active,
         }
     }
-}
-
-/// All replicas that have an address. Any that starts may serve in a moment.
-fn all(live: &Live) -> impl Iterator<Item = &Arc<Endpoint>> {
-    live.endpoints.iter().chain(&live.draining).chain(&live.starting)
 }
 
 /// The replicas that serve: also those that some replica of the gateway sends calls to before their cluster calls them ready.

@@ -166,9 +166,7 @@ impl Stage {
 
     /// Calls the tool of a server at the gateway at `url`; the HTTP status and the answer.
     pub async fn call(&self, url: &str, (server, number, ms): (&str, u64, u64)) -> (u16, Value) {
-        // A name gets its server before it only where two servers have it.
-        let clashes = self.servers.lock().unwrap().len() > 1;
-        let name = if clashes { format!("{server}__work") } else { "work".to_owned() };
+        let name = self.tool_of(server);
         let params = json!({ "name": name, "arguments": { "number": number, "ms": ms },
             "_meta": { "io.modelcontextprotocol/protocolVersion": "2026-07-28",
                 "io.modelcontextprotocol/clientCapabilities": {},
@@ -242,10 +240,36 @@ impl Stage {
                     self.world.namespace.name()
                 ))
             };
-            Ok::<_, Error>(servers.iter().all(listed).then_some(()))
+            // They are counted a moment before clients see them.
+            let is_there = servers.iter().all(listed) && self.shows(url, servers).await;
+            Ok::<_, Error>(is_there.then_some(()))
         })
         .await
         .unwrap();
+    }
+
+    /// Whether clients see the tools of these servers.
+    async fn shows(&self, url: &str, servers: &[&str]) -> bool {
+        let params = json!({ "_meta": {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {},
+            "io.modelcontextprotocol/clientInfo": { "name": "t", "version": "1" } } });
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": params });
+        let request = self.http.post(url).header("accept", "application/json, text/event-stream");
+        let request =
+            request.header("content-type", "application/json").header("mcp-protocol-version", "2026-07-28");
+        let Ok(answer) = request.header("mcp-method", "tools/list").body(body.to_string()).send().await
+        else {
+            return false;
+        };
+        let text = answer.text().await.unwrap_or_default();
+        servers.iter().all(|server| text.contains(&format!("\"{}\"", self.tool_of(server))))
+    }
+
+    /// A name gets its server before it only where two servers have it.
+    fn tool_of(&self, server: &str) -> String {
+        let clashes = self.servers.lock().unwrap().len() > 1;
+        if clashes { format!("{server}__work") } else { "work".to_owned() }
     }
 }
 
