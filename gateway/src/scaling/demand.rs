@@ -48,6 +48,13 @@ pub(crate) struct Place {
     pub(crate) open: bool,
 }
 
+impl Place {
+    /// Whether it has a call in hand or is sent some.
+    pub(super) fn is_in_use(&self) -> bool {
+        self.open || self.calls > 0
+    }
+}
+
 impl Load {
     /// What this process knows of `backend`, whose sessions are those by endpoint in `sessions`.
     pub(crate) fn of(backend: &Backend, sessions: &HashMap<u64, u32>, now: Instant) -> Self {

@@ -27,7 +27,7 @@ pub(super) fn victims(mut places: Vec<Place>, count: usize) -> Vec<String> {
 
 /// Whether replicas in this state may go: nobody sends to them any more, and nothing is left to do there.
 pub(super) fn is_over(places: impl IntoIterator<Item = Place>) -> bool {
-    places.into_iter().all(|place| !place.open && place.calls == 0 && place.sessions == 0)
+    places.into_iter().all(|place| !place.is_in_use() && place.sessions == 0)
 }
 
 /// Whether marked replicas are more than are wanted: the cluster has yet to take them away, however slow it is.

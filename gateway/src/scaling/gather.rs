@@ -32,7 +32,7 @@ impl Gathered<'_> {
 
     /// Whether any replica of the server, called ready or not, has a call in hand or is sent some.
     pub(super) fn is_in_use(&self) -> bool {
-        self.each().flat_map(|load| &load.places).any(|place| place.open || place.calls > 0)
+        self.each().flat_map(|load| &load.places).any(Place::is_in_use)
     }
 
     /// The replica of the server at `url`, as all see it together: open if anybody sends to it.

@@ -327,10 +327,7 @@ impl Member {
 
 /// The replicas that serve: also those that some replica of the gateway sends calls to before their cluster calls them ready.
 fn serving<'a>(live: &'a Live, gathered: &'a Gathered<'_>) -> impl Iterator<Item = &'a Arc<Endpoint>> {
-    let in_use = |endpoint: &&Arc<Endpoint>| {
-        let place = gathered.place(&endpoint.url);
-        place.open || place.calls > 0
-    };
+    let in_use = |endpoint: &&Arc<Endpoint>| gathered.place(&endpoint.url).is_in_use();
     live.endpoints.iter().chain(&live.draining).chain(live.starting.iter().filter(in_use))
 }
 

@@ -45,9 +45,10 @@ fn quick() -> Policy {
     }
 }
 
-/// Where Kroger is too slow.
-fn impatient() -> Policy {
-    Policy { attempt_timeout: Duration::from_secs(3), ..quick() }
+/// Little where Kroger is too slow.
+fn patience_with(fault: &Value) -> Policy {
+    let is_slow = fault["kind"] == "delay";
+    Policy { attempt_timeout: Duration::from_secs(if is_slow { 3 } else { 20 }), ..quick() }
 }
 
 async fn world(era: Era) -> World {
@@ -296,9 +297,7 @@ async fn a_token_that_kroger_refuses_early_is_renewed_once() {
 #[case::slow(json!({"kind": "delay", "milliseconds": 60000, "times": 1}))]
 #[tokio::test]
 async fn a_passing_fault_is_retried_without_the_caller_noticing(#[case] mut fault: Value) {
-    let is_slow = fault["kind"] == "delay";
-    let policy = if is_slow { impatient() } else { quick() };
-    let world = world_with(Era::Modern, "standin-secret", policy).await;
+    let world = world_with(Era::Modern, "standin-secret", patience_with(&fault)).await;
     fault["path"] = json!("/v1/products");
     let times = fault["times"].as_u64().unwrap();
     world.switch(fault).await;
@@ -325,9 +324,7 @@ async fn a_lasting_fault_is_classed_and_only_what_may_help_is_tried_again(
     #[case] requests: u64,
     #[values(Era::Legacy, Era::Modern)] era: Era,
 ) {
-    let is_slow = fault["kind"] == "delay";
-    let policy = if is_slow { impatient() } else { quick() };
-    let world = world_with(era, "standin-secret", policy).await;
+    let world = world_with(era, "standin-secret", patience_with(&fault)).await;
     fault["path"] = json!("/v1/products");
     world.switch(fault).await;
     let result = world.try_call(SEARCH, json!({"query": "bread"})).await;
